@@ -1,1 +1,29 @@
+//! The words that every part of Sluice shares: records, deltas, epochs,
+//! tables, and the clock and disk through which the outside world comes in.
+//!
+//! This crate holds words, not helpers. Nothing here depends on another crate
+//! of the workspace, and every other crate may depend on it.
 
+mod change;
+mod clock;
+mod codec;
+mod dead_letter;
+mod delta;
+mod disk;
+mod epoch;
+mod record;
+mod shard;
+mod simulated_disk;
+mod table;
+
+pub use change::{ChangeKind, SourceVersion, TableChanges};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use codec::{CodecError, Reader, Writer, read_framed_file, write_framed_file};
+pub use dead_letter::DeadLetter;
+pub use delta::{Delta, DeltaError};
+pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
+pub use epoch::{Epoch, EpochCut, PartitionId};
+pub use record::{LogRecord, Record, RecordKind, TransactionMark};
+pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
+pub use simulated_disk::{FaultPlan, SimulatedDisk};
+pub use table::{ColumnDefinition, TableDefinition, TableKind};

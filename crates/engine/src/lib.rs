@@ -1,1 +1,47 @@
+//! The incremental engine: it keeps SQL views equal to their definition, at a
+//! cost that follows the size of the changes, not the size of the tables.
+//!
+//! A view is a query Q over collections. Each collection is a Z-set: rows with
+//! integer weights. For every operator of Q there is an incremental form that
+//! turns changes of its inputs into changes of its output (Budiu et al.,
+//! "DBSP: Automatic Incremental View Maintenance for Rich Query Languages",
+//! VLDB 2023):
+//!
+//! | operator | identity | file |
+//! |---|---|---|
+//! | filter, project, union all | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs` |
+//! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
+//! | left join | the join, and the rows of A whose key has no partner | `left_join.rs` |
+//! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//!
+//! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]
+//! takes the changes of one epoch through them.
 
+mod accumulator;
+mod aggregate;
+mod arrangement;
+mod check_syntax;
+mod decimal_sum;
+mod engine;
+mod error;
+mod evaluation_errors;
+mod exact_float;
+mod expression;
+mod graph;
+mod join;
+mod key;
+mod left_join;
+mod lower;
+mod map;
+mod operator;
+mod plan_error;
+mod program;
+mod table_input;
+mod union;
+mod value_counts;
+
+pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
+pub use error::EngineError;
+pub use evaluation_errors::EVALUATION_ERRORS;
+pub use plan_error::PlanError;
+pub use program::{Collection, Program, ViewDefinition};

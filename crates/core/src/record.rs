@@ -1,0 +1,50 @@
+//! Records: what capture appends to the log.
+
+use bytes::Bytes;
+
+/// What a record's payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A data record: one JSON object, one CSV line, one change message.
+    Data,
+    /// The header line of the CSV file whose lines follow. Capture appends it
+    /// before the first line of a file and again whenever it returns to a file
+    /// after another one, so that the last header of a partition always
+    /// belongs to the next line.
+    CsvHeader,
+}
+
+/// The database transaction that a record belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionMark {
+    /// Identity of the transaction in its source (GTID, xid, LSN).
+    pub id: String,
+    /// True on the last record of the transaction.
+    pub commit: bool,
+}
+
+/// Bytes on their way into a topic; personal fields are already masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What the payload is.
+    pub kind: RecordKind,
+    /// The payload as the source gave it.
+    pub payload: Bytes,
+    /// When capture read it, microseconds since 1970 UTC.
+    pub capture_time_us: i64,
+    /// Position in the source *after* this record, in the form that the source
+    /// itself understands (for files: path, identity and byte offset). Capture
+    /// resumes from the last durable one.
+    pub position: Bytes,
+    /// Database transaction, where the source has transactions.
+    pub transaction: Option<TransactionMark>,
+}
+
+/// A record as read back from a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Offset in its partition, from 0, without gaps.
+    pub offset: u64,
+    /// The record.
+    pub record: Record,
+}

@@ -1,0 +1,386 @@
+//! Reads a model file and refuses every construct that cannot be kept current,
+//! with its place in the file. It also looks at what the planner would pass
+//! over in silence, such as a table's version or a lock.
+
+use std::ops::ControlFlow;
+
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::Volatility;
+use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
+    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, visit_expressions,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::Location;
+
+use crate::{PlanError, ViewDefinition};
+
+/// A model as parsed.
+#[derive(Debug)]
+pub(crate) struct ParsedView {
+    pub(crate) name: String,
+    pub(crate) is_materialized: bool,
+    pub(crate) query: Box<Query>,
+    pub(crate) name_location: (usize, usize),
+}
+
+/// Parses one model file.
+pub(crate) fn parse_view(
+    definition: &ViewDefinition,
+    state: &SessionState,
+) -> Result<ParsedView, Vec<PlanError>> {
+    let mut checker = Checker {
+        file: &definition.file,
+        state,
+        errors: Vec::new(),
+    };
+    let parsed = checker.parse(definition);
+    match parsed {
+        Some(parsed) if checker.errors.is_empty() => Ok(parsed),
+        _ => Err(checker.errors),
+    }
+}
+
+struct Checker<'a> {
+    file: &'a str,
+    state: &'a SessionState,
+    errors: Vec<PlanError>,
+}
+
+const CLOCK_HELP: &str = "a view must give the same rows on every replay; take the time from a column, or make it a plain CREATE VIEW, which is computed when asked";
+const QUERY_VIEW_HELP: &str = "make it a plain CREATE VIEW, which is computed when asked";
+
+impl Checker<'_> {
+    fn refuse(&mut self, location: Location, message: impl Into<String>, help: &str) {
+        self.errors.push(PlanError {
+            file: self.file.to_owned(),
+            line: (location.line as usize).max(1),
+            column: (location.column as usize).max(1),
+            message: message.into(),
+            help: help.to_owned(),
+        });
+    }
+
+    fn refuse_if(&mut self, found: bool, at: Location, message: &str, help: &str) {
+        if found {
+            self.refuse(at, format!("{message} is not supported in a view"), help);
+        }
+    }
+
+    fn parse(&mut self, definition: &ViewDefinition) -> Option<ParsedView> {
+        let start = Location::new(1, 1);
+        let statements =
+            match DFParser::parse_sql_with_dialect(&definition.sql, &PostgreSqlDialect {}) {
+                Ok(statements) => statements,
+                Err(error) => {
+                    let text = error.strip_backtrace();
+                    let location = location_in_message(&text).unwrap_or(start);
+                    self.refuse(location, text, "");
+                    return None;
+                }
+            };
+        let [statement] = &statements.into_iter().collect::<Vec<_>>()[..] else {
+            let help = "keep one CREATE MATERIALIZED VIEW a file";
+            self.refuse(start, "the file does not hold exactly one statement", help);
+            return None;
+        };
+        let DataFusionStatement::Statement(statement) = statement else {
+            self.refuse(start, "not a view", VIEW_HELP);
+            return None;
+        };
+        let Statement::CreateView(view) = statement.as_ref() else {
+            self.refuse(statement.span().start, "not a view", VIEW_HELP);
+            return None;
+        };
+        let name_span = view.name.span().start;
+        let is_plain = !view.or_alter
+            && !view.secure
+            && view.cluster_by.is_empty()
+            && !view.with_no_schema_binding
+            && !view.temporary
+            && !view.copy_grants
+            && view.to.is_none()
+            && view.params.is_none()
+            && view.comment.is_none();
+        self.refuse_if(!is_plain, name_span, "an option of CREATE VIEW", VIEW_HELP);
+        self.refuse_if(
+            !view.columns.is_empty(),
+            name_span,
+            "a column list after the view's name",
+            "name the columns in the SELECT: expression AS name",
+        );
+        let name = self.view_name(&view.name)?;
+        let stem = std::path::Path::new(&definition.file).file_stem();
+        let file_fits = stem.is_none_or(|stem| stem.to_string_lossy() == name);
+        if !file_fits || definition.name != name {
+            let message = format!("the file defines `{name}`, which is not its own name");
+            self.refuse(
+                name_span,
+                message,
+                "name the file as the view: one view a file",
+            );
+        }
+        if view.materialized {
+            self.query(&view.query);
+            self.expressions(&view.query);
+        }
+        Some(ParsedView {
+            name,
+            is_materialized: view.materialized,
+            query: view.query.clone(),
+            name_location: (name_span.line as usize, name_span.column as usize),
+        })
+    }
+
+    fn view_name(&mut self, name: &ObjectName) -> Option<String> {
+        let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+        let [ident] = parts[..] else {
+            let at = name.span().start;
+            let help = "all tables and views live in one schema; leave the prefix out";
+            self.refuse(at, "a view name with a schema", help);
+            return None;
+        };
+        Some(normalize(ident))
+    }
+
+    fn query(&mut self, query: &Query) {
+        let at = query.span().start;
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        self.refuse_if(
+            order_by.is_some(),
+            order_by.as_ref().map_or(at, |clause| clause.span().start),
+            "ORDER BY",
+            "a view is a set of rows without an order; put ORDER BY in the query that reads it",
+        );
+        self.refuse_if(
+            limit_clause.is_some() || fetch.is_some(),
+            at,
+            "LIMIT",
+            "keep all rows in the view and put LIMIT in the query that reads it",
+        );
+        self.refuse_if(
+            !locks.is_empty(),
+            at,
+            "FOR UPDATE or FOR SHARE",
+            "leave it out",
+        );
+        let has_other = for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty();
+        self.refuse_if(has_other, at, "a clause of another dialect", "leave it out");
+        if let Some(with) = with {
+            let at = with.with_token.0.span.start;
+            self.refuse_if(with.recursive, at, "WITH RECURSIVE", "");
+            for table in &with.cte_tables {
+                self.query(&table.query);
+            }
+        }
+        self.set_expression(body, at);
+    }
+
+    fn set_expression(&mut self, body: &SetExpr, at: Location) {
+        match body {
+            SetExpr::Select(select) => self.select(select),
+            SetExpr::Query(query) => self.query(query),
+            SetExpr::SetOperation {
+                op,
+                set_quantifier,
+                left,
+                right,
+            } => {
+                let known_quantifier = matches!(
+                    set_quantifier,
+                    SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
+                );
+                self.refuse_if(
+                    *op != SetOperator::Union || !known_quantifier,
+                    left.span().start,
+                    &format!("{op} {set_quantifier}"),
+                    "UNION and UNION ALL are kept current; for others use joins",
+                );
+                self.set_expression(left, at);
+                self.set_expression(right, at);
+            }
+            _ => self.refuse(at, "not a SELECT", VIEW_HELP),
+        }
+    }
+
+    fn select(&mut self, select: &Select) {
+        let at = select.span().start;
+        let has_other = select.top.is_some()
+            || select.into.is_some()
+            || !select.lateral_views.is_empty()
+            || select.prewhere.is_some()
+            || !select.connect_by.is_empty()
+            || !select.cluster_by.is_empty()
+            || !select.distribute_by.is_empty()
+            || !select.sort_by.is_empty()
+            || select.value_table_mode.is_some()
+            || select.exclude.is_some()
+            || select.select_modifiers.is_some();
+        self.refuse_if(has_other, at, "a clause of another dialect", "leave it out");
+        self.refuse_if(
+            !select.named_window.is_empty() || select.qualify.is_some(),
+            at,
+            "WINDOW or QUALIFY",
+            QUERY_VIEW_HELP,
+        );
+        self.refuse_if(
+            matches!(select.distinct, Some(Distinct::On(_))),
+            at,
+            "DISTINCT ON",
+            "group by the columns and take min or max of the others",
+        );
+        let has_modifiers = match &select.group_by {
+            GroupByExpr::All(_) => true,
+            GroupByExpr::Expressions(_, modifiers) => !modifiers.is_empty(),
+        };
+        self.refuse_if(
+            has_modifiers,
+            at,
+            "GROUP BY ALL or a GROUP BY modifier",
+            "name the columns to group by",
+        );
+        for table in &select.from {
+            self.tables(table);
+        }
+    }
+
+    fn tables(&mut self, tables: &TableWithJoins) {
+        self.table(&tables.relation);
+        for join in &tables.joins {
+            self.table(&join.relation);
+        }
+    }
+
+    fn table(&mut self, factor: &TableFactor) {
+        let at = factor.span().start;
+        match factor {
+            TableFactor::Table {
+                name: _,
+                alias: _,
+                args,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+            } => {
+                self.refuse_if(args.is_some(), at, "a table function", QUERY_VIEW_HELP);
+                self.refuse_if(
+                    version.is_some(),
+                    at,
+                    "FOR SYSTEM_TIME AS OF",
+                    "join the history table on its validity: valid_from <= t AND t < valid_to",
+                );
+                let has_other = !with_hints.is_empty()
+                    || *with_ordinality
+                    || !partitions.is_empty()
+                    || json_path.is_some()
+                    || sample.is_some()
+                    || !index_hints.is_empty();
+                self.refuse_if(has_other, at, "a table option", "leave it out");
+            }
+            TableFactor::Derived {
+                lateral,
+                subquery,
+                alias: _,
+                sample,
+            } => {
+                self.refuse_if(*lateral, at, "LATERAL", "write a join");
+                self.refuse_if(sample.is_some(), at, "TABLESAMPLE", "leave it out");
+                self.query(subquery);
+            }
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: _,
+            } => self.tables(table_with_joins),
+            _ => self.refuse(
+                at,
+                "this table form is not supported in a view",
+                QUERY_VIEW_HELP,
+            ),
+        }
+    }
+
+    /// Functions that read the clock or chance, OVER clauses and subqueries,
+    /// wherever they stand.
+    fn expressions(&mut self, query: &Query) {
+        let mut functions = Vec::new();
+        let mut subqueries = Vec::new();
+        let _: ControlFlow<()> = visit_expressions(query, |expression| {
+            match expression {
+                Expr::Function(function) => functions.push(function.clone()),
+                Expr::Subquery(subquery)
+                | Expr::InSubquery { subquery, .. }
+                | Expr::Exists { subquery, .. } => subqueries.push(subquery.clone()),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        for function in functions {
+            let at = function.name.span().start;
+            let name = function.name.to_string().to_lowercase();
+            self.refuse_if(
+                function.over.is_some(),
+                at,
+                &format!("`{name}` OVER (…)"),
+                QUERY_VIEW_HELP,
+            );
+            let volatility = self
+                .state
+                .scalar_functions()
+                .get(&name)
+                .map(|found| found.signature().volatility);
+            if volatility.is_some_and(|found| found != Volatility::Immutable) {
+                let message = format!("`{name}` reads the clock or chance");
+                self.refuse(at, message, CLOCK_HELP);
+            }
+        }
+        for subquery in subqueries {
+            self.query(&subquery);
+        }
+    }
+}
+
+const VIEW_HELP: &str = "write CREATE MATERIALIZED VIEW name AS SELECT …";
+
+/// The name as SQL compares it: in lower case unless quoted.
+pub(crate) fn normalize(ident: &Ident) -> String {
+    if ident.quote_style.is_some() {
+        return ident.value.clone();
+    }
+    ident.value.to_lowercase()
+}
+
+/// Parser messages end in "at Line: 3, Column: 14".
+fn location_in_message(message: &str) -> Option<Location> {
+    let number_after = |word: &str| {
+        let rest = &message[message.rfind(word)? + word.len()..];
+        let digits: String = rest
+            .chars()
+            .skip_while(|character| *character == ' ')
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse::<u64>().ok()
+    };
+    Some(Location::new(
+        number_after("Line:")?,
+        number_after("Column:")?,
+    ))
+}

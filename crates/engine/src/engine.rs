@@ -1,0 +1,456 @@
+//! The running engine: one step an epoch, from tables to views.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
+
+use crate::aggregate::{Aggregate, AggregateCall};
+use crate::arrangement::Arrangement;
+use crate::evaluation_errors::EvaluationErrors;
+use crate::graph::{Node, NodeKind};
+use crate::join::InnerJoin;
+use crate::left_join::LeftJoin;
+use crate::map::{Filter, Project};
+use crate::operator::{Operator, StepContext};
+use crate::table_input::TableInput;
+use crate::union::Union;
+use crate::{EVALUATION_ERRORS, EngineError, Program};
+
+/// Version of the state parts' format.
+const STATE_VERSION: u8 = 1;
+/// The part that says which program the others belong to.
+const HEADER_PART: &str = "program";
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Threads among which the virtual shards are spread; at least 1.
+    pub worker_threads: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { worker_threads: 1 }
+    }
+}
+
+/// What one epoch changed.
+#[derive(Debug, Clone)]
+pub struct EpochOutput {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Consolidated changes of tables, views and the evaluation-error
+    /// collection, by name. Collections that did not change are absent.
+    pub deltas: BTreeMap<String, Delta>,
+}
+
+/// The engine's state as named parts.
+#[derive(Debug, Clone, Default)]
+pub struct EngineCheckpoint {
+    /// Parts that changed since the checkpoint before.
+    pub changed: BTreeMap<String, Vec<u8>>,
+    /// Names of all parts that make up the state, changed or not.
+    pub live: BTreeSet<String>,
+}
+
+/// Sizes, for monitoring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineMetrics {
+    /// Rows or groups that operators and arrangements hold, by view.
+    pub state_rows: BTreeMap<String, u64>,
+    /// Changes ignored by table because a newer one was stored.
+    pub ignored_changes: BTreeMap<String, u64>,
+}
+
+/// A node's working form.
+enum Running {
+    Table(Box<TableInput>),
+    Operator(Box<dyn Operator>),
+}
+
+/// See the crate's documentation. After an error the engine must be restored
+/// from a checkpoint: part of an epoch may have been applied.
+pub struct Engine {
+    program: Arc<Program>,
+    options: EngineOptions,
+    running: Vec<Running>,
+    arrangements: Vec<Arrangement>,
+    /// Arrangements to bring up to date after each node.
+    arrangements_of_node: Vec<Vec<usize>>,
+    last_epoch: Option<Epoch>,
+    live_parts: BTreeSet<String>,
+    watermarks: BTreeMap<String, i64>,
+    failed: bool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("nodes", &self.running.len())
+            .field("last_epoch", &self.last_epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An empty engine.
+    ///
+    /// # Errors
+    /// When a table or view has a column type that cannot be compared.
+    pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, EngineError> {
+        let graph = &program.graph;
+        let mut running = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            running.push(start_node(&program, node)?);
+        }
+        let mut arrangements = Vec::with_capacity(graph.arrangements.len());
+        let mut arrangements_of_node = vec![Vec::new(); graph.nodes.len()];
+        for (number, spec) in graph.arrangements.iter().enumerate() {
+            let schema = &graph.nodes[spec.node].schema;
+            let key_columns = spec.key_columns.clone();
+            arrangements.push(Arrangement::new(schema, key_columns, spec.nulls_match)?);
+            arrangements_of_node[spec.node].push(number);
+        }
+        Ok(Self {
+            program,
+            options,
+            running,
+            arrangements,
+            arrangements_of_node,
+            last_epoch: None,
+            live_parts: BTreeSet::new(),
+            watermarks: BTreeMap::new(),
+            failed: false,
+        })
+    }
+
+    /// Takes the changes of one epoch, in order, through all views.
+    ///
+    /// # Errors
+    /// When epochs do not follow each other, changes do not fit their tables,
+    /// or an invariant is broken. Rows on which an expression fails are no
+    /// error: they go to the collection `sluice_evaluation_errors`.
+    pub fn step(
+        &mut self,
+        epoch: Epoch,
+        changes: Vec<TableChanges>,
+    ) -> Result<EpochOutput, EngineError> {
+        if self.failed {
+            return Err(EngineError::Invariant(
+                "the engine failed before and was not restored".into(),
+            ));
+        }
+        if let Some(last) = self.last_epoch
+            && epoch != last + 1
+        {
+            return Err(EngineError::EpochOrder { last, found: epoch });
+        }
+        let result = self.run_epoch(epoch, changes);
+        self.failed = result.is_err();
+        self.last_epoch = Some(epoch);
+        result
+    }
+
+    fn run_epoch(
+        &mut self,
+        epoch: Epoch,
+        changes: Vec<TableChanges>,
+    ) -> Result<EpochOutput, EngineError> {
+        let mut changes_of_table: BTreeMap<String, Vec<TableChanges>> = BTreeMap::new();
+        for change in changes {
+            if !self.program.base_tables.contains_key(&change.table) {
+                return Err(EngineError::UnknownTable(change.table));
+            }
+            changes_of_table
+                .entry(change.table.clone())
+                .or_default()
+                .push(change);
+        }
+        let threads = self.options.worker_threads.max(1);
+        let mut errors = EvaluationErrors::default();
+        let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
+        for (number, node) in self.program.graph.nodes.iter().enumerate() {
+            let output = match &mut self.running[number] {
+                Running::Table(table) => {
+                    let changes = changes_of_table.remove(table.name());
+                    table.step(&changes.unwrap_or_default())?
+                }
+                Running::Operator(operator) => {
+                    let inputs: Vec<&Delta> =
+                        node.inputs.iter().map(|&input| &outputs[input]).collect();
+                    let mut context = StepContext {
+                        arrangements: &self.arrangements,
+                        errors: &mut errors,
+                        threads,
+                    };
+                    operator.step(&mut context, &inputs)?
+                }
+            };
+            for &arrangement in &self.arrangements_of_node[number] {
+                self.arrangements[arrangement].apply(&output, threads)?;
+            }
+            outputs.push(output);
+        }
+        for arrangement in &mut self.arrangements {
+            arrangement.settle();
+        }
+        let mut deltas = BTreeMap::new();
+        for (name, &node) in &self.program.collection_nodes {
+            let delta = outputs[node].clone().consolidate()?;
+            if !delta.is_empty() {
+                deltas.insert(name.clone(), delta);
+            }
+        }
+        let errors = errors.into_delta()?;
+        if !errors.is_empty() {
+            deltas.insert(EVALUATION_ERRORS.to_owned(), errors);
+        }
+        Ok(EpochOutput { epoch, deltas })
+    }
+
+    /// Records how far event time has come in some tables, in microseconds.
+    /// Watermarks never go back.
+    pub fn advance_watermarks(&mut self, watermarks: &BTreeMap<String, i64>) {
+        for (table, &watermark) in watermarks {
+            let known = self.watermarks.entry(table.clone()).or_insert(watermark);
+            *known = watermark.max(*known);
+        }
+    }
+
+    /// The watermark of a table or view: the least of the tables that it is
+    /// made from; `None` while one of them has none.
+    pub fn watermark(&self, collection: &str) -> Option<i64> {
+        let tables = self.program.base_tables.get(collection)?;
+        tables
+            .iter()
+            .map(|table| self.watermarks.get(table).copied())
+            .min()
+            .flatten()
+    }
+
+    /// The parts of the state that changed since the last call.
+    ///
+    /// # Errors
+    /// When the engine failed before.
+    pub fn checkpoint(&mut self) -> Result<EngineCheckpoint, EngineError> {
+        if self.failed {
+            return Err(EngineError::Invariant(
+                "a failed engine has no state to save".into(),
+            ));
+        }
+        let mut changed = BTreeMap::new();
+        let mut header = Writer::new();
+        header.u64(self.program.fingerprint());
+        header.u64(self.last_epoch.unwrap_or_default());
+        changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
+        for (number, running) in self.running.iter_mut().enumerate() {
+            let shards = match running {
+                Running::Table(table) => table.save_changed(),
+                Running::Operator(operator) => operator.save_changed(),
+            };
+            for (shard, bytes) in shards {
+                changed.insert(format!("node/{number}/{shard}"), versioned(&bytes));
+            }
+        }
+        for (number, arrangement) in self.arrangements.iter_mut().enumerate() {
+            for (shard, bytes) in arrangement.save_changed() {
+                changed.insert(format!("arrangement/{number}/{shard}"), versioned(&bytes));
+            }
+        }
+        self.live_parts.extend(changed.keys().cloned());
+        Ok(EngineCheckpoint {
+            changed,
+            live: self.live_parts.clone(),
+        })
+    }
+
+    /// An engine as it was after `epoch`. Parts with other names are ignored.
+    ///
+    /// # Errors
+    /// When the parts belong to other definitions, another epoch or another
+    /// format, or cannot be decoded.
+    pub fn restore(
+        program: Arc<Program>,
+        options: EngineOptions,
+        epoch: Epoch,
+        parts: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, EngineError> {
+        let mut engine = Self::new(program, options)?;
+        engine.check_header(epoch, parts)?;
+        for (name, bytes) in parts {
+            let state_error = |source| EngineError::State {
+                part: name.clone(),
+                source,
+            };
+            let mut path = name.split('/');
+            let kind = path.next().unwrap_or_default();
+            let number = path.next().and_then(|text| text.parse::<usize>().ok());
+            let shard = path.next().and_then(|text| text.parse::<usize>().ok());
+            let (Some(number), Some(shard)) = (number, shard) else {
+                continue;
+            };
+            if shard >= sluice_core::VIRTUAL_SHARDS {
+                return Err(EngineError::Checkpoint(format!("no shard {shard}")));
+            }
+            match kind {
+                "node" => {
+                    let body = unversioned(name, bytes)?;
+                    match engine.running.get_mut(number) {
+                        Some(Running::Table(table)) => table.load(shard, body),
+                        Some(Running::Operator(operator)) => operator.load(shard, body),
+                        None => {
+                            return Err(EngineError::Checkpoint(format!("no node {number}")));
+                        }
+                    }
+                    .map_err(state_error)?;
+                }
+                "arrangement" => {
+                    let body = unversioned(name, bytes)?;
+                    let Some(arrangement) = engine.arrangements.get_mut(number) else {
+                        return Err(EngineError::Checkpoint(format!("no arrangement {number}")));
+                    };
+                    arrangement.load(shard, body).map_err(state_error)?;
+                }
+                _ => continue,
+            }
+            engine.live_parts.insert(name.clone());
+        }
+        engine.live_parts.insert(HEADER_PART.to_owned());
+        engine.last_epoch = Some(epoch);
+        Ok(engine)
+    }
+
+    fn check_header(
+        &self,
+        epoch: Epoch,
+        parts: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), EngineError> {
+        let Some(header) = parts.get(HEADER_PART) else {
+            return Err(EngineError::Checkpoint(
+                "the engine's part is missing".into(),
+            ));
+        };
+        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
+        let read_error = |source| EngineError::State {
+            part: HEADER_PART.to_owned(),
+            source,
+        };
+        let fingerprint = reader.u64().map_err(read_error)?;
+        let saved_epoch = reader.u64().map_err(read_error)?;
+        if fingerprint != self.program.fingerprint() {
+            return Err(EngineError::Checkpoint(
+                "it was made under other table and view definitions; rebuild from the log".into(),
+            ));
+        }
+        if saved_epoch != epoch {
+            return Err(EngineError::Checkpoint(format!(
+                "it holds epoch {saved_epoch}, not {epoch}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Sizes, for monitoring.
+    pub fn metrics(&self) -> EngineMetrics {
+        let mut metrics = EngineMetrics::default();
+        let nodes = &self.program.graph.nodes;
+        for (running, node) in self.running.iter().zip(nodes) {
+            let rows = match running {
+                Running::Table(table) => {
+                    let ignored = table.ignored_changes;
+                    metrics
+                        .ignored_changes
+                        .insert(table.name().to_owned(), ignored);
+                    table.state_rows()
+                }
+                Running::Operator(operator) => operator.state_rows(),
+            };
+            *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
+        }
+        for (arrangement, spec) in self
+            .arrangements
+            .iter()
+            .zip(&self.program.graph.arrangements)
+        {
+            let view = nodes[spec.node].view.clone();
+            *metrics.state_rows.entry(view).or_default() += arrangement.state_rows();
+        }
+        metrics
+    }
+}
+
+fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
+    let view = node.view.clone();
+    let schema = node.schema.clone();
+    let operator: Box<dyn Operator> = match node.kind.clone() {
+        NodeKind::Table(index) => {
+            let table = TableInput::new(program.tables[index].clone())?;
+            return Ok(Running::Table(Box::new(table)));
+        }
+        NodeKind::Filter(predicate) => Box::new(Filter { view, predicate }),
+        NodeKind::Project(expressions) => Box::new(Project {
+            view,
+            expressions,
+            schema,
+        }),
+        NodeKind::Union => Box::new(Union::new(schema)),
+        NodeKind::Aggregate { group_by, calls } => {
+            let calls = calls
+                .into_iter()
+                .map(|call| AggregateCall {
+                    spec: call.spec,
+                    argument: call.argument,
+                    filter: call.filter,
+                })
+                .collect();
+            Box::new(Aggregate::new(view, group_by, calls, schema)?)
+        }
+        NodeKind::Join {
+            is_left: false,
+            left,
+            right,
+            residual,
+            right_types: _,
+        } => Box::new(InnerJoin {
+            view,
+            left,
+            right,
+            residual,
+            schema,
+        }),
+        NodeKind::Join {
+            is_left: true,
+            left,
+            right,
+            residual,
+            right_types,
+        } => Box::new(LeftJoin {
+            view,
+            left,
+            right,
+            residual,
+            right_types,
+            schema,
+        }),
+    };
+    Ok(Running::Operator(operator))
+}
+
+fn versioned(bytes: &[u8]) -> Vec<u8> {
+    let mut versioned = Vec::with_capacity(bytes.len() + 1);
+    versioned.push(STATE_VERSION);
+    versioned.extend_from_slice(bytes);
+    versioned
+}
+
+fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
+    match bytes.split_first() {
+        Some((&STATE_VERSION, body)) => Ok(body),
+        Some((other, _)) => Err(EngineError::Checkpoint(format!(
+            "part `{name}` has format version {other}, this program reads version {STATE_VERSION}"
+        ))),
+        None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
+    }
+}

@@ -1,0 +1,92 @@
+//! The evaluation-error collection: rows on which an expression failed.
+//!
+//! A row that fails leaves its view and appears here, with the same weight. It
+//! is retracted when the row that caused it is retracted, so that a view is
+//! degraded exactly as long as the collection holds rows of it.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use sluice_core::Delta;
+
+use crate::EngineError;
+
+/// Name of the collection. Columns: `view` (the view that is degraded),
+/// `message` (what failed), `row` (the input row as `column=value`, …).
+pub const EVALUATION_ERRORS: &str = "sluice_evaluation_errors";
+
+/// Longer row texts are cut, so that one wide row cannot fill the collection.
+const ROW_TEXT_CHARS_MAX: usize = 1_000;
+
+pub(crate) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("view", DataType::Utf8, false),
+        Field::new("message", DataType::Utf8, false),
+        Field::new("row", DataType::Utf8, false),
+    ]))
+}
+
+/// Errors of one epoch.
+#[derive(Debug, Default)]
+pub(crate) struct EvaluationErrors {
+    views: Vec<String>,
+    messages: Vec<String>,
+    rows: Vec<String>,
+    weights: Vec<i64>,
+}
+
+impl EvaluationErrors {
+    pub(crate) fn push(&mut self, view: &str, message: String, row: String, weight: i64) {
+        self.views.push(view.to_owned());
+        self.messages.push(message);
+        self.rows.push(row);
+        self.weights.push(weight);
+    }
+
+    /// Adds the row `index` of `rows`.
+    pub(crate) fn push_row(
+        &mut self,
+        view: &str,
+        message: String,
+        rows: &RecordBatch,
+        index: usize,
+        weight: i64,
+    ) {
+        self.push(view, message, row_text(rows, index), weight);
+    }
+
+    pub(crate) fn into_delta(self) -> Result<Delta, EngineError> {
+        let rows = RecordBatch::try_new(
+            schema(),
+            vec![
+                Arc::new(StringArray::from(self.views)),
+                Arc::new(StringArray::from(self.messages)),
+                Arc::new(StringArray::from(self.rows)),
+            ],
+        )?;
+        Ok(Delta::try_new(rows, self.weights)?.consolidate()?)
+    }
+}
+
+fn row_text(rows: &RecordBatch, index: usize) -> String {
+    let options = FormatOptions::default().with_null("null");
+    let mut text = String::new();
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(field.name());
+        text.push('=');
+        match ArrayFormatter::try_new(column.as_ref(), &options) {
+            Ok(formatter) => text.push_str(&formatter.value(index).to_string()),
+            Err(_) => text.push('?'),
+        }
+    }
+    if text.chars().count() > ROW_TEXT_CHARS_MAX {
+        text = text.chars().take(ROW_TEXT_CHARS_MAX).collect();
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! Expressions over a delta, with the rows that fail set apart.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::concat;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::{Expr, Operator as BinaryOperator};
+use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use sluice_core::Delta;
+
+use crate::EngineError;
+use crate::evaluation_errors::EvaluationErrors;
+
+/// Compiles a logical expression. Integer arithmetic that overflows is an
+/// error here, not a wrapped number as in DataFusion.
+pub(crate) fn compile(
+    expression: &Expr,
+    schema: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let compiled = create_physical_expr(
+        expression,
+        schema,
+        &ExecutionProps::new(),
+        &Default::default(),
+    )?;
+    let checked = compiled.transform_up(|node| {
+        let Some(binary) = node.downcast_ref::<BinaryExpr>() else {
+            return Ok(Transformed::no(node));
+        };
+        let is_arithmetic = matches!(
+            binary.op(),
+            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply
+        );
+        if !is_arithmetic {
+            return Ok(Transformed::no(node));
+        }
+        let checked = BinaryExpr::new(binary.left().clone(), *binary.op(), binary.right().clone())
+            .with_fail_on_overflow(true);
+        Ok(Transformed::yes(Arc::new(checked) as Arc<dyn PhysicalExpr>))
+    })?;
+    Ok(checked.data)
+}
+
+/// Evaluates all `expressions` on every row. Rows on which one fails go to
+/// `errors`; the returned delta holds the others, and the arrays fit it.
+pub(crate) fn evaluate(
+    expressions: &[Arc<dyn PhysicalExpr>],
+    delta: &Delta,
+    view: &str,
+    errors: &mut EvaluationErrors,
+) -> Result<(Delta, Vec<ArrayRef>), EngineError> {
+    if let Ok(arrays) = evaluate_batch(expressions, delta.rows()) {
+        return Ok((delta.clone(), arrays));
+    }
+    let mut search = FailureSearch {
+        expressions,
+        delta,
+        view,
+        errors,
+        good_rows: Vec::new(),
+        good_arrays: Vec::new(),
+    };
+    search.run(0, delta.len());
+    let FailureSearch {
+        good_rows,
+        good_arrays,
+        ..
+    } = search;
+    let survivors = delta.take(&UInt32Array::from(good_rows))?;
+    let mut arrays = Vec::with_capacity(expressions.len());
+    for (index, expression) in expressions.iter().enumerate() {
+        let parts: Vec<&dyn Array> = good_arrays
+            .iter()
+            .map(|arrays| arrays[index].as_ref())
+            .collect();
+        arrays.push(if parts.is_empty() {
+            arrow::array::new_empty_array(&expression.data_type(&delta.schema())?)
+        } else {
+            concat(&parts)?
+        });
+    }
+    Ok((survivors, arrays))
+}
+
+fn evaluate_batch(
+    expressions: &[Arc<dyn PhysicalExpr>],
+    rows: &RecordBatch,
+) -> Result<Vec<ArrayRef>, DataFusionError> {
+    expressions
+        .iter()
+        .map(|expression| expression.evaluate(rows)?.into_array(rows.num_rows()))
+        .collect()
+}
+
+/// Halves a batch until the failing rows stand alone: k failures among n rows
+/// cost about k·log n evaluations.
+struct FailureSearch<'a> {
+    expressions: &'a [Arc<dyn PhysicalExpr>],
+    delta: &'a Delta,
+    view: &'a str,
+    errors: &'a mut EvaluationErrors,
+    good_rows: Vec<u32>,
+    good_arrays: Vec<Vec<ArrayRef>>,
+}
+
+impl FailureSearch<'_> {
+    fn run(&mut self, start: usize, length: usize) {
+        if length == 0 {
+            return;
+        }
+        let slice = self.delta.rows().slice(start, length);
+        match evaluate_batch(self.expressions, &slice) {
+            Ok(arrays) => {
+                self.good_rows
+                    .extend((start..start + length).map(|row| row as u32));
+                self.good_arrays.push(arrays);
+            }
+            Err(error) if length == 1 => {
+                let weight = self.delta.weights()[start];
+                let message = error.strip_backtrace();
+                self.errors
+                    .push_row(self.view, message, self.delta.rows(), start, weight);
+            }
+            Err(_) => {
+                let half = length / 2;
+                self.run(start, half);
+                self.run(start + half, length - half);
+            }
+        }
+    }
+}
+
+/// The rows for which a boolean array is true; null counts as false.
+pub(crate) fn true_rows(mask: &ArrayRef) -> Result<BooleanArray, EngineError> {
+    let Some(mask) = mask.as_any().downcast_ref::<BooleanArray>() else {
+        return Err(EngineError::Invariant(format!(
+            "a condition has the type {}",
+            mask.data_type()
+        )));
+    };
+    if mask.null_count() == 0 {
+        return Ok(mask.clone());
+    }
+    Ok(arrow::compute::prep_null_mask_filter(mask))
+}

@@ -1,0 +1,92 @@
+//! The planned program as a graph of operators, before it has any state.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::accumulator::AggregateSpec;
+
+/// One aggregate call of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct AggregateCallSpec {
+    pub(crate) spec: AggregateSpec,
+    pub(crate) argument: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// What a node does.
+#[derive(Debug, Clone)]
+pub(crate) enum NodeKind {
+    /// Rows of a table, by position in the program's tables.
+    Table(usize),
+    Filter(Arc<dyn PhysicalExpr>),
+    Project(Vec<Arc<dyn PhysicalExpr>>),
+    Union,
+    Aggregate {
+        group_by: Vec<Arc<dyn PhysicalExpr>>,
+        calls: Vec<AggregateCallSpec>,
+    },
+    /// Arrangements of the two inputs, by number.
+    Join {
+        is_left: bool,
+        left: usize,
+        right: usize,
+        residual: Option<Arc<dyn PhysicalExpr>>,
+        right_types: Vec<DataType>,
+    },
+}
+
+/// An operator with its inputs. Inputs always come earlier in the graph.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) schema: SchemaRef,
+    /// The view whose definition asked for it, for error rows.
+    pub(crate) view: String,
+    /// True if the node never retracts.
+    pub(crate) append_only: bool,
+    /// Columns that identify a row, where known.
+    pub(crate) unique_key: Option<Vec<usize>>,
+}
+
+/// A node's output indexed by some of its columns, shared by all who need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArrangementSpec {
+    pub(crate) node: usize,
+    pub(crate) key_columns: Vec<usize>,
+    pub(crate) nulls_match: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) arrangements: Vec<ArrangementSpec>,
+}
+
+impl Graph {
+    pub(crate) fn add(&mut self, mut node: Node) -> usize {
+        debug_assert!(node.inputs.iter().all(|&input| input < self.nodes.len()));
+        // Whether a result can be null is the planner's guess, which the
+        // engine must not depend on.
+        if !matches!(node.kind, NodeKind::Table(_)) {
+            let fields = node.schema.fields().iter();
+            let nullable: Vec<Field> = fields
+                .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+                .collect();
+            node.schema = Arc::new(Schema::new(nullable));
+        }
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// The arrangement of `node` by `key_columns`, made on first demand.
+    pub(crate) fn arrange(&mut self, spec: ArrangementSpec) -> usize {
+        if let Some(found) = self.arrangements.iter().position(|other| *other == spec) {
+            return found;
+        }
+        self.arrangements.push(spec);
+        self.arrangements.len() - 1
+    }
+}

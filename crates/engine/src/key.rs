@@ -1,0 +1,176 @@
+//! Rows as keys: a comparable byte form, its hash, and the rows of a batch
+//! dealt out to the virtual shards.
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::DataType;
+use arrow::row::{Row, RowConverter, Rows, SortField};
+use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
+
+use crate::EngineError;
+
+/// Turns columns into byte keys and back. Equal rows have equal bytes, and
+/// bytes order as the rows do (nulls first).
+#[derive(Debug)]
+pub(crate) struct RowCodec {
+    /// `None` for rows of no columns, whose only key is the empty one.
+    converter: Option<RowConverter>,
+    types: Vec<DataType>,
+}
+
+impl RowCodec {
+    pub(crate) fn new(types: &[DataType]) -> Result<Self, EngineError> {
+        if types.is_empty() {
+            return Ok(Self {
+                converter: None,
+                types: Vec::new(),
+            });
+        }
+        let fields = types.iter().cloned().map(SortField::new).collect();
+        Ok(Self {
+            converter: Some(RowConverter::new(fields)?),
+            types: types.to_vec(),
+        })
+    }
+
+    pub(crate) fn encode(
+        &self,
+        columns: &[ArrayRef],
+        row_count: usize,
+    ) -> Result<EncodedRows, EngineError> {
+        let rows = match &self.converter {
+            Some(converter) => Some(converter.convert_columns(columns)?),
+            None => None,
+        };
+        Ok(EncodedRows { rows, row_count })
+    }
+
+    /// The byte form of a row of nulls.
+    pub(crate) fn encode_null(&self) -> Result<Vec<u8>, EngineError> {
+        let nulls: Vec<ArrayRef> = self
+            .types
+            .iter()
+            .map(|data_type| new_null_array(data_type, 1))
+            .collect();
+        Ok(self.encode(&nulls, 1)?.get(0).to_vec())
+    }
+
+    /// Decodes rows that this codec (or one of the same types) encoded.
+    pub(crate) fn decode<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<ArrayRef>, EngineError> {
+        let Some(converter) = &self.converter else {
+            return Ok(Vec::new());
+        };
+        let parser = converter.parser();
+        let parsed: Vec<Row<'_>> = rows.map(|bytes| parser.parse(bytes)).collect();
+        Ok(converter.convert_rows(parsed)?)
+    }
+}
+
+/// Rows in byte form.
+#[derive(Debug)]
+pub(crate) struct EncodedRows {
+    rows: Option<Rows>,
+    row_count: usize,
+}
+
+impl EncodedRows {
+    pub(crate) fn len(&self) -> usize {
+        self.row_count
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &[u8] {
+        match &self.rows {
+            Some(rows) => rows.row(index).data(),
+            None => &[],
+        }
+    }
+
+    pub(crate) fn hashes(&self) -> Vec<u64> {
+        (0..self.row_count)
+            .map(|index| stable_hash(self.get(index)))
+            .collect()
+    }
+}
+
+/// Row numbers grouped by virtual shard, in row order within a shard.
+#[derive(Debug)]
+pub(crate) struct ShardedRows {
+    order: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl ShardedRows {
+    /// Groups all rows, except those that `skip` names.
+    pub(crate) fn new(hashes: &[u64], skip: Option<&[bool]>) -> Self {
+        let kept = |row: usize| !skip.is_some_and(|skip| skip[row]);
+        let mut starts = vec![0_u32; VIRTUAL_SHARDS + 1];
+        for (row, &hash) in hashes.iter().enumerate() {
+            if kept(row) {
+                starts[shard_of_hash(hash) + 1] += 1;
+            }
+        }
+        for shard in 0..VIRTUAL_SHARDS {
+            starts[shard + 1] += starts[shard];
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0_u32; starts[VIRTUAL_SHARDS] as usize];
+        for (row, &hash) in hashes.iter().enumerate() {
+            if kept(row) {
+                let slot = &mut next[shard_of_hash(hash)];
+                order[*slot as usize] = row as u32;
+                *slot += 1;
+            }
+        }
+        Self { order, starts }
+    }
+
+    pub(crate) fn of_shard(&self, shard: usize) -> &[u32] {
+        &self.order[self.starts[shard] as usize..self.starts[shard + 1] as usize]
+    }
+}
+
+/// Below so many rows a second thread costs more than it brings.
+const PARALLEL_ROWS_MIN: usize = 8_192;
+
+/// Runs `work` once for each shard, spread over `threads` when there is enough
+/// to do. Results come back in shard order, whatever the threads did.
+pub(crate) fn for_each_shard<S: Send, R: Send>(
+    threads: usize,
+    row_count: usize,
+    shards: &mut [S],
+    work: impl Fn(usize, &mut S) -> R + Sync,
+) -> Vec<R> {
+    if threads <= 1 || row_count < PARALLEL_ROWS_MIN {
+        return shards
+            .iter_mut()
+            .enumerate()
+            .map(|(number, shard)| work(number, shard))
+            .collect();
+    }
+    let per_thread = shards.len().div_ceil(threads);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = shards
+            .chunks_mut(per_thread)
+            .enumerate()
+            .map(|(chunk_number, chunk)| {
+                scope.spawn(move || {
+                    chunk
+                        .iter_mut()
+                        .enumerate()
+                        .map(|(index, shard)| work(chunk_number * per_thread + index, shard))
+                        .collect::<Vec<R>>()
+                })
+            })
+            .collect();
+        handles
+            .into_iter()
+            .flat_map(|handle| match handle.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}

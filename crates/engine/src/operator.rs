@@ -1,0 +1,44 @@
+//! What every operator of the engine can do.
+
+use sluice_core::{CodecError, Delta};
+
+use crate::EngineError;
+use crate::arrangement::Arrangement;
+use crate::evaluation_errors::EvaluationErrors;
+
+/// What an operator sees of an epoch besides its inputs.
+pub(crate) struct StepContext<'a> {
+    /// All arrangements. Those of nodes before this one already hold the
+    /// epoch's changes and still know the weights before it.
+    pub(crate) arrangements: &'a [Arrangement],
+    /// Where rows go on which an expression fails.
+    pub(crate) errors: &'a mut EvaluationErrors,
+    /// Number of worker threads.
+    pub(crate) threads: usize,
+}
+
+/// One operator, with its state in virtual shards.
+pub(crate) trait Operator: Send {
+    /// Turns the inputs' changes into the output's. Called once an epoch, also
+    /// with empty inputs.
+    fn step(
+        &mut self,
+        context: &mut StepContext<'_>,
+        inputs: &[&Delta],
+    ) -> Result<Delta, EngineError>;
+
+    /// The state of each shard that has changed since the last call.
+    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
+        Vec::new()
+    }
+
+    /// Takes a shard's state back.
+    fn load(&mut self, _shard: usize, _bytes: &[u8]) -> Result<(), CodecError> {
+        Err(CodecError::Invalid("this operator keeps no state".into()))
+    }
+
+    /// Number of rows or groups held.
+    fn state_rows(&self) -> u64 {
+        0
+    }
+}

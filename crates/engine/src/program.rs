@@ -1,0 +1,560 @@
+//! All views of a warehouse, checked and planned together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::eliminate_filter::EliminateFilter;
+use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use sluice_core::{TableDefinition, TableKind, stable_hash};
+
+use crate::check_syntax::{ParsedView, parse_view};
+use crate::graph::{Graph, Node, NodeKind};
+use crate::lower::{Lowering, Refusal};
+use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
+
+/// Changes whenever the same definitions would give another graph, so that a
+/// checkpoint of an older planner is never misread.
+const PLANNER_VERSION: u32 = 1;
+
+/// The SQL text of one model file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewDefinition {
+    /// Name of the view, which is the file's name.
+    pub name: String,
+    /// File, for messages.
+    pub file: String,
+    /// `CREATE MATERIALIZED VIEW name AS SELECT …`, or `CREATE VIEW` for a
+    /// query view.
+    pub sql: String,
+}
+
+/// A table or view as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    /// Name in SQL.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// False for tables.
+    pub is_view: bool,
+    /// True if rows are only ever added.
+    pub append_only: bool,
+    /// Columns that identify a row, where known.
+    pub unique_key: Option<Vec<usize>>,
+}
+
+/// A planned warehouse: what [`crate::Engine`] runs.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) tables: Vec<TableDefinition>,
+    pub(crate) graph: Graph,
+    /// Node of each collection, by name.
+    pub(crate) collection_nodes: BTreeMap<String, usize>,
+    /// The tables that each collection is made from.
+    pub(crate) base_tables: BTreeMap<String, BTreeSet<String>>,
+    collections: Vec<Collection>,
+    query_views: Vec<(String, String)>,
+    warnings: Vec<String>,
+    fingerprint: u64,
+}
+
+impl Program {
+    /// Checks and plans `views` over `tables`. All errors of all views come at
+    /// once, except that a view on a view in error is not looked at.
+    ///
+    /// # Errors
+    /// Every unknown name, cycle, unsupported construct and type error, with
+    /// file, line, column and what to write instead.
+    pub fn plan(
+        tables: &[TableDefinition],
+        views: &[ViewDefinition],
+    ) -> Result<Self, Vec<PlanError>> {
+        let mut planner = Planner::new(tables);
+        let parsed = planner.parse(views);
+        let order = planner.order(views, &parsed);
+        for index in order {
+            if let Some(view) = &parsed[index] {
+                planner.plan_view(&views[index], view);
+            }
+        }
+        if planner.errors.is_empty() {
+            return Ok(planner.finish(views));
+        }
+        planner.errors.sort_by(|first, second| {
+            (&first.file, first.line, first.column).cmp(&(&second.file, second.line, second.column))
+        });
+        Err(planner.errors)
+    }
+
+    /// Tables, materialized views and the evaluation-error collection, in the
+    /// order in which they are computed.
+    pub fn collections(&self) -> &[Collection] {
+        &self.collections
+    }
+
+    /// Plain views: name and SELECT text.
+    pub fn query_views(&self) -> &[(String, String)] {
+        &self.query_views
+    }
+
+    /// Identifies the definitions; a checkpoint fits only the same one.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Query forms whose cost can follow the size of the state instead of the
+    /// size of the changes.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+struct Planner {
+    state: SessionState,
+    context: SessionContext,
+    tables: Vec<TableDefinition>,
+    graph: Graph,
+    collection_nodes: BTreeMap<String, usize>,
+    base_tables: BTreeMap<String, BTreeSet<String>>,
+    collections: Vec<Collection>,
+    query_views: Vec<(String, String)>,
+    warnings: Vec<String>,
+    errors: Vec<PlanError>,
+}
+
+impl Planner {
+    fn new(tables: &[TableDefinition]) -> Self {
+        let context = SessionContext::new_with_state(session_state());
+        let mut planner = Self {
+            state: context.state(),
+            context,
+            tables: tables.to_vec(),
+            graph: Graph::default(),
+            collection_nodes: BTreeMap::new(),
+            base_tables: BTreeMap::new(),
+            collections: Vec::new(),
+            query_views: Vec::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+        };
+        for (index, table) in tables.iter().enumerate() {
+            let (append_only, unique_key) = match &table.kind {
+                TableKind::AppendOnly => (true, None),
+                TableKind::Changelog { primary_key } => (false, Some(primary_key.clone())),
+            };
+            let node = planner.graph.add(Node {
+                kind: NodeKind::Table(index),
+                inputs: vec![],
+                schema: table.schema(),
+                view: table.name.clone(),
+                append_only,
+                unique_key,
+            });
+            planner.add_collection(&table.name, node, false);
+            let itself = BTreeSet::from([table.name.clone()]);
+            planner.base_tables.insert(table.name.clone(), itself);
+        }
+        planner
+    }
+
+    fn add_collection(&mut self, name: &str, node: usize, is_view: bool) {
+        let planned = &self.graph.nodes[node];
+        self.collections.push(Collection {
+            name: name.to_owned(),
+            schema: planned.schema.clone(),
+            is_view,
+            append_only: planned.append_only,
+            unique_key: planned.unique_key.clone(),
+        });
+        let schema = planned.schema.clone();
+        self.collection_nodes.insert(name.to_owned(), node);
+        self.register(name, schema);
+    }
+
+    fn register(&mut self, name: &str, schema: SchemaRef) {
+        let table = Arc::new(EmptyTable::new(schema));
+        // A second table of one name is reported where names are collected.
+        let name = datafusion::common::TableReference::bare(name);
+        let _ = self.context.register_table(name, table);
+        self.state = self.context.state();
+    }
+
+    fn parse(&mut self, views: &[ViewDefinition]) -> Vec<Option<ParsedView>> {
+        let mut names: BTreeSet<String> = self.collection_nodes.keys().cloned().collect();
+        names.insert(EVALUATION_ERRORS.to_owned());
+        let mut parsed = Vec::with_capacity(views.len());
+        for view in views {
+            match parse_view(view, &self.state) {
+                Ok(found) => {
+                    if !names.insert(found.name.clone()) {
+                        let message = format!("there is already a table or view `{}`", found.name);
+                        self.error(view, found.name_location, message, "choose another name");
+                    }
+                    parsed.push(Some(found));
+                }
+                Err(errors) => {
+                    self.errors.extend(errors);
+                    parsed.push(None);
+                }
+            }
+        }
+        parsed
+    }
+
+    fn error(
+        &mut self,
+        view: &ViewDefinition,
+        location: (usize, usize),
+        message: String,
+        help: impl Into<String>,
+    ) {
+        self.errors.push(PlanError {
+            file: view.file.clone(),
+            line: location.0.max(1),
+            column: location.1.max(1),
+            message,
+            help: help.into(),
+        });
+    }
+
+    /// Views in an order in which each comes after those that it reads. Views
+    /// in a cycle, or that read a view in error, are left out.
+    fn order(&mut self, views: &[ViewDefinition], parsed: &[Option<ParsedView>]) -> Vec<usize> {
+        let by_name: BTreeMap<&str, usize> = views
+            .iter()
+            .enumerate()
+            .map(|(index, view)| (view.name.as_str(), index))
+            .collect();
+        let inputs: Vec<Vec<usize>> = parsed
+            .iter()
+            .map(|view| {
+                let names = view.as_ref().map(|view| self.references(view));
+                names
+                    .iter()
+                    .flatten()
+                    .filter_map(|name| by_name.get(name.as_str()).copied())
+                    .collect()
+            })
+            .collect();
+        let mut visit = Visit {
+            inputs: &inputs,
+            marks: vec![Mark::New; views.len()],
+            order: Vec::new(),
+            path: Vec::new(),
+            cycles: Vec::new(),
+        };
+        for index in 0..views.len() {
+            visit.run(index);
+        }
+        let Visit { order, cycles, .. } = visit;
+        let mut broken: BTreeSet<usize> = (0..views.len())
+            .filter(|&index| parsed[index].is_none())
+            .collect();
+        for cycle in cycles {
+            let names: Vec<&str> = cycle
+                .iter()
+                .map(|&index| views[index].name.as_str())
+                .collect();
+            let message = format!("the views form a cycle: {}", names.join(" → "));
+            let location = parsed[cycle[0]]
+                .as_ref()
+                .map_or((1, 1), |view| view.name_location);
+            self.error(
+                &views[cycle[0]],
+                location,
+                message,
+                "let one of them read a table instead",
+            );
+            broken.extend(cycle);
+        }
+        let mut usable = Vec::new();
+        for index in order {
+            if inputs[index].iter().any(|input| broken.contains(input)) {
+                broken.insert(index);
+            }
+            if !broken.contains(&index) {
+                usable.push(index);
+            }
+        }
+        usable
+    }
+
+    fn references(&self, view: &ParsedView) -> Vec<String> {
+        let statement =
+            DataFusionStatement::Statement(Box::new(Statement::Query(view.query.clone())));
+        let references = self.state.resolve_table_references(&statement);
+        references
+            .unwrap_or_default()
+            .into_iter()
+            .map(|reference| reference.table().to_owned())
+            .collect()
+    }
+
+    fn plan_view(&mut self, definition: &ViewDefinition, view: &ParsedView) {
+        let query_views: BTreeSet<&str> = self
+            .query_views
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let references = self.references(view);
+        if view.is_materialized
+            && let Some(name) = references
+                .iter()
+                .find(|name| query_views.contains(name.as_str()))
+        {
+            let message = format!("a materialized view cannot read the plain view `{name}`");
+            let help = "make that one a CREATE MATERIALIZED VIEW";
+            self.error(definition, view.name_location, message, help);
+            return;
+        }
+        let plan = match self.logical_plan(view) {
+            Ok(plan) => plan,
+            Err(error) => return self.planning_error(definition, view, &error),
+        };
+        if !view.is_materialized {
+            let schema = plan.schema().inner().clone();
+            self.register(&view.name, schema);
+            self.query_views
+                .push((view.name.clone(), view.query.to_string()));
+            return;
+        }
+        let optimized = match self.state.optimize(&plan) {
+            Ok(optimized) => optimized,
+            Err(error) => return self.planning_error(definition, view, &error),
+        };
+        if let Err(duplicate) = check_column_names(&plan) {
+            let help = "give the columns different names: expression AS name";
+            self.error(definition, view.name_location, duplicate, help);
+            return;
+        }
+        let mut lowering = Lowering {
+            graph: &mut self.graph,
+            collections: &self.collection_nodes,
+            view: view.name.clone(),
+        };
+        match lowering.lower(&optimized) {
+            Ok(node) => {
+                let node = self.with_output_names(node, &plan);
+                let tables = references
+                    .iter()
+                    .filter_map(|name| self.base_tables.get(name))
+                    .flatten()
+                    .cloned()
+                    .collect();
+                self.base_tables.insert(view.name.clone(), tables);
+                self.add_collection(&view.name, node, true);
+            }
+            Err(Refusal { message, help }) => {
+                self.error(definition, view.name_location, message, help);
+            }
+        }
+    }
+
+    /// A view that passes another collection on as it is gets a node of its
+    /// own, and every view has the column names of its SELECT.
+    fn with_output_names(&mut self, node: usize, plan: &LogicalPlan) -> usize {
+        let fields: Vec<_> = plan
+            .schema()
+            .fields()
+            .iter()
+            .zip(self.graph.nodes[node].schema.fields())
+            .map(|(named, planned)| planned.as_ref().clone().with_name(named.name()))
+            .collect();
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        let is_collection = self.collection_nodes.values().any(|&other| other == node);
+        if !is_collection {
+            self.graph.nodes[node].schema = schema;
+            return node;
+        }
+        let passed = self.graph.nodes[node].clone();
+        self.graph.add(Node {
+            kind: NodeKind::Union,
+            inputs: vec![node],
+            schema,
+            ..passed
+        })
+    }
+
+    fn logical_plan(&self, view: &ParsedView) -> Result<LogicalPlan, DataFusionError> {
+        let statement =
+            DataFusionStatement::Statement(Box::new(Statement::Query(view.query.clone())));
+        futures::executor::block_on(self.state.statement_to_plan(statement))
+    }
+
+    fn planning_error(
+        &mut self,
+        definition: &ViewDefinition,
+        view: &ParsedView,
+        error: &DataFusionError,
+    ) {
+        let root = error.find_root();
+        let diagnostic = error.diagnostic().or_else(|| root.diagnostic());
+        let text = root.strip_backtrace();
+        let message = text.lines().next().unwrap_or_default();
+        let message = message
+            .trim_start_matches("Schema error: ")
+            .trim_start_matches("Error during planning: ")
+            .to_owned();
+        let location = diagnostic
+            .and_then(|found| found.span)
+            .map(|span| (span.start.line as usize, span.start.column as usize))
+            .or_else(|| locate_name(&message, &definition.sql))
+            .unwrap_or(view.name_location);
+        let helps: Vec<String> = diagnostic
+            .iter()
+            .flat_map(|found| &found.helps)
+            .map(|help| help.message.clone())
+            .collect();
+        let help = if helps.is_empty() && message.contains("not found") {
+            let known: Vec<&str> = self.collection_nodes.keys().map(String::as_str).collect();
+            format!("known tables and views: {}", known.join(", "))
+        } else {
+            helps.join("; ")
+        };
+        self.error(definition, location, message, help);
+    }
+
+    fn finish(mut self, views: &[ViewDefinition]) -> Program {
+        self.collections.push(Collection {
+            name: EVALUATION_ERRORS.to_owned(),
+            schema: evaluation_errors::schema(),
+            is_view: true,
+            append_only: false,
+            unique_key: None,
+        });
+        for arrangement in &self.graph.arrangements {
+            if arrangement.key_columns.is_empty() {
+                let view = &self.graph.nodes[arrangement.node].view;
+                self.warnings.push(format!(
+                    "`{view}` is joined without an equality: every change of one side meets every row of the other"
+                ));
+            }
+        }
+        let mut identity = format!("{PLANNER_VERSION}\n{:?}\n", self.tables);
+        for view in views {
+            identity.push_str(&view.sql);
+            identity.push('\0');
+        }
+        Program {
+            tables: self.tables,
+            graph: self.graph,
+            collection_nodes: self.collection_nodes,
+            base_tables: self.base_tables,
+            collections: self.collections,
+            query_views: self.query_views,
+            warnings: self.warnings,
+            fingerprint: stable_hash(identity.as_bytes()),
+        }
+    }
+}
+
+/// Depth-first search for an order, and for cycles.
+struct Visit<'a> {
+    inputs: &'a [Vec<usize>],
+    marks: Vec<Mark>,
+    order: Vec<usize>,
+    path: Vec<usize>,
+    cycles: Vec<Vec<usize>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+impl Visit<'_> {
+    fn run(&mut self, index: usize) {
+        match self.marks[index] {
+            Mark::Done => {}
+            Mark::Open => {
+                let start = self.path.iter().position(|&open| open == index);
+                let mut cycle = self.path[start.unwrap_or(0)..].to_vec();
+                cycle.push(index);
+                self.cycles.push(cycle);
+            }
+            Mark::New => {
+                self.marks[index] = Mark::Open;
+                self.path.push(index);
+                for &input in &self.inputs[index] {
+                    self.run(input);
+                }
+                self.path.pop();
+                self.marks[index] = Mark::Done;
+                self.order.push(index);
+            }
+        }
+    }
+}
+
+/// DataFusion with the optimizer rules whose results the engine can run.
+fn session_state() -> SessionState {
+    let mut config = SessionConfig::new();
+    let options = config.options_mut();
+    // Money written as 0.1 must be exact.
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.optimizer.skip_failed_rules = false;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(ReplaceDistinctWithAggregate::new()),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(EliminateOuterJoin::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ];
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_optimizer_rules(rules)
+        .build()
+}
+
+fn check_column_names(plan: &LogicalPlan) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for field in plan.schema().fields() {
+        if !names.insert(field.name()) {
+            return Err(format!("two columns are named `{}`", field.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Looks for the name that a message quotes in the text.
+fn locate_name(message: &str, sql: &str) -> Option<(usize, usize)> {
+    let quoted = message.split(['\'', '"', '`']).nth(1)?;
+    let name = quoted.rsplit('.').next()?;
+    for (line_number, line) in sql.lines().enumerate() {
+        let code = line.split("--").next().unwrap_or_default();
+        if let Some(position) = code.to_lowercase().find(&name.to_lowercase()) {
+            let column = code[..position].chars().count() + 1;
+            return Some((line_number + 1, column));
+        }
+    }
+    None
+}
