@@ -1,0 +1,81 @@
+//! Errors of the log.
+
+use std::io;
+use std::path::Path;
+
+use sluice_core::{CodecError, PartitionId};
+
+/// What the log cannot do, where, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The disk refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder.
+        path: String,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Bytes that were durable are not what was written.
+    #[error("{path}: damaged at byte {offset}: {problem}; restore the file from a backup")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// Where the damaged block starts.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file of another format version.
+    #[error("{path}: {source}")]
+    Format {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        source: CodecError,
+    },
+    /// No such topic or partition.
+    #[error("there is no partition {} of topic `{}`", .0.partition, .0.topic)]
+    UnknownPartition(PartitionId),
+    /// A topic's partition count may not shrink.
+    #[error("topic `{topic}` has {found} partitions on disk, more than the {wanted} asked for")]
+    Shrink {
+        /// The topic.
+        topic: String,
+        /// Partitions on disk.
+        found: u32,
+        /// Partitions wanted.
+        wanted: u32,
+    },
+    /// A topic name that cannot be a folder.
+    #[error("`{0}` cannot name a topic: use letters, digits, `_`, `-` and `.`, at most 200")]
+    BadName(String),
+    /// A record above the limit.
+    #[error("a record of {bytes} bytes is over the limit of {limit}")]
+    RecordTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// `record_bytes_max`.
+        limit: usize,
+    },
+    /// An offset that retention has removed, or that does not exist yet.
+    #[error("offset {offset} is not in the log, which holds {start} to {end}")]
+    OutOfRange {
+        /// Offset asked for.
+        offset: u64,
+        /// First offset held.
+        start: u64,
+        /// End, exclusive.
+        end: u64,
+    },
+    /// A write failed before, so that the file's end is unknown.
+    #[error("{0}: a write failed before; start again to recover what was durable")]
+    Poisoned(String),
+}
+
+pub(crate) fn io_error(path: &Path, source: io::Error) -> LogError {
+    LogError::Io {
+        path: path.display().to_string(),
+        source,
+    }
+}

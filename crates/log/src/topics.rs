@@ -1,0 +1,204 @@
+//! All topics of a warehouse.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use sluice_core::{Disk, LogRecord, PartitionId, Record};
+
+use crate::LogError;
+use crate::error::io_error;
+use crate::partition::Partition;
+
+/// Limits of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A segment that has reached this size is followed by a new one.
+    pub segment_bytes_max: u64,
+    /// A larger record is refused.
+    pub record_bytes_max: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes_max: 64 << 20,
+            record_bytes_max: 16 << 20,
+        }
+    }
+}
+
+type Partitions = BTreeMap<PartitionId, Arc<Mutex<Partition>>>;
+
+/// Durable topics. Shared by threads; appends to different partitions do not
+/// wait for each other.
+#[derive(Debug)]
+pub struct Log {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    options: LogOptions,
+    partitions: RwLock<Partitions>,
+}
+
+impl Log {
+    /// Opens all topics below `folder`, which is made if need be.
+    ///
+    /// # Errors
+    /// When the disk refuses, or a segment is damaged or of another version.
+    pub fn open(disk: Arc<dyn Disk>, folder: &Path, options: LogOptions) -> Result<Self, LogError> {
+        let topics_folder = folder.join("topics");
+        disk.create_dir_all(&topics_folder)
+            .map_err(|error| io_error(&topics_folder, error))?;
+        let log = Self {
+            disk: disk.clone(),
+            folder: topics_folder.clone(),
+            options,
+            partitions: RwLock::default(),
+        };
+        let topics = disk
+            .list(&topics_folder)
+            .map_err(|error| io_error(&topics_folder, error))?;
+        for topic in topics {
+            let topic_folder = topics_folder.join(&topic);
+            let names = disk
+                .list(&topic_folder)
+                .map_err(|error| io_error(&topic_folder, error))?;
+            let count = names.iter().filter(|name| name.parse::<u32>().is_ok());
+            log.create_topic(&topic, count.count() as u32)?;
+        }
+        Ok(log)
+    }
+
+    /// Makes a topic, or adds partitions to it. Nothing happens if it is there.
+    ///
+    /// # Errors
+    /// When the name cannot be a folder, partitions would vanish, or the disk
+    /// refuses.
+    pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let is_plain =
+            |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
+        let is_name = !topic.is_empty()
+            && topic.len() <= 200
+            && !topic.starts_with('.')
+            && topic.chars().all(is_plain);
+        if !is_name {
+            return Err(LogError::BadName(topic.to_owned()));
+        }
+        let mut all = self.partitions.write();
+        let found = all.keys().filter(|id| id.topic == topic).count() as u32;
+        if found > partitions {
+            return Err(LogError::Shrink {
+                topic: topic.to_owned(),
+                found,
+                wanted: partitions,
+            });
+        }
+        for partition in found..partitions {
+            let folder = self.folder.join(topic).join(format!("{partition:05}"));
+            let opened = Partition::open(self.disk.clone(), &folder)?;
+            let id = PartitionId {
+                topic: topic.to_owned(),
+                partition,
+            };
+            all.insert(id, Arc::new(Mutex::new(opened)));
+        }
+        Ok(())
+    }
+
+    /// Topics with their number of partitions.
+    pub fn topics(&self) -> Vec<(String, u32)> {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for id in self.partitions.read().keys() {
+            *counts.entry(id.topic.clone()).or_default() += 1;
+        }
+        counts.into_iter().collect()
+    }
+
+    /// All partitions of all topics.
+    pub fn partitions(&self) -> Vec<PartitionId> {
+        self.partitions.read().keys().cloned().collect()
+    }
+
+    fn partition(&self, id: &PartitionId) -> Result<Arc<Mutex<Partition>>, LogError> {
+        let found = self.partitions.read().get(id).cloned();
+        found.ok_or_else(|| LogError::UnknownPartition(id.clone()))
+    }
+
+    /// Appends records; they are durable after [`Log::sync`]. Returns the
+    /// offset of the first.
+    ///
+    /// # Errors
+    /// When a record is too large or the disk refuses.
+    pub fn append(&self, id: &PartitionId, records: &[Record]) -> Result<u64, LogError> {
+        let limit = self.options.record_bytes_max;
+        if let Some(large) = records.iter().find(|record| record.payload.len() > limit) {
+            return Err(LogError::RecordTooLarge {
+                bytes: large.payload.len(),
+                limit,
+            });
+        }
+        self.partition(id)?
+            .lock()
+            .append(records, self.options.segment_bytes_max)
+    }
+
+    /// Makes everything appended so far durable: one sync for all appends since
+    /// the last one.
+    ///
+    /// # Errors
+    /// When the disk refuses; the log must then be opened anew.
+    pub fn sync(&self) -> Result<(), LogError> {
+        let all: Vec<_> = self.partitions.read().values().cloned().collect();
+        for partition in all {
+            partition.lock().sync()?;
+        }
+        Ok(())
+    }
+
+    /// Exclusive end of the durable records; 0 for a partition that is not
+    /// there.
+    pub fn end_offset(&self, id: &PartitionId) -> u64 {
+        self.partition(id)
+            .map_or(0, |partition| partition.lock().durable_end())
+    }
+
+    /// First offset that retention has left.
+    pub fn start_offset(&self, id: &PartitionId) -> u64 {
+        self.partition(id)
+            .map_or(0, |partition| partition.lock().start_offset())
+    }
+
+    /// Durable records from `from` up to `to` (exclusive): at least one if
+    /// there is any, and no more blocks once `bytes_max` is reached.
+    ///
+    /// # Errors
+    /// When `from` is not held, or a block is damaged.
+    pub fn read(
+        &self,
+        id: &PartitionId,
+        from: u64,
+        to: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<LogRecord>, LogError> {
+        self.partition(id)?.lock().read(from, to, bytes_max)
+    }
+
+    /// Drops whole segments whose newest record is older than `older_than_us`
+    /// or that exceed `bytes_max` together, but none that holds an offset from
+    /// `keep_from_offset_max` on. Returns the new start.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn retain(
+        &self,
+        id: &PartitionId,
+        keep_from_offset_max: u64,
+        older_than_us: Option<i64>,
+        bytes_max: Option<u64>,
+    ) -> Result<u64, LogError> {
+        self.partition(id)?
+            .lock()
+            .retain(keep_from_offset_max, older_than_us, bytes_max)
+    }
+}
