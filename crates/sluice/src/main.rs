@@ -1,1 +1,174 @@
-fn main() {}
+//! `sluice`: a real-time e-commerce data warehouse in one program. This crate
+//! only wires; what the program can do is in the crates that it wires.
+
+mod address;
+mod commands;
+mod config;
+mod dead_letters;
+mod failure;
+mod lock;
+mod pipeline;
+mod project;
+mod report;
+mod serving;
+mod settings;
+mod sql;
+mod summary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::run::RunOptions;
+use crate::commands::sql::{Format, SqlOptions};
+use crate::failure::Failure;
+use crate::report::{LogFormat, Reporter};
+
+/// A real-time e-commerce data warehouse.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = "Exit codes: 1 something failed, 2 the project or the command line is wrong, 3 the state is in use.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How messages are written to standard error.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a project: every error with file, line and column.
+    Check {
+        /// The project's folder.
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: SettingsArguments,
+    },
+    /// Run a warehouse.
+    Run {
+        /// The project's folder.
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk (default: `state` of warehouse.toml).
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// End with a summary when the sources are drained.
+        #[arg(long)]
+        until_idle: bool,
+    },
+    /// Ask a warehouse, running or stopped.
+    Sql {
+        /// The project's folder and a statement; without a statement a prompt,
+        /// or the script on standard input.
+        #[arg(value_names = ["DIR", "SQL"], num_args = 0..=2)]
+        words: Vec<String>,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk; the project's folder is then not needed.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Run the statements of a file.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// How answers are printed.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Say whether a warehouse runs, where it answers and what it holds.
+    Status {
+        /// The project's folder (default: the current one).
+        dir: Option<PathBuf>,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
+    /// Make a small project to start from.
+    Init {
+        /// Name of the project, and of its new folder.
+        name: PathBuf,
+    },
+    /// Compute everything again from the log, under today's definitions, and
+    /// compare it with what is stored.
+    Replay {
+        /// The project's folder.
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SettingsArguments {
+    /// Set a setting of warehouse.toml, or one of its keys.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let reporter = Reporter::new(arguments.log_format);
+    match dispatch(arguments.command, reporter) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            reporter.error(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
+    match command {
+        Command::Check { dir, settings } => commands::check::run(&dir, &settings.set, reporter),
+        Command::Run {
+            dir,
+            settings,
+            state,
+            until_idle,
+        } => {
+            let options = RunOptions {
+                folder: &dir,
+                overrides: &settings.set,
+                state: state.as_deref(),
+                until_idle,
+            };
+            commands::run::run(&options, reporter)
+        }
+        Command::Sql {
+            words,
+            settings,
+            state,
+            file,
+            format,
+        } => {
+            let options = SqlOptions {
+                words: &words,
+                state: state.as_deref(),
+                file: file.as_deref(),
+                format,
+                overrides: &settings.set,
+            };
+            commands::sql::run(&options, reporter)
+        }
+        Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Init { name } => commands::init::run(&name, reporter),
+        Command::Replay {
+            dir,
+            settings,
+            state,
+        } => commands::replay::run(&dir, &settings.set, state.as_deref(), reporter),
+    }
+}

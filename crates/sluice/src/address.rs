@@ -1,0 +1,59 @@
+//! `address.json`: where the running process answers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sluice_core::{Disk, OpenMode, RealDisk};
+
+use crate::failure::{Doing, Failure};
+
+/// What a running warehouse says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Its process.
+    pub process_id: u32,
+    /// Its name, from warehouse.toml.
+    pub name: String,
+    /// The PostgreSQL wire.
+    pub postgres: SocketAddr,
+}
+
+fn path(state: &Path) -> PathBuf {
+    state.join("address.json")
+}
+
+/// Writes the addresses; the file is complete or absent.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
+    let what = format!("writing {}", path(state).display());
+    let text = serde_json::to_vec(address).doing(&what)?;
+    let beside = state.join("address.tmp");
+    let mut file = RealDisk.open(&beside, OpenMode::Create).doing(&what)?;
+    file.append(&text).doing(&what)?;
+    drop(file);
+    RealDisk.rename(&beside, &path(state)).doing(&what)
+}
+
+/// Removes the addresses of a process that ends, or of one that was killed.
+pub fn withdraw(state: &Path) {
+    // A file that is left over does no harm: readers ask the lock first.
+    let _ = RealDisk.remove(&path(state));
+}
+
+/// The addresses of the process that holds the state.
+///
+/// # Errors
+/// When it has not published them yet.
+pub fn find(state: &Path) -> Result<Address, Failure> {
+    let unknown = || {
+        Failure::Busy(format!(
+            "the warehouse in {} is starting, and not answering yet\n  help: try again in a moment",
+            state.display()
+        ))
+    };
+    let bytes = RealDisk.read(&path(state)).map_err(|_| unknown())?;
+    serde_json::from_slice(&bytes).map_err(|_| unknown())
+}

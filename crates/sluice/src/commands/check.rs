@@ -1,0 +1,34 @@
+//! `sluice check`: is the project right? Touches no state.
+
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::report::Reporter;
+
+/// Checks the project in `folder`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn run(
+    folder: &Path,
+    overrides: &[(String, String)],
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let project = Project::load(folder, overrides)?;
+    let program = project.plan()?;
+    for warning in program.warnings() {
+        reporter.warn(warning);
+    }
+    let views = program.collections().iter().filter(|found| found.is_view);
+    // One of them is the engine's own collection of evaluation errors.
+    let view_count = views.count().saturating_sub(1);
+    reporter.info(&format!(
+        "{}: ok: {} topics, {} tables, {view_count} materialized views, {} query views",
+        project.config.name,
+        project.sources.topics().len(),
+        project.sources.tables().len(),
+        program.query_views().len(),
+    ));
+    Ok(())
+}

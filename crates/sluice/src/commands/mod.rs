@@ -1,0 +1,8 @@
+//! The commands, one a file.
+
+pub mod check;
+pub mod init;
+pub mod replay;
+pub mod run;
+pub mod sql;
+pub mod status;

@@ -1,0 +1,212 @@
+//! `sluice replay`: does the log, under today's definitions, still give the
+//! stored numbers? The log is cut anew, so that an answer that depended on
+//! where epochs were cut would show too.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use sluice_core::{Clock, Disk, EpochCut, RealDisk, SystemClock};
+use sluice_engine::Program;
+use sluice_store::{Snapshot, Store, StoreOptions};
+
+use crate::failure::{Doing, Failure};
+use crate::lock::lock_to_write;
+use crate::pipeline::{
+    EngineStep, EpochContent, RouteStep, collection_definitions, engine_options, open_log,
+    read_between, read_meta,
+};
+use crate::project::Project;
+use crate::report::{Reporter, with_commas};
+
+/// Rebuilds the warehouse beside the stored one and compares all tables and
+/// views.
+///
+/// # Errors
+/// When they differ, or one of them cannot be made.
+pub fn run(
+    folder: &Path,
+    overrides: &[(String, String)],
+    state: Option<&Path>,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let project = Project::load(folder, overrides)?;
+    let program = project.plan()?;
+    let state = project.state_folder(state);
+    if !state.join("LOCK").exists() {
+        return Err(Failure::Definitions(format!(
+            "there is no warehouse state in {}\n  help: `sluice run` makes it; name its folder with --state if it is elsewhere",
+            state.display()
+        )));
+    }
+    let _lock = lock_to_write(&state)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let store_folder = state.join("store");
+    let (stored, recovered) = Store::open_read_only(disk.clone(), &store_folder)
+        .doing(&format!("reading the store in {}", store_folder.display()))?;
+    let Some(recovered) = recovered else {
+        return Err(Failure::Failed(format!(
+            "the warehouse in {} has no checkpoint yet, so that there is nothing to compare with\n  help: run it first",
+            state.display()
+        )));
+    };
+    let cut = read_meta(&recovered)?.cut;
+    let replay_folder = state.join("replay");
+    remove_folder(&replay_folder)?;
+    let rebuilt = rebuild(&project, &program, &state, &replay_folder, &cut, reporter);
+    let compared = rebuilt.and_then(|rebuilt| compare(&stored, &rebuilt));
+    remove_folder(&replay_folder)?;
+    let differences = compared?;
+    if differences.is_empty() {
+        reporter.info(&format!(
+            "the log gives the stored rows in every table and view, as of epoch {}",
+            cut.epoch
+        ));
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the log gives other rows than are stored:\n{}\n  help: if definitions have changed, `sluice run` applies the change; otherwise please report this",
+        differences.join("\n")
+    )))
+}
+
+/// Runs all records up to `cut` into a new store.
+fn rebuild(
+    project: &Project,
+    program: &Arc<Program>,
+    state: &Path,
+    replay_folder: &Path,
+    cut: &EpochCut,
+    reporter: Reporter,
+) -> Result<Snapshot, Failure> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let log = open_log(&disk, project, state)?;
+    let (mut store, _) = Store::open(disk, replay_folder, StoreOptions::default())
+        .doing(&format!("making a store in {}", replay_folder.display()))?;
+    store
+        .define(collection_definitions(program))
+        .doing("preparing the store")?;
+    let mut route = RouteStep::new(project.sources.clone());
+    let options = engine_options(project.config.limits.worker_threads);
+    let mut engine = EngineStep::new(program.clone(), options)?;
+    let step = project.config.limits.epoch_records_max;
+    let start_us = SystemClock.now_us();
+    let mut epoch = 0;
+    let mut records_done = 0;
+    for (id, &end) in &cut.end_offsets {
+        let mut next = log.start_offset(id);
+        if next > 0 {
+            return Err(Failure::Failed(format!(
+                "the log of topic `{}` begins at record {next}: what came before was dropped by [log] retention, so that it cannot be replayed",
+                id.topic
+            )));
+        }
+        while next < end {
+            let to = end.min(next + step);
+            epoch += 1;
+            let records = read_between(&log, id, next, to)?;
+            let content = EpochContent {
+                cut: EpochCut {
+                    epoch,
+                    end_offsets: BTreeMap::from([(id.clone(), to)]),
+                },
+                records: vec![(id.clone(), records)],
+            };
+            records_done += content.record_count();
+            let output = engine.run(epoch, route.run(&content)?)?;
+            store
+                .apply(epoch, &output.deltas)
+                .doing(&format!("storing epoch {epoch} of the replay"))?;
+            next = to;
+        }
+    }
+    let seconds = (SystemClock.now_us() - start_us) as f64 / 1e6;
+    reporter.info(&format!(
+        "replayed {} records in {seconds:.1} s",
+        with_commas(records_done)
+    ));
+    Ok(store.snapshot())
+}
+
+/// One line for each collection that differs.
+fn compare(stored: &Snapshot, rebuilt: &Snapshot) -> Result<Vec<String>, Failure> {
+    let mut differences = Vec::new();
+    let names = |snapshot: &Snapshot| -> Vec<String> {
+        let collections = snapshot.collections();
+        collections.iter().map(|found| found.name.clone()).collect()
+    };
+    let stored_names = names(stored);
+    let rebuilt_names = names(rebuilt);
+    for name in &rebuilt_names {
+        if !stored_names.contains(name) {
+            differences.push(format!("  {name}: is not stored"));
+        }
+    }
+    for name in &stored_names {
+        if !rebuilt_names.contains(name) {
+            differences.push(format!("  {name}: is no longer defined"));
+            continue;
+        }
+        let what = format!("comparing {name}");
+        let ours = stored.scan(name, None).doing(&what)?;
+        let theirs = rebuilt.scan(name, None).doing(&what)?;
+        if let Some(difference) = difference(name, &ours, &theirs).doing(&what)? {
+            differences.push(format!("  {name}: {difference}"));
+        }
+    }
+    Ok(differences)
+}
+
+/// How two multisets of rows differ.
+fn difference(
+    name: &str,
+    stored: &[RecordBatch],
+    rebuilt: &[RecordBatch],
+) -> Result<Option<String>, ArrowError> {
+    let (Some(first), Some(second)) = (stored.first(), rebuilt.first()) else {
+        let count = |batches: &[RecordBatch]| -> usize {
+            batches.iter().map(RecordBatch::num_rows).sum()
+        };
+        let (stored, rebuilt) = (count(stored), count(rebuilt));
+        let text = format!("{stored} rows are stored, the log gives {rebuilt}");
+        return Ok((stored != rebuilt).then_some(text));
+    };
+    if first.schema().fields() != second.schema().fields() {
+        return Ok(Some("its columns have changed".to_owned()));
+    }
+    // Dead letters carry the number of their epoch, and epochs are cut anew.
+    let skip = usize::from(name == crate::dead_letters::DEAD_LETTERS);
+    let fields = first.schema().fields()[skip..]
+        .iter()
+        .map(|field| SortField::new(field.data_type().clone()))
+        .collect();
+    let converter = RowConverter::new(fields)?;
+    let mut counts: BTreeMap<Box<[u8]>, i64> = BTreeMap::new();
+    for (batches, weight) in [(stored, 1), (rebuilt, -1)] {
+        for batch in batches {
+            let rows = converter.convert_columns(&batch.columns()[skip..])?;
+            for row in &rows {
+                *counts.entry(row.data().into()).or_default() += weight;
+            }
+        }
+    }
+    let only_stored: i64 = counts.values().filter(|&&count| count > 0).sum();
+    let only_rebuilt: i64 = counts.values().filter(|&&count| count < 0).sum();
+    if only_stored == 0 && only_rebuilt == 0 {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{only_stored} rows are stored that the log does not give, and it gives {} others",
+        -only_rebuilt
+    )))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Failure> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(folder).doing(&format!("removing {}", folder.display()))
+}

@@ -1,0 +1,300 @@
+//! `warehouse.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::failure::Failure;
+
+/// Where the parts of the warehouse run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// All in this process.
+    #[default]
+    Local,
+}
+
+/// The content of `warehouse.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the warehouse.
+    pub name: String,
+    /// Where its parts run.
+    #[serde(default)]
+    pub profile: Profile,
+    /// The business time zone: which day and hour a moment belongs to.
+    #[serde(default = "utc")]
+    pub time_zone: Spanned<String>,
+    /// The currency of reports, for people who read them.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// The folder that holds the state, from the project's folder.
+    #[serde(default = "default_state")]
+    pub state: String,
+    /// Addresses.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long the log keeps what a checkpoint holds.
+    #[serde(default)]
+    pub log: LogRetention,
+    /// The project's own settings, put for `${name}` in its files.
+    #[serde(default)]
+    pub settings: BTreeMap<String, toml::Value>,
+}
+
+/// Addresses to listen on; port 0 takes a free one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The PostgreSQL wire.
+    #[serde(default = "default_postgres")]
+    pub postgres: Spanned<String>,
+}
+
+/// Every limit has a default that fits one small machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most records of one epoch.
+    pub epoch_records_max: u64,
+    /// Most payload bytes of one epoch.
+    pub epoch_bytes_max: usize,
+    /// Time between checkpoints, in milliseconds.
+    pub checkpoint_interval_ms: u64,
+    /// Threads of the engine; 0 takes one for each processor.
+    pub worker_threads: usize,
+    /// Memory of all ad-hoc queries together, in bytes.
+    pub query_memory_bytes_max: usize,
+    /// Time of one ad-hoc query, in milliseconds.
+    pub query_time_ms_max: u64,
+    /// Bytes of one record.
+    pub record_bytes_max: usize,
+}
+
+/// How long the log keeps what a checkpoint holds. Without either limit it
+/// keeps everything, so that changed definitions can be applied to all of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogRetention {
+    /// Keep records of so many days.
+    pub retain_days: Option<u32>,
+    /// Keep so many bytes a partition.
+    pub retain_bytes: Option<u64>,
+}
+
+fn utc() -> Spanned<String> {
+    Spanned::new(0..0, "UTC".to_owned())
+}
+
+fn default_state() -> String {
+    "data".to_owned()
+}
+
+fn default_postgres() -> Spanned<String> {
+    Spanned::new(0..0, "127.0.0.1:5433".to_owned())
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            postgres: default_postgres(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            epoch_records_max: 65_536,
+            epoch_bytes_max: 64 << 20,
+            checkpoint_interval_ms: 10_000,
+            worker_threads: 0,
+            query_memory_bytes_max: 1 << 30,
+            query_time_ms_max: 60_000,
+            record_bytes_max: 16 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `text`, the content of the file `path`, after `overrides` of
+    /// `--set` whose names are no settings of the project.
+    ///
+    /// # Errors
+    /// With file, line and column of what is wrong.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            problem(path, text, offset, error.message(), "")
+        })?;
+        let zone = &config.time_zone;
+        if zone.get_ref().parse::<chrono_tz::Tz>().is_err() {
+            let message = format!("`{}` is no time zone", zone.get_ref());
+            let help = "use a name of the IANA list, such as \"Europe/London\" or \"UTC\"";
+            return Err(problem(path, text, zone.span().start, &message, help));
+        }
+        let listen = &config.listen.postgres;
+        if listen.get_ref().parse::<SocketAddr>().is_err() {
+            let message = format!("`{}` is no address", listen.get_ref());
+            let help = "write address and port, such as \"127.0.0.1:5433\"; port 0 takes a free one";
+            return Err(problem(path, text, listen.span().start, &message, help));
+        }
+        for (name, value) in &config.settings {
+            if value.is_table() || value.is_array() {
+                let message = format!("the setting `{name}` is not a single value");
+                let offset = text.find(name.as_str()).unwrap_or(0);
+                return Err(problem(path, text, offset, &message, "write text, a number or true/false"));
+            }
+        }
+        if config.limits.epoch_records_max == 0 || config.limits.epoch_bytes_max == 0 {
+            let offset = text.find("epoch_").unwrap_or(0);
+            let help = "leave it out for the default";
+            return Err(problem(path, text, offset, "an epoch cannot be limited to nothing", help));
+        }
+        Ok(config)
+    }
+
+    /// The address of the PostgreSQL wire.
+    pub fn postgres_address(&self) -> SocketAddr {
+        let checked = self.listen.postgres.get_ref().parse();
+        checked.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+}
+
+/// A setting's value as text.
+pub fn value_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `text` of warehouse.toml with one key changed by `--set`.
+///
+/// # Errors
+/// When there is no such key, or its value does not fit.
+pub fn override_key(path: &Path, text: &str, key: &str, value: &str) -> Result<String, Failure> {
+    let unknown = |table: &toml::Table| {
+        let known: Vec<String> = table
+            .get("settings")
+            .and_then(toml::Value::as_table)
+            .map(|settings| settings.keys().cloned().collect())
+            .unwrap_or_default();
+        let message = format!(
+            "--set {key}={value}: there is no setting `{key}` in {}\n  help: settings of this project: {}; keys of the file such as `listen.postgres` or `limits.checkpoint_interval_ms` can be set too",
+            path.display(),
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+        );
+        Failure::Definitions(message)
+    };
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        problem(path, text, offset, error.message(), "")
+    })?;
+    let as_text = toml::Value::String(value.to_owned());
+    let as_value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"));
+    for candidate in [Some(as_text), as_value].into_iter().flatten() {
+        let mut changed = table.clone();
+        if !set_key(&mut changed, key, candidate) {
+            return Err(unknown(&table));
+        }
+        let Ok(changed_text) = toml::to_string(&changed) else {
+            continue;
+        };
+        if toml::from_str::<Config>(&changed_text).is_ok() {
+            return Ok(changed_text);
+        }
+    }
+    Err(unknown(&table))
+}
+
+/// Sets a dotted key; false where a part of it is no table. Names of the
+/// project's own settings come first and must exist.
+fn set_key(table: &mut toml::Table, key: &str, value: toml::Value) -> bool {
+    if let Some(settings) = table.get_mut("settings").and_then(toml::Value::as_table_mut)
+        && let Some(setting) = settings.get_mut(key)
+    {
+        *setting = value;
+        return true;
+    }
+    if key.starts_with("settings.") {
+        return false;
+    }
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let Some(last) = parts.pop() else {
+        return false;
+    };
+    let mut current = table;
+    for part in parts {
+        let next = current
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        match next.as_table_mut() {
+            Some(next) => current = next,
+            None => return false,
+        }
+    }
+    current.insert(last.to_owned(), value);
+    true
+}
+
+fn problem(path: &Path, text: &str, offset: usize, message: &str, help: &str) -> Failure {
+    let before = &text[..offset.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+    let column = before[line_start..].chars().count() + 1;
+    let mut report = format!("{}:{line}:{column}: {message}", path.display());
+    if !help.is_empty() {
+        report.push_str("\n  help: ");
+        report.push_str(help);
+    }
+    Failure::Definitions(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "name = \"shop\"\n\n[settings]\ninput = \"data\"\n";
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("w.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_place() {
+        let error = parse("name = \"a\"\n[limits]\nepoch_record_max = 3\n").unwrap_err();
+        assert!(error.starts_with("w.toml:3:1: unknown field `epoch_record_max`"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_time_zone_or_address_is_refused_with_its_place() {
+        let error = parse("name = \"a\"\ntime_zone = \"London\"\n").unwrap_err();
+        assert!(error.starts_with("w.toml:2:13: `London` is no time zone"), "{error}");
+        let error = parse("name = \"a\"\nlisten.postgres = \"5433\"\n").unwrap_err();
+        assert!(error.starts_with("w.toml:2:19: `5433` is no address"), "{error}");
+    }
+
+    #[test]
+    fn set_changes_settings_and_keys_of_the_file_but_invents_none() {
+        let path = Path::new("w.toml");
+        let text = override_key(path, TEXT, "input", "else/where").unwrap();
+        assert_eq!(parse(&text).unwrap().settings["input"].as_str(), Some("else/where"));
+        let text = override_key(path, TEXT, "limits.checkpoint_interval_ms", "250").unwrap();
+        assert_eq!(parse(&text).unwrap().limits.checkpoint_interval_ms, 250);
+        let text = override_key(path, TEXT, "listen.postgres", "127.0.0.1:0").unwrap();
+        assert_eq!(parse(&text).unwrap().postgres_address().port(), 0);
+        let error = override_key(path, TEXT, "inptu", "x").unwrap_err().to_string();
+        assert!(error.contains("no setting `inptu`") && error.contains("input"), "{error}");
+    }
+}

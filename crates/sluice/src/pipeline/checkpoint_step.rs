@@ -1,0 +1,146 @@
+//! Makes an epoch durable: positions, router, engine and tables of one epoch,
+//! under one manifest of the store.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sluice_core::EpochCut;
+use sluice_engine::EngineCheckpoint;
+use sluice_store::{CheckpointRequest, Recovered};
+
+use super::route_step::{Positions, RouteStep};
+use crate::failure::{Doing, Failure};
+
+/// Version of [`CheckpointMeta`] and of the parts beside it.
+pub const META_VERSION: u32 = 1;
+
+const ROUTER_PART: &str = "router";
+const CAPTURE_PREFIX: &str = "capture/";
+const ENGINE_PREFIX: &str = "engine/";
+
+/// What the manifest says about a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointMeta {
+    /// [`META_VERSION`].
+    pub version: u32,
+    /// Where the epoch ends in the log.
+    pub cut: EpochCut,
+    /// The definitions that the state belongs to.
+    pub definitions: Definitions,
+}
+
+/// What a reader of a stopped warehouse needs to know of its definitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definitions {
+    /// Name of the warehouse.
+    pub name: String,
+    /// Identifies tables and views.
+    pub fingerprint: u64,
+    /// The business time zone.
+    pub time_zone: String,
+    /// Query views: name and SELECT text.
+    pub query_views: Vec<(String, String)>,
+}
+
+/// A checkpoint, taken apart.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the manifest says.
+    pub meta: CheckpointMeta,
+    /// The router's state.
+    pub router: Vec<u8>,
+    /// Positions of the sources at the checkpoint's epoch.
+    pub positions: Positions,
+    /// The engine's parts.
+    pub engine: BTreeMap<String, Vec<u8>>,
+}
+
+/// Puts a checkpoint together.
+///
+/// # Errors
+/// When positions cannot be written down.
+pub fn request(
+    cut: EpochCut,
+    definitions: Definitions,
+    route: &RouteStep,
+    engine: EngineCheckpoint,
+) -> Result<CheckpointRequest, Failure> {
+    let what = "preparing a checkpoint";
+    let prefixed = |name: &String| format!("{ENGINE_PREFIX}{name}");
+    let mut live_parts: std::collections::BTreeSet<String> =
+        engine.live.iter().map(prefixed).collect();
+    let mut changed_parts: BTreeMap<String, Vec<u8>> = engine
+        .changed
+        .into_iter()
+        .map(|(name, bytes)| (prefixed(&name), bytes))
+        .collect();
+    changed_parts.insert(ROUTER_PART.to_owned(), route.save());
+    for (topic, positions) in route.positions() {
+        let bytes = serde_json::to_vec(positions).doing(what)?;
+        changed_parts.insert(format!("{CAPTURE_PREFIX}{topic}"), bytes);
+    }
+    live_parts.extend(changed_parts.keys().cloned());
+    let epoch = cut.epoch;
+    let meta = CheckpointMeta {
+        version: META_VERSION,
+        cut,
+        definitions,
+    };
+    Ok(CheckpointRequest {
+        epoch,
+        changed_parts,
+        live_parts,
+        meta: serde_json::to_value(&meta).doing(what)?,
+    })
+}
+
+/// Reads what the manifest says.
+///
+/// # Errors
+/// When it is of another version.
+pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
+    let version = recovered.meta.get("version").and_then(serde_json::Value::as_u64);
+    if version != Some(u64::from(META_VERSION)) {
+        let found = version.map_or("no version".to_owned(), |version| format!("version {version}"));
+        return Err(Failure::Failed(format!(
+            "the checkpoint of epoch {} has {found}, this program reads version {META_VERSION}\n  help: start the program that wrote it, or remove the folder `store` of the state: it is rebuilt from the log",
+            recovered.epoch
+        )));
+    }
+    let meta = CheckpointMeta::deserialize(&recovered.meta);
+    meta.doing("reading the checkpoint's manifest")
+}
+
+/// Takes a checkpoint apart.
+///
+/// # Errors
+/// When a part is missing or damaged.
+pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
+    let meta = read_meta(&recovered)?;
+    let mut router = None;
+    let mut positions = Positions::new();
+    let mut engine = BTreeMap::new();
+    for (name, bytes) in recovered.parts {
+        if name == ROUTER_PART {
+            router = Some(bytes);
+        } else if let Some(topic) = name.strip_prefix(CAPTURE_PREFIX) {
+            let what = format!("reading the positions of topic `{topic}` from the checkpoint");
+            let of_topic = serde_json::from_slice(&bytes).doing(&what)?;
+            positions.insert(topic.to_owned(), of_topic);
+        } else if let Some(part) = name.strip_prefix(ENGINE_PREFIX) {
+            engine.insert(part.to_owned(), bytes);
+        }
+    }
+    let Some(router) = router else {
+        return Err(Failure::Failed(format!(
+            "the checkpoint of epoch {} lacks the router's state\n  help: remove the folder `store` of the state: it is rebuilt from the log",
+            recovered.epoch
+        )));
+    };
+    Ok(Restored {
+        meta,
+        router,
+        positions,
+        engine,
+    })
+}

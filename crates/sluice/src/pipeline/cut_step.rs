@@ -1,0 +1,242 @@
+//! Cuts the log into epochs. A cut is durable in the control log before
+//! anything of its epoch leaves this step, so that an epoch number never gets
+//! different content.
+
+use std::collections::BTreeMap;
+
+use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
+use sluice_log::{ControlEntry, ControlLog, Log};
+
+use crate::failure::{Doing, Failure};
+
+/// How large an epoch becomes under load.
+#[derive(Debug, Clone, Copy)]
+pub struct CutLimits {
+    /// Most records.
+    pub records_max: u64,
+    /// Most payload bytes, about.
+    pub bytes_max: usize,
+}
+
+/// What one epoch holds.
+#[derive(Debug)]
+pub struct EpochContent {
+    /// Its cut.
+    pub cut: EpochCut,
+    /// Its records, by partition.
+    pub records: Vec<(PartitionId, Vec<LogRecord>)>,
+}
+
+impl EpochContent {
+    /// Number of records.
+    pub fn record_count(&self) -> u64 {
+        self.records.iter().map(|(_, records)| records.len() as u64).sum()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct CutStep {
+    control: ControlLog,
+    limits: CutLimits,
+    last_epoch: Epoch,
+    /// End of the last epoch in each partition.
+    ends: BTreeMap<PartitionId, u64>,
+}
+
+impl CutStep {
+    /// Goes on after `last`.
+    pub fn new(control: ControlLog, limits: CutLimits, last: EpochCut) -> Self {
+        Self {
+            control,
+            limits,
+            last_epoch: last.epoch,
+            ends: last.end_offsets,
+        }
+    }
+
+    /// The cut of the last epoch.
+    pub fn last_cut(&self) -> EpochCut {
+        EpochCut {
+            epoch: self.last_epoch,
+            end_offsets: self.ends.clone(),
+        }
+    }
+
+    /// True when the epochs hold all that is durable.
+    pub fn has_caught_up(&self, log: &Log) -> bool {
+        partitions(log).all(|id| log.end_offset(&id) <= self.start_of(log, &id))
+    }
+
+    /// Durable records that are in no epoch yet.
+    pub fn records_waiting(&self, log: &Log) -> u64 {
+        let waiting = |id: PartitionId| {
+            let start = self.start_of(log, &id);
+            log.end_offset(&id).saturating_sub(start)
+        };
+        partitions(log).map(waiting).sum()
+    }
+
+    /// The next epoch, its cut recorded; `None` while there is nothing new.
+    ///
+    /// # Errors
+    /// When the log cannot be read or the cut not be recorded.
+    pub fn next(&mut self, log: &Log) -> Result<Option<EpochContent>, Failure> {
+        let mut records = Vec::new();
+        let mut end_offsets = self.ends.clone();
+        let mut records_left = self.limits.records_max;
+        let mut bytes_left = self.limits.bytes_max;
+        for id in partitions(log) {
+            if records_left == 0 || bytes_left == 0 {
+                break;
+            }
+            let from = self.start_of(log, &id);
+            let taken = take_whole_transactions(log, &id, from, records_left, bytes_left)?;
+            let Some(last) = taken.last() else {
+                continue;
+            };
+            end_offsets.insert(id.clone(), last.offset + 1);
+            records_left = records_left.saturating_sub(taken.len() as u64);
+            bytes_left = bytes_left.saturating_sub(payload_bytes(&taken));
+            records.push((id, taken));
+        }
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let cut = EpochCut {
+            epoch: self.last_epoch + 1,
+            end_offsets,
+        };
+        let entry = ControlEntry::Cut(cut.clone());
+        self.control.append(&[entry]).doing("recording an epoch's cut")?;
+        self.advance_to(&cut);
+        Ok(Some(EpochContent { cut, records }))
+    }
+
+    /// An epoch that was cut before, exactly as it was.
+    ///
+    /// # Errors
+    /// When the log no longer holds its records.
+    pub fn recorded(&mut self, log: &Log, cut: EpochCut) -> Result<EpochContent, Failure> {
+        let mut records = Vec::new();
+        for (id, &to) in &cut.end_offsets {
+            let from = self.start_of(log, id);
+            let taken = read_between(log, id, from, to)?;
+            if !taken.is_empty() {
+                records.push((id.clone(), taken));
+            }
+        }
+        self.advance_to(&cut);
+        Ok(EpochContent { cut, records })
+    }
+
+    /// Forgets cuts that no recovery can need any more.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget_before(&mut self, epoch: Epoch) -> Result<(), Failure> {
+        self.control.truncate_before(epoch).doing("shortening the control log")
+    }
+
+    fn advance_to(&mut self, cut: &EpochCut) {
+        self.last_epoch = cut.epoch;
+        self.ends.clone_from(&cut.end_offsets);
+    }
+
+    fn start_of(&self, log: &Log, id: &PartitionId) -> u64 {
+        match self.ends.get(id) {
+            Some(&end) => end,
+            None => log.start_offset(id),
+        }
+    }
+}
+
+/// All partitions of the log, in order.
+fn partitions(log: &Log) -> impl Iterator<Item = PartitionId> {
+    log.topics().into_iter().flat_map(|(topic, count)| {
+        (0..count).map(move |partition| PartitionId {
+            topic: topic.clone(),
+            partition,
+        })
+    })
+}
+
+fn payload_bytes(records: &[LogRecord]) -> usize {
+    records.iter().map(|record| record.record.payload.len()).sum()
+}
+
+/// Records from `from`, up to the limits, that end with a whole transaction: a
+/// transaction that is longer than the limits is taken whole, one that has not
+/// been committed yet is left for a later epoch.
+fn take_whole_transactions(
+    log: &Log,
+    id: &PartitionId,
+    from: u64,
+    records_max: u64,
+    bytes_max: usize,
+) -> Result<Vec<LogRecord>, Failure> {
+    let end = log.end_offset(id);
+    let mut taken = Vec::new();
+    let mut next = from;
+    let mut bytes = 0;
+    loop {
+        let is_full = taken.len() as u64 >= records_max || bytes >= bytes_max;
+        if next >= end || is_full {
+            let whole = whole_transactions(&taken);
+            if whole > 0 || next >= end {
+                taken.truncate(whole);
+                return Ok(taken);
+            }
+        }
+        let room = records_max.saturating_sub(taken.len() as u64).max(1);
+        let to = end.min(next.saturating_add(room));
+        let read = log
+            .read(id, next, to, bytes_max)
+            .doing("reading the log")?;
+        let Some(last) = read.last() else {
+            return Ok(taken);
+        };
+        next = last.offset + 1;
+        bytes += payload_bytes(&read);
+        taken.extend(read);
+    }
+}
+
+/// Length of the longest beginning of `records` that splits no transaction.
+fn whole_transactions(records: &[LogRecord]) -> usize {
+    let ends_whole = |record: &LogRecord| match &record.record.transaction {
+        Some(mark) => mark.commit,
+        None => true,
+    };
+    records
+        .iter()
+        .rposition(ends_whole)
+        .map_or(0, |position| position + 1)
+}
+
+/// The records of one partition from `from` to `to`, all of them.
+///
+/// # Errors
+/// When the log does not hold them.
+pub fn read_between(
+    log: &Log,
+    id: &PartitionId,
+    from: u64,
+    to: u64,
+) -> Result<Vec<LogRecord>, Failure> {
+    let mut records: Vec<LogRecord> = Vec::new();
+    let mut next = from;
+    while next < to {
+        let what = "reading the log";
+        let read = log.read(id, next, to, 64 << 20).doing(what)?;
+        let Some(last) = read.last() else {
+            return Err(Failure::Failed(format!(
+                "the log of topic `{}`, partition {}, ends at offset {next}, before offset {to} that the control log names\n  help: restore the log from a backup; without these records the state cannot be rebuilt",
+                id.topic, id.partition
+            )));
+        };
+        next = last.offset + 1;
+        records.extend(read);
+    }
+    Ok(records)
+}

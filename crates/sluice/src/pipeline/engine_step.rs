@@ -1,0 +1,70 @@
+//! Changes of tables become changes of views.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sluice_core::Epoch;
+use sluice_engine::{Engine, EngineCheckpoint, EngineOptions, EpochOutput, Program};
+
+use super::route_step::RoutedEpoch;
+use crate::failure::{Doing, Failure};
+
+/// See the module.
+#[derive(Debug)]
+pub struct EngineStep {
+    engine: Engine,
+}
+
+impl EngineStep {
+    /// An engine without rows.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, Failure> {
+        let engine = Engine::new(program, options).doing("starting the engine")?;
+        Ok(Self { engine })
+    }
+
+    /// The engine as it was after `epoch`.
+    ///
+    /// # Errors
+    /// When the state is damaged or of another version.
+    pub fn restore(
+        program: Arc<Program>,
+        options: EngineOptions,
+        epoch: Epoch,
+        parts: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, Failure> {
+        let engine = Engine::restore(program, options, epoch, parts)
+            .doing("reading the engine's state from the checkpoint")?;
+        Ok(Self { engine })
+    }
+
+    /// Runs one epoch.
+    ///
+    /// # Errors
+    /// For faults of the program; the state on disk is not touched.
+    pub fn run(&mut self, epoch: Epoch, routed: RoutedEpoch) -> Result<EpochOutput, Failure> {
+        self.engine.advance_watermarks(&routed.watermarks);
+        self.engine
+            .step(epoch, routed.changes)
+            .doing(&format!("computing epoch {epoch}"))
+    }
+
+    /// What changed since the last checkpoint.
+    ///
+    /// # Errors
+    /// When the engine failed before.
+    pub fn checkpoint(&mut self) -> Result<EngineCheckpoint, Failure> {
+        self.engine.checkpoint().doing("saving the engine's state")
+    }
+}
+
+/// Options for this machine; `threads` 0 takes one for each processor.
+pub fn engine_options(threads: usize) -> EngineOptions {
+    let worker_threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        chosen => chosen,
+    };
+    EngineOptions { worker_threads }
+}

@@ -1,0 +1,24 @@
+//! The warehouse at work: a row of steps, one file each.
+//!
+//! ```text
+//! capture ──► log ──► cut ──► route ──► engine ──► store ──► checkpoint
+//! (thread)            (this row runs in one thread, epoch by epoch)
+//! ```
+
+mod capture_step;
+mod checkpoint_step;
+mod cut_step;
+mod engine_step;
+mod recovery;
+mod route_step;
+mod store_step;
+mod warehouse;
+
+pub use capture_step::CaptureThread;
+pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
+pub use cut_step::{CutLimits, EpochContent, read_between};
+pub use recovery::{cut_limits, open_log, recover};
+pub use engine_step::{EngineStep, engine_options};
+pub use route_step::{Positions, RouteStep};
+pub use store_step::{Published, collection_definitions};
+pub use warehouse::{Progress, Warehouse};

@@ -1,0 +1,330 @@
+//! From what is on disk to a running warehouse.
+//!
+//! State is a function of the topics and the control log alone. Recovery loads
+//! the last checkpoint, runs the epochs whose cuts were recorded after it,
+//! exactly as they were cut, and goes on from there. Without a checkpoint that
+//! fits today's definitions everything is computed again from the start of the
+//! log, under new epoch numbers: an epoch number never gets different content.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sluice_core::{Clock, Disk, Epoch, EpochCut, PartitionId, RealDisk, SystemClock};
+use sluice_engine::Program;
+use sluice_log::{ControlEntry, ControlLog, Log, LogOptions};
+use sluice_store::{Store, StoreOptions};
+
+use super::checkpoint_step::{Definitions, Restored, read_meta, take_apart};
+use super::cut_step::{CutLimits, CutStep};
+use super::engine_step::{EngineStep, engine_options};
+use super::route_step::{Positions, RouteStep, observe};
+use super::store_step::StoreStep;
+use super::{Progress, Warehouse};
+use crate::config::Config;
+use crate::failure::{Doing, Failure};
+use crate::project::Project;
+use crate::report::{Reporter, with_commas};
+
+/// How often a long recovery says how far it is.
+const PROGRESS_INTERVAL_US: i64 = 2_000_000;
+
+/// A warehouse that holds all recorded epochs, and where capture goes on.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The warehouse.
+    pub warehouse: Warehouse,
+    /// Where the sources stand at the end of the log.
+    pub positions: Positions,
+}
+
+/// What the control log says.
+#[derive(Debug, Default)]
+struct Recorded {
+    /// The last epoch that was given a meaning.
+    last_epoch: Epoch,
+    /// The last change of definitions: its first epoch and fingerprint.
+    definitions: Option<(Epoch, u64)>,
+    /// Cuts in order.
+    cuts: Vec<EpochCut>,
+}
+
+impl Recorded {
+    fn new(entries: Vec<ControlEntry>) -> Self {
+        let mut recorded = Self::default();
+        for entry in entries {
+            match entry {
+                ControlEntry::Cut(cut) => {
+                    recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
+                    recorded.cuts.push(cut);
+                }
+                ControlEntry::Definitions {
+                    epoch, fingerprint, ..
+                } => {
+                    // Its epoch is the first under the new definitions.
+                    recorded.last_epoch = recorded.last_epoch.max(epoch.saturating_sub(1));
+                    recorded.definitions = Some((epoch, fingerprint));
+                }
+                ControlEntry::Idle { .. } => {}
+            }
+        }
+        recorded
+    }
+
+    /// The cuts after `epoch`, which must follow it without a gap.
+    fn cuts_after(&self, epoch: Epoch) -> Result<Vec<EpochCut>, Failure> {
+        let later = self.cuts.iter().filter(|cut| cut.epoch > epoch);
+        let cuts: Vec<EpochCut> = later.cloned().collect();
+        let expected = epoch + 1..;
+        match cuts.iter().zip(expected).find(|(cut, epoch)| cut.epoch != *epoch) {
+            Some((_, missing)) => Err(Failure::Failed(format!(
+                "the control log lacks the cut of epoch {missing}\n  help: restore the state from a backup, or remove the folder `store` of the state: it is rebuilt from the log"
+            ))),
+            None => Ok(cuts),
+        }
+    }
+}
+
+/// Opens the state in `state` and brings it up to date.
+///
+/// # Errors
+/// When something on disk is damaged, of another version, or does not fit.
+pub fn recover(
+    project: &Project,
+    program: &Arc<Program>,
+    state: &Path,
+    reporter: Reporter,
+) -> Result<Recovery, Failure> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let log = Arc::new(open_log(&disk, project, state)?);
+    let (mut control, entries) =
+        ControlLog::open(disk.clone(), &state.join("control")).doing("opening the control log")?;
+    let recorded = Recorded::new(entries);
+    let fingerprint = project.fingerprint(program);
+    let definitions = Definitions {
+        name: project.config.name.clone(),
+        fingerprint,
+        time_zone: project.config.time_zone.get_ref().clone(),
+        query_views: program.query_views().to_vec(),
+    };
+    let store_folder = state.join("store");
+    let (store, recovered) = open_store(&disk, &store_folder)?;
+
+    let usable = match recovered {
+        Some(recovered) => {
+            let meta = read_meta(&recovered)?;
+            let is_superseded =
+                matches!(recorded.definitions, Some((first, _)) if first > recovered.epoch);
+            (meta.definitions.fingerprint == fingerprint && !is_superseded).then_some(recovered)
+        }
+        None => None,
+    };
+    let options = engine_options(project.config.limits.worker_threads);
+    let limits = cut_limits(&project.config);
+
+    if let Some(recovered) = usable {
+        let epoch = recovered.epoch;
+        let cuts = recorded.cuts_after(epoch)?;
+        let Restored {
+            meta,
+            router,
+            positions,
+            engine,
+        } = take_apart(recovered)?;
+        let warehouse = Warehouse {
+            cut: CutStep::new(control, limits, meta.cut),
+            route: RouteStep::restore(project.sources.clone(), &router, positions)?,
+            engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
+            store: StoreStep::new(store, program)?,
+            log,
+            definitions,
+            retention: project.config.log.clone(),
+            progress: Progress::default(),
+            durable_epoch: epoch,
+        };
+        return replay(warehouse, cuts, reporter);
+    }
+
+    // Everything is computed from the start of the log. Where a rebuild under
+    // the same definitions was interrupted, its cuts are used again.
+    let has_history = recorded.last_epoch > 0;
+    let interrupted = match recorded.definitions {
+        Some((first, known)) if known == fingerprint => {
+            recorded.cuts_after(first - 1).ok().map(|cuts| (first, cuts))
+        }
+        _ => None,
+    };
+    let (first, cuts) = match interrupted {
+        Some(interrupted) => interrupted,
+        None => {
+            if has_history {
+                refuse_after_retention(&log)?;
+                reporter.info("the definitions have changed: computing everything again from the start of the log");
+            }
+            let first = recorded.last_epoch + 1;
+            let entry = ControlEntry::Definitions {
+                epoch: first,
+                fingerprint,
+                description: format!("{} under today's definitions", project.config.name),
+            };
+            control.append(&[entry]).doing("recording the definitions")?;
+            (first, Vec::new())
+        }
+    };
+    drop(store);
+    clear_folder(&store_folder)?;
+    let (store, _) = open_store(&disk, &store_folder)?;
+    let start = EpochCut {
+        epoch: first - 1,
+        end_offsets: Default::default(),
+    };
+    let warehouse = Warehouse {
+        cut: CutStep::new(control, limits, start),
+        route: RouteStep::new(project.sources.clone()),
+        engine: EngineStep::new(program.clone(), options)?,
+        store: StoreStep::new(store, program)?,
+        log,
+        definitions,
+        retention: project.config.log.clone(),
+        progress: Progress::default(),
+        durable_epoch: first - 1,
+    };
+    replay(warehouse, cuts, reporter)
+}
+
+/// Opens the log and makes the project's topics.
+///
+/// # Errors
+/// When a segment is damaged or the disk refuses.
+pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result<Log, Failure> {
+    let options = LogOptions {
+        record_bytes_max: project.config.limits.record_bytes_max,
+        ..LogOptions::default()
+    };
+    let what = format!("opening the log in {}", state.join("log").display());
+    let log = Log::open(disk.clone(), &state.join("log"), options).doing(&what)?;
+    for (topic, partitions) in project.sources.topics() {
+        log.create_topic(&topic, partitions)
+            .doing(&format!("making the topic `{topic}`"))?;
+    }
+    Ok(log)
+}
+
+/// The limits of an epoch.
+pub fn cut_limits(config: &Config) -> CutLimits {
+    CutLimits {
+        records_max: config.limits.epoch_records_max,
+        bytes_max: config.limits.epoch_bytes_max,
+    }
+}
+
+fn open_store(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+) -> Result<(Store, Option<sluice_store::Recovered>), Failure> {
+    Store::open(disk.clone(), folder, StoreOptions::default())
+        .doing(&format!("opening the store in {}", folder.display()))
+}
+
+/// Runs the recorded epochs, then finds where the sources stand.
+fn replay(
+    mut warehouse: Warehouse,
+    cuts: Vec<EpochCut>,
+    reporter: Reporter,
+) -> Result<Recovery, Failure> {
+    let total = cuts.len();
+    let start_us = SystemClock.now_us();
+    let mut said_us = start_us;
+    for (done, cut) in cuts.into_iter().enumerate() {
+        let content = warehouse.cut.recorded(&warehouse.log, cut)?;
+        warehouse.run_content(&content)?;
+        let now_us = SystemClock.now_us();
+        if now_us - said_us >= PROGRESS_INTERVAL_US {
+            said_us = now_us;
+            let done = done + 1;
+            let seconds = (now_us - start_us) as f64 / 1e6;
+            let left = seconds / done as f64 * (total - done) as f64;
+            let records = warehouse.progress.records;
+            let rate = (records as f64 / seconds) as u64;
+            reporter.info(&format!(
+                "replaying recorded epochs: {done} of {total}, {} records, {} a second, about {left:.0} s left",
+                with_commas(records),
+                with_commas(rate),
+            ));
+        }
+    }
+    let mut positions = warehouse.route.positions().clone();
+    let ends = warehouse.cut.last_cut().end_offsets;
+    for (topic, partitions) in warehouse.log.topics() {
+        for partition in 0..partitions {
+            let id = PartitionId {
+                topic: topic.clone(),
+                partition,
+            };
+            let start = warehouse.log.start_offset(&id);
+            let from = ends.get(&id).copied().unwrap_or(start);
+            observe_to_end(&warehouse.log, &id, from, &mut positions)?;
+        }
+    }
+    warehouse.progress = Progress::default();
+    Ok(Recovery {
+        warehouse,
+        positions,
+    })
+}
+
+/// Moves positions past the records that are in no epoch yet.
+fn observe_to_end(
+    log: &Log,
+    id: &PartitionId,
+    from: u64,
+    positions: &mut Positions,
+) -> Result<(), Failure> {
+    let end = log.end_offset(id);
+    let mut next = from;
+    while next < end {
+        let records = log.read(id, next, end, 16 << 20).doing("reading the log")?;
+        let Some(last) = records.last() else {
+            break;
+        };
+        next = last.offset + 1;
+        observe(positions, id, &records)?;
+    }
+    Ok(())
+}
+
+/// A log without its beginning cannot give the rows that came from it.
+fn refuse_after_retention(log: &Log) -> Result<(), Failure> {
+    for (topic, partitions) in log.topics() {
+        for partition in 0..partitions {
+            let id = PartitionId {
+                topic: topic.clone(),
+                partition,
+            };
+            let start = log.start_offset(&id);
+            if start > 0 {
+                return Err(Failure::Failed(format!(
+                    "the definitions have changed, but the log of topic `{topic}` begins at record {start}: what came before was dropped by [log] retention, so that the rows made from it cannot be computed again\n  help: take the change back, or start with another --state folder"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is in a folder: manifests of the store first, so that what is
+/// left of an interrupted removal is no checkpoint.
+fn clear_folder(folder: &Path) -> Result<(), Failure> {
+    let what = format!("removing the old store in {}", folder.display());
+    let disk = RealDisk;
+    let mut names = disk.list(folder).doing(&what)?;
+    names.sort_by_key(|name| !name.to_lowercase().contains("manifest"));
+    for name in names {
+        let path = folder.join(name);
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).doing(&what)?;
+        } else {
+            disk.remove(&path).doing(&what)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Records become changes of tables, or dead letters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sluice_capture::FilePositions;
+use sluice_core::{LogRecord, PartitionId, TableChanges};
+use sluice_route::{Router, Sources};
+
+use super::EpochContent;
+use crate::dead_letters;
+use crate::failure::{Doing, Failure};
+
+/// Where capture stands in its sources, by topic.
+pub type Positions = BTreeMap<String, FilePositions>;
+
+/// What route makes of an epoch.
+#[derive(Debug, Default)]
+pub struct RoutedEpoch {
+    /// Changes of tables, among them the one of dead letters.
+    pub changes: Vec<TableChanges>,
+    /// How far event time has come, by table.
+    pub watermarks: BTreeMap<String, i64>,
+    /// Number of dead letters.
+    pub dead_letters: u64,
+}
+
+/// See the module. Also follows the sources' positions, so that a checkpoint
+/// holds those that belong to its epoch.
+#[derive(Debug)]
+pub struct RouteStep {
+    router: Router,
+    positions: Positions,
+}
+
+impl RouteStep {
+    /// At the start of the log.
+    pub fn new(sources: Arc<Sources>) -> Self {
+        Self {
+            router: Router::new(sources),
+            positions: Positions::new(),
+        }
+    }
+
+    /// As saved in a checkpoint.
+    ///
+    /// # Errors
+    /// When the state is damaged or of another version.
+    pub fn restore(
+        sources: Arc<Sources>,
+        router: &[u8],
+        positions: Positions,
+    ) -> Result<Self, Failure> {
+        let router = Router::restore(sources, router).doing("reading the router's state")?;
+        Ok(Self { router, positions })
+    }
+
+    /// Routes one epoch.
+    ///
+    /// # Errors
+    /// Only for faults of the program; bad records become dead letters.
+    pub fn run(&mut self, content: &EpochContent) -> Result<RoutedEpoch, Failure> {
+        let mut routed_epoch = RoutedEpoch::default();
+        for (id, records) in &content.records {
+            observe(&mut self.positions, id, records)?;
+            let routed = self.router.route(id, records);
+            routed_epoch.changes.extend(routed.changes);
+            routed_epoch.watermarks.extend(routed.watermarks);
+            if routed.dead_letters.is_empty() {
+                continue;
+            }
+            let changes = dead_letters::changes(content.cut.epoch, id, &routed.dead_letters)
+                .doing("writing down dead letters")?;
+            routed_epoch.dead_letters += routed.dead_letters.len() as u64;
+            routed_epoch.changes.push(changes);
+        }
+        Ok(routed_epoch)
+    }
+
+    /// The router's state.
+    pub fn save(&self) -> Vec<u8> {
+        self.router.save()
+    }
+
+    /// Where the sources stood at the end of the last epoch.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+}
+
+/// Moves positions past `records`.
+///
+/// # Errors
+/// When a record's position cannot be understood.
+pub fn observe(
+    positions: &mut Positions,
+    id: &PartitionId,
+    records: &[LogRecord],
+) -> Result<(), Failure> {
+    let of_topic = positions.entry(id.topic.clone()).or_default();
+    for record in records {
+        of_topic
+            .observe(&record.record)
+            .doing("reading a record's position in its source")?;
+    }
+    Ok(())
+}

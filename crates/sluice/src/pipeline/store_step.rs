@@ -1,0 +1,83 @@
+//! Changes become visible to readers, an epoch at a time.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use sluice_engine::{EpochOutput, Program};
+use sluice_store::{CheckpointRequest, CollectionDefinition, Snapshot, Store};
+
+use crate::failure::{Doing, Failure};
+
+/// The snapshot that readers get, replaced after each epoch.
+#[derive(Debug, Clone)]
+pub struct Published(Arc<RwLock<Snapshot>>);
+
+impl Published {
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.read().clone()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct StoreStep {
+    store: Store,
+    published: Published,
+}
+
+impl StoreStep {
+    /// Takes over an open store.
+    ///
+    /// # Errors
+    /// When the collections do not fit what is stored.
+    pub fn new(mut store: Store, program: &Program) -> Result<Self, Failure> {
+        store
+            .define(collection_definitions(program))
+            .doing("preparing the store")?;
+        let published = Published(Arc::new(RwLock::new(store.snapshot())));
+        Ok(Self { store, published })
+    }
+
+    /// What readers see.
+    pub fn published(&self) -> Published {
+        self.published.clone()
+    }
+
+    /// Makes one epoch visible.
+    ///
+    /// # Errors
+    /// For faults of the program.
+    pub fn run(&mut self, output: &EpochOutput) -> Result<(), Failure> {
+        self.store
+            .apply(output.epoch, &output.deltas)
+            .doing(&format!("storing epoch {}", output.epoch))?;
+        *self.published.0.write() = self.store.snapshot();
+        Ok(())
+    }
+
+    /// Makes the last epoch durable.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn checkpoint(&mut self, request: CheckpointRequest) -> Result<(), Failure> {
+        self.store.checkpoint(request).doing("writing a checkpoint")?;
+        *self.published.0.write() = self.store.snapshot();
+        Ok(())
+    }
+}
+
+/// The store's collections for a program's tables and views.
+pub fn collection_definitions(program: &Program) -> Vec<CollectionDefinition> {
+    program
+        .collections()
+        .iter()
+        .map(|collection| CollectionDefinition {
+            name: collection.name.clone(),
+            schema: collection.schema.clone(),
+            append_only: collection.append_only,
+            unique_key: collection.unique_key.clone(),
+            retain: None,
+        })
+        .collect()
+}

@@ -1,0 +1,241 @@
+//! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
+//! `models/**/*.sql`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sluice_core::{TableDefinition, Writer, stable_hash};
+use sluice_engine::{Program, ViewDefinition};
+use sluice_route::{SourceFile, Sources, parse_sources};
+
+use crate::config::{Config, override_key, value_text};
+use crate::dead_letters;
+use crate::failure::{Doing, Failure};
+use crate::settings::{Quoting, Setting, Settings, substitute};
+
+/// A project, read and checked except for its models.
+#[derive(Debug)]
+pub struct Project {
+    /// Its folder, as the person wrote it.
+    pub folder: PathBuf,
+    /// Its `warehouse.toml`.
+    pub config: Config,
+    /// Topics and tables.
+    pub sources: Arc<Sources>,
+    /// Models.
+    pub views: Vec<ViewDefinition>,
+}
+
+impl Project {
+    /// Reads the project in `folder` with the settings of `--set`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its files, each with file, line and
+    /// column.
+    pub fn load(folder: &Path, overrides: &[(String, String)]) -> Result<Self, Failure> {
+        let config_path = folder.join("warehouse.toml");
+        let mut config_text = read_text(&config_path).map_err(|error| match error {
+            Failure::Failed(_) if !config_path.exists() => Failure::Definitions(format!(
+                "{} is no warehouse project: it has no warehouse.toml\n  help: name the project's folder, or make a project with `sluice init NAME`",
+                folder.display()
+            )),
+            other => other,
+        })?;
+        // The file is judged as it is first, so that places in it are true.
+        Config::parse(&config_path, &config_text)?;
+        for (key, value) in overrides {
+            config_text = override_key(&config_path, &config_text, key, value)?;
+        }
+        let config = Config::parse(&config_path, &config_text)?;
+        let settings = collect_settings(folder, &config, overrides)?;
+        let mut problems = Vec::new();
+        let sources = load_sources(folder, &settings, &mut problems)?;
+        let views = load_views(folder, &settings, &mut problems)?;
+        match sources {
+            Some(sources) if problems.is_empty() => Ok(Self {
+                folder: folder.to_path_buf(),
+                config,
+                sources: Arc::new(sources),
+                views,
+            }),
+            _ => Err(Failure::Definitions(problems.join("\n"))),
+        }
+    }
+
+    /// All tables, with the one that holds dead letters.
+    pub fn tables(&self) -> Vec<TableDefinition> {
+        let mut tables = self.sources.tables();
+        tables.push(dead_letters::table_definition());
+        tables
+    }
+
+    /// Plans all models.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, with file, line and column.
+    pub fn plan(&self) -> Result<Arc<Program>, Failure> {
+        let planned = Program::plan(&self.tables(), &self.views);
+        planned.map(Arc::new).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Failure::Definitions(lines.join("\n"))
+        })
+    }
+
+    /// Identifies what state depends on: the tables and the views.
+    pub fn fingerprint(&self, program: &Program) -> u64 {
+        let mut writer = Writer::new();
+        writer.u64(self.sources.fingerprint());
+        writer.u64(program.fingerprint());
+        stable_hash(&writer.finish())
+    }
+
+    /// The folder that holds the state, unless `chosen` says another.
+    pub fn state_folder(&self, chosen: Option<&Path>) -> PathBuf {
+        match chosen {
+            Some(chosen) => chosen.to_path_buf(),
+            None => self.folder.join(&self.config.state),
+        }
+    }
+
+    /// A capture path seen from the project's folder.
+    pub fn resolve(&self, path: &str) -> String {
+        self.folder.join(path).display().to_string()
+    }
+}
+
+fn collect_settings(
+    folder: &Path,
+    config: &Config,
+    overrides: &[(String, String)],
+) -> Result<Settings, Failure> {
+    let current = std::env::current_dir().doing("finding the current folder")?;
+    let project = current.join(folder);
+    let mut settings = Settings::new();
+    let own = [
+        ("time_zone", config.time_zone.get_ref().clone()),
+        ("currency", config.currency.clone().unwrap_or_default()),
+    ];
+    for (name, value) in own {
+        let base = project.clone();
+        settings.insert(name.to_owned(), Setting { value, base });
+    }
+    for (name, value) in &config.settings {
+        let was_set = overrides.iter().any(|(key, _)| key == name);
+        let base = if was_set { &current } else { &project };
+        let setting = Setting {
+            value: value_text(value),
+            base: base.clone(),
+        };
+        settings.insert(name.clone(), setting);
+    }
+    Ok(settings)
+}
+
+fn load_sources(
+    folder: &Path,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> Result<Option<Sources>, Failure> {
+    let mut files = Vec::new();
+    for path in files_below(&folder.join("sources"), "toml")? {
+        let text = read_text(&path)?;
+        if let Some(text) = substituted(&path, &text, settings, Quoting::Toml, problems) {
+            let path = path.display().to_string();
+            files.push(SourceFile { path, text });
+        }
+    }
+    if files.is_empty() && problems.is_empty() {
+        problems.push(format!(
+            "{}: there are no sources/*.toml, so nothing would come in\n  help: see `sluice init NAME` for a project to start from",
+            folder.display()
+        ));
+        return Ok(None);
+    }
+    match parse_sources(&files) {
+        Ok(sources) => Ok(Some(sources)),
+        Err(errors) => {
+            problems.extend(errors.iter().map(ToString::to_string));
+            Ok(None)
+        }
+    }
+}
+
+fn load_views(
+    folder: &Path,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> Result<Vec<ViewDefinition>, Failure> {
+    let mut views = Vec::new();
+    for path in files_below(&folder.join("models"), "sql")? {
+        let text = read_text(&path)?;
+        let Some(sql) = substituted(&path, &text, settings, Quoting::Sql, problems) else {
+            continue;
+        };
+        let stem = path.file_stem().unwrap_or_default();
+        views.push(ViewDefinition {
+            name: stem.to_string_lossy().into_owned(),
+            file: path.display().to_string(),
+            sql,
+        });
+    }
+    Ok(views)
+}
+
+fn substituted(
+    path: &Path,
+    text: &str,
+    settings: &Settings,
+    quoting: Quoting,
+    problems: &mut Vec<String>,
+) -> Option<String> {
+    match substitute(text, settings, quoting) {
+        Ok(text) => Some(text),
+        Err(unknown) => {
+            let known: Vec<&str> = settings.keys().map(String::as_str).collect();
+            problems.push(format!(
+                "{}:{}:{}: there is no setting `{}`\n  help: add it under [settings] in warehouse.toml; known: {}",
+                path.display(),
+                unknown.line,
+                unknown.column,
+                unknown.name,
+                known.join(", "),
+            ));
+            None
+        }
+    }
+}
+
+/// The files below `folder` whose name ends in `.extension`, sorted.
+fn files_below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        if !folder.exists() {
+            continue;
+        }
+        let what = format!("reading the folder {}", folder.display());
+        for entry in std::fs::read_dir(&folder).doing(&what)? {
+            let path = entry.doing(&what)?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let bytes = std::fs::read(path).doing(&format!("reading {}", path.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let line = bytes[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Failure::Definitions(format!(
+            "{}:{line}:1: the file is not UTF-8\n  help: save it as UTF-8",
+            path.display()
+        ))
+    })
+}
