@@ -1,0 +1,9 @@
+-- Grain: one business month. Key: month, as 2010-12.
+-- Inputs: dwd_invoice_line.
+CREATE MATERIALIZED VIEW revenue_by_month AS
+SELECT
+  month,
+  sum(amount) FILTER (WHERE is_clean) AS revenue_clean,
+  sum(amount) AS revenue_all_rows
+FROM dwd_invoice_line
+GROUP BY month
