@@ -1,14 +1,25 @@
-# One build profile and one target directory serve everything: demo, tests and
-# benchmarks share the compiled dependencies.
-CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice/target
-export CARGO_TARGET_DIR
+# Every target shares one build: the release profile in one folder.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
+SLUICE := $(CARGO_TARGET_DIR)/release/sluice
+DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: test lint clean
+.PHONY: build demo test bench lint clean
 
-# Always the whole workspace: cargo unifies features over the packages it
-# builds, so that a single package would compile DataFusion a second time.
+build:
+	cargo build --release -p sluice
+
+# Builds and starts the example shop on the data that ships with it, and prints
+# the addresses. Ctrl-C ends it.
+demo: build
+	$(SLUICE) run examples/online-retail --state $(DEMO_STATE)
+
+# Every test, with what it needs.
 test:
+	scripts/install-test-tools
 	cargo test --release --workspace
+
+bench: build
+	bench/online-retail.sh
 
 lint:
 	cargo fmt --all --check
@@ -16,3 +27,4 @@ lint:
 
 clean:
 	cargo clean
+	rm -rf $(DEMO_STATE)
