@@ -515,6 +515,10 @@ fn session_state() -> SessionState {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
     options.optimizer.skip_failed_rules = false;
+    // Scalar subqueries become joins, which the engine keeps current.
+    options
+        .optimizer
+        .enable_physical_uncorrelated_scalar_subquery = false;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
         Arc::new(SimplifyExpressions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
@@ -545,15 +549,20 @@ fn check_column_names(plan: &LogicalPlan) -> Result<(), String> {
     Ok(())
 }
 
-/// Looks for the name that a message quotes in the text.
+/// Looks for the name that a message quotes in the text, as a whole word.
 fn locate_name(message: &str, sql: &str) -> Option<(usize, usize)> {
     let quoted = message.split(['\'', '"', '`']).nth(1)?;
-    let name = quoted.rsplit('.').next()?;
+    let name = quoted.rsplit('.').next()?.to_lowercase();
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
     for (line_number, line) in sql.lines().enumerate() {
-        let code = line.split("--").next().unwrap_or_default();
-        if let Some(position) = code.to_lowercase().find(&name.to_lowercase()) {
-            let column = code[..position].chars().count() + 1;
-            return Some((line_number + 1, column));
+        let code = line.split("--").next().unwrap_or_default().to_lowercase();
+        for (position, _) in code.match_indices(&name) {
+            let before = code[..position].chars().next_back();
+            let after = code[position + name.len()..].chars().next();
+            if !before.is_some_and(is_word) && !after.is_some_and(is_word) {
+                let column = code[..position].chars().count() + 1;
+                return Some((line_number + 1, column));
+            }
         }
     }
     None

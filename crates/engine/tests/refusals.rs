@@ -1,0 +1,248 @@
+//! What the engine does not keep current is refused with its place, and what
+//! fails on a row costs that row only.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::DataType;
+use sluice_core::{
+    ChangeKind, ColumnDefinition, PartitionId, SourceVersion, TableChanges, TableDefinition,
+    TableKind,
+};
+use sluice_engine::{
+    EVALUATION_ERRORS, Engine, EngineError, EngineOptions, Program, ViewDefinition,
+};
+
+fn table() -> TableDefinition {
+    let column = |name: &str| ColumnDefinition {
+        name: name.into(),
+        data_type: DataType::Int64,
+        nullable: true,
+    };
+    TableDefinition {
+        name: "t".into(),
+        columns: vec![column("a"), column("b")],
+        kind: TableKind::Changelog {
+            primary_key: vec![0],
+        },
+        event_time: None,
+    }
+}
+
+fn view(name: &str, sql: &str) -> ViewDefinition {
+    ViewDefinition {
+        name: name.into(),
+        file: format!("models/dws/{name}.sql"),
+        sql: sql.into(),
+    }
+}
+
+fn errors_of(views: &[ViewDefinition]) -> Vec<String> {
+    let errors = Program::plan(&[table()], views).unwrap_err();
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn error_of(select: &str) -> String {
+    let sql = format!("-- a comment\nCREATE MATERIALIZED VIEW v AS\n{select}");
+    errors_of(&[view("v", &sql)]).join("\n")
+}
+
+#[test]
+fn unsupported_constructs_are_refused_with_line_and_column() {
+    let cases = [
+        ("SELECT a FROM t ORDER BY a", "ORDER BY"),
+        ("SELECT a FROM t LIMIT 3", "LIMIT"),
+        (
+            "SELECT a, row_number() OVER (ORDER BY b) AS r FROM t",
+            ":3:11: `row_number` OVER",
+        ),
+        (
+            "SELECT a, now() AS at FROM t",
+            ":3:11: `now` reads the clock",
+        ),
+        (
+            "SELECT a, random() AS r FROM t",
+            "`random` reads the clock or chance",
+        ),
+        ("SELECT a, current_date AS d FROM t", "reads the clock"),
+        ("SELECT a FROM t EXCEPT SELECT b FROM t", "EXCEPT"),
+        ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
+        ("SELECT DISTINCT ON (a) a, b FROM t", "DISTINCT ON"),
+        (
+            "SELECT a FROM t WHERE a IN (SELECT b FROM t)",
+            "IN, NOT IN, EXISTS",
+        ),
+        (
+            "SELECT x.a FROM t x FULL JOIN t y ON x.a = y.b",
+            "FULL JOIN",
+        ),
+        ("SELECT a, sum(b) AS s FROM t GROUP BY ROLLUP (a)", "ROLLUP"),
+        ("SELECT stddev(b) AS s FROM t", "`stddev`"),
+        ("SELECT 1 AS one", "without a table"),
+        ("SELECT a FROM generate_series(1, 3)", "table function"),
+        ("SELECT aa FROM t", ":3:8:"),
+        ("SELECT a FROM tt", "tt"),
+        (
+            "SELECT x.a, y.a FROM t x JOIN t y ON x.a = y.b",
+            "two columns are named `a`",
+        ),
+        (
+            "SELECT a, a FROM t",
+            ":3:8: Projections require unique expression names",
+        ),
+        ("SELEC a FROM t", ":3:"),
+    ];
+    for (select, wanted) in cases {
+        let found = error_of(select);
+        assert!(found.contains(wanted), "{select}\n  gave: {found}");
+        assert!(found.starts_with("models/dws/v.sql:"), "{found}");
+    }
+}
+
+#[test]
+fn cycles_and_names_are_refused() {
+    let found = errors_of(&[
+        view("x", "CREATE MATERIALIZED VIEW x AS SELECT a FROM y"),
+        view("y", "CREATE MATERIALIZED VIEW y AS SELECT a FROM z"),
+        view("z", "CREATE MATERIALIZED VIEW z AS SELECT a FROM x"),
+    ]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("x → y → z → x"), "{found:?}");
+    let found = errors_of(&[view("t", "CREATE MATERIALIZED VIEW t AS SELECT a FROM t")]);
+    assert!(
+        found[0].contains("already a table or view `t`"),
+        "{found:?}"
+    );
+    let found = errors_of(&[view("v", "CREATE MATERIALIZED VIEW w AS SELECT a FROM t")]);
+    assert!(found[0].contains("not its own name"), "{found:?}");
+    let found = errors_of(&[view("v", "DROP TABLE t")]);
+    assert!(found[0].contains("not a view"), "{found:?}");
+}
+
+fn changes(rows: &[(i64, Option<i64>)], kind: ChangeKind, version: u64) -> Vec<TableChanges> {
+    let keys: Int64Array = rows.iter().map(|(key, _)| Some(*key)).collect();
+    let values: Int64Array = rows.iter().map(|(_, value)| *value).collect();
+    let batch = RecordBatch::try_new(table().schema(), vec![Arc::new(keys), Arc::new(values)]);
+    vec![TableChanges {
+        table: "t".into(),
+        partition: PartitionId {
+            topic: "t".into(),
+            partition: 0,
+        },
+        rows: batch.unwrap(),
+        kinds: vec![kind; rows.len()],
+        versions: vec![
+            SourceVersion {
+                major: version,
+                minor: 0
+            };
+            rows.len()
+        ],
+        key_changes: vec![],
+        before_rows: None,
+    }]
+}
+
+fn engine(select: &str) -> Engine {
+    let sql = format!("CREATE MATERIALIZED VIEW v AS {select}");
+    let program = Program::plan(&[table()], &[view("v", &sql)]).unwrap();
+    Engine::new(Arc::new(program), EngineOptions::default()).unwrap()
+}
+
+fn rows_of(engine: &mut Engine, epoch: u64, input: Vec<TableChanges>, name: &str) -> Vec<i64> {
+    let output = engine.step(epoch, input).unwrap();
+    output
+        .deltas
+        .get(name)
+        .map(|delta| delta.weights().to_vec())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_failing_row_goes_to_the_errors_and_comes_back_when_it_is_mended() {
+    for (select, bad) in [
+        ("SELECT a, 100 / b AS q FROM t", 0),
+        ("SELECT a, b + 1 AS q FROM t", i64::MAX),
+        ("SELECT a, b * 3 AS q FROM t", i64::MAX / 2),
+    ] {
+        let mut engine = engine(select);
+        let rows = [(1, Some(5)), (2, Some(bad)), (3, Some(7))];
+        let output = engine
+            .step(1, changes(&rows, ChangeKind::Upsert, 1))
+            .unwrap();
+        assert_eq!(output.deltas["v"].len(), 2, "{select}");
+        assert_eq!(output.deltas[EVALUATION_ERRORS].weights(), &[1], "{select}");
+        let mended = changes(&[(2, Some(1))], ChangeKind::Upsert, 2);
+        let output = engine.step(2, mended).unwrap();
+        assert_eq!(output.deltas["v"].weights(), &[1]);
+        assert_eq!(output.deltas[EVALUATION_ERRORS].weights(), &[-1]);
+    }
+}
+
+#[test]
+fn a_sum_that_overflows_is_an_error_until_it_fits_again() {
+    let mut engine = engine("SELECT sum(b) AS s FROM t");
+    let rows = [(1, Some(i64::MAX)), (2, Some(i64::MAX))];
+    assert_eq!(
+        rows_of(
+            &mut engine,
+            1,
+            changes(&rows, ChangeKind::Upsert, 1),
+            EVALUATION_ERRORS
+        ),
+        [1]
+    );
+    let gone = changes(&[(1, None)], ChangeKind::Delete, 2);
+    let output = engine.step(2, gone).unwrap();
+    assert_eq!(output.deltas["v"].weights(), &[1]);
+    assert_eq!(output.deltas[EVALUATION_ERRORS].weights(), &[-1]);
+}
+
+#[test]
+fn a_global_aggregate_has_a_row_before_any_input() {
+    let mut engine = engine("SELECT count(*) AS n, sum(b) AS s FROM t");
+    assert_eq!(rows_of(&mut engine, 1, vec![], "v"), [1]);
+    assert_eq!(rows_of(&mut engine, 2, vec![], "v"), [0_i64; 0]);
+}
+
+#[test]
+fn older_changes_and_wrong_epochs_do_nothing() {
+    let mut engine = engine("SELECT a, b FROM t");
+    rows_of(
+        &mut engine,
+        1,
+        changes(&[(1, Some(5))], ChangeKind::Upsert, 9),
+        "v",
+    );
+    let older = changes(&[(1, Some(6))], ChangeKind::Upsert, 8);
+    assert!(rows_of(&mut engine, 2, older, "v").is_empty());
+    assert_eq!(engine.metrics().ignored_changes["t"], 1);
+    let error = engine.step(7, vec![]).unwrap_err();
+    assert!(matches!(error, EngineError::EpochOrder { .. }));
+}
+
+#[test]
+fn a_checkpoint_of_other_definitions_or_version_is_refused() {
+    let mut first = engine("SELECT a FROM t");
+    first
+        .step(1, changes(&[(1, Some(5))], ChangeKind::Upsert, 1))
+        .unwrap();
+    let mut parts = first.checkpoint().unwrap().changed;
+    let sql = "CREATE MATERIALIZED VIEW v AS SELECT b FROM t";
+    let other = Arc::new(Program::plan(&[table()], &[view("v", sql)]).unwrap());
+    let error = Engine::restore(other, EngineOptions::default(), 1, &parts).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("other table and view definitions"),
+        "{error}"
+    );
+    let sql = "CREATE MATERIALIZED VIEW v AS SELECT a FROM t";
+    let same = Arc::new(Program::plan(&[table()], &[view("v", sql)]).unwrap());
+    assert!(Engine::restore(same.clone(), EngineOptions::default(), 1, &parts).is_ok());
+    for part in parts.values_mut() {
+        part[0] = 200;
+    }
+    let error = Engine::restore(same, EngineOptions::default(), 1, &parts).unwrap_err();
+    assert!(error.to_string().contains("format version 200"), "{error}");
+}

@@ -1,0 +1,413 @@
+//! After every epoch each view equals its SQL run by DataFusion over everything
+//! accepted so far, whatever the cuts, the threads and the restarts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use sluice_core::{
+    ChangeKind, ColumnDefinition, Delta, PartitionId, SourceVersion, TableChanges, TableDefinition,
+    TableKind,
+};
+use sluice_engine::{Engine, EngineOptions, Program, ViewDefinition};
+
+/// Views over `orders` (changelog), `lines` and `visits` (append-only).
+const VIEWS: &[(&str, &str)] = &[
+    (
+        "v_filter",
+        "SELECT id, amount * 2 AS twice FROM orders WHERE amount > 20 AND city IS NOT NULL",
+    ),
+    (
+        "v_group",
+        "SELECT city, count(*) AS n, count(amount) AS c, sum(amount) AS s, avg(amount) AS a, min(amount) AS lo, max(name) AS hi FROM orders GROUP BY city",
+    ),
+    (
+        "v_float",
+        "SELECT city, sum(score) AS s, avg(score) AS a, min(score) AS lo FROM orders GROUP BY city",
+    ),
+    (
+        "v_distinct_counts",
+        "SELECT city, count(DISTINCT name) AS n, sum(DISTINCT amount) AS s, count(*) FILTER (WHERE amount > 30) AS big FROM orders GROUP BY city",
+    ),
+    (
+        "v_global",
+        "SELECT count(*) AS n, sum(amount) AS s, count(DISTINCT city) AS c, min(id) AS lo FROM orders",
+    ),
+    (
+        "v_global_log",
+        "SELECT count(*) AS n, max(pages) AS m, count(DISTINCT device) AS d FROM visits",
+    ),
+    ("v_distinct", "SELECT DISTINCT city, name FROM orders"),
+    (
+        "v_inner",
+        "SELECT o.id, o.city, l.sku, l.quantity FROM orders o JOIN lines l ON o.id = l.order_id",
+    ),
+    (
+        "v_inner_residual",
+        "SELECT o.id, l.sku FROM orders o JOIN lines l ON o.id = l.order_id AND o.amount > l.quantity * 10",
+    ),
+    (
+        "v_left",
+        "SELECT o.id, o.name, l.sku FROM orders o LEFT JOIN lines l ON o.id = l.order_id",
+    ),
+    (
+        "v_left_residual",
+        "SELECT o.id, l.sku, l.quantity FROM orders o LEFT JOIN lines l ON o.id = l.order_id AND l.quantity > 3",
+    ),
+    (
+        "v_right",
+        "SELECT o.id, o.name, l.sku FROM orders o RIGHT JOIN lines l ON o.id = l.order_id",
+    ),
+    (
+        "v_self",
+        "SELECT a.id AS first, b.id AS second FROM orders a JOIN orders b ON a.city = b.city AND a.id < b.id",
+    ),
+    (
+        "v_expression_key",
+        "SELECT o.id, v.device FROM orders o JOIN visits v ON o.amount % 7 = v.pages % 7 AND o.city = v.device",
+    ),
+    (
+        "v_union",
+        "SELECT id AS k, city AS t FROM orders UNION ALL SELECT order_id, sku FROM lines",
+    ),
+    (
+        "v_union_distinct",
+        "SELECT city AS t FROM orders UNION SELECT sku FROM lines",
+    ),
+    (
+        "v_layer",
+        "WITH big AS (SELECT city, s FROM v_group WHERE s > 50) SELECT b.city, b.s, g.n FROM big b LEFT JOIN v_global g ON b.s > 0 AND g.n = g.n",
+    ),
+    (
+        "v_having",
+        "SELECT name, count(*) AS n FROM v_left GROUP BY name HAVING count(*) > 1",
+    ),
+    (
+        "v_case",
+        "SELECT id, CASE WHEN amount IS NULL THEN 'none' WHEN amount > 25 THEN upper(name) ELSE coalesce(city, '?') END AS label FROM orders",
+    ),
+    (
+        "v_scalar",
+        "SELECT id FROM orders WHERE amount > (SELECT avg(amount) FROM orders)",
+    ),
+    ("v_copy", "SELECT * FROM v_group"),
+];
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDefinition {
+    ColumnDefinition {
+        name: name.into(),
+        data_type,
+        nullable,
+    }
+}
+
+fn tables() -> Vec<TableDefinition> {
+    let money = DataType::Decimal128(10, 2);
+    vec![
+        TableDefinition {
+            name: "orders".into(),
+            columns: vec![
+                column("id", DataType::Int64, false),
+                column("city", DataType::Utf8, true),
+                column("name", DataType::Utf8, true),
+                column("amount", money, true),
+                column("score", DataType::Float64, true),
+            ],
+            kind: TableKind::Changelog {
+                primary_key: vec![0],
+            },
+            event_time: None,
+        },
+        TableDefinition {
+            name: "lines".into(),
+            columns: vec![
+                column("id", DataType::Int64, false),
+                column("order_id", DataType::Int64, true),
+                column("sku", DataType::Utf8, true),
+                column("quantity", DataType::Int64, true),
+            ],
+            kind: TableKind::Changelog {
+                primary_key: vec![0],
+            },
+            event_time: None,
+        },
+        TableDefinition {
+            name: "visits".into(),
+            columns: vec![
+                column("device", DataType::Utf8, true),
+                column("pages", DataType::Int64, true),
+            ],
+            kind: TableKind::AppendOnly,
+            event_time: None,
+        },
+    ]
+}
+
+fn views() -> Vec<ViewDefinition> {
+    VIEWS
+        .iter()
+        .map(|(name, select)| ViewDefinition {
+            name: (*name).into(),
+            file: format!("{name}.sql"),
+            sql: format!("CREATE MATERIALIZED VIEW {name} AS {select}"),
+        })
+        .collect()
+}
+
+fn maybe<T>(random: &mut Random, value: T) -> Option<T> {
+    (random.below(7) > 0).then_some(value)
+}
+
+fn changes(
+    table: &TableDefinition,
+    random: &mut Random,
+    count: usize,
+    next: &mut u64,
+) -> TableChanges {
+    let mut kinds = Vec::new();
+    let mut versions = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        *next += 1;
+        ids.push(random.below(25) as i64);
+        let append = table.kind == TableKind::AppendOnly;
+        let delete = random.below(4) == 0;
+        kinds.push(match (append, delete) {
+            (true, _) => ChangeKind::Insert,
+            (_, true) => ChangeKind::Delete,
+            _ => ChangeKind::Upsert,
+        });
+        // Now and then a redelivered older change.
+        let age = if random.below(9) == 0 { 30 } else { 0 };
+        versions.push(SourceVersion {
+            major: next.saturating_sub(age),
+            minor: 0,
+        });
+    }
+    let text = |random: &mut Random, prefix: &str| -> ArrayRef {
+        let values: Vec<Option<String>> = (0..count)
+            .map(|_| {
+                let value = format!("{prefix}{}", random.below(4));
+                maybe(random, value)
+            })
+            .collect();
+        Arc::new(StringArray::from(values))
+    };
+    let numbers = |random: &mut Random, limit: u64| -> ArrayRef {
+        let values: Vec<Option<i64>> = (0..count)
+            .map(|_| {
+                let value = random.below(limit) as i64;
+                maybe(random, value)
+            })
+            .collect();
+        Arc::new(Int64Array::from(values))
+    };
+    let columns: Vec<ArrayRef> = match table.name.as_str() {
+        "orders" => {
+            let amounts: Vec<Option<i128>> = (0..count)
+                .map(|_| {
+                    let value = i128::from(random.below(5_000));
+                    maybe(random, value)
+                })
+                .collect();
+            let scores: Vec<Option<f64>> = (0..count)
+                .map(|_| {
+                    let value = random.below(1_000) as f64 / 8.0;
+                    maybe(random, value)
+                })
+                .collect();
+            vec![
+                Arc::new(Int64Array::from(ids)),
+                text(random, "c"),
+                text(random, "n"),
+                Arc::new(
+                    Decimal128Array::from(amounts)
+                        .with_precision_and_scale(10, 2)
+                        .unwrap(),
+                ),
+                Arc::new(Float64Array::from(scores)),
+            ]
+        }
+        "lines" => vec![
+            Arc::new(Int64Array::from(ids)),
+            numbers(random, 25),
+            text(random, "s"),
+            numbers(random, 8),
+        ],
+        _ => vec![text(random, "c"), numbers(random, 30)],
+    };
+    TableChanges {
+        table: table.name.clone(),
+        partition: PartitionId {
+            topic: "t".into(),
+            partition: 0,
+        },
+        rows: RecordBatch::try_new(table.schema(), columns).unwrap(),
+        kinds,
+        versions,
+        key_changes: vec![],
+        before_rows: None,
+    }
+}
+
+type Content = BTreeMap<Vec<String>, i64>;
+
+fn texts(rows: &RecordBatch) -> Vec<Vec<String>> {
+    let options = FormatOptions::default().with_null("∅");
+    let formatters: Vec<ArrayFormatter<'_>> = rows
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+        .collect();
+    (0..rows.num_rows())
+        .map(|row| {
+            formatters
+                .iter()
+                .map(|column| column.value(row).to_string())
+                .collect()
+        })
+        .collect()
+}
+
+fn add(content: &mut Content, delta: &Delta) {
+    for (row, weight) in texts(delta.rows()).into_iter().zip(delta.weights()) {
+        let total = content.entry(row.clone()).or_insert(0);
+        *total += weight;
+        if *total == 0 {
+            content.remove(&row);
+        }
+    }
+}
+
+/// The rows behind a content, for the batch engine.
+fn batch_of(table: &TableDefinition, rows: &[Delta]) -> RecordBatch {
+    let all = Delta::concat(&table.schema(), rows)
+        .unwrap()
+        .consolidate()
+        .unwrap();
+    let mut indices = Vec::new();
+    for (row, &weight) in all.weights().iter().enumerate() {
+        assert!(weight > 0, "negative weight in {}", table.name);
+        indices.extend(std::iter::repeat_n(row as u32, weight as usize));
+    }
+    arrow::compute::take_record_batch(all.rows(), &arrow::array::UInt32Array::from(indices))
+        .unwrap()
+}
+
+async fn expected(
+    tables: &[TableDefinition],
+    deltas: &BTreeMap<String, Vec<Delta>>,
+) -> BTreeMap<String, Content> {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let context = SessionContext::new_with_config(config);
+    for table in tables {
+        let rows = batch_of(
+            table,
+            deltas.get(&table.name).map_or(&[][..], Vec::as_slice),
+        );
+        let table_rows = MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap();
+        context
+            .register_table(table.name.as_str(), Arc::new(table_rows))
+            .unwrap();
+    }
+    let mut results = BTreeMap::new();
+    for (name, select) in VIEWS {
+        let frame = context.sql(select).await.unwrap();
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let batches = frame.collect().await.unwrap();
+        let mut content = Content::new();
+        for batch in &batches {
+            add(&mut content, &Delta::insert(batch.clone()));
+        }
+        results.insert((*name).to_owned(), content);
+        let rows = MemTable::try_new(schema, vec![batches]).unwrap();
+        context.register_table(*name, Arc::new(rows)).unwrap();
+    }
+    results
+}
+
+async fn run(seed: u64, epochs: u64, rows_max: u64) {
+    let tables = tables();
+    let program = Arc::new(
+        Program::plan(&tables, &views())
+            .map_err(|errors| {
+                errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })
+            .unwrap(),
+    );
+    let mut random = Random(seed * 7_919 + 1);
+    let options = EngineOptions {
+        worker_threads: 1 + random.below(3) as usize,
+    };
+    let mut engine = Engine::new(program.clone(), options.clone()).unwrap();
+    let mut parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut contents: BTreeMap<String, Content> = BTreeMap::new();
+    let mut table_deltas: BTreeMap<String, Vec<Delta>> = BTreeMap::new();
+    let mut next = 100;
+    for epoch in 1..=epochs {
+        let mut input = Vec::new();
+        for table in &tables {
+            for _ in 0..random.below(3) {
+                let count = random.below(rows_max) as usize + 1;
+                input.push(changes(table, &mut random, count, &mut next));
+            }
+        }
+        let output = engine.step(epoch, input).unwrap();
+        assert!(
+            !output.deltas.contains_key(sluice_engine::EVALUATION_ERRORS),
+            "{output:?}"
+        );
+        for (name, delta) in &output.deltas {
+            add(contents.entry(name.clone()).or_default(), delta);
+            if tables.iter().any(|table| table.name == *name) {
+                table_deltas
+                    .entry(name.clone())
+                    .or_default()
+                    .push(delta.clone());
+            }
+        }
+        for (name, wanted) in expected(&tables, &table_deltas).await {
+            let found = contents.get(&name).cloned().unwrap_or_default();
+            assert_eq!(found, wanted, "view {name}, seed {seed}, epoch {epoch}");
+        }
+        if random.below(3) == 0 {
+            let checkpoint = engine.checkpoint().unwrap();
+            parts.extend(checkpoint.changed);
+            parts.retain(|name, _| checkpoint.live.contains(name));
+            engine = Engine::restore(program.clone(), options.clone(), epoch, &parts).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn random_changes_with_restarts() {
+    for seed in 0..25 {
+        run(seed, 12, 8).await;
+    }
+}
+
+#[tokio::test]
+async fn large_epochs_use_all_threads() {
+    run(99, 3, 20_000).await;
+}
