@@ -65,7 +65,7 @@ impl CutStep {
 
     /// True when the epochs hold all that is durable.
     pub fn has_caught_up(&self, log: &Log) -> bool {
-        partitions(log).all(|id| log.end_offset(&id) <= self.start_of(log, &id))
+        log.partitions().into_iter().all(|id| log.end_offset(&id) <= self.start_of(log, &id))
     }
 
     /// Durable records that are in no epoch yet.
@@ -74,7 +74,7 @@ impl CutStep {
             let start = self.start_of(log, &id);
             log.end_offset(&id).saturating_sub(start)
         };
-        partitions(log).map(waiting).sum()
+        log.partitions().into_iter().map(waiting).sum()
     }
 
     /// The next epoch, its cut recorded; `None` while there is nothing new.
@@ -86,7 +86,7 @@ impl CutStep {
         let mut end_offsets = self.ends.clone();
         let mut records_left = self.limits.records_max;
         let mut bytes_left = self.limits.bytes_max;
-        for id in partitions(log) {
+        for id in log.partitions() {
             if records_left == 0 || bytes_left == 0 {
                 break;
             }
@@ -149,16 +149,6 @@ impl CutStep {
             None => log.start_offset(id),
         }
     }
-}
-
-/// All partitions of the log, in order.
-fn partitions(log: &Log) -> impl Iterator<Item = PartitionId> {
-    log.topics().into_iter().flat_map(|(topic, count)| {
-        (0..count).map(move |partition| PartitionId {
-            topic: topic.clone(),
-            partition,
-        })
-    })
 }
 
 fn payload_bytes(records: &[LogRecord]) -> usize {

@@ -254,16 +254,10 @@ fn replay(
     }
     let mut positions = warehouse.route.positions().clone();
     let ends = warehouse.cut.last_cut().end_offsets;
-    for (topic, partitions) in warehouse.log.topics() {
-        for partition in 0..partitions {
-            let id = PartitionId {
-                topic: topic.clone(),
-                partition,
-            };
-            let start = warehouse.log.start_offset(&id);
-            let from = ends.get(&id).copied().unwrap_or(start);
-            observe_to_end(&warehouse.log, &id, from, &mut positions)?;
-        }
+    for id in warehouse.log.partitions() {
+        let start = warehouse.log.start_offset(&id);
+        let from = ends.get(&id).copied().unwrap_or(start);
+        observe_to_end(&warehouse.log, &id, from, &mut positions)?;
     }
     warehouse.progress = Progress::default();
     Ok(Recovery {
@@ -294,18 +288,13 @@ fn observe_to_end(
 
 /// A log without its beginning cannot give the rows that came from it.
 fn refuse_after_retention(log: &Log) -> Result<(), Failure> {
-    for (topic, partitions) in log.topics() {
-        for partition in 0..partitions {
-            let id = PartitionId {
-                topic: topic.clone(),
-                partition,
-            };
-            let start = log.start_offset(&id);
-            if start > 0 {
-                return Err(Failure::Failed(format!(
-                    "the definitions have changed, but the log of topic `{topic}` begins at record {start}: what came before was dropped by [log] retention, so that the rows made from it cannot be computed again\n  help: take the change back, or start with another --state folder"
-                )));
-            }
+    for id in log.partitions() {
+        let start = log.start_offset(&id);
+        if start > 0 {
+            return Err(Failure::Failed(format!(
+                "the definitions have changed, but the log of topic `{}` begins at record {start}: what came before was dropped by [log] retention, so that the rows made from it cannot be computed again\n  help: take the change back, or start with another --state folder",
+                id.topic
+            )));
         }
     }
     Ok(())
