@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,6 +72,11 @@ fn project(folder: &Path, files: &[(&str, &[u8])]) -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "a test makes its own input")]
 fn write(path: &Path, content: &[u8]) {
     std::fs::write(path, content).unwrap();
+}
+
+fn append(path: &Path, content: &[u8]) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(content).unwrap();
 }
 
 fn csv_project(folder: &Path, input: &[u8]) -> PathBuf {
@@ -355,9 +361,9 @@ fn lines_that_are_appended_later_come_in_and_a_clean_stop_keeps_them() {
     let state = folder.path().join("state");
     let running = Running::start(&project, &state, &[]);
     ask_until(&state, "SELECT lines FROM revenue", &["1"]);
-    write(&project.join("input/1.csv"), b"order_id,price,sku\n1,1.00,a\n2,2.00,b\n3,0.5");
+    append(&project.join("input/1.csv"), b"2,2.00,b\n3,0.5");
     ask_until(&state, "SELECT lines, revenue FROM revenue", &["2,3.00"]);
-    write(&project.join("input/1.csv"), b"order_id,price,sku\n1,1.00,a\n2,2.00,b\n3,0.50,c\n");
+    append(&project.join("input/1.csv"), b"0,c\n");
     write(&project.join("input/2.csv"), b"order_id,price,sku\n4,4.00,d\n");
     ask_until(&state, "SELECT lines, revenue FROM revenue", &["4,7.50"]);
     assert!(running.stop().success());
