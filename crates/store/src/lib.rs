@@ -1,1 +1,24 @@
+//! The store: every table and view as immutable columnar segments, with cheap
+//! snapshots that never wait for the writer.
+//!
+//! A collection is a list of segments. A segment holds rows and, beside them, a
+//! mask of those that are gone. Recent segments are in memory; a checkpoint
+//! writes them as Parquet. One manifest, replaced in one step, names every
+//! file that belongs to an epoch, so that recovery finds all of it or the
+//! epoch before.
 
+mod checkpoint;
+mod collection;
+mod error;
+mod manifest;
+mod parquet_file;
+mod row_index;
+mod segment;
+mod snapshot;
+mod store;
+
+pub use checkpoint::{CheckpointRequest, Recovered};
+pub use collection::CollectionDefinition;
+pub use error::StoreError;
+pub use snapshot::Snapshot;
+pub use store::{Store, StoreOptions};

@@ -1,0 +1,275 @@
+//! One table or view: its segments, and how a delta changes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use sluice_core::{Delta, stable_hash};
+
+use crate::StoreError;
+use crate::row_index::{Position, RowIndex, encode, row_bytes, row_hashes};
+use crate::segment::{Segment, Shape};
+
+/// A table or view as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionDefinition {
+    /// Name in SQL.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// True if rows are never removed; then no index is kept.
+    pub append_only: bool,
+    /// Columns that identify a row, where known.
+    pub unique_key: Option<Vec<usize>>,
+}
+
+/// Memory segments beyond this number are merged, so that many small epochs do
+/// not make many small batches.
+const SMALL_SEGMENTS_MAX: usize = 32;
+/// Files with fewer rows than this are merged at a checkpoint.
+const SMALL_FILE_ROWS: usize = 1 << 17;
+/// That many small files may lie about before they are merged.
+const SMALL_FILES_MAX: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) definition: Arc<CollectionDefinition>,
+    pub(crate) shape: Shape,
+    pub(crate) next_column_id: u32,
+    /// By number; a new segment gets the next one.
+    pub(crate) segments: BTreeMap<u64, Segment>,
+    next_segment: u64,
+    index: RowIndex,
+    /// False after recovery, until the first removal asks for the index.
+    indexed: bool,
+}
+
+impl Collection {
+    pub(crate) fn new(definition: CollectionDefinition, shape: Shape, next_column_id: u32) -> Self {
+        Self {
+            definition: Arc::new(definition),
+            shape,
+            next_column_id,
+            segments: BTreeMap::new(),
+            next_segment: 0,
+            index: RowIndex::default(),
+            indexed: true,
+        }
+    }
+
+    /// Takes back a segment that a checkpoint wrote.
+    pub(crate) fn recover_segment(&mut self, segment: Segment) {
+        self.segments.insert(self.next_segment, segment);
+        self.next_segment += 1;
+        self.indexed = false;
+    }
+
+    pub(crate) fn apply(&mut self, delta: &Delta) -> Result<(), StoreError> {
+        self.check(delta)?;
+        let mut added = Vec::new();
+        let mut removed = Vec::new();
+        for (row, &weight) in delta.weights().iter().enumerate() {
+            let rows = if weight > 0 { &mut added } else { &mut removed };
+            rows.extend(std::iter::repeat_n(
+                row as u32,
+                weight.unsigned_abs() as usize,
+            ));
+        }
+        if !removed.is_empty() {
+            self.remove(&take_record_batch(
+                delta.rows(),
+                &UInt32Array::from(removed),
+            )?)?;
+        }
+        if !added.is_empty() {
+            let rows = take_record_batch(delta.rows(), &UInt32Array::from(added))?;
+            let rows = RecordBatch::try_new(self.shape.schema.clone(), rows.columns().to_vec())?;
+            self.add(rows)?;
+        }
+        self.merge_small_segments()
+    }
+
+    fn check(&self, delta: &Delta) -> Result<(), StoreError> {
+        let found = delta.schema();
+        let fits = found.fields().len() == self.shape.schema.fields().len()
+            && found
+                .fields()
+                .iter()
+                .zip(self.shape.schema.fields())
+                .all(|(found, wanted)| found.data_type() == wanted.data_type());
+        if fits {
+            return Ok(());
+        }
+        Err(StoreError::BadDelta {
+            collection: self.definition.name.clone(),
+            problem: format!(
+                "its columns are {:?}, not {:?}",
+                found.fields(),
+                self.shape.schema.fields()
+            ),
+        })
+    }
+
+    fn add(&mut self, rows: RecordBatch) -> Result<(), StoreError> {
+        let number = self.next_segment;
+        self.next_segment += 1;
+        if !self.definition.append_only && self.indexed {
+            for (row, hash) in row_hashes(&rows)?.into_iter().enumerate() {
+                self.index.insert(
+                    hash,
+                    Position {
+                        segment: number,
+                        row: row as u32,
+                    },
+                );
+            }
+        }
+        self.segments.insert(number, Segment::in_memory(rows));
+        Ok(())
+    }
+
+    fn build_index(&mut self) -> Result<(), StoreError> {
+        if self.indexed {
+            return Ok(());
+        }
+        self.index.clear();
+        for (&number, segment) in &self.segments {
+            let rows = segment.all_rows(&self.shape)?;
+            for (row, hash) in row_hashes(&rows)?.into_iter().enumerate() {
+                if !segment.is_removed(row) {
+                    let position = Position {
+                        segment: number,
+                        row: row as u32,
+                    };
+                    self.index.insert(hash, position);
+                }
+            }
+        }
+        self.indexed = true;
+        Ok(())
+    }
+
+    fn remove(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
+        let missing = || StoreError::MissingRow {
+            collection: self.definition.name.clone(),
+        };
+        if self.definition.append_only {
+            return Err(missing());
+        }
+        self.build_index()?;
+        let encoded = encode(rows.columns())?;
+        let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        let mut stored_rows = BTreeMap::new();
+        for (&number, segment) in &self.segments {
+            stored_rows.insert(number, segment.all_rows(&self.shape)?);
+        }
+        for row in 0..rows.num_rows() {
+            let bytes = row_bytes(encoded.as_ref(), row);
+            let is_it = |position: Position| {
+                let Some(stored) = stored_rows.get(&position.segment) else {
+                    return false;
+                };
+                let one = stored.slice(position.row as usize, 1);
+                encode(one.columns()).is_ok_and(|one| row_bytes(one.as_ref(), 0) == bytes)
+            };
+            let found = self.index.take(stable_hash(bytes), is_it);
+            let position = found.ok_or_else(|| StoreError::MissingRow {
+                collection: self.definition.name.clone(),
+            })?;
+            gone.entry(position.segment).or_default().push(position.row);
+        }
+        for (number, positions) in gone {
+            if let Some(segment) = self.segments.get_mut(&number) {
+                segment.remove(&positions);
+            }
+        }
+        self.segments.retain(|_, segment| segment.live_rows() > 0);
+        Ok(())
+    }
+
+    fn merge_small_segments(&mut self) -> Result<(), StoreError> {
+        let in_memory: Vec<u64> = self
+            .segments
+            .iter()
+            .filter(|(_, segment)| segment.file.is_none())
+            .map(|(&number, _)| number)
+            .collect();
+        if in_memory.len() <= SMALL_SEGMENTS_MAX {
+            return Ok(());
+        }
+        // Of a geometric row of sizes, only the small end is merged, so that
+        // each row is copied a logarithmic number of times.
+        let mut total = 0;
+        let mut first = in_memory.len();
+        while first > 0 {
+            let rows = self.segments[&in_memory[first - 1]].row_count;
+            let merged_so_far = in_memory.len() - first;
+            if merged_so_far >= 2 && rows > 2 * total {
+                break;
+            }
+            total += rows;
+            first -= 1;
+        }
+        self.merge(&in_memory[first..])
+    }
+
+    /// Files that a checkpoint should rewrite together: small ones when there
+    /// are many, and those that are mostly gone.
+    pub(crate) fn merge_for_checkpoint(&mut self) -> Result<(), StoreError> {
+        let mut chosen: Vec<u64> = Vec::new();
+        let mut small_files: Vec<u64> = Vec::new();
+        for (&number, segment) in &self.segments {
+            let mostly_gone = segment.removed_count() * 2 > segment.row_count;
+            if segment.file.is_none() || mostly_gone {
+                chosen.push(number);
+            } else if segment.row_count < SMALL_FILE_ROWS {
+                small_files.push(number);
+            }
+        }
+        if small_files.len() > SMALL_FILES_MAX {
+            chosen.extend(small_files);
+            chosen.sort_unstable();
+        }
+        self.merge(&chosen)
+    }
+
+    /// Replaces segments by one that holds their live rows.
+    fn merge(&mut self, numbers: &[u64]) -> Result<(), StoreError> {
+        if numbers.len() < 2
+            && numbers
+                .iter()
+                .all(|number| self.segments[number].removed_count() == 0)
+        {
+            return Ok(());
+        }
+        let mut batches = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            batches.push(self.segments[number].live(&self.shape)?);
+        }
+        let rows = concat_batches(&self.shape.schema, &batches)?;
+        if !self.definition.append_only && self.indexed {
+            for &number in numbers {
+                let segment = &self.segments[&number];
+                let hashes = row_hashes(&segment.all_rows(&self.shape)?)?;
+                for (row, hash) in hashes.into_iter().enumerate() {
+                    if !segment.is_removed(row) {
+                        let old = Position {
+                            segment: number,
+                            row: row as u32,
+                        };
+                        self.index.take(hash, |position| position == old);
+                    }
+                }
+            }
+        }
+        for number in numbers {
+            self.segments.remove(number);
+        }
+        if rows.num_rows() > 0 {
+            self.add(rows)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,358 @@
+//! The store against a multiset kept by hand, through checkpoints, restarts
+//! and crashes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use sluice_core::{Delta, FaultPlan, SimulatedDisk};
+use sluice_store::{
+    CheckpointRequest, CollectionDefinition, Recovered, Snapshot, Store, StoreError, StoreOptions,
+};
+
+const FOLDER: &str = "/store";
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Utf8, true),
+    ]))
+}
+
+fn definitions() -> Vec<CollectionDefinition> {
+    ["log", "view"]
+        .iter()
+        .map(|name| CollectionDefinition {
+            name: (*name).into(),
+            schema: schema(),
+            append_only: *name == "log",
+            unique_key: None,
+        })
+        .collect()
+}
+
+type Row = (Option<i64>, Option<String>);
+type Model = BTreeMap<String, BTreeMap<Row, i64>>;
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let numbers: Int64Array = rows.iter().map(|row| row.0).collect();
+    let texts: StringArray = rows.iter().map(|row| row.1.clone()).collect();
+    let columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(texts)];
+    RecordBatch::try_new(schema(), columns).unwrap()
+}
+
+fn random_deltas(random: &mut Random, model: &mut Model) -> BTreeMap<String, Delta> {
+    let mut deltas = BTreeMap::new();
+    for name in ["log", "view"] {
+        let content = model.entry(name.to_owned()).or_default();
+        let mut change: BTreeMap<Row, i64> = BTreeMap::new();
+        for _ in 0..random.below(12) {
+            let number = (random.below(8) > 0).then_some(random.below(30) as i64);
+            let text = (random.below(8) > 0).then(|| format!("t{}", random.below(3)));
+            *change.entry((number, text)).or_default() += 1 + random.below(2) as i64;
+        }
+        if name == "view" {
+            for (row, &count) in content.iter() {
+                if random.below(4) == 0 && !change.contains_key(row) {
+                    change.insert(row.clone(), -(1 + random.below(count as u64) as i64));
+                }
+            }
+        }
+        let rows: Vec<Row> = change.keys().cloned().collect();
+        let weights: Vec<i64> = change.values().copied().collect();
+        if !rows.is_empty() {
+            deltas.insert(
+                name.to_owned(),
+                Delta::try_new(batch(&rows), weights).unwrap(),
+            );
+        }
+        for (row, weight) in change {
+            let total = content.entry(row.clone()).or_default();
+            *total += weight;
+            if *total == 0 {
+                content.remove(&row);
+            }
+        }
+    }
+    deltas
+}
+
+fn content(snapshot: &Snapshot, name: &str) -> BTreeMap<Row, i64> {
+    let mut content = BTreeMap::new();
+    for rows in snapshot.scan(name, None).unwrap() {
+        let numbers = rows.column(0).as_primitive::<Int64Type>();
+        let texts = rows.column(1).as_string::<i32>();
+        for row in 0..rows.num_rows() {
+            let number = numbers.is_valid(row).then(|| numbers.value(row));
+            let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
+            *content.entry((number, text)).or_default() += 1;
+        }
+    }
+    content
+}
+
+fn check(snapshot: &Snapshot, model: &Model) {
+    for name in ["log", "view"] {
+        let wanted = model.get(name).cloned().unwrap_or_default();
+        let total: i64 = wanted.values().sum();
+        assert_eq!(
+            content(snapshot, name),
+            wanted,
+            "{name} at {}",
+            snapshot.epoch()
+        );
+        assert_eq!(snapshot.row_count(name), Some(total as u64));
+    }
+}
+
+fn open(disk: &SimulatedDisk) -> Result<(Store, Option<Recovered>), StoreError> {
+    let disk = Arc::new(disk.clone());
+    let (mut store, recovered) = Store::open(disk, Path::new(FOLDER), StoreOptions::default())?;
+    store.define(definitions())?;
+    Ok((store, recovered))
+}
+
+fn request(
+    epoch: u64,
+    random: &mut Random,
+    parts: &mut BTreeMap<String, Vec<u8>>,
+) -> CheckpointRequest {
+    let mut changed = BTreeMap::new();
+    for number in 0..random.below(4) {
+        let length = random.below(60) as usize;
+        changed.insert(format!("part/{number}"), vec![epoch as u8; length]);
+    }
+    parts.extend(changed.clone());
+    CheckpointRequest {
+        epoch,
+        changed_parts: changed,
+        live_parts: parts.keys().cloned().collect::<BTreeSet<_>>(),
+        meta: serde_json::json!({ "epoch": epoch }),
+    }
+}
+
+#[test]
+fn random_changes_with_checkpoints_and_restarts() {
+    for seed in 1..40 {
+        let disk = SimulatedDisk::new(seed);
+        let mut random = Random(seed * 31);
+        let (mut store, _) = open(&disk).unwrap();
+        let mut model = Model::new();
+        let mut parts = BTreeMap::new();
+        let mut saved = (0, Model::new(), BTreeMap::new());
+        let mut epoch = 0;
+        for _ in 0..120 {
+            epoch += 1;
+            let before = store.snapshot();
+            let before_content = content(&before, "view");
+            store
+                .apply(epoch, &random_deltas(&mut random, &mut model))
+                .unwrap();
+            check(&store.snapshot(), &model);
+            assert_eq!(
+                content(&before, "view"),
+                before_content,
+                "a snapshot changed"
+            );
+            match random.below(12) {
+                0 | 1 => {
+                    store
+                        .checkpoint(request(epoch, &mut random, &mut parts))
+                        .unwrap();
+                    saved = (epoch, model.clone(), parts.clone());
+                    check(&store.snapshot(), &model);
+                }
+                2 => {
+                    drop(store);
+                    disk.crash();
+                    let (opened, recovered) = open(&disk).unwrap();
+                    store = opened;
+                    (epoch, model, parts) = saved.clone();
+                    assert_eq!(store.epoch(), epoch);
+                    check(&store.snapshot(), &model);
+                    assert_eq!(
+                        recovered.map(|found| found.parts).unwrap_or_default(),
+                        parts
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_or_a_full_disk_at_any_moment_leaves_a_whole_checkpoint() {
+    for limit in 0..160 {
+        let disk = SimulatedDisk::new(limit + 1);
+        let mut random = Random(limit * 17 + 5);
+        let (mut store, _) = open(&disk).unwrap();
+        let mut model = Model::new();
+        let mut parts = BTreeMap::new();
+        let mut history = BTreeMap::from([(0, Model::new())]);
+        let full = limit % 2 == 0;
+        disk.set_faults(FaultPlan {
+            crash_after_calls: (!full).then_some(limit),
+            capacity_bytes: full.then_some(limit * 400),
+        });
+        let mut completed = 0;
+        for epoch in 1..30 {
+            store
+                .apply(epoch, &random_deltas(&mut random, &mut model))
+                .unwrap();
+            history.insert(epoch, model.clone());
+            if epoch % 3 != 0 {
+                continue;
+            }
+            match store.checkpoint(request(epoch, &mut random, &mut parts)) {
+                Ok(()) => completed = epoch,
+                Err(_) => break,
+            }
+        }
+        drop(store);
+        disk.crash();
+        let (store, recovered) = open(&disk).unwrap();
+        assert!(store.epoch() >= completed, "a completed checkpoint is lost");
+        check(&store.snapshot(), &history[&store.epoch()]);
+        let meta_epoch = recovered.map_or(0, |found| found.meta["epoch"].as_u64().unwrap());
+        assert_eq!(meta_epoch, store.epoch());
+    }
+}
+
+fn checkpointed() -> (SimulatedDisk, Store) {
+    let disk = SimulatedDisk::new(3);
+    let (mut store, _) = open(&disk).unwrap();
+    let mut random = Random(9);
+    let mut model = Model::new();
+    for epoch in 1..5 {
+        store
+            .apply(epoch, &random_deltas(&mut random, &mut model))
+            .unwrap();
+    }
+    let mut parts = BTreeMap::from([("x".to_owned(), vec![7; 100])]);
+    let mut all = request(4, &mut random, &mut parts);
+    all.changed_parts = parts;
+    store.checkpoint(all).unwrap();
+    (disk, store)
+}
+
+fn names(disk: &SimulatedDisk, start: &str) -> Vec<String> {
+    let all = sluice_core::Disk::list(disk, Path::new(FOLDER)).unwrap();
+    all.into_iter()
+        .filter(|name| name.starts_with(start))
+        .collect()
+}
+
+#[test]
+fn damage_is_reported_with_the_file() {
+    for (start, at) in [
+        ("state-", 3),
+        ("segment-", 50),
+        ("MANIFEST", 30),
+        ("MANIFEST", 8),
+    ] {
+        let (disk, store) = checkpointed();
+        drop(store);
+        let name = names(&disk, start)[0].clone();
+        disk.damage(&Path::new(FOLDER).join(&name), at).unwrap();
+        let outcome = open(&disk).and_then(|(store, _)| {
+            for name in ["log", "view"] {
+                store.snapshot().scan(name, None)?;
+            }
+            Ok(())
+        });
+        let message = outcome.unwrap_err().to_string();
+        assert!(message.contains(&name), "{message}");
+        if at == 8 {
+            assert!(message.contains("version"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn columns_can_be_added_and_dropped_but_not_change_type() {
+    let (disk, store) = checkpointed();
+    let rows = store.snapshot().row_count("log").unwrap();
+    drop(store);
+    let disk: Arc<dyn sluice_core::Disk> = Arc::new(disk);
+    let open = || {
+        Store::open(disk.clone(), Path::new(FOLDER), StoreOptions::default())
+            .unwrap()
+            .0
+    };
+    let with = |fields: Vec<Field>| {
+        let mut all = definitions();
+        all[0].schema = Arc::new(Schema::new(fields));
+        all
+    };
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let mut store = open();
+    store
+        .define(with(vec![
+            Field::new("b", DataType::Utf8, true),
+            Field::new("at", utc.clone(), true),
+            Field::new("money", DataType::Decimal128(16, 2), true),
+        ]))
+        .unwrap();
+    let batches = store.snapshot().scan("log", None).unwrap();
+    let nulls: usize = batches
+        .iter()
+        .map(|batch| batch.column(1).null_count())
+        .sum();
+    assert_eq!(nulls as u64, rows);
+    let request = CheckpointRequest {
+        epoch: 4,
+        changed_parts: BTreeMap::new(),
+        live_parts: BTreeSet::new(),
+        meta: serde_json::Value::Null,
+    };
+    store.checkpoint(request).unwrap();
+    drop(store);
+    let store = open();
+    assert_eq!(
+        store.snapshot().collections()[0]
+            .schema
+            .field(1)
+            .data_type(),
+        &utc
+    );
+    drop(store);
+    // A name that comes back is a new column: the old values stay gone.
+    let mut store = open();
+    store.define(definitions()).unwrap();
+    let batches = store.snapshot().scan("log", None).unwrap();
+    let nulls: usize = batches
+        .iter()
+        .map(|batch| batch.column(0).null_count())
+        .sum();
+    assert_eq!(nulls as u64, rows);
+    let error = open()
+        .define(with(vec![Field::new("b", DataType::Int64, true)]))
+        .unwrap_err();
+    assert!(matches!(error, StoreError::TypeChange { .. }), "{error}");
+}
+
+#[test]
+fn broken_invariants_are_errors() {
+    let (_, mut store) = checkpointed();
+    let missing = Delta::insert(batch(&[(Some(999), None)])).negate();
+    let error = store
+        .apply(5, &BTreeMap::from([("view".to_owned(), missing)]))
+        .unwrap_err();
+    assert!(matches!(error, StoreError::MissingRow { .. }), "{error}");
+    let error = store.apply(9, &BTreeMap::new()).unwrap_err();
+    assert!(matches!(error, StoreError::EpochOrder { .. }), "{error}");
+}
