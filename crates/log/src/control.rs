@@ -3,6 +3,7 @@
 //! It is one partition of the log whose records are JSON entries, so that it
 //! has the same checksums and the same recovery.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,10 +43,25 @@ pub enum ControlEntry {
     },
 }
 
+impl ControlEntry {
+    /// The first epoch that the entry speaks of.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Cut(cut) => cut.epoch,
+            Self::Definitions { epoch, .. } | Self::Idle { epoch, .. } => *epoch,
+        }
+    }
+}
+
+/// One entry in so many is marked, to find what can be dropped.
+const ENTRIES_PER_MARK: u64 = 256;
+
 /// See the module.
 #[derive(Debug)]
 pub struct ControlLog {
     partition: Partition,
+    /// Epoch and offset of some entries, in order.
+    marks: BTreeMap<Epoch, u64>,
 }
 
 impl ControlLog {
@@ -55,7 +71,7 @@ impl ControlLog {
     /// When the disk refuses or an entry is damaged.
     pub fn open(disk: Arc<dyn Disk>, folder: &Path) -> Result<(Self, Vec<ControlEntry>), LogError> {
         let partition = Partition::open(disk, folder)?;
-        let mut entries = Vec::new();
+        let mut entries: Vec<ControlEntry> = Vec::new();
         let mut next = partition.start_offset();
         let end = partition.durable_end();
         while next < end {
@@ -70,7 +86,21 @@ impl ControlLog {
             }
             next += records.len() as u64;
         }
-        Ok((Self { partition }, entries))
+        let first = partition.start_offset();
+        let mut control = Self {
+            partition,
+            marks: BTreeMap::new(),
+        };
+        for (offset, entry) in (first..).zip(&entries) {
+            control.mark(offset, entry.epoch());
+        }
+        Ok((control, entries))
+    }
+
+    fn mark(&mut self, offset: u64, epoch: Epoch) {
+        if offset.is_multiple_of(ENTRIES_PER_MARK) {
+            self.marks.insert(epoch, offset);
+        }
     }
 
     /// Appends entries; they are durable on return.
@@ -92,7 +122,61 @@ impl ControlLog {
                 transaction: None,
             });
         }
-        self.partition.append(&records, SEGMENT_BYTES_MAX)?;
-        self.partition.sync()
+        let first = self.partition.append(&records, SEGMENT_BYTES_MAX)?;
+        self.partition.sync()?;
+        for (offset, entry) in (first..).zip(entries) {
+            self.mark(offset, entry.epoch());
+        }
+        Ok(())
+    }
+
+    /// Drops whole segments whose entries are all about epochs before `epoch`.
+    /// Entries come in the order of their epochs.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn truncate_before(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        let Some((&older, &offset)) = self.marks.range(..epoch).next_back() else {
+            return Ok(());
+        };
+        // All entries in front of the mark speak of epochs up to its own.
+        self.partition.retain(offset, None, Some(0))?;
+        self.marks = self.marks.split_off(&older);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_core::SimulatedDisk;
+
+    fn cut(epoch: Epoch) -> ControlEntry {
+        // Long names fill segments quickly.
+        let id = PartitionId {
+            topic: "t".repeat(20_000),
+            partition: 0,
+        };
+        ControlEntry::Cut(EpochCut {
+            epoch,
+            end_offsets: BTreeMap::from([(id, epoch)]),
+        })
+    }
+
+    #[test]
+    fn truncation_keeps_every_entry_from_the_epoch_on() {
+        let disk = Arc::new(SimulatedDisk::new(1));
+        let folder = Path::new("/control");
+        let (mut control, _) = ControlLog::open(disk.clone(), folder).unwrap();
+        for epoch in 1..=1000 {
+            control.append(&[cut(epoch)]).unwrap();
+        }
+        control.truncate_before(900).unwrap();
+        control.truncate_before(901).unwrap();
+        let (_, entries) = ControlLog::open(disk, folder).unwrap();
+        let first = entries[0].epoch();
+        assert!(first > 1 && first <= 900, "{first}");
+        assert_eq!(entries.last().unwrap(), &cut(1000));
+        assert_eq!(entries.len() as u64, 1001 - first);
     }
 }
