@@ -214,14 +214,17 @@ impl Store {
     /// Applies the changes of one epoch. Readers see all of them or none.
     ///
     /// # Errors
-    /// When epochs do not follow each other, a delta does not fit, or a row is
-    /// removed that is not there.
+    /// When epochs do not follow each other (the first may have any number), a
+    /// delta does not fit, or a row is removed that is not there.
     pub fn apply(
         &mut self,
         epoch: Epoch,
         deltas: &BTreeMap<String, Delta>,
     ) -> Result<(), StoreError> {
-        if epoch != self.epoch + 1 {
+        // An empty store takes any first epoch: a warehouse that is computed
+        // anew goes on with the numbers after the old ones.
+        let is_new = self.epoch == 0 && epoch > 0;
+        if epoch != self.epoch + 1 && !is_new {
             return Err(StoreError::EpochOrder {
                 last: self.epoch,
                 found: epoch,

@@ -139,7 +139,7 @@ pub fn recover(
             definitions,
             retention: project.config.log.clone(),
             progress: Progress::default(),
-            durable_epoch: epoch,
+            durable_epoch: Some(epoch),
         };
         return replay(warehouse, cuts, reporter);
     }
@@ -186,7 +186,8 @@ pub fn recover(
         definitions,
         retention: project.config.log.clone(),
         progress: Progress::default(),
-        durable_epoch: first - 1,
+        // Only the empty warehouse, epoch 0, can be written down without rows.
+        durable_epoch: (first > 1).then_some(first - 1),
     };
     replay(warehouse, cuts, reporter)
 }

@@ -77,7 +77,6 @@ pub fn collection_definitions(program: &Program) -> Vec<CollectionDefinition> {
             schema: collection.schema.clone(),
             append_only: collection.append_only,
             unique_key: collection.unique_key.clone(),
-            retain: None,
         })
         .collect()
 }

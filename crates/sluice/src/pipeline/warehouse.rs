@@ -35,8 +35,8 @@ pub struct Warehouse {
     pub(super) definitions: Definitions,
     pub(super) retention: LogRetention,
     pub(super) progress: Progress,
-    /// Epoch of the last checkpoint.
-    pub(super) durable_epoch: Epoch,
+    /// Epoch of the last checkpoint; `None` while there is none.
+    pub(super) durable_epoch: Option<Epoch>,
 }
 
 impl Warehouse {
@@ -71,13 +71,13 @@ impl Warehouse {
     pub fn checkpoint(&mut self) -> Result<(), Failure> {
         let cut = self.cut.last_cut();
         let epoch = cut.epoch;
-        if epoch == self.durable_epoch {
+        if self.durable_epoch == Some(epoch) {
             return Ok(());
         }
         let engine = self.engine.checkpoint()?;
         let request = checkpoint_step::request(cut, self.definitions.clone(), &self.route, engine)?;
         self.store.checkpoint(request)?;
-        self.durable_epoch = epoch;
+        self.durable_epoch = Some(epoch);
         self.cut.forget_before(epoch)?;
         self.retain_log()
     }
