@@ -27,7 +27,7 @@ SELECT
     WHEN upper(stock_code) = 'D' THEN 'discount'
     WHEN upper(stock_code) = 'S' THEN 'sample'
     WHEN upper(stock_code) = 'CRUK' THEN 'donation'
-    WHEN upper(stock_code) = 'PADS' THEN 'packing'
+    WHEN upper(stock_code) = 'PADS' THEN 'cushion pads'
     WHEN upper(stock_code) LIKE 'GIFT\_%' THEN 'gift voucher'
     ELSE 'product'
   END AS line_kind

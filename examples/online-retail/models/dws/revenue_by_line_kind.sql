@@ -6,6 +6,6 @@ SELECT
   line_kind,
   count(*) AS lines,
   sum(amount) AS amount_all,
-  sum(amount) FILTER (WHERE is_clean) AS revenue_clean
+  coalesce(sum(amount) FILTER (WHERE is_clean), 0) AS revenue_clean
 FROM dwd_invoice_line
 GROUP BY line_kind

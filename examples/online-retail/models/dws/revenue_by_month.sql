@@ -3,7 +3,7 @@
 CREATE MATERIALIZED VIEW revenue_by_month AS
 SELECT
   month,
-  sum(amount) FILTER (WHERE is_clean) AS revenue_clean,
+  coalesce(sum(amount) FILTER (WHERE is_clean), 0) AS revenue_clean,
   sum(amount) AS revenue_all_rows
 FROM dwd_invoice_line
 GROUP BY month
