@@ -1,0 +1,269 @@
+//! One value of a row, typed and checked; and columns of them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder,
+    Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::DataType;
+
+use crate::definition::{Column, Policy};
+use crate::fields::Fields;
+use crate::time::parse_date;
+
+/// A typed value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Decimal(i128),
+    Text(Cow<'a, str>),
+}
+
+/// Why there is no value.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// Leave the row out.
+    Drop,
+    /// Write a dead letter.
+    DeadLetter {
+        reason: &'static str,
+        detail: String,
+    },
+}
+
+/// The value of `column` in a record.
+pub(crate) fn read<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>, Problem> {
+    let mut text = fields.text(&column.from);
+    if column.trim
+        && let Some(found) = &mut text
+    {
+        *found = match found {
+            Cow::Borrowed(borrowed) => Cow::Borrowed(borrowed.trim()),
+            Cow::Owned(owned) => Cow::Owned(owned.trim().to_owned()),
+        };
+    }
+    let text = text.filter(|found| !(column.empty_is_missing && found.is_empty()));
+    let Some(text) = text else {
+        return settle(column, &column.missing, || Problem::DeadLetter {
+            reason: "missing_value",
+            detail: format!("`{}` is missing or empty", column.from),
+        });
+    };
+    let shown: String = text.chars().take(100).collect();
+    let Some(cell) = parse(column, text) else {
+        return settle(column, &column.wrong, || Problem::DeadLetter {
+            reason: "wrong_type",
+            detail: format!("`{shown}` is no {}", column.data_type),
+        });
+    };
+    if let Some(problem) = check(column, &cell, &shown) {
+        return settle(column, &column.wrong, || problem);
+    }
+    Ok(cell)
+}
+
+fn settle<'a>(
+    column: &Column,
+    policy: &Policy,
+    dead_letter: impl FnOnce() -> Problem,
+) -> Result<Cell<'a>, Problem> {
+    match policy {
+        Policy::DeadLetter => Err(dead_letter()),
+        Policy::Drop => Err(Problem::Drop),
+        Policy::Null => Ok(Cell::Null),
+        Policy::Constant(constant) => {
+            parse(column, Cow::Owned(constant.clone())).ok_or_else(dead_letter)
+        }
+    }
+}
+
+fn parse<'a>(column: &Column, text: Cow<'a, str>) -> Option<Cell<'a>> {
+    Some(match &column.data_type {
+        DataType::Utf8 => Cell::Text(text),
+        DataType::Boolean => Cell::Boolean(match text.as_ref() {
+            "true" | "1" | "t" | "yes" => true,
+            "false" | "0" | "f" | "no" => false,
+            _ => return None,
+        }),
+        DataType::Int64 => Cell::Integer(parse_integer(&text)?),
+        DataType::Int32 => {
+            let value = parse_integer(&text)?;
+            i32::try_from(value).ok()?;
+            Cell::Integer(value)
+        }
+        DataType::Float64 => Cell::Float(text.parse().ok()?),
+        DataType::Decimal128(precision, scale) => {
+            Cell::Decimal(parse_decimal(&text, *precision, *scale)?)
+        }
+        DataType::Timestamp(_, _) => Cell::Integer(column.time.parse(&text)?),
+        DataType::Date32 => Cell::Integer(i64::from(parse_date(&text)?)),
+        _ => return None,
+    })
+}
+
+/// An integer; a fraction of zeros, as spreadsheets write it, is accepted.
+fn parse_integer(text: &str) -> Option<i64> {
+    if let Ok(value) = text.parse() {
+        return Some(value);
+    }
+    let (whole, fraction) = text.split_once('.')?;
+    let only_zeros = fraction.bytes().all(|byte| byte == b'0');
+    (only_zeros && !fraction.is_empty()).then(|| whole.parse().ok())?
+}
+
+/// An exact decimal. Digits beyond the scale must be zeros: money is never
+/// rounded on the way in.
+pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let scale = usize::try_from(scale).ok()?;
+    let mut value: i128 = 0;
+    let fraction = fraction.bytes().chain(std::iter::repeat(b'0'));
+    let kept_digits = whole.bytes().chain(fraction.take(scale));
+    for byte in kept_digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value
+            .checked_mul(10)?
+            .checked_add(i128::from(byte - b'0'))?;
+    }
+    let rest = digits.split_once('.').map_or("", |(_, fraction)| fraction);
+    if rest.bytes().skip(scale).any(|byte| byte != b'0') {
+        return None;
+    }
+    if value >= 10_i128.checked_pow(u32::from(precision))? {
+        return None;
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn check(column: &Column, cell: &Cell<'_>, shown: &str) -> Option<Problem> {
+    let number = match cell {
+        Cell::Integer(value) => Some(*value as f64),
+        Cell::Float(value) => Some(*value),
+        Cell::Decimal(_) => shown.parse().ok(),
+        _ => None,
+    };
+    if let Some(number) = number {
+        let too_small = column.min.is_some_and(|limit| number < limit);
+        let too_large = column.max.is_some_and(|limit| number > limit);
+        if too_small || too_large {
+            return Some(Problem::DeadLetter {
+                reason: "out_of_range",
+                detail: format!("{shown} is outside the range of `{}`", column.name),
+            });
+        }
+    }
+    let list = column.one_of.as_ref()?;
+    (!list.contains(shown)).then(|| Problem::DeadLetter {
+        reason: "not_in_list",
+        detail: format!("`{shown}` is not in the list of `{}`", column.name),
+    })
+}
+
+/// A column that is being filled.
+#[derive(Debug)]
+pub(crate) enum ColumnBuilder {
+    Boolean(BooleanBuilder),
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Decimal(Decimal128Builder, DataType),
+    Text(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder, DataType),
+    Date(Date32Builder),
+}
+
+impl ColumnBuilder {
+    pub(crate) fn new(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
+            DataType::Int32 => Self::Int32(Int32Builder::new()),
+            DataType::Int64 => Self::Int64(Int64Builder::new()),
+            DataType::Float64 => Self::Float64(Float64Builder::new()),
+            DataType::Decimal128(_, _) => {
+                Self::Decimal(Decimal128Builder::new(), data_type.clone())
+            }
+            DataType::Timestamp(_, _) => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new(), data_type.clone())
+            }
+            DataType::Date32 => Self::Date(Date32Builder::new()),
+            _ => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    /// Appends a value of the column's type; anything else becomes null.
+    pub(crate) fn push(&mut self, cell: &Cell<'_>) {
+        match (self, cell) {
+            (Self::Boolean(builder), Cell::Boolean(value)) => builder.append_value(*value),
+            (Self::Boolean(builder), _) => builder.append_null(),
+            (Self::Int32(builder), Cell::Integer(value)) => {
+                builder.append_option(i32::try_from(*value).ok());
+            }
+            (Self::Int32(builder), _) => builder.append_null(),
+            (Self::Int64(builder), Cell::Integer(value)) => builder.append_value(*value),
+            (Self::Int64(builder), _) => builder.append_null(),
+            (Self::Float64(builder), Cell::Float(value)) => builder.append_value(*value),
+            (Self::Float64(builder), _) => builder.append_null(),
+            (Self::Decimal(builder, _), Cell::Decimal(value)) => builder.append_value(*value),
+            (Self::Decimal(builder, _), _) => builder.append_null(),
+            (Self::Text(builder), Cell::Text(value)) => builder.append_value(value),
+            (Self::Text(builder), _) => builder.append_null(),
+            (Self::Timestamp(builder, _), Cell::Integer(value)) => builder.append_value(*value),
+            (Self::Timestamp(builder, _), _) => builder.append_null(),
+            (Self::Date(builder), Cell::Integer(value)) => {
+                builder.append_option(i32::try_from(*value).ok());
+            }
+            (Self::Date(builder), _) => builder.append_null(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> ArrayRef {
+        match self {
+            Self::Boolean(mut builder) => Arc::new(builder.finish()),
+            Self::Int32(mut builder) => Arc::new(builder.finish()),
+            Self::Int64(mut builder) => Arc::new(builder.finish()),
+            Self::Float64(mut builder) => Arc::new(builder.finish()),
+            Self::Decimal(mut builder, data_type) => {
+                Arc::new(builder.finish().with_data_type(data_type))
+            }
+            Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Timestamp(mut builder, data_type) => {
+                Arc::new(builder.finish().with_data_type(data_type))
+            }
+            Self::Date(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_exactly_or_not_at_all() {
+        assert_eq!(parse_decimal("2.55", 18, 3), Some(2_550));
+        assert_eq!(parse_decimal("-0.001", 18, 3), Some(-1));
+        assert_eq!(parse_decimal("1.0000", 18, 2), Some(100));
+        assert_eq!(parse_decimal("+7", 4, 2), Some(700));
+        for wrong in ["", ".", "-", "1.001", "1e3", "100", "--1", "1.2.3", "½"] {
+            assert_eq!(parse_decimal(wrong, 4, 2), None, "{wrong}");
+        }
+        assert_eq!(parse_decimal(&"9".repeat(60), 38, 0), None);
+        assert_eq!(parse_integer("17850.0"), Some(17_850));
+        assert_eq!(parse_integer("17850.5"), None);
+        assert_eq!(parse_integer("17850."), None);
+    }
+}

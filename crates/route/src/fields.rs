@@ -1,0 +1,99 @@
+//! A record taken apart: the fields of a CSV line, or a JSON value.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The names in a CSV header with their positions.
+pub(crate) type Header = BTreeMap<String, usize>;
+
+/// Splits CSV lines into a buffer that is used again for each line.
+#[derive(Debug, Default)]
+pub(crate) struct CsvFields {
+    output: Vec<u8>,
+    ends: Vec<usize>,
+    count: usize,
+}
+
+impl CsvFields {
+    /// Splits one line; false if it is not UTF-8.
+    pub(crate) fn split(&mut self, line: &[u8], delimiter: u8) -> bool {
+        let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        self.output.resize(self.output.len().max(line.len() + 1), 0);
+        self.ends.resize(self.ends.len().max(64), 0);
+        let (mut read, mut written, mut fields) = (0, 0, 0);
+        loop {
+            let (result, input, output, ends) = reader.read_record(
+                &line[read..],
+                &mut self.output[written..],
+                &mut self.ends[fields..],
+            );
+            read += input;
+            written += output;
+            fields += ends;
+            match result {
+                csv_core::ReadRecordResult::OutputFull => {
+                    let wider = self.output.len() * 2;
+                    self.output.resize(wider, 0);
+                }
+                csv_core::ReadRecordResult::OutputEndsFull => {
+                    let wider = self.ends.len() * 2;
+                    self.ends.resize(wider, 0);
+                }
+                // An empty rest tells the reader that the input ends.
+                csv_core::ReadRecordResult::InputEmpty => {}
+                csv_core::ReadRecordResult::Record | csv_core::ReadRecordResult::End => break,
+            }
+        }
+        self.count = fields;
+        std::str::from_utf8(&self.output[..written]).is_ok()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&str> {
+        if index >= self.count {
+            return None;
+        }
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        std::str::from_utf8(&self.output[start..self.ends[index]]).ok()
+    }
+}
+
+/// A record's fields by name.
+#[derive(Clone, Copy)]
+pub(crate) enum Fields<'a> {
+    Csv {
+        fields: &'a CsvFields,
+        header: &'a Header,
+    },
+    Json {
+        record: &'a Value,
+        /// The element of an exploded array.
+        element: Option<&'a Value>,
+    },
+}
+
+impl<'a> Fields<'a> {
+    /// A field as text; `None` if it is missing or null. Objects and arrays are
+    /// their JSON text.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        let value = match self {
+            Self::Csv { fields, header } => {
+                return fields.get(*header.get(name)?).map(Cow::Borrowed);
+            }
+            Self::Json { record, element } => match name.strip_prefix('.') {
+                Some(pointer) => element.and_then(|element| element.pointer(pointer)),
+                None => record.pointer(name),
+            }?,
+        };
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            other => Some(Cow::Owned(other.to_string())),
+        }
+    }
+}
