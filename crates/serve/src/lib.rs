@@ -1,1 +1,17 @@
+//! Serve: SQL for people and programs on the store's snapshots.
+//!
+//! Every statement sees one snapshot, so that all tables and views in it belong
+//! to the same epoch. Nothing can be changed through it.
 
+mod error;
+mod output;
+mod postgres;
+mod query_engine;
+mod read_only;
+mod tables;
+
+pub use error::ServeError;
+pub use output::{OutputFormat, write_result};
+pub use postgres::PostgresListener;
+pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
+pub use tables::SnapshotSource;

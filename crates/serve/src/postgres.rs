@@ -1,0 +1,187 @@
+//! The PostgreSQL wire protocol, by datafusion-postgres.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::ParamValues;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::auth::AuthManager;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use datafusion_postgres::hooks::HookClient;
+use datafusion_postgres::hooks::cursor::CursorStatementHook;
+use datafusion_postgres::hooks::set_show::SetShowHook;
+use datafusion_postgres::hooks::transactions::TransactionStatementHook;
+use datafusion_postgres::pgwire::api::auth::StartupHandler;
+use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
+use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionManager, PgWireServerHandlers};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::tokio::process_socket;
+use datafusion_postgres::{DfSessionService, QueryHook};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::read_only::refused;
+use crate::{QueryEngine, ServeError};
+
+/// A bound address that does not answer yet.
+#[derive(Debug)]
+pub struct PostgresListener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl PostgresListener {
+    /// Binds `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is in use or not allowed.
+    pub async fn bind(address: SocketAddr) -> Result<Self, ServeError> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where clients can connect.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers clients until `shutdown` is done, then ends their connections.
+    ///
+    /// # Errors
+    /// When the catalog tables cannot be set up.
+    pub async fn serve(
+        self,
+        engine: Arc<QueryEngine>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let session = engine.session();
+        setup_pg_catalog(&session, "datafusion", Arc::new(AuthManager::default()))
+            .map_err(|error| ServeError::Query(error.strip_backtrace()))?;
+        let handlers = Arc::new(Handlers::new(session));
+        let permits = Arc::new(Semaphore::new(engine.options.connections_max));
+        let mut connections = tokio::task::JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            // A connection that failed before it was accepted concerns nobody
+            // else; one above the limit is closed at once.
+            let Ok((socket, _)) = accepted else { continue };
+            let Ok(permit) = permits.clone().try_acquire_owned() else {
+                continue;
+            };
+            let handlers = handlers.clone();
+            connections.spawn(async move {
+                let _ = process_socket(socket, None, handlers).await;
+                drop(permit);
+            });
+            while connections.try_join_next().is_some() {}
+        }
+        connections.shutdown().await;
+        Ok(())
+    }
+}
+
+struct Startup {
+    connections: Arc<ConnectionManager>,
+}
+
+#[async_trait]
+impl NoopStartupHandler for Startup {
+    fn connection_manager(&self) -> Option<Arc<ConnectionManager>> {
+        Some(self.connections.clone())
+    }
+}
+
+struct Handlers {
+    service: Arc<DfSessionService>,
+    cancel: Arc<DefaultCancelHandler>,
+    startup: Arc<Startup>,
+}
+
+impl Handlers {
+    fn new(session: Arc<SessionContext>) -> Self {
+        // The first hook sees every statement before the others may answer it.
+        let hooks: Vec<Arc<dyn QueryHook>> = vec![
+            Arc::new(ReadOnlyHook),
+            Arc::new(CursorStatementHook),
+            Arc::new(SetShowHook),
+            Arc::new(TransactionStatementHook),
+        ];
+        let connections = Arc::new(ConnectionManager::new());
+        Self {
+            service: Arc::new(DfSessionService::new_with_hooks(session, hooks)),
+            cancel: Arc::new(DefaultCancelHandler::new(connections.clone())),
+            startup: Arc::new(Startup { connections }),
+        }
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        self.service.clone()
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        self.service.clone()
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        self.startup.clone()
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        self.cancel.clone()
+    }
+}
+
+/// Refuses statements that would change something.
+struct ReadOnlyHook;
+
+fn refusal(statement: &Statement) -> Option<PgWireError> {
+    let error = ServeError::ReadOnly(refused(statement)?);
+    // 25006: read_only_sql_transaction.
+    let info = ErrorInfo::new("ERROR".into(), "25006".into(), error.to_string());
+    Some(PgWireError::UserError(Box::new(info)))
+}
+
+#[async_trait]
+impl QueryHook for ReadOnlyHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        _client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        refusal(statement).map(Err)
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        _client: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        refusal(statement).map(Err)
+    }
+
+    async fn handle_extended_query(
+        &self,
+        statement: &Statement,
+        _plan: &LogicalPlan,
+        _parameters: &ParamValues,
+        _session: &SessionContext,
+        _client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        refusal(statement).map(Err)
+    }
+}

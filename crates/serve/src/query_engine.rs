@@ -1,0 +1,202 @@
+//! Ad-hoc SQL on one snapshot a statement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::Transformed;
+use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use parking_lot::RwLock;
+
+use crate::ServeError;
+use crate::read_only::refused;
+use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
+
+/// Limits and settings of queries.
+#[derive(Debug, Clone)]
+pub struct QueryOptions {
+    /// Memory that all running queries may take together.
+    pub memory_bytes_max: usize,
+    /// A query that takes longer is stopped.
+    pub time_ms_max: u64,
+    /// Business time zone, in which timestamps without a zone are read.
+    pub time_zone: String,
+    /// Plain views: name and SELECT text.
+    pub query_views: Vec<(String, String)>,
+    /// Connections of PostgreSQL clients at one time.
+    pub connections_max: usize,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 2 << 30,
+            time_ms_max: 60_000,
+            time_zone: "UTC".to_owned(),
+            query_views: Vec::new(),
+            connections_max: 100,
+        }
+    }
+}
+
+/// The answer of a query.
+#[derive(Debug, Clone)]
+pub struct QueryResult {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// Plans a statement with every table pinned to one snapshot.
+#[derive(Clone)]
+struct OneSnapshotPlanner {
+    source: SnapshotSource,
+}
+
+impl std::fmt::Debug for OneSnapshotPlanner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("OneSnapshotPlanner")
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for OneSnapshotPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        state: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let snapshot = (self.source)();
+        let pinned = plan.clone().transform_up_with_subqueries(|node| {
+            let LogicalPlan::TableScan(mut scan) = node else {
+                return Ok(Transformed::no(node));
+            };
+            let provider = source_as_provider(&scan.source)?;
+            let Some(table) = provider.downcast_ref::<SluiceTable>() else {
+                return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+            };
+            scan.source = provider_as_source(Arc::new(table.pin(snapshot.clone())));
+            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+        })?;
+        DefaultPhysicalPlanner::default()
+            .create_physical_plan(&pinned.data, state)
+            .await
+    }
+}
+
+/// See the module.
+pub struct QueryEngine {
+    context: Arc<SessionContext>,
+    pub(crate) options: QueryOptions,
+}
+
+impl std::fmt::Debug for QueryEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("QueryEngine")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl QueryEngine {
+    /// An engine over the snapshots that `source` gives.
+    ///
+    /// # Errors
+    /// When a query view cannot be planned.
+    pub fn new(source: SnapshotSource, options: QueryOptions) -> Result<Self, ServeError> {
+        let mut config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_default_catalog_and_schema("datafusion", "public");
+        let settings = config.options_mut();
+        // As in views: money written as 0.1 is exact, and text has one type.
+        settings.sql_parser.parse_float_as_decimal = true;
+        settings.sql_parser.map_string_types_to_utf8view = false;
+        settings.execution.time_zone = Some(options.time_zone.clone());
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(options.memory_bytes_max, 1.0)
+            .build_arc()?;
+        let planner = OneSnapshotPlanner {
+            source: source.clone(),
+        };
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_query_planner(Arc::new(planner))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let schema = Arc::new(SluiceSchema {
+            source,
+            query_views: RwLock::default(),
+        });
+        if let Some(catalog) = context.catalog("datafusion") {
+            catalog.register_schema("public", schema.clone())?;
+        }
+        for (name, select) in &options.query_views {
+            let plan = futures::executor::block_on(context.state().create_logical_plan(select))?;
+            let view = ViewTable::new(plan, Some(select.clone()));
+            schema
+                .query_views
+                .write()
+                .insert(name.clone(), Arc::new(view));
+        }
+        Ok(Self {
+            context: Arc::new(context),
+            options,
+        })
+    }
+
+    /// The DataFusion session behind it.
+    pub fn session(&self) -> Arc<SessionContext> {
+        self.context.clone()
+    }
+
+    /// Answers one statement.
+    ///
+    /// # Errors
+    /// When it is wrong, would change something, or passes a limit.
+    pub async fn query(&self, sql: &str) -> Result<QueryResult, ServeError> {
+        let state = self.context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let statement = state.sql_to_statement(sql, &dialect)?;
+        match &statement {
+            DataFusionStatement::Statement(inner) => {
+                if let Some(words) = refused(inner) {
+                    return Err(ServeError::ReadOnly(words));
+                }
+            }
+            DataFusionStatement::Explain(_) | DataFusionStatement::Reset(_) => {}
+            other => {
+                let text = other.to_string();
+                let word = text.split_whitespace().next().unwrap_or_default();
+                return Err(ServeError::ReadOnly(word.to_owned()));
+            }
+        }
+        let work = async {
+            let plan = state.statement_to_plan(statement).await?;
+            let frame = self.context.execute_logical_plan(plan).await?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await?;
+            Ok::<_, DataFusionError>(QueryResult { schema, batches })
+        };
+        let limit_ms = self.options.time_ms_max;
+        match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(ServeError::TimeLimit(limit_ms)),
+        }
+    }
+}
