@@ -144,20 +144,33 @@ impl Config {
         let listen = &config.listen.postgres;
         if listen.get_ref().parse::<SocketAddr>().is_err() {
             let message = format!("`{}` is no address", listen.get_ref());
-            let help = "write address and port, such as \"127.0.0.1:5433\"; port 0 takes a free one";
+            let help =
+                "write address and port, such as \"127.0.0.1:5433\"; port 0 takes a free one";
             return Err(problem(path, text, listen.span().start, &message, help));
         }
         for (name, value) in &config.settings {
             if value.is_table() || value.is_array() {
                 let message = format!("the setting `{name}` is not a single value");
                 let offset = text.find(name.as_str()).unwrap_or(0);
-                return Err(problem(path, text, offset, &message, "write text, a number or true/false"));
+                return Err(problem(
+                    path,
+                    text,
+                    offset,
+                    &message,
+                    "write text, a number or true/false",
+                ));
             }
         }
         if config.limits.epoch_records_max == 0 || config.limits.epoch_bytes_max == 0 {
             let offset = text.find("epoch_").unwrap_or(0);
             let help = "leave it out for the default";
-            return Err(problem(path, text, offset, "an epoch cannot be limited to nothing", help));
+            return Err(problem(
+                path,
+                text,
+                offset,
+                "an epoch cannot be limited to nothing",
+                help,
+            ));
         }
         Ok(config)
     }
@@ -191,7 +204,11 @@ pub fn override_key(path: &Path, text: &str, key: &str, value: &str) -> Result<S
         let message = format!(
             "--set {key}={value}: there is no setting `{key}` in {}\n  help: settings of this project: {}; keys of the file such as `listen.postgres` or `limits.checkpoint_interval_ms` can be set too",
             path.display(),
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            },
         );
         Failure::Definitions(message)
     };
@@ -221,7 +238,9 @@ pub fn override_key(path: &Path, text: &str, key: &str, value: &str) -> Result<S
 /// Sets a dotted key; false where a part of it is no table. Names of the
 /// project's own settings come first and must exist.
 fn set_key(table: &mut toml::Table, key: &str, value: toml::Value) -> bool {
-    if let Some(settings) = table.get_mut("settings").and_then(toml::Value::as_table_mut)
+    if let Some(settings) = table
+        .get_mut("settings")
+        .and_then(toml::Value::as_table_mut)
         && let Some(setting) = settings.get_mut(key)
     {
         *setting = value;
@@ -274,27 +293,44 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused_with_their_place() {
         let error = parse("name = \"a\"\n[limits]\nepoch_record_max = 3\n").unwrap_err();
-        assert!(error.starts_with("w.toml:3:1: unknown field `epoch_record_max`"), "{error}");
+        assert!(
+            error.starts_with("w.toml:3:1: unknown field `epoch_record_max`"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_wrong_time_zone_or_address_is_refused_with_its_place() {
         let error = parse("name = \"a\"\ntime_zone = \"London\"\n").unwrap_err();
-        assert!(error.starts_with("w.toml:2:13: `London` is no time zone"), "{error}");
+        assert!(
+            error.starts_with("w.toml:2:13: `London` is no time zone"),
+            "{error}"
+        );
         let error = parse("name = \"a\"\nlisten.postgres = \"5433\"\n").unwrap_err();
-        assert!(error.starts_with("w.toml:2:19: `5433` is no address"), "{error}");
+        assert!(
+            error.starts_with("w.toml:2:19: `5433` is no address"),
+            "{error}"
+        );
     }
 
     #[test]
     fn set_changes_settings_and_keys_of_the_file_but_invents_none() {
         let path = Path::new("w.toml");
         let text = override_key(path, TEXT, "input", "else/where").unwrap();
-        assert_eq!(parse(&text).unwrap().settings["input"].as_str(), Some("else/where"));
+        assert_eq!(
+            parse(&text).unwrap().settings["input"].as_str(),
+            Some("else/where")
+        );
         let text = override_key(path, TEXT, "limits.checkpoint_interval_ms", "250").unwrap();
         assert_eq!(parse(&text).unwrap().limits.checkpoint_interval_ms, 250);
         let text = override_key(path, TEXT, "listen.postgres", "127.0.0.1:0").unwrap();
         assert_eq!(parse(&text).unwrap().postgres_address().port(), 0);
-        let error = override_key(path, TEXT, "inptu", "x").unwrap_err().to_string();
-        assert!(error.contains("no setting `inptu`") && error.contains("input"), "{error}");
+        let error = override_key(path, TEXT, "inptu", "x")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no setting `inptu`") && error.contains("input"),
+            "{error}"
+        );
     }
 }

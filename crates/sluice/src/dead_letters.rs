@@ -54,13 +54,20 @@ pub fn changes(
     letters: &[DeadLetter],
 ) -> Result<TableChanges, ArrowError> {
     let text = |part: fn(&DeadLetter) -> &str| -> ArrayRef {
-        Arc::new(letters.iter().map(|letter| Some(part(letter))).collect::<StringArray>())
+        Arc::new(
+            letters
+                .iter()
+                .map(|letter| Some(part(letter)))
+                .collect::<StringArray>(),
+        )
     };
     let number = |part: &dyn Fn(&DeadLetter) -> i64| -> ArrayRef {
         Arc::new(letters.iter().map(part).collect::<Int64Array>())
     };
-    let times: TimestampMicrosecondArray =
-        letters.iter().map(|letter| Some(letter.capture_time_us)).collect();
+    let times: TimestampMicrosecondArray = letters
+        .iter()
+        .map(|letter| Some(letter.capture_time_us))
+        .collect();
     let columns: Vec<ArrayRef> = vec![
         number(&|_| epoch as i64),
         text(|letter| &letter.topic),
@@ -95,7 +102,10 @@ mod tests {
 
     #[test]
     fn a_letter_becomes_a_row_of_the_table() {
-        let partition = PartitionId { topic: "t".into(), partition: 2 };
+        let partition = PartitionId {
+            topic: "t".into(),
+            partition: 2,
+        };
         let letter = DeadLetter {
             topic: "t".into(),
             partition: 2,

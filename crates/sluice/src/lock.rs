@@ -62,12 +62,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(lock_to_read(folder.path()).is_err());
         let writer = lock_to_write(folder.path()).unwrap();
-        assert!(matches!(lock_to_write(folder.path()), Err(Failure::Busy(_))));
+        assert!(matches!(
+            lock_to_write(folder.path()),
+            Err(Failure::Busy(_))
+        ));
         assert!(lock_to_read(folder.path()).unwrap().is_none());
         drop(writer);
         let first = lock_to_read(folder.path()).unwrap();
         let second = lock_to_read(folder.path()).unwrap();
         assert!(first.is_some() && second.is_some());
-        assert!(matches!(lock_to_write(folder.path()), Err(Failure::Busy(_))));
+        assert!(matches!(
+            lock_to_write(folder.path()),
+            Err(Failure::Busy(_))
+        ));
     }
 }

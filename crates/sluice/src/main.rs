@@ -27,7 +27,11 @@ use crate::report::{LogFormat, Reporter};
 
 /// A real-time e-commerce data warehouse.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, after_help = "Exit codes: 1 something failed, 2 the project or the command line is wrong, 3 the state is in use.")]
+#[command(
+    name = "sluice",
+    version,
+    after_help = "Exit codes: 1 something failed, 2 the project or the command line is wrong, 3 the state is in use."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -24,6 +24,8 @@ pub struct Project {
     pub sources: Arc<Sources>,
     /// Models.
     pub views: Vec<ViewDefinition>,
+    /// Identifies topics and tables, wherever their files lie.
+    sources_fingerprint: u64,
 }
 
 impl Project {
@@ -52,11 +54,12 @@ impl Project {
         let sources = load_sources(folder, &settings, &mut problems)?;
         let views = load_views(folder, &settings, &mut problems)?;
         match sources {
-            Some(sources) if problems.is_empty() => Ok(Self {
+            Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
                 views,
+                sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
@@ -84,7 +87,7 @@ impl Project {
     /// Identifies what state depends on: the tables and the views.
     pub fn fingerprint(&self, program: &Program) -> u64 {
         let mut writer = Writer::new();
-        writer.u64(self.sources.fingerprint());
+        writer.u64(self.sources_fingerprint);
         writer.u64(program.fingerprint());
         stable_hash(&writer.finish())
     }
@@ -135,13 +138,20 @@ fn load_sources(
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
-) -> Result<Option<Sources>, Failure> {
+) -> Result<Option<(Sources, u64)>, Failure> {
     let mut files = Vec::new();
+    let mut files_anywhere = Vec::new();
     for path in files_below(&folder.join("sources"), "toml")? {
         let text = read_text(&path)?;
-        if let Some(text) = substituted(&path, &text, settings, Quoting::Toml, problems) {
+        if let Some(substituted) = substituted(&path, &text, settings, Quoting::Toml, problems) {
+            files.push(SourceFile {
+                path: path.display().to_string(),
+                text: substituted,
+            });
+        }
+        if let Ok(text) = substitute(&text, settings, Quoting::TomlWithoutPaths) {
             let path = path.display().to_string();
-            files.push(SourceFile { path, text });
+            files_anywhere.push(SourceFile { path, text });
         }
     }
     if files.is_empty() && problems.is_empty() {
@@ -152,7 +162,11 @@ fn load_sources(
         return Ok(None);
     }
     match parse_sources(&files) {
-        Ok(sources) => Ok(Some(sources)),
+        Ok(sources) => {
+            let anywhere = parse_sources(&files_anywhere);
+            let fingerprint = anywhere.map_or(0, |anywhere| anywhere.fingerprint());
+            Ok(Some((sources, fingerprint)))
+        }
         Err(errors) => {
             problems.extend(errors.iter().map(ToString::to_string));
             Ok(None)
@@ -232,7 +246,11 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
-        let line = bytes[..offset].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = bytes[..offset]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1;
         Failure::Definitions(format!(
             "{}:{line}:1: the file is not UTF-8\n  help: save it as UTF-8",
             path.display()

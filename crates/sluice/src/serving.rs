@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, Limits};
 use crate::failure::{Doing, Failure};
+use crate::report::Reporter;
 
 /// A running server.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Serving {
         config: &Config,
         program: &Program,
         source: SnapshotSource,
+        reporter: Reporter,
     ) -> Result<Self, Failure> {
         let wanted = config.postgres_address();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -37,15 +39,25 @@ impl Serving {
             .build()
             .doing("starting the server's threads")?;
         let query_views = program.query_views().to_vec();
-        let engine = query_engine(&config.limits, config.time_zone.get_ref(), query_views, source)?;
+        let engine = query_engine(
+            &config.limits,
+            config.time_zone.get_ref(),
+            query_views,
+            source,
+        )?;
         let listener = runtime
             .block_on(PostgresListener::bind(wanted))
             .doing(&format!("listening on {wanted} for PostgreSQL clients"))?;
         let address = listener.local_address();
         let (shutdown, stopped) = oneshot::channel();
-        runtime.spawn(listener.serve(Arc::new(engine), async {
+        let serve = listener.serve(Arc::new(engine), async {
             let _ = stopped.await;
-        }));
+        });
+        runtime.spawn(async move {
+            if let Err(error) = serve.await {
+                reporter.error(&format!("the PostgreSQL wire ended: {error}"));
+            }
+        });
         Ok(Self {
             address,
             runtime,

@@ -24,6 +24,9 @@ pub enum Quoting {
     Toml,
     /// As it is.
     Sql,
+    /// Like `Toml`, but the settings that begin a path stay as they are: where
+    /// files lie does not change what their rows mean.
+    TomlWithoutPaths,
 }
 
 /// A `${name}` that names nothing.
@@ -64,13 +67,15 @@ pub fn substitute(
                 column: before[line_start..].chars().count() + 1,
             });
         };
-        let value = if quoting == Quoting::Toml && begins_a_path(&result) {
-            absolute(&setting.base, &setting.value)
-        } else {
-            setting.value.clone()
+        let value = match quoting {
+            Quoting::Toml if begins_a_path(&result) => absolute(&setting.base, &setting.value),
+            Quoting::TomlWithoutPaths if begins_a_path(&result) => format!("${{{name}}}"),
+            _ => setting.value.clone(),
         };
         match quoting {
-            Quoting::Toml => result.push_str(&value.replace('\\', "\\\\").replace('"', "\\\"")),
+            Quoting::Toml | Quoting::TomlWithoutPaths => {
+                result.push_str(&value.replace('\\', "\\\\").replace('"', "\\\""))
+            }
             Quoting::Sql => result.push_str(&value),
         }
         rest = &rest[start + 3 + length..];
@@ -94,7 +99,8 @@ fn begins_a_path(text: &str) -> bool {
         return false;
     };
     let key = key.trim_end();
-    key.strip_suffix("path").is_some_and(|before| before.is_empty() || before.ends_with([' ', '{', ',', '\t']))
+    key.strip_suffix("path")
+        .is_some_and(|before| before.is_empty() || before.ends_with([' ', '{', ',', '\t']))
 }
 
 #[cfg(test)]

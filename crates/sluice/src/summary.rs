@@ -59,5 +59,9 @@ fn write(
             with_commas(evaluation_errors)
         )?;
     }
-    writeln!(output, "ask: sluice sql --state {} \"SELECT …\"", state.display())
+    writeln!(
+        output,
+        "ask: sluice sql --state {} \"SELECT …\"",
+        state.display()
+    )
 }

@@ -114,12 +114,16 @@ fn find_file(folder: &Path, ending: &str) -> PathBuf {
 #[test]
 fn wrong_types_and_invalid_utf8_in_csv_become_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
-    let input = b"order_id,price,sku\n1,2.50,a\nx,2.50,b\n2,2.505,c\n3,1.00\n4,1.00,\xff\xfe\n5,1.50,e\n";
+    let input =
+        b"order_id,price,sku\n1,2.50,a\nx,2.50,b\n2,2.505,c\n3,1.00\n4,1.00,\xff\xfe\n5,1.50,e\n";
     let project = csv_project(folder.path(), input);
     let state = folder.path().join("state");
     let summary = load(&project, &state);
     assert!(summary.contains("sluice_dead_letters"), "{summary}");
-    assert_eq!(ask(&state, "SELECT lines, revenue FROM revenue"), ["2,4.00"]);
+    assert_eq!(
+        ask(&state, "SELECT lines, revenue FROM revenue"),
+        ["2,4.00"]
+    );
     let letters = ask(
         &state,
         "SELECT record_offset, table_name, column_name, reason FROM sluice_dead_letters ORDER BY record_offset",
@@ -146,7 +150,10 @@ fn broken_json_becomes_a_dead_letter() {
     let state = folder.path().join("state");
     load(&project, &state);
     assert_eq!(ask(&state, "SELECT id FROM click ORDER BY id"), ["1", "5"]);
-    let reasons = ask(&state, "SELECT reason FROM sluice_dead_letters ORDER BY record_offset");
+    let reasons = ask(
+        &state,
+        "SELECT reason FROM sluice_dead_letters ORDER BY record_offset",
+    );
     assert_eq!(reasons, ["not_json", "wrong_type", "missing_value"]);
 }
 
@@ -154,18 +161,32 @@ fn broken_json_becomes_a_dead_letter() {
 fn a_csv_with_another_header_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let project = csv_project(folder.path(), b"order_id,price,sku\n1,2.50,a\n");
-    write(&project.join("input/2.csv"), b"order,price,article\n2,1.00,b\n3,1.00,c\n");
+    write(
+        &project.join("input/2.csv"),
+        b"order,price,article\n2,1.00,b\n3,1.00,c\n",
+    );
     // Other order of the same columns: that is what headers are for.
-    write(&project.join("input/3.csv"), b"sku,order_id,price\nd,4,0.25\n");
+    write(
+        &project.join("input/3.csv"),
+        b"sku,order_id,price\nd,4,0.25\n",
+    );
     let state = folder.path().join("state");
     load(&project, &state);
-    assert_eq!(ask(&state, "SELECT lines, revenue FROM revenue"), ["2,2.75"]);
+    assert_eq!(
+        ask(&state, "SELECT lines, revenue FROM revenue"),
+        ["2,2.75"]
+    );
     let letters = ask(
         &state,
         "SELECT reason, detail FROM sluice_dead_letters ORDER BY record_offset",
     );
     assert!(!letters.is_empty());
-    assert!(letters.iter().all(|letter| letter.starts_with("bad_header")), "{letters:?}");
+    assert!(
+        letters
+            .iter()
+            .all(|letter| letter.starts_with("bad_header")),
+        "{letters:?}"
+    );
     assert!(letters[0].contains("order_id"), "{letters:?}");
 }
 
@@ -175,7 +196,10 @@ fn a_mended_definition_takes_dead_letters_back() {
     let project = csv_project(folder.path(), b"order_id,price,sku\n1,2.50,a\nx9,1.00,b\n");
     let state = folder.path().join("state");
     load(&project, &state);
-    assert_eq!(ask(&state, "SELECT count(*) FROM sluice_dead_letters"), ["1"]);
+    assert_eq!(
+        ask(&state, "SELECT count(*) FROM sluice_dead_letters"),
+        ["1"]
+    );
     let mended = CSV_SOURCE.replacen("int64", "string", 1);
     write(&project.join("sources/orders.toml"), mended.as_bytes());
     let mut command = run_command(&project, &state);
@@ -183,8 +207,14 @@ fn a_mended_definition_takes_dead_letters_back() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     assert!(said.contains("definitions have changed"), "{said}");
-    assert_eq!(ask(&state, "SELECT count(*) FROM sluice_dead_letters"), ["0"]);
-    assert_eq!(ask(&state, "SELECT lines, revenue FROM revenue"), ["2,3.50"]);
+    assert_eq!(
+        ask(&state, "SELECT count(*) FROM sluice_dead_letters"),
+        ["0"]
+    );
+    assert_eq!(
+        ask(&state, "SELECT lines, revenue FROM revenue"),
+        ["2,3.50"]
+    );
 }
 
 #[test]
@@ -193,9 +223,21 @@ fn a_model_with_a_typo_is_refused_with_file_line_and_column() {
     let project = csv_project(folder.path(), b"order_id,price,sku\n");
     let model = project.join("models/revenue.sql");
     for (text, place, words) in [
-        ("CREATE MATERIALIZED VIEW revenue AS\nSELECT sum(prize) AS revenue\nFROM order_line\n", "revenue.sql:2:12:", "prize"),
-        ("CREATE MATERIALIZED VIEW revenue AS\nSELECT 1 AS one\nFROM  order_lines\n", "revenue.sql:3:7:", "order_lines"),
-        ("CREATE MATERIALIZED VIEW revenue AS\nSELEC 1\n", "revenue.sql:2:", "SELEC"),
+        (
+            "CREATE MATERIALIZED VIEW revenue AS\nSELECT sum(prize) AS revenue\nFROM order_line\n",
+            "revenue.sql:2:12:",
+            "prize",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW revenue AS\nSELECT 1 AS one\nFROM  order_lines\n",
+            "revenue.sql:3:7:",
+            "order_lines",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW revenue AS\nSELEC 1\n",
+            "revenue.sql:2:",
+            "SELEC",
+        ),
     ] {
         write(&model, text.as_bytes());
         let error = fail(sluice().arg("check").arg(&project), 2);
@@ -213,11 +255,31 @@ fn wrong_project_files_are_refused_with_file_line_and_column() {
     let config = project.join("warehouse.toml");
     let source = project.join("sources/orders.toml");
     for (file, text, place) in [
-        (&config, WAREHOUSE.replace("name =", "nam ="), "warehouse.toml:1:1:"),
-        (&config, WAREHOUSE.replace("\n[", "\ntime_zone = \"Londn\"\n["), "warehouse.toml:2:13:"),
-        (&config, WAREHOUSE.replace("input =", "inputs ="), "orders.toml:6:9:"),
-        (&source, CSV_SOURCE.replacen("int64", "int65", 1), "orders.toml:14:8:"),
-        (&source, CSV_SOURCE.replacen("from", "form", 1), "orders.toml:13:"),
+        (
+            &config,
+            WAREHOUSE.replace("name =", "nam ="),
+            "warehouse.toml:1:1:",
+        ),
+        (
+            &config,
+            WAREHOUSE.replace("\n[", "\ntime_zone = \"Londn\"\n["),
+            "warehouse.toml:2:13:",
+        ),
+        (
+            &config,
+            WAREHOUSE.replace("input =", "inputs ="),
+            "orders.toml:6:9:",
+        ),
+        (
+            &source,
+            CSV_SOURCE.replacen("int64", "int65", 1),
+            "orders.toml:14:8:",
+        ),
+        (
+            &source,
+            CSV_SOURCE.replacen("from", "form", 1),
+            "orders.toml:13:",
+        ),
     ] {
         write(&config, WAREHOUSE.as_bytes());
         write(&source, CSV_SOURCE.as_bytes());
@@ -226,11 +288,23 @@ fn wrong_project_files_are_refused_with_file_line_and_column() {
         assert!(error.contains(place), "{place}: {error}");
     }
     let error = fail(sluice().arg("check").arg(folder.path()), 2);
-    assert!(error.contains("warehouse.toml") && error.contains("sluice init"), "{error}");
+    assert!(
+        error.contains("warehouse.toml") && error.contains("sluice init"),
+        "{error}"
+    );
     write(&config, WAREHOUSE.as_bytes());
     write(&source, CSV_SOURCE.as_bytes());
-    let error = fail(sluice().arg("check").arg(&project).args(["--set", "inptu=x"]), 2);
-    assert!(error.contains("inptu") && error.contains("input"), "{error}");
+    let error = fail(
+        sluice()
+            .arg("check")
+            .arg(&project)
+            .args(["--set", "inptu=x"]),
+        2,
+    );
+    assert!(
+        error.contains("inptu") && error.contains("input"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -241,10 +315,16 @@ fn a_folder_that_cannot_be_written_is_named() {
     write(&blocked, b"");
     let state = blocked.join("state");
     let error = fail(run_command(&project, &state).arg("--until-idle"), 1);
-    assert!(error.contains("file/state") && error.contains("help:"), "{error}");
+    assert!(
+        error.contains("file/state") && error.contains("help:"),
+        "{error}"
+    );
     // /proc cannot be written even by root.
     if Path::new("/proc/version").exists() {
-        let error = fail(run_command(&project, Path::new("/proc/sluice")).arg("--until-idle"), 1);
+        let error = fail(
+            run_command(&project, Path::new("/proc/sluice")).arg("--until-idle"),
+            1,
+        );
         assert!(error.contains("/proc/sluice"), "{error}");
     }
 }
@@ -260,7 +340,10 @@ fn a_damaged_segment_is_reported_with_file_and_byte() {
     let state = folder.path().join("state");
     load(&project, &state);
     // A second block behind the first makes the damage no torn tail.
-    write(&project.join("input/2.csv"), b"order_id,price,sku\n1,1.00,b\n");
+    write(
+        &project.join("input/2.csv"),
+        b"order_id,price,sku\n1,1.00,b\n",
+    );
     load(&project, &state);
     let segment = find_file(&state.join("log/topics"), ".seg");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -268,7 +351,11 @@ fn a_damaged_segment_is_reported_with_file_and_byte() {
     write(&segment, &bytes);
     // Whatever reads the damaged place says so: opening the log, or replaying.
     let mut replay = sluice();
-    replay.arg("replay").arg(&project).arg("--state").arg(&state);
+    replay
+        .arg("replay")
+        .arg(&project)
+        .arg("--state")
+        .arg(&state);
     let error = fail(&mut replay, 1);
     assert!(error.contains(".seg") && error.contains("byte"), "{error}");
 }
@@ -310,10 +397,21 @@ fn a_taken_port_is_said_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let mut command = sluice();
-    command.arg("run").arg(&project).arg("--state").arg(folder.path().join("state"));
-    command.args(["--until-idle", "--set", &format!("listen.postgres={address}")]);
+    command
+        .arg("run")
+        .arg(&project)
+        .arg("--state")
+        .arg(folder.path().join("state"));
+    command.args([
+        "--until-idle",
+        "--set",
+        &format!("listen.postgres={address}"),
+    ]);
     let error = fail(&mut command, 1);
-    assert!(error.contains(&address.to_string()) && error.contains("help:"), "{error}");
+    assert!(
+        error.contains(&address.to_string()) && error.contains("help:"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -344,7 +442,10 @@ fn a_full_disk_stops_the_load_and_loses_nothing() {
         .status();
     let resumed = common::output(run_command(&project, &state).arg("--until-idle"));
     let resumed_error = String::from_utf8_lossy(&resumed.stderr).into_owned();
-    let lines = resumed.status.success().then(|| ask(&state, "SELECT lines FROM revenue"));
+    let lines = resumed
+        .status
+        .success()
+        .then(|| ask(&state, "SELECT lines FROM revenue"));
     let _ = Command::new("umount").arg(&small).status();
     assert_eq!(full.status.code(), Some(1), "{error}");
     assert!(error.contains("free some space"), "{error}");
@@ -364,8 +465,14 @@ fn lines_that_are_appended_later_come_in_and_a_clean_stop_keeps_them() {
     append(&project.join("input/1.csv"), b"2,2.00,b\n3,0.5");
     ask_until(&state, "SELECT lines, revenue FROM revenue", &["2,3.00"]);
     append(&project.join("input/1.csv"), b"0,c\n");
-    write(&project.join("input/2.csv"), b"order_id,price,sku\n4,4.00,d\n");
+    write(
+        &project.join("input/2.csv"),
+        b"order_id,price,sku\n4,4.00,d\n",
+    );
     ask_until(&state, "SELECT lines, revenue FROM revenue", &["4,7.50"]);
     assert!(running.stop().success());
-    assert_eq!(ask(&state, "SELECT lines, revenue FROM revenue"), ["4,7.50"]);
+    assert_eq!(
+        ask(&state, "SELECT lines, revenue FROM revenue"),
+        ["4,7.50"]
+    );
 }

@@ -14,7 +14,9 @@ const KILLS: u32 = 50;
 
 fn load(input: &Path, state: &Path) -> String {
     let mut command = run_command(&example(), state);
-    command.arg("--set").arg(format!("input={}", input.display()));
+    command
+        .arg("--set")
+        .arg(format!("input={}", input.display()));
     succeed(command.arg("--until-idle"))
 }
 
@@ -31,12 +33,24 @@ fn check_figures(state: &Path) {
     );
     assert_eq!(totals.len(), 1);
     let expected = [
-        "370931", "272875", "6781619.004", "266495", "3616", "13168", "6192078.944",
+        "370931",
+        "272875",
+        "6781619.004",
+        "266495",
+        "3616",
+        "13168",
+        "6192078.944",
     ];
     assert_eq!(plain_numbers(&totals[0]), expected);
 
-    let months = ask(state, "SELECT month, revenue_clean FROM revenue_by_month ORDER BY month");
-    let months: Vec<String> = months.iter().map(|line| plain_numbers(line).join(",")).collect();
+    let months = ask(
+        state,
+        "SELECT month, revenue_clean FROM revenue_by_month ORDER BY month",
+    );
+    let months: Vec<String> = months
+        .iter()
+        .map(|line| plain_numbers(line).join(","))
+        .collect();
     let expected = [
         "2010-12,572713.89",
         "2011-01,569445.04",
@@ -62,7 +76,15 @@ fn check_figures(state: &Path) {
            (SELECT count(DISTINCT cancellation_no) FROM dwd_cancellation),
            (SELECT sum(lines) FROM revenue_by_line_kind)",
     );
-    let expected = ["6781619.004", "6192078.944", "6192078.944", "3616", "6652", "2887", "370931"];
+    let expected = [
+        "6781619.004",
+        "6192078.944",
+        "6192078.944",
+        "3616",
+        "6652",
+        "2887",
+        "370931",
+    ];
     assert_eq!(plain_numbers(&sums[0]), expected);
 
     // Products, and what is none, make up the clean revenue together.
@@ -97,7 +119,10 @@ fn the_figures_are_exact_and_the_log_gives_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let summary = load(&input, &state);
-    assert!(summary.contains("invoice_line") && summary.contains("370,931"), "{summary}");
+    assert!(
+        summary.contains("invoice_line") && summary.contains("370,931"),
+        "{summary}"
+    );
     check_figures(&state);
 
     // Nothing is loaded twice.
@@ -106,7 +131,11 @@ fn the_figures_are_exact_and_the_log_gives_them_again() {
     check_figures(&state);
 
     let mut replay = sluice();
-    replay.arg("replay").arg(example()).arg("--state").arg(&state);
+    replay
+        .arg("replay")
+        .arg(example())
+        .arg("--state")
+        .arg(&state);
     let replayed = output(&mut replay);
     let said = String::from_utf8_lossy(&replayed.stderr).into_owned();
     assert!(replayed.status.success(), "{said}");
@@ -122,7 +151,10 @@ fn next_random(state: &mut u64) -> u64 {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "it measures how long a load takes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures how long a load takes"
+)]
 fn killing_the_process_at_fifty_moments_of_the_load_changes_nothing() {
     let Some(input) = public_data("online-retail") else {
         return;
@@ -135,7 +167,9 @@ fn killing_the_process_at_fifty_moments_of_the_load_changes_nothing() {
     let expected = all_rows(&quiet);
     assert!(expected.len() > 10, "{:?}", expected.keys());
 
-    let seed = std::env::var("SLUICE_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = std::env::var("SLUICE_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let mut random = seed.unwrap_or(20_101_201);
     eprintln!("seed {random} (set SLUICE_SEED for another)");
     // The load runs several times over, so that it is under way at each kill:
@@ -145,12 +179,20 @@ fn killing_the_process_at_fifty_moments_of_the_load_changes_nothing() {
     let mut kills_under_way = 0;
     while kills_under_way < KILLS {
         let mut command = run_command(&example(), &state);
-        command.arg("--set").arg(format!("input={}", input.display()));
+        command
+            .arg("--set")
+            .arg(format!("input={}", input.display()));
         // Small epochs and frequent checkpoints give the kill more places.
         let interval_ms = [50, 200, 1000, 10_000][next_random(&mut random) as usize % 4];
-        command.args(["--set", &format!("limits.checkpoint_interval_ms={interval_ms}")]);
+        command.args([
+            "--set",
+            &format!("limits.checkpoint_interval_ms={interval_ms}"),
+        ]);
         let epoch_records = [2_000, 16_384, 65_536][next_random(&mut random) as usize % 3];
-        command.args(["--set", &format!("limits.epoch_records_max={epoch_records}")]);
+        command.args([
+            "--set",
+            &format!("limits.epoch_records_max={epoch_records}"),
+        ]);
         let mut child = command
             .arg("--until-idle")
             .stdin(Stdio::null())
@@ -163,7 +205,10 @@ fn killing_the_process_at_fifty_moments_of_the_load_changes_nothing() {
         match child.try_wait().unwrap() {
             Some(status) => {
                 assert!(status.success(), "after {kills_under_way} kills: {status}");
-                assert!(all_rows(&state) == expected, "rows differ after {kills_under_way} kills");
+                assert!(
+                    all_rows(&state) == expected,
+                    "rows differ after {kills_under_way} kills"
+                );
                 std::fs::remove_dir_all(&state).unwrap();
                 state = folder.path().join(format!("killed-{states}"));
                 states += 1;

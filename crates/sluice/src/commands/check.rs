@@ -24,8 +24,9 @@ pub fn run(
     // One of them is the engine's own collection of evaluation errors.
     let view_count = views.count().saturating_sub(1);
     reporter.info(&format!(
-        "{}: ok: {} topics, {} tables, {view_count} materialized views, {} query views",
+        "{}: ok for the profile {:?}: {} topics, {} tables, {view_count} materialized views, {} query views",
         project.config.name,
+        project.config.profile,
         project.sources.topics().len(),
         project.sources.tables().len(),
         program.query_views().len(),

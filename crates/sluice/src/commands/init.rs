@@ -9,11 +9,26 @@ use crate::report::Reporter;
 
 /// The files of a new project. `NAME` stands for its name.
 const FILES: [(&str, &str); 6] = [
-    ("warehouse.toml", include_str!("../../templates/warehouse.toml")),
-    ("sources/orders.toml", include_str!("../../templates/sources/orders.toml")),
-    ("models/dwd/dwd_order_line.sql", include_str!("../../templates/models/dwd/dwd_order_line.sql")),
-    ("models/dws/revenue_by_day.sql", include_str!("../../templates/models/dws/revenue_by_day.sql")),
-    ("input/orders.csv", include_str!("../../templates/input/orders.csv")),
+    (
+        "warehouse.toml",
+        include_str!("../../templates/warehouse.toml"),
+    ),
+    (
+        "sources/orders.toml",
+        include_str!("../../templates/sources/orders.toml"),
+    ),
+    (
+        "models/dwd/dwd_order_line.sql",
+        include_str!("../../templates/models/dwd/dwd_order_line.sql"),
+    ),
+    (
+        "models/dws/revenue_by_day.sql",
+        include_str!("../../templates/models/dws/revenue_by_day.sql"),
+    ),
+    (
+        "input/orders.csv",
+        include_str!("../../templates/input/orders.csv"),
+    ),
     (".gitignore", "/data/\n"),
 ];
 
@@ -28,7 +43,10 @@ pub fn run(name: &Path, reporter: Reporter) -> Result<(), Failure> {
             name.display()
         )));
     }
-    let title = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
+    let title = name
+        .file_name()
+        .unwrap_or(name.as_os_str())
+        .to_string_lossy();
     let title = title.replace(['"', '\\'], "");
     for (path, text) in FILES {
         let path = name.join(path);
@@ -37,7 +55,8 @@ pub fn run(name: &Path, reporter: Reporter) -> Result<(), Failure> {
             RealDisk.create_dir_all(folder).doing(&what)?;
         }
         let mut file = RealDisk.open(&path, OpenMode::Create).doing(&what)?;
-        file.append(text.replace("NAME", &title).as_bytes()).doing(&what)?;
+        file.append(text.replace("NAME", &title).as_bytes())
+            .doing(&what)?;
     }
     let name = name.display();
     reporter.info(&format!(

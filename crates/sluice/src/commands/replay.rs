@@ -167,9 +167,8 @@ fn difference(
     rebuilt: &[RecordBatch],
 ) -> Result<Option<String>, ArrowError> {
     let (Some(first), Some(second)) = (stored.first(), rebuilt.first()) else {
-        let count = |batches: &[RecordBatch]| -> usize {
-            batches.iter().map(RecordBatch::num_rows).sum()
-        };
+        let count =
+            |batches: &[RecordBatch]| -> usize { batches.iter().map(RecordBatch::num_rows).sum() };
         let (stored, rebuilt) = (count(stored), count(rebuilt));
         let text = format!("{stored} rows are stored, the log gives {rebuilt}");
         return Ok((stored != rebuilt).then_some(text));

@@ -54,7 +54,8 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     let recovery = recover(&project, &program, &state, reporter)?;
     let mut warehouse = recovery.warehouse;
     let published = warehouse.published();
-    let serving = Serving::start(&project.config, &program, snapshot_source(&published))?;
+    let source = snapshot_source(&published);
+    let serving = Serving::start(&project.config, &program, source, reporter)?;
     address::publish(
         &state,
         &Address {
@@ -76,7 +77,14 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
     let capture = CaptureThread::start(&project, log, recovery.positions, reporter)?;
-    let worked = work(&mut warehouse, &capture, &project, &stop, options.until_idle, reporter);
+    let worked = work(
+        &mut warehouse,
+        &capture,
+        &project,
+        &stop,
+        options.until_idle,
+        reporter,
+    );
     let captured = capture.stop();
     // What is in the log is safe; the checkpoint makes the next start quick.
     let outcome = worked.and(captured).and_then(|()| warehouse.checkpoint());
@@ -105,7 +113,8 @@ fn work(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let interval_ms = project.config.limits.checkpoint_interval_ms;
-    let checkpoint_interval_us = i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let checkpoint_interval_us =
+        i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
     let start_us = SystemClock.now_us();
     let mut checkpoint_us = start_us;
     let mut said_us = start_us;

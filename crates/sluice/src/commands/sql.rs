@@ -17,7 +17,7 @@ pub enum Format {
     Table,
     /// Comma-separated, with a header.
     Csv,
-    /// One JSON object a row.
+    /// An array of JSON objects.
     Json,
 }
 

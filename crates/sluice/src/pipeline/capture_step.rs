@@ -127,7 +127,9 @@ impl CaptureThread {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            return Err(Failure::Failed("the capture thread ended abnormally".into()));
+            return Err(Failure::Failed(
+                "the capture thread ended abnormally".into(),
+            ));
         }
         match self.shared.news.lock().failure.take() {
             Some(failure) => Err(failure),
@@ -209,5 +211,8 @@ fn run(
 
 fn poll(source: &mut Source) -> Result<sluice_capture::CaptureBatch, Failure> {
     let polled: Result<_, CaptureError> = source.source.poll();
-    polled.doing(&format!("reading the source of topic `{}`", source.partition.topic))
+    polled.doing(&format!(
+        "reading the source of topic `{}`",
+        source.partition.topic
+    ))
 }

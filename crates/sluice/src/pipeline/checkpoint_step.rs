@@ -99,9 +99,14 @@ pub fn request(
 /// # Errors
 /// When it is of another version.
 pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
-    let version = recovered.meta.get("version").and_then(serde_json::Value::as_u64);
+    let version = recovered
+        .meta
+        .get("version")
+        .and_then(serde_json::Value::as_u64);
     if version != Some(u64::from(META_VERSION)) {
-        let found = version.map_or("no version".to_owned(), |version| format!("version {version}"));
+        let found = version.map_or("no version".to_owned(), |version| {
+            format!("version {version}")
+        });
         return Err(Failure::Failed(format!(
             "the checkpoint of epoch {} has {found}, this program reads version {META_VERSION}\n  help: start the program that wrote it, or remove the folder `store` of the state: it is rebuilt from the log",
             recovered.epoch

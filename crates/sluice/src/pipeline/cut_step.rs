@@ -30,7 +30,10 @@ pub struct EpochContent {
 impl EpochContent {
     /// Number of records.
     pub fn record_count(&self) -> u64 {
-        self.records.iter().map(|(_, records)| records.len() as u64).sum()
+        self.records
+            .iter()
+            .map(|(_, records)| records.len() as u64)
+            .sum()
     }
 }
 
@@ -65,7 +68,9 @@ impl CutStep {
 
     /// True when the epochs hold all that is durable.
     pub fn has_caught_up(&self, log: &Log) -> bool {
-        log.partitions().into_iter().all(|id| log.end_offset(&id) <= self.start_of(log, &id))
+        log.partitions()
+            .into_iter()
+            .all(|id| log.end_offset(&id) <= self.start_of(log, &id))
     }
 
     /// Durable records that are in no epoch yet.
@@ -108,7 +113,9 @@ impl CutStep {
             end_offsets,
         };
         let entry = ControlEntry::Cut(cut.clone());
-        self.control.append(&[entry]).doing("recording an epoch's cut")?;
+        self.control
+            .append(&[entry])
+            .doing("recording an epoch's cut")?;
         self.advance_to(&cut);
         Ok(Some(EpochContent { cut, records }))
     }
@@ -135,7 +142,9 @@ impl CutStep {
     /// # Errors
     /// When the disk refuses.
     pub fn forget_before(&mut self, epoch: Epoch) -> Result<(), Failure> {
-        self.control.truncate_before(epoch).doing("shortening the control log")
+        self.control
+            .truncate_before(epoch)
+            .doing("shortening the control log")
     }
 
     fn advance_to(&mut self, cut: &EpochCut) {
@@ -152,7 +161,10 @@ impl CutStep {
 }
 
 fn payload_bytes(records: &[LogRecord]) -> usize {
-    records.iter().map(|record| record.record.payload.len()).sum()
+    records
+        .iter()
+        .map(|record| record.record.payload.len())
+        .sum()
 }
 
 /// Records from `from`, up to the limits, that end with a whole transaction: a
@@ -180,9 +192,7 @@ fn take_whole_transactions(
         }
         let room = records_max.saturating_sub(taken.len() as u64).max(1);
         let to = end.min(next.saturating_add(room));
-        let read = log
-            .read(id, next, to, bytes_max)
-            .doing("reading the log")?;
+        let read = log.read(id, next, to, bytes_max).doing("reading the log")?;
         let Some(last) = read.last() else {
             return Ok(taken);
         };

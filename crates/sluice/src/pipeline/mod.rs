@@ -15,10 +15,10 @@ mod store_step;
 mod warehouse;
 
 pub use capture_step::CaptureThread;
-pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
-pub use cut_step::{CutLimits, EpochContent, read_between};
-pub use recovery::{cut_limits, open_log, recover};
+pub use checkpoint_step::{Definitions, read_meta};
+pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};
-pub use route_step::{Positions, RouteStep};
+pub use recovery::{open_log, recover};
+pub use route_step::RouteStep;
 pub use store_step::{Published, collection_definitions};
 pub use warehouse::{Progress, Warehouse};

@@ -75,7 +75,11 @@ impl Recorded {
         let later = self.cuts.iter().filter(|cut| cut.epoch > epoch);
         let cuts: Vec<EpochCut> = later.cloned().collect();
         let expected = epoch + 1..;
-        match cuts.iter().zip(expected).find(|(cut, epoch)| cut.epoch != *epoch) {
+        match cuts
+            .iter()
+            .zip(expected)
+            .find(|(cut, epoch)| cut.epoch != *epoch)
+        {
             Some((_, missing)) => Err(Failure::Failed(format!(
                 "the control log lacks the cut of epoch {missing}\n  help: restore the state from a backup, or remove the folder `store` of the state: it is rebuilt from the log"
             ))),
@@ -148,9 +152,10 @@ pub fn recover(
     // the same definitions was interrupted, its cuts are used again.
     let has_history = recorded.last_epoch > 0;
     let interrupted = match recorded.definitions {
-        Some((first, known)) if known == fingerprint => {
-            recorded.cuts_after(first - 1).ok().map(|cuts| (first, cuts))
-        }
+        Some((first, known)) if known == fingerprint => recorded
+            .cuts_after(first - 1)
+            .ok()
+            .map(|cuts| (first, cuts)),
         _ => None,
     };
     let (first, cuts) = match interrupted {
@@ -166,7 +171,9 @@ pub fn recover(
                 fingerprint,
                 description: format!("{} under today's definitions", project.config.name),
             };
-            control.append(&[entry]).doing("recording the definitions")?;
+            control
+                .append(&[entry])
+                .doing("recording the definitions")?;
             (first, Vec::new())
         }
     };

@@ -61,7 +61,9 @@ impl StoreStep {
     /// # Errors
     /// When the disk refuses.
     pub fn checkpoint(&mut self, request: CheckpointRequest) -> Result<(), Failure> {
-        self.store.checkpoint(request).doing("writing a checkpoint")?;
+        self.store
+            .checkpoint(request)
+            .doing("writing a checkpoint")?;
         *self.published.0.write() = self.store.snapshot();
         Ok(())
     }

@@ -92,8 +92,7 @@ impl Warehouse {
             return Ok(());
         }
         let day_us = 86_400_000_000;
-        let older_than_us =
-            retain_days.map(|days| SystemClock.now_us() - i64::from(days) * day_us);
+        let older_than_us = retain_days.map(|days| SystemClock.now_us() - i64::from(days) * day_us);
         for (id, end) in self.cut.last_cut().end_offsets {
             self.log
                 .retain(&id, end, older_than_us, retain_bytes)

@@ -108,5 +108,11 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
     );
     let source: SnapshotSource = Arc::new(move || snapshot.clone());
     let engine = query_engine(&Limits::default(), &time_zone, query_views, source)?;
-    Ok((Way::Stored { engine, _lock: lock }, description))
+    Ok((
+        Way::Stored {
+            engine,
+            _lock: lock,
+        },
+        description,
+    ))
 }

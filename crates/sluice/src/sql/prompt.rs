@@ -29,7 +29,11 @@ pub fn prompt(description: &str, mut run: impl FnMut(&str)) -> Result<(), Failur
     println!("{description}\nType \\? for help, \\q to leave.");
     let mut buffer = String::new();
     loop {
-        let sign = if buffer.is_empty() { "sluice> " } else { "     -> " };
+        let sign = if buffer.is_empty() {
+            "sluice> "
+        } else {
+            "     -> "
+        };
         let line = match editor.readline(sign) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {

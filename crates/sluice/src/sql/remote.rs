@@ -65,7 +65,10 @@ impl Remote {
         for message in messages {
             match message {
                 SimpleQueryMessage::RowDescription(columns) => {
-                    names = columns.iter().map(|column| column.name().to_owned()).collect();
+                    names = columns
+                        .iter()
+                        .map(|column| column.name().to_owned())
+                        .collect();
                 }
                 SimpleQueryMessage::Row(row) => rows.push(row),
                 _ => {}
@@ -120,10 +123,8 @@ fn typed_column(column_type: Option<&Type>, values: &[Option<&str>]) -> ArrayRef
             parse_all(values, |text| text.parse::<i64>().ok())
                 .map(|values| Arc::new(Int64Array::from(values)) as ArrayRef)
         }
-        Some(&(Type::FLOAT4 | Type::FLOAT8)) => {
-            parse_all(values, |text| text.parse::<f64>().ok())
-                .map(|values| Arc::new(Float64Array::from(values)) as ArrayRef)
-        }
+        Some(&(Type::FLOAT4 | Type::FLOAT8)) => parse_all(values, |text| text.parse::<f64>().ok())
+            .map(|values| Arc::new(Float64Array::from(values)) as ArrayRef),
         Some(&Type::BOOL) => parse_all(values, |text| match text {
             "t" | "true" => Some(true),
             "f" | "false" => Some(false),
@@ -159,7 +160,9 @@ fn decimal_column(values: &[Option<&str>]) -> Option<ArrayRef> {
     if scale > 38 || !scales.all(|other| other == scale) {
         return None;
     }
-    let unscaled = parse_all(values, |text| text.replacen('.', "", 1).parse::<i128>().ok())?;
+    let unscaled = parse_all(values, |text| {
+        text.replacen('.', "", 1).parse::<i128>().ok()
+    })?;
     let column = Decimal128Array::from(unscaled);
     let column = column.with_precision_and_scale(38, scale as i8).ok()?;
     Some(Arc::new(column))
@@ -172,7 +175,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_the_digits_that_the_server_wrote() {
-        let column = typed_column(Some(&Type::NUMERIC), &[Some("6781619.004"), None, Some("-0.500")]);
+        let column = typed_column(
+            Some(&Type::NUMERIC),
+            &[Some("6781619.004"), None, Some("-0.500")],
+        );
         assert_eq!(array_value_to_string(&column, 0).unwrap(), "6781619.004");
         assert_eq!(array_value_to_string(&column, 2).unwrap(), "-0.500");
         let column = typed_column(Some(&Type::INT8), &[Some("370931"), None]);

@@ -55,7 +55,9 @@ fn dollar_tag(script: &str, at: usize) -> Option<&str> {
     let rest = &script[at..];
     let length = rest[1..].find('$')?;
     let name = &rest[1..1 + length];
-    let is_name = name.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_alphanumeric() || letter == '_')
         && !name.starts_with(|letter: char| letter.is_ascii_digit());
     is_name.then(|| &rest[..length + 2])
 }
@@ -66,7 +68,8 @@ mod tests {
 
     #[test]
     fn semicolons_in_text_and_comments_end_nothing() {
-        let script = "SELECT ';' AS \"a;b\"; -- one; two\n/* ; */ SELECT $$;$$;\n\n; SELECT 3 -- end;";
+        let script =
+            "SELECT ';' AS \"a;b\"; -- one; two\n/* ; */ SELECT $$;$$;\n\n; SELECT 3 -- end;";
         let (statements, is_ended) = split_statements(script);
         assert_eq!(statements.len(), 3);
         assert_eq!(statements[0], "SELECT ';' AS \"a;b\"");

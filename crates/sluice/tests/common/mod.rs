@@ -9,7 +9,10 @@ use std::time::Duration;
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// The example project.
@@ -44,7 +47,11 @@ pub fn succeed(command: &mut Command) -> String {
 pub fn fail(command: &mut Command, exit_code: i32) -> String {
     let output = output(command);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(exit_code), "{command:?}: {errors}");
+    assert_eq!(
+        output.status.code(),
+        Some(exit_code),
+        "{command:?}: {errors}"
+    );
     assert!(!errors.contains("panicked"), "{errors}");
     errors
 }
@@ -61,7 +68,11 @@ pub fn run_command(project: &Path, state: &Path) -> Command {
 #[track_caller]
 pub fn ask(state: &Path, sql: &str) -> Vec<String> {
     let mut command = sluice();
-    command.arg("sql").arg("--state").arg(state).args(["--format", "csv", sql]);
+    command
+        .arg("sql")
+        .arg("--state")
+        .arg(state)
+        .args(["--format", "csv", sql]);
     let text = succeed(&mut command);
     text.lines().skip(1).map(str::to_owned).collect()
 }
@@ -71,7 +82,10 @@ pub fn plain(number: &str) -> String {
     if !number.contains('.') {
         return number.to_owned();
     }
-    number.trim_end_matches('0').trim_end_matches('.').to_owned()
+    number
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// A folder of public data, or a loud word that the test is skipped.
@@ -119,7 +133,13 @@ impl Running {
             if let Some(status) = running.child.try_wait().unwrap() {
                 let mut errors = String::new();
                 use std::io::Read;
-                running.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+                running
+                    .child
+                    .stderr
+                    .take()
+                    .unwrap()
+                    .read_to_string(&mut errors)
+                    .unwrap();
                 panic!("the warehouse ended with {status}: {errors}");
             }
             std::thread::sleep(Duration::from_millis(50));
