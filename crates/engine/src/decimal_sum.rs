@@ -25,6 +25,12 @@ impl WideSum {
             self.add_once(product);
             return;
         }
+        if weight == -1 {
+            // Only the least value has no negative of the same width.
+            self.add_once(i128::MAX);
+            self.add_once(1);
+            return;
+        }
         let half = weight / 2;
         self.add_in_halves(value, half);
         self.add_in_halves(value, weight - half);
