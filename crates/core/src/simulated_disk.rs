@@ -88,7 +88,7 @@ impl SimulatedDisk {
         for path in paths {
             let current = state.names.get(&path).cloned();
             let durable = state.durable_names.get(&path).cloned();
-            let keep_current = next_random(&mut state.random) % 2 == 0;
+            let keep_current = next_random(&mut state.random).is_multiple_of(2);
             let same = match (&current, &durable) {
                 (Some(current), Some(durable)) => Arc::ptr_eq(current, durable),
                 (None, None) => true,

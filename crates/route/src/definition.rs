@@ -419,7 +419,7 @@ impl Reading {
             }
             columns.push(column);
         }
-        let mut position = |this: &mut Self, wanted: &Spanned<String>| {
+        let position = |this: &mut Self, wanted: &Spanned<String>| {
             let found = columns
                 .iter()
                 .position(|column| column.name == *wanted.get_ref());
