@@ -400,6 +400,10 @@ mod tests {
     };
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it rotates a file as a logger would"
+    )]
     fn appended_lines_and_renamed_files_are_read_once() {
         let folder = Folder::new("append");
         folder.append("a.log", "1\n2\npart");

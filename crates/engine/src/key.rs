@@ -76,10 +76,6 @@ pub(crate) struct EncodedRows {
 }
 
 impl EncodedRows {
-    pub(crate) fn len(&self) -> usize {
-        self.row_count
-    }
-
     pub(crate) fn get(&self, index: usize) -> &[u8] {
         match &self.rows {
             Some(rows) => rows.row(index).data(),

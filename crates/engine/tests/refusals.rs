@@ -1,6 +1,8 @@
 //! What the engine does not keep current is refused with its place, and what
 //! fails on a row costs that row only.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};

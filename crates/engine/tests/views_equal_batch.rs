@@ -1,6 +1,8 @@
 //! After every epoch each view equals its SQL run by DataFusion over everything
 //! accepted so far, whatever the cuts, the threads and the restarts.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

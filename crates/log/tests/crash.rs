@@ -1,6 +1,8 @@
 //! Whatever moment the machine dies at, every acknowledged record is there
 //! afterwards, and nothing that was never written.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,9 +19,9 @@ fn record(number: u64) -> Record {
         )),
         capture_time_us: number as i64,
         position: Bytes::from(number.to_string()),
-        transaction: (number % 3 == 0).then(|| TransactionMark {
+        transaction: number.is_multiple_of(3).then(|| TransactionMark {
             id: format!("tx{number}"),
-            commit: number % 2 == 0,
+            commit: number.is_multiple_of(2),
         }),
     }
 }

@@ -1,6 +1,13 @@
 //! Asking a warehouse: running over the PostgreSQL wire with our own client
 //! and with psql, and stopped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use std::io::Write;

@@ -1,6 +1,8 @@
 //! The store against a multiset kept by hand, through checkpoints, restarts
 //! and crashes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
