@@ -3,10 +3,12 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
 SLUICE := $(CARGO_TARGET_DIR)/release/sluice
 DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: build demo test bench lint clean
+.PHONY: build demo test lint clean
 
+# The whole workspace: cargo unifies features over the packages it builds, so
+# that one package alone would compile DataFusion a second time.
 build:
-	cargo build --release -p sluice
+	cargo build --release --workspace
 
 # Builds and starts the example shop on the data that ships with it, and prints
 # the addresses. Ctrl-C ends it.
@@ -17,9 +19,6 @@ demo: build
 test:
 	scripts/install-test-tools
 	cargo test --release --workspace
-
-bench: build
-	bench/online-retail.sh
 
 lint:
 	cargo fmt --all --check
