@@ -54,14 +54,13 @@ pub(crate) fn read<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>,
             detail: format!("`{}` is missing or empty", column.from),
         });
     };
-    let shown: String = text.chars().take(100).collect();
-    let Some(cell) = parse(column, text) else {
+    let Some(cell) = parse(column, text.clone()) else {
         return settle(column, &column.wrong, || Problem::DeadLetter {
             reason: "wrong_type",
-            detail: format!("`{shown}` is no {}", column.data_type),
+            detail: format!("`{}` is no {}", shortened(&text), column.data_type),
         });
     };
-    if let Some(problem) = check(column, &cell, &shown) {
+    if let Some(problem) = check(column, &cell, &text) {
         return settle(column, &column.wrong, || problem);
     }
     Ok(cell)
@@ -149,11 +148,11 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128
     Some(if negative { -value } else { value })
 }
 
-fn check(column: &Column, cell: &Cell<'_>, shown: &str) -> Option<Problem> {
+fn check(column: &Column, cell: &Cell<'_>, text: &str) -> Option<Problem> {
     let number = match cell {
         Cell::Integer(value) => Some(*value as f64),
         Cell::Float(value) => Some(*value),
-        Cell::Decimal(_) => shown.parse().ok(),
+        Cell::Decimal(_) if column.min.is_some() || column.max.is_some() => text.parse().ok(),
         _ => None,
     };
     if let Some(number) = number {
@@ -162,15 +161,28 @@ fn check(column: &Column, cell: &Cell<'_>, shown: &str) -> Option<Problem> {
         if too_small || too_large {
             return Some(Problem::DeadLetter {
                 reason: "out_of_range",
-                detail: format!("{shown} is outside the range of `{}`", column.name),
+                detail: format!(
+                    "{} is outside the range of `{}`",
+                    shortened(text),
+                    column.name
+                ),
             });
         }
     }
     let list = column.one_of.as_ref()?;
-    (!list.contains(shown)).then(|| Problem::DeadLetter {
+    (!list.contains(text)).then(|| Problem::DeadLetter {
         reason: "not_in_list",
-        detail: format!("`{shown}` is not in the list of `{}`", column.name),
+        detail: format!(
+            "`{}` is not in the list of `{}`",
+            shortened(text),
+            column.name
+        ),
     })
+}
+
+/// A value as messages show it.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// A column that is being filled.

@@ -14,12 +14,22 @@ pub(crate) struct CsvFields {
     output: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
+    /// The reader and its delimiter: making one costs more than a line does.
+    reader: Option<(u8, Box<csv_core::Reader>)>,
 }
 
 impl CsvFields {
     /// Splits one line; false if it is not UTF-8.
     pub(crate) fn split(&mut self, line: &[u8], delimiter: u8) -> bool {
-        let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        let fits = matches!(&self.reader, Some((known, _)) if *known == delimiter);
+        if !fits {
+            self.reader = None;
+        }
+        let (_, reader) = self.reader.get_or_insert_with(|| {
+            let reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+            (delimiter, Box::new(reader))
+        });
+        reader.reset();
         self.output.resize(self.output.len().max(line.len() + 1), 0);
         self.ends.resize(self.ends.len().max(64), 0);
         let (mut read, mut written, mut fields) = (0, 0, 0);
