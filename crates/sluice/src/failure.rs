@@ -13,6 +13,9 @@ pub enum Failure {
     /// Another process holds the warehouse's state: exit code 3.
     #[error("{0}")]
     Busy(String),
+    /// Ctrl-C or SIGTERM before the work was done: exit code 130.
+    #[error("{0}")]
+    Stopped(String),
     /// Anything else: exit code 1.
     #[error("{0}")]
     Failed(String),
@@ -62,6 +65,7 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Definitions(_) => 2,
             Self::Busy(_) => 3,
+            Self::Stopped(_) => 130,
         }
     }
 }

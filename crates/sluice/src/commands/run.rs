@@ -51,7 +51,7 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     address::withdraw(&state);
 
     let start_us = SystemClock.now_us();
-    let recovery = recover(&project, &program, &state, reporter)?;
+    let recovery = recover(&project, &program, &state, &stop, reporter)?;
     let mut warehouse = recovery.warehouse;
     let published = warehouse.published();
     let source = snapshot_source(&published);

@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Clock, Disk, Epoch, EpochCut, PartitionId, RealDisk, SystemClock};
 use sluice_engine::Program;
@@ -96,6 +97,7 @@ pub fn recover(
     project: &Project,
     program: &Arc<Program>,
     state: &Path,
+    stop: &AtomicBool,
     reporter: Reporter,
 ) -> Result<Recovery, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -145,7 +147,7 @@ pub fn recover(
             progress: Progress::default(),
             durable_epoch: Some(epoch),
         };
-        return replay(warehouse, cuts, reporter);
+        return replay(warehouse, cuts, stop, reporter);
     }
 
     // Everything is computed from the start of the log. Where a rebuild under
@@ -196,7 +198,7 @@ pub fn recover(
         // Only the empty warehouse, epoch 0, can be written down without rows.
         durable_epoch: (first > 1).then_some(first - 1),
     };
-    replay(warehouse, cuts, reporter)
+    replay(warehouse, cuts, stop, reporter)
 }
 
 /// Opens the log and makes the project's topics.
@@ -237,12 +239,18 @@ fn open_store(
 fn replay(
     mut warehouse: Warehouse,
     cuts: Vec<EpochCut>,
+    stop: &AtomicBool,
     reporter: Reporter,
 ) -> Result<Recovery, Failure> {
     let total = cuts.len();
     let start_us = SystemClock.now_us();
     let mut said_us = start_us;
     for (done, cut) in cuts.into_iter().enumerate() {
+        if stop.load(Ordering::Acquire) {
+            return Err(Failure::Stopped(format!(
+                "stopped while replaying recorded epochs, at {done} of {total}; the next start begins this again"
+            )));
+        }
         let content = warehouse.cut.recorded(&warehouse.log, cut)?;
         warehouse.run_content(&content)?;
         let now_us = SystemClock.now_us();
