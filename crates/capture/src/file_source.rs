@@ -1,22 +1,28 @@
 //! The file source: NDJSON and CSV files under a path with `*`.
 //!
-//! Files are read in the order of their names, each to its present end, then
-//! again from the first for what was appended. A file is known by its inode:
-//! a renamed one goes on where it was, one that became shorter starts anew.
+//! Files are read in rounds. A round lists the folder once and reads every
+//! file that has changed, in the order of their names, to its present end.
+//! Files that were renamed away come first: what is left in them is older than
+//! what is in their successors.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_core::{Clock, Record, RecordKind};
 
-use crate::lines::{line_length, without_break};
-use crate::position::FilePosition;
+use crate::folder::{FileState, Folder, FoundFile, key_of};
+use crate::held_files::HeldFiles;
+use crate::position::{FileKey, FilePosition, HEAD_BYTES_MAX, encode_all};
+use crate::read_lines::{LineForm, ReadLines, continues, read_header, read_lines};
 use crate::{CaptureError, FilePositions};
+
+/// A file of the same name goes on where its predecessor ended only if so many
+/// bytes were read: shorter ones are too easily alike.
+const SAME_NAME_BYTES_MIN: u64 = 64;
 
 /// Form of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +50,10 @@ pub struct FileSourceOptions {
     /// Wait for the rest of a last line without a line break; if false it
     /// counts as complete.
     pub follow: bool,
-    /// Bytes read at a time.
+    /// Bytes that one poll returns, about.
     pub batch_bytes_max: usize,
-    /// A longer line is cut to this length, with a warning; it then fails to
-    /// parse and becomes a dead letter.
+    /// A longer line is cut to this length, with a warning, and marked so that
+    /// it becomes a dead letter.
     pub line_bytes_max: usize,
 }
 
@@ -70,9 +76,10 @@ impl FileSourceOptions {
 pub struct CaptureBatch {
     /// Records in order.
     pub records: Vec<Record>,
-    /// True if there is nothing more for now.
+    /// True if there is nothing more for now: all files were read to the end
+    /// that they had when the round began.
     pub at_end: bool,
-    /// What a person should know.
+    /// What a person should know. A trouble that lasts is told once.
     pub warnings: Vec<String>,
 }
 
@@ -80,401 +87,326 @@ pub struct CaptureBatch {
 #[derive(Debug)]
 pub struct FileSource {
     options: FileSourceOptions,
+    form: LineForm,
     clock: Arc<dyn Clock>,
+    folder: Folder,
     positions: FilePositions,
-    folder: PathBuf,
-    name_pattern: String,
-    /// Header line by inode.
-    headers: BTreeMap<u64, Bytes>,
+    /// Files that are still to be read in this round.
+    round: VecDeque<Pending>,
+    /// Files and inodes that this round's listing showed.
+    live: BTreeSet<FileKey>,
+    /// What a file was like when nothing more could be read of it.
+    exhausted: BTreeMap<FileKey, FileState>,
+    held: HeldFiles,
+    /// Header line of files that are being read.
+    headers: BTreeMap<FileKey, Bytes>,
     /// File whose header was emitted last.
-    header_of: Option<u64>,
+    header_of: Option<FileKey>,
+    /// Troubles that were told, by path.
+    troubles: BTreeMap<PathBuf, String>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    found: FoundFile,
+    /// A file that is no longer in the folder.
+    gone: Option<Arc<File>>,
+}
+
+/// Records of one poll, with room for their positions.
+#[derive(Debug, Default)]
+struct Collected {
+    records: Vec<(RecordKind, Bytes)>,
+    positions: Vec<FilePosition>,
+    bytes: usize,
+    warnings: Vec<String>,
+}
+
+impl Collected {
+    fn push(&mut self, kind: RecordKind, payload: Bytes, position: FilePosition) {
+        self.bytes += payload.len();
+        self.records.push((kind, payload));
+        self.positions.push(position);
+    }
 }
 
 impl FileSource {
     /// Opens the source; reading starts where `positions` say.
     ///
     /// # Errors
-    /// When the path is none, or its folder is missing.
+    /// When the path is none, or its folder is missing or may not be read.
     pub fn open(
         options: FileSourceOptions,
         clock: Arc<dyn Clock>,
         positions: FilePositions,
     ) -> Result<Self, CaptureError> {
-        let path = Path::new(&options.glob);
-        let name = path.file_name().and_then(|name| name.to_str());
-        let Some(name_pattern) = name.map(str::to_owned) else {
-            return Err(CaptureError::BadPath(options.glob));
+        let folder = Folder::new(&options.glob)?;
+        let (csv_delimiter, has_header) = match options.format {
+            FileFormat::Ndjson => (None, false),
+            FileFormat::Csv {
+                delimiter,
+                has_header,
+            } => (Some(delimiter), has_header),
         };
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-            _ => PathBuf::from("."),
+        let form = LineForm {
+            csv_delimiter,
+            has_header,
+            follow: options.follow,
+            chunk_bytes_max: options.batch_bytes_max.max(1),
+            line_bytes_max: options.line_bytes_max.max(1),
         };
-        if folder.to_string_lossy().contains('*') {
-            return Err(CaptureError::BadPath(options.glob));
-        }
-        if !folder.is_dir() {
-            return Err(CaptureError::MissingFolder(folder.display().to_string()));
-        }
         Ok(Self {
             options,
+            form,
             clock,
-            positions,
             folder,
-            name_pattern,
+            positions,
+            round: VecDeque::new(),
+            live: BTreeSet::new(),
+            exhausted: BTreeMap::new(),
+            held: HeldFiles::default(),
             headers: BTreeMap::new(),
             header_of: None,
+            troubles: BTreeMap::new(),
         })
     }
 
     /// The next records.
     ///
     /// # Errors
-    /// When the folder cannot be read. A file that cannot be read is a warning.
+    /// None at present: a folder or file that cannot be read is a warning, and
+    /// tried again at the next poll.
     pub fn poll(&mut self) -> Result<CaptureBatch, CaptureError> {
-        let mut batch = CaptureBatch::default();
-        for path in self.files()? {
-            match self.read_file(&path, &mut batch) {
-                Ok(()) => {}
-                // Removed or renamed between listing and opening.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let text = format!("{}: cannot be read: {error}", path.display());
-                    batch.warnings.push(text);
-                }
-            }
-            if !batch.records.is_empty() {
-                return Ok(batch);
-            }
+        let mut collected = Collected::default();
+        if self.round.is_empty() {
+            self.start_round(&mut collected);
         }
-        batch.at_end = true;
-        Ok(batch)
-    }
-
-    fn files(&self) -> Result<Vec<PathBuf>, CaptureError> {
-        let io_error = |source| CaptureError::Io {
-            path: self.folder.display().to_string(),
-            source,
-        };
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            let name = entry.file_name();
-            let path = entry.path();
-            if matches_pattern(&name.to_string_lossy(), &self.name_pattern) && path.is_file() {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        Ok(paths)
-    }
-
-    fn read_file(&mut self, path: &Path, batch: &mut CaptureBatch) -> std::io::Result<()> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        let inode = metadata.ino();
-        let mut offset = self.positions.offset(inode);
-        if metadata.len() < offset {
-            let text = format!("{}: became shorter; it is read anew", path.display());
-            batch.warnings.push(text);
-            offset = 0;
-            self.headers.remove(&inode);
-        }
-        if metadata.len() == offset {
-            return Ok(());
-        }
-        let is_csv = matches!(self.options.format, FileFormat::Csv { .. });
-        let has_header = matches!(
-            self.options.format,
-            FileFormat::Csv {
-                has_header: true,
-                ..
-            }
-        );
-        if has_header && offset > 0 && !self.headers.contains_key(&inode) {
-            // After a restart the header is read again.
-            let start = read_part(&mut file, 0, self.options.line_bytes_max)?;
-            let length = line_length(&start, true).unwrap_or(start.len());
-            let header = Bytes::copy_from_slice(without_break(&start[..length]));
-            self.headers.insert(inode, header);
-        }
-        let limit = self.options.batch_bytes_max;
-        let mut bytes = read_part(&mut file, offset, limit)?;
-        let longest = self.options.line_bytes_max.max(limit);
-        if line_length(&bytes, is_csv).is_none() && bytes.len() >= limit {
-            bytes = read_part(&mut file, offset, longest)?;
-        }
-        let mut reading = Reading {
-            path: path.to_string_lossy().into_owned(),
-            inode,
-            offset,
-            capture_time_us: self.clock.now_us(),
-        };
-        let mut start = 0;
-        while start < bytes.len() {
-            let rest = &bytes[start..];
-            let length = match line_length(rest, is_csv) {
-                Some(length) => length,
-                None if start == 0 && bytes.len() >= longest => {
-                    let text = format!(
-                        "{}: a line at byte {} is longer than {longest} bytes and was cut",
-                        reading.path, reading.offset
-                    );
-                    batch.warnings.push(text);
-                    rest.len()
-                }
-                None => {
-                    let is_file_end = reading.offset + rest.len() as u64 >= metadata.len();
-                    if self.options.follow || !is_file_end {
-                        break;
+        while let Some(mut pending) = self.round.pop_front() {
+            let path = pending.found.path.clone();
+            match self.read_file(&mut pending, &mut collected) {
+                Ok(has_more) => {
+                    self.troubles.remove(&path);
+                    if has_more {
+                        self.round.push_front(pending);
                     }
-                    rest.len()
                 }
-            };
-            let line = without_break(&rest[..length]);
-            let is_header = has_header && reading.offset == 0;
-            start += length;
-            reading.offset += length as u64;
-            // A byte-order mark is not part of the first line.
-            let line = if is_header {
-                line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
-            } else {
-                line
-            };
-            if is_header {
-                self.headers.insert(inode, Bytes::copy_from_slice(line));
-                self.header_of = None;
-            } else if has_header && self.header_of != Some(inode) {
-                let header = self.headers.get(&inode).cloned().unwrap_or_default();
-                let before = reading.at(reading.offset - length as u64);
-                batch
-                    .records
-                    .push(before.record(RecordKind::CsvHeader, header));
-                self.header_of = Some(inode);
+                // Removed or renamed since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.tell(&path, &error, &mut collected),
             }
-            if is_header || line.is_empty() {
-                continue;
+            if collected.bytes >= self.form.chunk_bytes_max {
+                break;
             }
-            let payload = Bytes::copy_from_slice(line);
-            batch
-                .records
-                .push(reading.record(RecordKind::Data, payload));
         }
-        if start > 0 {
-            self.positions.set(reading.position());
-        }
-        Ok(())
-    }
-}
-
-/// Where reading stands.
-#[derive(Debug, Clone)]
-struct Reading {
-    path: String,
-    inode: u64,
-    offset: u64,
-    capture_time_us: i64,
-}
-
-impl Reading {
-    fn at(&self, offset: u64) -> Self {
-        Self {
-            offset,
-            ..self.clone()
-        }
-    }
-
-    fn position(&self) -> FilePosition {
-        FilePosition {
-            path: self.path.clone(),
-            inode: self.inode,
-            offset: self.offset,
-        }
-    }
-
-    fn record(&self, kind: RecordKind, payload: Bytes) -> Record {
-        // A struct of two numbers and a text always has a JSON form.
-        let position = serde_json::to_vec(&self.position()).unwrap_or_default();
-        Record {
+        let capture_time_us = self.clock.now_us();
+        let record = |((kind, payload), position)| Record {
             kind,
             payload,
-            capture_time_us: self.capture_time_us,
-            position: Bytes::from(position),
+            capture_time_us,
+            position,
             transaction: None,
-        }
-    }
-}
-
-fn read_part(file: &mut File, offset: u64, limit: usize) -> std::io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(limit as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Whether `name` fits a pattern in which `*` stands for any characters.
-fn matches_pattern(name: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(position) => rest = &rest[position + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sluice_core::ManualClock;
-    use std::io::Write;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("sluice-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-        fn append(&self, name: &str, text: &str) {
-            let path = self.0.join(name);
-            let mut file = File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn source(folder: &Folder, format: FileFormat, positions: FilePositions) -> FileSource {
-        let glob = folder.0.join("*.log").to_string_lossy().into_owned();
-        let options = FileSourceOptions::new("test".into(), glob, format);
-        FileSource::open(options, Arc::new(ManualClock::new(1)), positions).unwrap()
-    }
-
-    fn drain(source: &mut FileSource) -> Vec<Record> {
-        let mut records = Vec::new();
-        loop {
-            let batch = source.poll().unwrap();
-            records.extend(batch.records);
-            if batch.at_end {
-                return records;
-            }
-        }
-    }
-
-    fn texts(records: &[Record]) -> Vec<String> {
-        records
-            .iter()
-            .map(|record| {
-                let mark = if record.kind == RecordKind::CsvHeader {
-                    "#"
-                } else {
-                    ""
-                };
-                format!("{mark}{}", String::from_utf8_lossy(&record.payload))
-            })
-            .collect()
-    }
-
-    const CSV: FileFormat = FileFormat::Csv {
-        delimiter: b',',
-        has_header: true,
-    };
-
-    #[test]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it rotates a file as a logger would"
-    )]
-    fn appended_lines_and_renamed_files_are_read_once() {
-        let folder = Folder::new("append");
-        folder.append("a.log", "1\n2\npart");
-        let mut reader = source(&folder, FileFormat::Ndjson, FilePositions::default());
-        assert_eq!(texts(&drain(&mut reader)), ["1", "2"]);
-        folder.append("a.log", "ial\n3\n");
-        assert_eq!(texts(&drain(&mut reader)), ["partial", "3"]);
-        fs::rename(folder.0.join("a.log"), folder.0.join("b.log")).unwrap();
-        folder.append("a.log", "4\n");
-        folder.append("b.log", "5\n");
-        assert_eq!(texts(&drain(&mut reader)), ["4", "5"]);
-        assert!(drain(&mut reader).is_empty());
-    }
-
-    #[test]
-    fn headers_come_again_when_the_file_changes_and_after_a_restart() {
-        let folder = Folder::new("csv");
-        folder.append("a.log", "x,y\n1,\"a\nb\"\n");
-        folder.append("b.log", "y,x\r\n2,3\r\n");
-        let mut reader = source(&folder, CSV, FilePositions::default());
-        let mut records = drain(&mut reader);
-        assert_eq!(texts(&records), ["#x,y", "1,\"a\nb\"", "#y,x", "2,3"]);
-        folder.append("a.log", "4,5\n");
-        records.extend(drain(&mut reader));
-        assert_eq!(texts(&records[4..]), ["#x,y", "4,5"]);
-        // Wherever the log ends, reading goes on behind it.
-        for known in 0..=records.len() {
-            let mut positions = FilePositions::default();
-            for record in &records[..known] {
-                positions.observe(record).unwrap();
-            }
-            let rest = drain(&mut source(&folder, CSV, positions));
-            let data = |records: &[Record]| {
-                let mut all: Vec<String> = texts(records);
-                all.retain(|text| !text.starts_with('#'));
-                all
-            };
-            let mut found = data(&records[..known]);
-            found.extend(data(&rest));
-            found.sort();
-            let mut wanted = data(&records);
-            wanted.sort();
-            assert_eq!(found, wanted, "after {known} records");
-        }
-    }
-
-    #[test]
-    fn a_missing_folder_and_a_wrong_path_are_errors() {
-        let open = |glob: &str| {
-            let options = FileSourceOptions::new("t".into(), glob.into(), FileFormat::Ndjson);
-            FileSource::open(
-                options,
-                Arc::new(ManualClock::new(1)),
-                FilePositions::default(),
-            )
         };
-        assert!(matches!(
-            open("/no/such/*.log"),
-            Err(CaptureError::MissingFolder(_))
-        ));
-        assert!(matches!(
-            open("/tmp/*/x.log"),
-            Err(CaptureError::BadPath(_))
-        ));
+        let positions = encode_all(&collected.positions);
+        Ok(CaptureBatch {
+            records: collected
+                .records
+                .into_iter()
+                .zip(positions)
+                .map(record)
+                .collect(),
+            at_end: self.round.is_empty(),
+            warnings: collected.warnings,
+        })
     }
 
-    #[test]
-    fn patterns_match_as_in_a_shell() {
-        assert!(matches_pattern("2010-12-01.csv", "*.csv"));
-        assert!(matches_pattern("a-b-c", "a*b*c"));
-        assert!(!matches_pattern("a.csv.tmp", "*.csv"));
-        assert!(matches_pattern("x.log", "x.log") && !matches_pattern("x.log1", "x.log"));
+    /// Warns of a trouble, once as long as it lasts.
+    fn tell(&mut self, path: &Path, error: &io::Error, collected: &mut Collected) {
+        let text = format!(
+            "{}: cannot be read: {error}; it is tried again (source `{}`)",
+            path.display(),
+            self.options.name
+        );
+        if self.troubles.get(path) != Some(&text) {
+            collected.warnings.push(text.clone());
+            self.troubles.insert(path.to_path_buf(), text);
+        }
+    }
+
+    fn start_round(&mut self, collected: &mut Collected) {
+        let known: BTreeSet<u64> = self.positions.iter().map(|known| known.key.inode).collect();
+        let listing = match self.folder.list(|inode| known.contains(&inode)) {
+            Ok(listing) => listing,
+            Err(error) => {
+                let path = self.folder.path.clone();
+                return self.tell(&path, &error, collected);
+            }
+        };
+        self.troubles.remove(&self.folder.path);
+        for (path, error) in &listing.refused {
+            self.tell(path, error, collected);
+        }
+        self.live = listing.files.iter().map(|file| file.key).collect();
+        self.exhausted.retain(|key, _| self.live.contains(key));
+        self.headers
+            .retain(|key, _| self.live.contains(key) || self.held.holds(*key));
+        let mut renamed = VecDeque::new();
+        for (found, file) in self.held.gone(&self.live, self.clock.now_us()) {
+            let gone = Some(file);
+            renamed.push_back(Pending { found, gone });
+        }
+        let mut others = VecDeque::new();
+        for found in listing.files {
+            if self.exhausted.get(&found.key) == Some(&found.state) {
+                continue;
+            }
+            let was_renamed = match self.positions.get(found.key) {
+                Some(position) => position.name_hash != found.name_hash,
+                None => false,
+            };
+            let pending = Pending { found, gone: None };
+            if was_renamed {
+                renamed.push_back(pending);
+            } else {
+                others.push_back(pending);
+            }
+        }
+        renamed.append(&mut others);
+        self.round = renamed;
+    }
+
+    /// Reads the next part of a file; true if there is more in this round.
+    fn read_file(&mut self, pending: &mut Pending, to: &mut Collected) -> io::Result<bool> {
+        let file = match &pending.gone {
+            Some(file) => file.clone(),
+            None => Arc::new(File::open(&pending.found.path)?),
+        };
+        let metadata = file.metadata()?;
+        let key = key_of(&metadata);
+        if key != pending.found.key {
+            // Another file took the name since it was listed: the next round
+            // sees both.
+            return Ok(false);
+        }
+        let state = FileState::of(&metadata);
+        let Some(start) = self.position_of(&file, state.length, pending, to)? else {
+            self.exhausted.insert(key, state);
+            return Ok(false);
+        };
+        let mut read = read_lines(&file, state.length, start, &self.form)?;
+        for (offset, problem) in read.problems.drain(..) {
+            to.warnings.push(format!(
+                "{}: at byte {offset} {problem}",
+                pending.found.path.display()
+            ));
+        }
+        let position = read.position;
+        self.emit(&file, read, to)?;
+        self.positions.set(position);
+        let has_moved = position.offset != start.offset;
+        if has_moved && position.offset < pending.found.state.length {
+            return Ok(true);
+        }
+        if position.offset == state.length || !has_moved {
+            self.exhausted.insert(key, state);
+        }
+        if pending.gone.is_none() {
+            self.held.hold(&pending.found, state, file);
+        } else if has_moved {
+            self.held.touch(key, self.clock.now_us());
+        }
+        Ok(false)
+    }
+
+    /// Where reading a file goes on; none for a file that is not meant.
+    fn position_of(
+        &mut self,
+        file: &File,
+        length: u64,
+        pending: &Pending,
+        to: &mut Collected,
+    ) -> io::Result<Option<FilePosition>> {
+        let found = &pending.found;
+        let fresh = FilePosition::start(found.key, found.name_hash);
+        let known = self.positions.get(found.key).copied();
+        if let Some(known) = known
+            && continues(file, length, &known)?
+        {
+            return Ok(Some(FilePosition {
+                name_hash: found.name_hash,
+                ..known
+            }));
+        }
+        if !found.in_pattern {
+            return Ok(None);
+        }
+        self.headers.remove(&found.key);
+        if self.header_of == Some(found.key) {
+            self.header_of = None;
+        }
+        let claimed = self.claim(file, length, &fresh)?;
+        if let Some(known) = known
+            && known.offset > 0
+            && claimed.is_none()
+        {
+            to.warnings.push(format!(
+                "{}: holds other content than before (it was cut short or replaced); it is read from its start",
+                found.path.display()
+            ));
+        }
+        Ok(Some(claimed.unwrap_or(fresh)))
+    }
+
+    /// A file that nobody knows may continue one that is gone: saved anew by
+    /// an editor, copied back from a backup, or moved between disks.
+    fn claim(
+        &self,
+        file: &File,
+        length: u64,
+        fresh: &FilePosition,
+    ) -> io::Result<Option<FilePosition>> {
+        let mut best: Option<FilePosition> = None;
+        for position in self.positions.iter() {
+            let is_alike = if position.name_hash == fresh.name_hash {
+                position.offset >= SAME_NAME_BYTES_MIN
+            } else {
+                usize::from(position.head_length) == HEAD_BYTES_MAX
+            };
+            let is_better = best.is_none_or(|best| position.offset > best.offset);
+            if is_alike
+                && is_better
+                && !self.live.contains(&position.key)
+                && continues(file, length, position)?
+            {
+                best = Some(*position);
+            }
+        }
+        Ok(best.map(|position| FilePosition {
+            key: fresh.key,
+            name_hash: fresh.name_hash,
+            ..position
+        }))
+    }
+
+    /// Turns lines into records, behind the header that they belong to.
+    fn emit(&mut self, file: &File, read: ReadLines, to: &mut Collected) -> io::Result<()> {
+        let key = read.position.key;
+        if let Some(header) = read.header {
+            self.headers.insert(key, header);
+            self.header_of = None;
+        }
+        if self.form.has_header && !read.lines.is_empty() && self.header_of != Some(key) {
+            let header = match self.headers.get(&key) {
+                Some(header) => header.clone(),
+                // After a restart the header is read again.
+                None => read_header(file, &self.form)?,
+            };
+            self.headers.insert(key, header.clone());
+            to.push(RecordKind::CsvHeader, header, read.lines_start);
+            self.header_of = Some(key);
+        }
+        for line in read.lines {
+            to.push(RecordKind::Data, line.payload, line.after);
+        }
+        Ok(())
     }
 }

@@ -88,7 +88,9 @@ mod tests {
         let mut random = 1_u64;
         for _ in 0..200_000 {
             let mut text = Vec::new();
-            random = random.wrapping_mul(6_364_136_223_846_793_005) + 1;
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let mut bits = random >> 8;
             // Not an empty line: csv-core passes over those.
             text.push(b'x');
@@ -100,8 +102,7 @@ mod tests {
             let mut reader = csv_core::ReaderBuilder::new()
                 .terminator(csv_core::Terminator::Any(b'\n'))
                 .build();
-            let (result, read, ..) =
-                reader.read_record(&text, &mut [0; 64], &mut [0; 64]);
+            let (result, read, ..) = reader.read_record(&text, &mut [0; 64], &mut [0; 64]);
             match line_end(&text, Some(b',')) {
                 LineEnd::At(end) => {
                     assert_eq!(result, csv_core::ReadRecordResult::Record);

@@ -231,8 +231,7 @@ mod tests {
         assert_eq!(
             hex,
             "0101e803030000000000000002010000000000000500000000000000\
-             ffffffffffffffff0700000000000000ea4df03a4d2fd199"
-                .replace("ea4df03a4d2fd199", &hex[88..])
+             ffffffffffffffff0700000000000000c294d3380580062d"
         );
         assert_eq!(FilePosition::decode(&bytes).unwrap(), position(0x0102, 7));
     }

@@ -8,9 +8,11 @@ use arrow::array::{
     Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::DataType;
+use sluice_core::{CodecError, Reader, Writer};
 
-use crate::definition::{Column, Policy};
+use crate::definition::Column;
 use crate::fields::Fields;
+use crate::source_text::Policy;
 use crate::time::parse_date;
 
 /// A typed value.
@@ -24,11 +26,68 @@ pub(crate) enum Cell<'a> {
     Text(Cow<'a, str>),
 }
 
+impl Cell<'_> {
+    /// The value without the record that it came from.
+    pub(crate) fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Boolean(value) => Cell::Boolean(value),
+            Self::Integer(value) => Cell::Integer(value),
+            Self::Float(value) => Cell::Float(value),
+            Self::Decimal(value) => Cell::Decimal(value),
+            Self::Text(value) => Cell::Text(Cow::Owned(value.into_owned())),
+        }
+    }
+
+    /// Appends a form that differs for different values. Part of the format of
+    /// the router's state, and of the keys that duplicates are known by.
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Null => writer.u8(0),
+            Self::Boolean(value) => {
+                writer.u8(1);
+                writer.u8(u8::from(*value));
+            }
+            Self::Integer(value) => {
+                writer.u8(2);
+                writer.i64(*value);
+            }
+            Self::Float(value) => {
+                writer.u8(3);
+                writer.u64(value.to_bits());
+            }
+            Self::Decimal(value) => {
+                writer.u8(4);
+                writer.i128(*value);
+            }
+            Self::Text(value) => {
+                writer.u8(5);
+                writer.str(value);
+            }
+        }
+    }
+
+    /// Reads what [`Cell::write`] wrote.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Cell<'static>, CodecError> {
+        Ok(match reader.u8()? {
+            0 => Cell::Null,
+            1 => Cell::Boolean(reader.u8()? != 0),
+            2 => Cell::Integer(reader.i64()?),
+            3 => Cell::Float(f64::from_bits(reader.u64()?)),
+            4 => Cell::Decimal(reader.i128()?),
+            5 => Cell::Text(Cow::Owned(reader.str()?.to_owned())),
+            other => return Err(CodecError::Invalid(format!("{other} is no kind of value"))),
+        })
+    }
+}
+
 /// Why there is no value.
 #[derive(Debug)]
 pub(crate) enum Problem {
     /// Leave the row out.
     Drop,
+    /// Take the last value of the key.
+    Last,
     /// Write a dead letter.
     DeadLetter {
         reason: &'static str,
@@ -75,6 +134,7 @@ fn settle<'a>(
         Policy::DeadLetter => Err(dead_letter()),
         Policy::Drop => Err(Problem::Drop),
         Policy::Null => Ok(Cell::Null),
+        Policy::Last => Err(Problem::Last),
         Policy::Constant(constant) => {
             parse(column, Cow::Owned(constant.clone())).ok_or_else(dead_letter)
         }

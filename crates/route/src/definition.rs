@@ -8,6 +8,11 @@ use serde::Deserialize;
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
 use toml::Spanned;
 
+use crate::source_text::{
+    CaptureText, ChangeKindDefinition, ColumnText, Condition, FileText, Policy, TableText,
+    TopicText,
+};
+pub use crate::source_text::{CursorText as PollCursor, TransactionForm};
 use crate::time::{TimeForm, parse_duration_us};
 
 /// One file of definitions.
@@ -79,6 +84,29 @@ pub enum CaptureKind {
         /// Whether to wait for what is appended.
         follow: bool,
     },
+    /// Clients send them to the collector.
+    Http {
+        /// The name of the environment variable that holds the key which
+        /// clients must send; without it everyone may.
+        write_key: Option<String>,
+        /// Origins of web pages that may send; `*` is any.
+        origins: Vec<String>,
+    },
+    /// An address is asked again and again.
+    Poll {
+        /// The address.
+        url: String,
+        /// Time between requests, in microseconds.
+        interval_us: i64,
+        /// JSON pointer to the array of items in an answer; empty if the
+        /// answer is that array.
+        items: String,
+        /// What says which items are new.
+        cursor: Option<PollCursor>,
+        /// Headers of the request. A value `env:NAME` is taken from the
+        /// environment.
+        headers: BTreeMap<String, String>,
+    },
 }
 
 /// The capture of one topic.
@@ -88,127 +116,14 @@ pub struct CaptureDefinition {
     pub topic: String,
     /// Where its records come from.
     pub kind: CaptureKind,
+    /// How its records say which transaction they belong to, if they do.
+    pub transactions: Option<TransactionForm>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileText {
-    #[serde(default)]
-    topic: BTreeMap<String, Spanned<TopicText>>,
-    #[serde(default)]
-    table: BTreeMap<String, Spanned<TableText>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TopicText {
-    #[serde(default = "one")]
-    partitions: u32,
-    capture: Option<CaptureText>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-enum CaptureText {
-    File {
-        path: String,
-        format: FileFormat,
-        #[serde(default = "comma")]
-        delimiter: char,
-        #[serde(default = "yes")]
-        header: bool,
-        #[serde(default = "yes")]
-        follow: bool,
-    },
-}
-
-fn one() -> u32 {
-    1
-}
-fn comma() -> char {
-    ','
-}
-fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TableText {
-    topic: Spanned<String>,
-    #[serde(default)]
-    when: Vec<Condition>,
-    explode: Option<String>,
-    event_time: Option<Spanned<String>>,
-    lateness: Option<Spanned<String>>,
-    max_ahead: Option<Spanned<String>>,
-    #[serde(default)]
-    primary_key: Vec<Spanned<String>>,
-    change_kind: Option<ChangeKindDefinition>,
-    columns: Vec<Spanned<ColumnText>>,
-}
-
-/// A condition on a record; all of a table's must hold.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Condition {
-    /// CSV column, or JSON pointer.
-    pub(crate) field: String,
-    pub(crate) equals: Option<String>,
-    pub(crate) not_equals: Option<String>,
-    #[serde(rename = "in")]
-    pub(crate) one_of: Option<Vec<String>>,
-    pub(crate) exists: Option<bool>,
-}
-
-/// Which values of a field mean insert, update and delete.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChangeKindDefinition {
-    pub(crate) field: String,
-    #[serde(default)]
-    pub(crate) insert: Vec<String>,
-    #[serde(default)]
-    pub(crate) update: Vec<String>,
-    #[serde(default)]
-    pub(crate) delete: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnText {
-    name: String,
-    from: String,
-    #[serde(rename = "type")]
-    data_type: Spanned<String>,
-    #[serde(default)]
-    missing: Policy,
-    #[serde(default)]
-    wrong: Policy,
-    trim: Option<bool>,
-    empty_is_missing: Option<bool>,
-    min: Option<f64>,
-    max: Option<f64>,
-    one_of: Option<Vec<String>>,
-    unit: Option<Spanned<String>>,
-    format: Option<String>,
-    time_zone: Option<Spanned<String>>,
-}
-
-/// What to do with a missing or wrong value.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Policy {
-    /// The record becomes a dead letter.
-    #[default]
-    DeadLetter,
-    /// The row is left out without a word.
-    Drop,
-    /// The column is null.
-    Null,
-    /// The column has this value.
-    Constant(String),
-}
+/// Time between the requests of a poll source, if it does not say.
+const POLL_INTERVAL_US: i64 = 10_000_000;
+/// How long keys are remembered to find duplicates, if a table does not say.
+const DEDUP_HORIZON_US: i64 = 3_600_000_000;
 
 /// A column with how to get it.
 #[derive(Debug, Clone)]
@@ -218,12 +133,23 @@ pub(crate) struct Column {
     pub(crate) data_type: DataType,
     pub(crate) missing: Policy,
     pub(crate) wrong: Policy,
+    /// Columns whose values say which value was the last.
+    pub(crate) last_by: Vec<usize>,
     pub(crate) trim: bool,
     pub(crate) empty_is_missing: bool,
     pub(crate) min: Option<f64>,
     pub(crate) max: Option<f64>,
     pub(crate) one_of: Option<BTreeSet<String>>,
     pub(crate) time: TimeForm,
+}
+
+/// How duplicates of an append-only table are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dedup {
+    /// Columns that identify a row.
+    pub(crate) key: Vec<usize>,
+    /// How long a key is remembered.
+    pub(crate) horizon_us: i64,
 }
 
 /// A table with where its rows come from.
@@ -233,6 +159,13 @@ pub(crate) struct Table {
     pub(crate) topic: String,
     pub(crate) when: Vec<Condition>,
     pub(crate) explode: Option<String>,
+    /// JSON pointer to the object that `./` starts from.
+    pub(crate) row: Option<String>,
+    /// JSON pointer to the before-image, in the form of the row.
+    pub(crate) before: Option<String>,
+    /// One or two fields that order the changes of a key.
+    pub(crate) version: Vec<String>,
+    pub(crate) dedup: Option<Dedup>,
     pub(crate) lateness_us: i64,
     pub(crate) max_ahead_us: i64,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
@@ -366,36 +299,107 @@ impl Reading {
             let message = format!("topic `{name}` has {} partitions", topic.partitions);
             self.error(file, at, message, "choose 1 to 1024");
         }
-        if let Some(CaptureText::File {
-            path,
-            format,
-            delimiter,
-            header,
-            follow,
-        }) = topic.capture
-        {
-            let Ok(delimiter) = u8::try_from(delimiter) else {
-                let help = "choose one ASCII character";
-                return self.error(file, at, "the delimiter is too wide".into(), help);
-            };
-            if format == FileFormat::Csv {
-                self.csv_delimiters.insert(name.clone(), delimiter);
-            }
-            self.captures.push(CaptureDefinition {
-                topic: name.clone(),
-                kind: CaptureKind::File {
-                    path,
-                    format,
-                    delimiter,
-                    header,
-                    follow,
-                },
-            });
+        if let Some(capture) = topic.capture {
+            self.capture(file, &name, at, topic.partitions, capture);
         }
         if self.topics.insert(name.clone(), topic.partitions).is_some() {
             let message = format!("there is already a topic `{name}`");
             self.error(file, at, message, "choose another name");
         }
+    }
+
+    fn capture(
+        &mut self,
+        file: &SourceFile,
+        topic: &str,
+        at: usize,
+        partitions: u32,
+        text: CaptureText,
+    ) {
+        if partitions != 1 {
+            let message = format!("topic `{topic}` has {partitions} partitions");
+            let help = "a captured topic has one partition, so that its records keep their order";
+            self.error(file, at, message, help);
+        }
+        let (kind, transactions) = match text {
+            CaptureText::File {
+                path,
+                format,
+                delimiter,
+                header,
+                follow,
+                transactions,
+            } => {
+                let Ok(delimiter) = u8::try_from(delimiter) else {
+                    let help = "choose one ASCII character";
+                    return self.error(file, at, "the delimiter is too wide".into(), help);
+                };
+                if format == FileFormat::Csv {
+                    self.csv_delimiters.insert(topic.to_owned(), delimiter);
+                    if transactions.is_some() {
+                        let message = "lines of CSV have no transactions".to_owned();
+                        self.error(file, at, message, "leave `transactions` out");
+                    }
+                }
+                let kind = CaptureKind::File {
+                    path,
+                    format,
+                    delimiter,
+                    header,
+                    follow,
+                };
+                (kind, transactions)
+            }
+            CaptureText::Http {
+                write_key,
+                origins,
+                transactions,
+            } => {
+                let write_key = write_key.and_then(|key| self.environment_name(file, at, &key));
+                (CaptureKind::Http { write_key, origins }, transactions)
+            }
+            CaptureText::Poll {
+                url,
+                interval,
+                items,
+                cursor,
+                headers,
+            } => {
+                let is_address = ["http://", "https://"]
+                    .iter()
+                    .any(|scheme| url.starts_with(scheme));
+                if !is_address {
+                    let message = format!("`{url}` is no address");
+                    let help = "write it with http:// or https://";
+                    self.error(file, at, message, help);
+                }
+                let interval = interval.map(|text| Spanned::new(at..at, text));
+                let kind = CaptureKind::Poll {
+                    url,
+                    interval_us: self.duration(file, interval, POLL_INTERVAL_US),
+                    items,
+                    cursor,
+                    headers,
+                };
+                (kind, None)
+            }
+        };
+        self.captures.push(CaptureDefinition {
+            topic: topic.to_owned(),
+            kind,
+            transactions,
+        });
+    }
+
+    /// The name in `env:NAME`.
+    fn environment_name(&mut self, file: &SourceFile, at: usize, text: &str) -> Option<String> {
+        let name = text.strip_prefix("env:");
+        if name.is_none_or(str::is_empty) {
+            let message = "a key is no text of a definition".to_owned();
+            let help = "write env:NAME: the key is read from the environment variable NAME";
+            self.error(file, at, message, help);
+        }
+        name.map(str::to_owned)
     }
 
     fn table(
@@ -410,9 +414,15 @@ impl Reading {
         self.wanted_topics
             .push((topic.clone(), number, text.topic.span().start));
         let mut columns: Vec<Column> = Vec::with_capacity(text.columns.len());
+        let mut last_columns = Vec::new();
         for column in text.columns {
             let at = column.span().start;
-            let column = self.column(file, column.into_inner());
+            let mut column = column.into_inner();
+            if column.missing == Policy::Last || column.wrong == Policy::Last {
+                let last_by = std::mem::take(&mut column.last_by);
+                last_columns.push((columns.len(), at, last_by));
+            }
+            let column = self.column(file, column);
             if columns.iter().any(|other| other.name == column.name) {
                 let message = format!("two columns are named `{}`", column.name);
                 self.error(file, at, message, "choose another name");
@@ -452,9 +462,87 @@ impl Reading {
                 self.error(file, at, message, "a key is never null");
             }
         }
+        let dedup_key: Vec<usize> = text
+            .dedup_key
+            .iter()
+            .map(|wanted| position(self, wanted))
+            .collect();
+        let last_by: Vec<(usize, Vec<usize>)> = last_columns
+            .into_iter()
+            .map(|(column, at, names)| {
+                let mut by: Vec<usize> = names.iter().map(|name| position(self, name)).collect();
+                if by.is_empty() {
+                    by.clone_from(&primary_key);
+                }
+                if by.is_empty() {
+                    let message = "the last value of which key?".to_owned();
+                    self.error(file, at, message, "add last_by = [\"column\"]");
+                }
+                (column, by)
+            })
+            .collect();
+        for (column, by) in last_by {
+            for &key in &by {
+                if key == column || columns[key].missing == Policy::Last {
+                    let message = format!("`{}` cannot find its own key", columns[column].name);
+                    self.error(file, at, message, "name other columns in `last_by`");
+                }
+            }
+            columns[column].last_by = by;
+        }
         if columns.is_empty() {
             let message = format!("table `{name}` has no columns");
             self.error(file, at, message, "add [[table.NAME.columns]]");
+        }
+        let horizon_us = self.duration(file, text.dedup_horizon, DEDUP_HORIZON_US);
+        let dedup = (!dedup_key.is_empty()).then_some(Dedup {
+            key: dedup_key,
+            horizon_us,
+        });
+        if let (Some(first), false) = (text.dedup_key.first(), primary_key.is_empty()) {
+            let message = "a table with a primary key needs no `dedup_key`".to_owned();
+            let help =
+                "a repeated change replaces the row by itself; `version` keeps older ones out";
+            self.error(file, first.span().start, message, help);
+        }
+        for (setting, value) in [
+            ("before", &text.before),
+            ("version", &text.version.first().cloned()),
+        ] {
+            if let (Some(value), true) = (value, primary_key.is_empty()) {
+                let message = format!("`{setting}` needs a primary key");
+                self.error(
+                    file,
+                    value.span().start,
+                    message,
+                    "add primary_key = [\"id\"]",
+                );
+            }
+        }
+        if let Some(third) = text.version.get(2) {
+            let message = "a version has at most two fields".to_owned();
+            self.error(
+                file,
+                third.span().start,
+                message,
+                "name a major and a minor one",
+            );
+        }
+        if let (Some(row), Some(_)) = (&text.row, &text.explode) {
+            let message = "`row` and `explode` both say where `./` starts".to_owned();
+            self.error(file, row.span().start, message, "keep one of them");
+        }
+        if let Some(before) = &text.before {
+            for &key in &primary_key {
+                if !columns[key].from.starts_with("./") {
+                    let message = format!(
+                        "the before-image cannot hold `{}`, which comes from `{}`",
+                        columns[key].name, columns[key].from
+                    );
+                    let help = "say where the row is with `row`, and write from = \"./name\"";
+                    self.error(file, before.span().start, message, help);
+                }
+            }
         }
         let kind = if primary_key.is_empty() {
             TableKind::AppendOnly
@@ -478,7 +566,11 @@ impl Reading {
             definition,
             topic,
             when: text.when,
-            explode: text.explode,
+            explode: text.explode.map(Spanned::into_inner),
+            row: text.row.map(Spanned::into_inner),
+            before: text.before.map(Spanned::into_inner),
+            version: text.version.into_iter().map(Spanned::into_inner).collect(),
+            dedup,
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
             change_kind: text.change_kind,
@@ -535,6 +627,7 @@ impl Reading {
             data_type,
             missing: text.missing,
             wrong: text.wrong,
+            last_by: Vec::new(),
             trim: text.trim.unwrap_or(!is_pointer),
             empty_is_missing: text.empty_is_missing.unwrap_or(!is_pointer),
             min: text.min,

@@ -4,13 +4,20 @@
 //! their records. A record that cannot be parsed, typed or placed becomes a
 //! [`sluice_core::DeadLetter`] and stops nothing.
 
+mod batch;
 mod cell;
+mod change_message;
+mod dedup;
 mod definition;
 mod fields;
+mod last_values;
+mod memory;
 mod router;
+mod source_text;
 mod time;
 
 pub use definition::{
-    CaptureDefinition, CaptureKind, DefinitionError, FileFormat, SourceFile, Sources, parse_sources,
+    CaptureDefinition, CaptureKind, DefinitionError, FileFormat, PollCursor, SourceFile, Sources,
+    TransactionForm, parse_sources,
 };
-pub use router::{RouteError, Routed, Router};
+pub use router::{RouteError, Routed, Router, RouterCheckpoint};

@@ -57,6 +57,9 @@ pub struct Listen {
     /// The PostgreSQL wire.
     #[serde(default = "default_postgres")]
     pub postgres: Spanned<String>,
+    /// The page, the HTTP API and the collector.
+    #[serde(default = "default_http")]
+    pub http: Spanned<String>,
 }
 
 /// Every limit has a default that fits one small machine.
@@ -77,6 +80,11 @@ pub struct Limits {
     pub query_time_ms_max: u64,
     /// Bytes of one record.
     pub record_bytes_max: usize,
+    /// Bytes of the body of one request to the collector.
+    pub request_bytes_max: usize,
+    /// Bytes that clients have sent and that are not durable yet; beyond that
+    /// they are told to try again.
+    pub collect_waiting_bytes_max: usize,
 }
 
 /// How long the log keeps what a checkpoint holds. Without either limit it
@@ -102,10 +110,15 @@ fn default_postgres() -> Spanned<String> {
     Spanned::new(0..0, "127.0.0.1:5433".to_owned())
 }
 
+fn default_http() -> Spanned<String> {
+    Spanned::new(0..0, "127.0.0.1:8080".to_owned())
+}
+
 impl Default for Listen {
     fn default() -> Self {
         Self {
             postgres: default_postgres(),
+            http: default_http(),
         }
     }
 }
@@ -120,6 +133,8 @@ impl Default for Limits {
             query_memory_bytes_max: 1 << 30,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
+            request_bytes_max: 16 << 20,
+            collect_waiting_bytes_max: 64 << 20,
         }
     }
 }
@@ -141,12 +156,13 @@ impl Config {
             let help = "use a name of the IANA list, such as \"Europe/London\" or \"UTC\"";
             return Err(problem(path, text, zone.span().start, &message, help));
         }
-        let listen = &config.listen.postgres;
-        if listen.get_ref().parse::<SocketAddr>().is_err() {
-            let message = format!("`{}` is no address", listen.get_ref());
-            let help =
-                "write address and port, such as \"127.0.0.1:5433\"; port 0 takes a free one";
-            return Err(problem(path, text, listen.span().start, &message, help));
+        for listen in [&config.listen.postgres, &config.listen.http] {
+            if listen.get_ref().parse::<SocketAddr>().is_err() {
+                let message = format!("`{}` is no address", listen.get_ref());
+                let help =
+                    "write address and port, such as \"127.0.0.1:5433\"; port 0 takes a free one";
+                return Err(problem(path, text, listen.span().start, &message, help));
+            }
         }
         for (name, value) in &config.settings {
             if value.is_table() || value.is_array() {
@@ -173,6 +189,12 @@ impl Config {
             ));
         }
         Ok(config)
+    }
+
+    /// The address of the page, the HTTP API and the collector.
+    pub fn http_address(&self) -> SocketAddr {
+        let checked = self.listen.http.get_ref().parse();
+        checked.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// The address of the PostgreSQL wire.

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use sluice_capture::Submissions;
 use sluice_core::{Clock, SystemClock};
 
 use crate::address::{self, Address};
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
-use crate::pipeline::{CaptureThread, Published, Warehouse, recover};
+use crate::pipeline::{Capture, Published, Warehouse, collector, recover};
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
 use crate::serving::Serving;
@@ -76,7 +77,10 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    let capture = CaptureThread::start(&project, log, recovery.positions, reporter)?;
+    let submissions = Arc::new(Submissions::new(
+        project.config.limits.collect_waiting_bytes_max,
+    ));
+    let capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
     let worked = work(
         &mut warehouse,
         &capture,
@@ -106,7 +110,7 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
 /// The loop: epochs while there is something, checkpoints in between.
 fn work(
     warehouse: &mut Warehouse,
-    capture: &CaptureThread,
+    capture: &Capture,
     project: &Project,
     stop: &AtomicBool,
     until_idle: bool,

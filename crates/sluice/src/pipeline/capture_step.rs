@@ -1,36 +1,32 @@
-//! Reads the sources and appends what they say to the log, in a thread of its
+//! Reads the sources and appends what they say to the log, in threads of its
 //! own. What is in the log and not yet in an epoch is on disk, so that a source
 //! that is faster than the engine takes no memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use sluice_capture::{CaptureError, FileFormat, FileSource, FileSourceOptions};
-use sluice_core::{PartitionId, SystemClock};
+use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
+use sluice_core::SystemClock;
 use sluice_log::Log;
 use sluice_route::CaptureKind;
 
+use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
 use super::route_step::Positions;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
 
-/// Bytes that may be appended before the disk is asked to sync them.
-const UNSYNCED_BYTES_MAX: usize = 16 << 20;
-/// How long capture waits before it looks again at sources that had nothing:
-/// at first, and after they have been quiet for a while.
-const IDLE_WAIT_MIN: Duration = Duration::from_millis(2);
-const IDLE_WAIT_MAX: Duration = Duration::from_millis(50);
-
-/// What the capture thread and the pipeline tell each other.
+/// What the capture threads and the pipeline tell each other.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     stop: AtomicBool,
-    /// Number of the last round in which all sources had nothing more.
-    idle_rounds: AtomicU64,
+    /// For each thread, the number of the last round in which it had nothing
+    /// more.
+    idle_rounds: Vec<AtomicU64>,
     news: Mutex<News>,
     changed: Condvar,
 }
@@ -42,57 +38,105 @@ struct News {
     failure: Option<Failure>,
 }
 
-/// A running capture thread.
+impl Shared {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The thread `number` had nothing more.
+    pub(super) fn tell_idle(&self, number: usize) {
+        self.idle_rounds[number].fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_all();
+    }
+
+    /// Something became durable.
+    pub(super) fn tell_records(&self) {
+        self.news.lock().has_records = true;
+        self.changed.notify_all();
+    }
+
+    fn tell_end(&self, outcome: Result<(), Failure>) {
+        let mut news = self.news.lock();
+        if let Err(failure) = outcome {
+            news.failure.get_or_insert(failure);
+        }
+        news.has_records = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The running capture threads.
 #[derive(Debug)]
-pub struct CaptureThread {
+pub struct Capture {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
+    submissions: Arc<Submissions>,
 }
 
-struct Source {
-    partition: PartitionId,
-    source: FileSource,
-}
+type ThreadBody = Box<dyn FnOnce(&Shared, usize) -> Result<(), Failure> + Send>;
 
-impl CaptureThread {
+impl Capture {
     /// Opens the project's sources where `positions` say, and starts to read.
     ///
     /// # Errors
     /// When a source cannot be opened.
     pub fn start(
         project: &Project,
-        log: Arc<Log>,
+        log: &Arc<Log>,
         mut positions: Positions,
+        submissions: Arc<Submissions>,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
-        let mut sources = Vec::new();
+        let mut files = Vec::new();
+        let mut bodies: Vec<(&str, ThreadBody)> = Vec::new();
+        let mut has_collected = false;
         for capture in project.sources.captures() {
-            let options = file_source_options(project, capture.topic.clone(), &capture.kind);
             let position = positions.remove(&capture.topic).unwrap_or_default();
-            let source = FileSource::open(options, Arc::new(SystemClock), position)
-                .doing(&format!("opening the source of topic `{}`", capture.topic))?;
-            // Lines of a file keep their order, so that they share a partition.
-            let partition = PartitionId {
-                topic: capture.topic.clone(),
-                partition: 0,
-            };
-            sources.push(Source { partition, source });
+            match &capture.kind {
+                CaptureKind::File { .. } => {
+                    files.push(Source::open_files(project, capture, position)?);
+                }
+                CaptureKind::Poll { .. } => {
+                    let source = Source::open_poll(capture, position)?;
+                    let log = log.clone();
+                    let body: ThreadBody = Box::new(move |shared, number| {
+                        follow_poll(shared, number, &log, source, reporter)
+                    });
+                    bodies.push(("poll", body));
+                }
+                CaptureKind::Http { .. } => has_collected = true,
+            }
         }
-        let shared = Arc::new(Shared::default());
-        let of_thread = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("capture".to_owned())
-            .spawn(move || {
-                let outcome = run(&of_thread, &log, &mut sources, reporter);
-                let mut news = of_thread.news.lock();
-                news.failure = outcome.err();
-                news.has_records = true;
-                of_thread.changed.notify_all();
-            })
-            .doing("starting the capture thread")?;
+        if !files.is_empty() {
+            let log = log.clone();
+            let body: ThreadBody =
+                Box::new(move |shared, number| follow_files(shared, number, &log, files, reporter));
+            bodies.push(("files", body));
+        }
+        if has_collected {
+            let (log, submissions) = (log.clone(), submissions.clone());
+            let body: ThreadBody = Box::new(move |shared, number| {
+                take_submissions(shared, number, &log, &submissions)
+            });
+            bodies.push(("collect", body));
+        }
+        let shared = Arc::new(Shared {
+            idle_rounds: bodies.iter().map(|_| AtomicU64::new(0)).collect(),
+            ..Shared::default()
+        });
+        let mut threads = Vec::with_capacity(bodies.len());
+        for (number, (name, body)) in bodies.into_iter().enumerate() {
+            let of_thread = shared.clone();
+            let thread = std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || of_thread.tell_end(body(&of_thread, number)))
+                .doing("starting a capture thread")?;
+            threads.push(thread);
+        }
         Ok(Self {
             shared,
-            thread: Some(thread),
+            threads,
+            submissions,
         })
     }
 
@@ -112,24 +156,27 @@ impl CaptureThread {
         }
     }
 
-    /// Number of times that all sources had nothing more. All that they gave
+    /// Number of times that every source had nothing more. All that they gave
     /// before is durable.
     pub fn idle_rounds(&self) -> u64 {
-        self.shared.idle_rounds.load(Ordering::Acquire)
+        let rounds = self.shared.idle_rounds.iter();
+        let rounds = rounds.map(|rounds| rounds.load(Ordering::Acquire));
+        // A warehouse without sources is always idle.
+        rounds.min().unwrap_or(1)
     }
 
-    /// Ends the thread after the batch that it works on.
+    /// Ends the threads after the batches that they work on.
     ///
     /// # Errors
     /// Why capture ended before.
-    pub fn stop(mut self) -> Result<(), Failure> {
+    pub fn stop(self) -> Result<(), Failure> {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            return Err(Failure::Failed(
-                "the capture thread ended abnormally".into(),
-            ));
+        self.submissions.close();
+        for thread in self.threads {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                return Err(Failure::Failed("a capture thread ended abnormally".into()));
+            }
         }
         match self.shared.news.lock().failure.take() {
             Some(failure) => Err(failure),
@@ -138,81 +185,41 @@ impl CaptureThread {
     }
 }
 
-fn file_source_options(project: &Project, name: String, kind: &CaptureKind) -> FileSourceOptions {
-    match kind {
-        CaptureKind::File {
-            path,
-            format,
-            delimiter,
-            header,
-            follow,
-        } => {
-            let format = match format {
-                sluice_route::FileFormat::Ndjson => FileFormat::Ndjson,
-                sluice_route::FileFormat::Csv => FileFormat::Csv {
-                    delimiter: *delimiter,
-                    has_header: *header,
-                },
-            };
-            FileSourceOptions {
-                follow: *follow,
-                ..FileSourceOptions::new(name, project.resolve(path), format)
-            }
-        }
+/// The collector of the project's topics.
+///
+/// # Errors
+/// When a write key is not in the environment.
+pub fn collector(project: &Project, submissions: Arc<Submissions>) -> Result<Collector, Failure> {
+    let mut topics = BTreeMap::new();
+    for capture in project.sources.captures() {
+        let CaptureKind::Http { write_key, origins } = &capture.kind else {
+            continue;
+        };
+        let topic = CollectedTopic {
+            write_key: write_key.as_deref().map(secret).transpose()?,
+            origins: origins.clone(),
+            maxwell_transactions: capture.transactions.is_some(),
+        };
+        topics.insert(capture.topic.clone(), topic);
     }
+    let limits = CollectorLimits {
+        request_bytes_max: project.config.limits.request_bytes_max,
+        record_bytes_max: project.config.limits.record_bytes_max,
+        ..CollectorLimits::default()
+    };
+    let clock = Arc::new(SystemClock);
+    Ok(Collector::new(topics, limits, submissions, clock))
 }
 
-fn run(
-    shared: &Shared,
-    log: &Log,
-    sources: &mut [Source],
-    reporter: Reporter,
-) -> Result<(), Failure> {
-    let mut unsynced_bytes = 0;
-    let mut idle_wait = IDLE_WAIT_MIN;
-    while !shared.stop.load(Ordering::Acquire) {
-        let mut all_at_end = true;
-        let mut has_records = false;
-        for source in &mut *sources {
-            let batch = poll(source)?;
-            for warning in &batch.warnings {
-                reporter.warn(&warning.to_string());
-            }
-            all_at_end &= batch.at_end;
-            if batch.records.is_empty() {
-                continue;
-            }
-            has_records = true;
-            let sizes = batch.records.iter().map(|record| record.payload.len());
-            unsynced_bytes += sizes.sum::<usize>();
-            log.append(&source.partition, &batch.records)
-                .doing("appending to the log")?;
-        }
-        // Whatever is waiting is synced together: many small batches under
-        // load, the one batch there is otherwise.
-        if unsynced_bytes > 0 && (all_at_end || unsynced_bytes >= UNSYNCED_BYTES_MAX) {
-            log.sync().doing("making the log durable")?;
-            unsynced_bytes = 0;
-            shared.news.lock().has_records = true;
-            shared.changed.notify_all();
-        }
-        if has_records {
-            idle_wait = IDLE_WAIT_MIN;
-        }
-        if all_at_end {
-            shared.idle_rounds.fetch_add(1, Ordering::AcqRel);
-            shared.changed.notify_all();
-            std::thread::park_timeout(idle_wait);
-            idle_wait = IDLE_WAIT_MAX.min(idle_wait * 2);
-        }
+/// The value of an environment variable that holds a secret.
+///
+/// # Errors
+/// When it is missing or empty.
+pub(super) fn secret(name: &str) -> Result<String, Failure> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => Err(Failure::Definitions(format!(
+            "the environment variable {name}, which a source names, is not set\n  help: export {name}=… before the start"
+        ))),
     }
-    log.sync().doing("making the log durable")
-}
-
-fn poll(source: &mut Source) -> Result<sluice_capture::CaptureBatch, Failure> {
-    let polled: Result<_, CaptureError> = source.source.poll();
-    polled.doing(&format!(
-        "reading the source of topic `{}`",
-        source.partition.topic
-    ))
 }

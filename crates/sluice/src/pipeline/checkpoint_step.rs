@@ -1,7 +1,7 @@
 //! Makes an epoch durable: positions, router, engine and tables of one epoch,
 //! under one manifest of the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sluice_core::EpochCut;
@@ -14,7 +14,7 @@ use crate::failure::{Doing, Failure};
 /// Version of [`CheckpointMeta`] and of the parts beside it.
 pub const META_VERSION: u32 = 1;
 
-const ROUTER_PART: &str = "router";
+const ROUTER_PREFIX: &str = "router/";
 const CAPTURE_PREFIX: &str = "capture/";
 const ENGINE_PREFIX: &str = "engine/";
 
@@ -47,8 +47,8 @@ pub struct Definitions {
 pub struct Restored {
     /// What the manifest says.
     pub meta: CheckpointMeta,
-    /// The router's state.
-    pub router: Vec<u8>,
+    /// The router's parts.
+    pub router: BTreeMap<String, Vec<u8>>,
     /// Positions of the sources at the checkpoint's epoch.
     pub positions: Positions,
     /// The engine's parts.
@@ -62,19 +62,22 @@ pub struct Restored {
 pub fn request(
     cut: EpochCut,
     definitions: Definitions,
-    route: &RouteStep,
+    route: &mut RouteStep,
     engine: EngineCheckpoint,
 ) -> Result<CheckpointRequest, Failure> {
     let what = "preparing a checkpoint";
-    let prefixed = |name: &String| format!("{ENGINE_PREFIX}{name}");
-    let mut live_parts: std::collections::BTreeSet<String> =
-        engine.live.iter().map(prefixed).collect();
-    let mut changed_parts: BTreeMap<String, Vec<u8>> = engine
-        .changed
-        .into_iter()
-        .map(|(name, bytes)| (prefixed(&name), bytes))
-        .collect();
-    changed_parts.insert(ROUTER_PART.to_owned(), route.save());
+    let mut changed_parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut live_parts: BTreeSet<String> = BTreeSet::new();
+    let router = route.checkpoint();
+    for (prefix, changed, live) in [
+        (ENGINE_PREFIX, engine.changed, engine.live),
+        (ROUTER_PREFIX, router.changed, router.live),
+    ] {
+        let prefixed = |name: String| format!("{prefix}{name}");
+        live_parts.extend(live.into_iter().map(prefixed));
+        let changed = changed.into_iter();
+        changed_parts.extend(changed.map(|(name, bytes)| (prefixed(name), bytes)));
+    }
     for (topic, positions) in route.positions() {
         let bytes = serde_json::to_vec(positions).doing(what)?;
         changed_parts.insert(format!("{CAPTURE_PREFIX}{topic}"), bytes);
@@ -122,12 +125,12 @@ pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
 /// When a part is missing or damaged.
 pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
     let meta = read_meta(&recovered)?;
-    let mut router = None;
+    let mut router = BTreeMap::new();
     let mut positions = Positions::new();
     let mut engine = BTreeMap::new();
     for (name, bytes) in recovered.parts {
-        if name == ROUTER_PART {
-            router = Some(bytes);
+        if let Some(part) = name.strip_prefix(ROUTER_PREFIX) {
+            router.insert(part.to_owned(), bytes);
         } else if let Some(topic) = name.strip_prefix(CAPTURE_PREFIX) {
             let what = format!("reading the positions of topic `{topic}` from the checkpoint");
             let of_topic = serde_json::from_slice(&bytes).doing(&what)?;
@@ -136,12 +139,12 @@ pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
             engine.insert(part.to_owned(), bytes);
         }
     }
-    let Some(router) = router else {
+    if router.is_empty() {
         return Err(Failure::Failed(format!(
             "the checkpoint of epoch {} lacks the router's state\n  help: remove the folder `store` of the state: it is rebuilt from the log",
             recovered.epoch
         )));
-    };
+    }
     Ok(Restored {
         meta,
         router,

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! capture ──► log ──► cut ──► route ──► engine ──► store ──► checkpoint
-//! (thread)            (this row runs in one thread, epoch by epoch)
+//! (threads)           (this row runs in one thread, epoch by epoch)
 //! ```
 
 mod capture_step;
+mod capture_threads;
 mod checkpoint_step;
 mod cut_step;
 mod engine_step;
@@ -14,7 +15,7 @@ mod route_step;
 mod store_step;
 mod warehouse;
 
-pub use capture_step::CaptureThread;
+pub use capture_step::{Capture, collector};
 pub use checkpoint_step::{Definitions, read_meta};
 pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};

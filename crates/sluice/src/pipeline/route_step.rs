@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_capture::FilePositions;
+use sluice_capture::SourcePosition;
 use sluice_core::{LogRecord, PartitionId, TableChanges};
-use sluice_route::{Router, Sources};
+use sluice_route::{Router, RouterCheckpoint, Sources};
 
 use super::EpochContent;
 use crate::dead_letters;
 use crate::failure::{Doing, Failure};
 
 /// Where capture stands in its sources, by topic.
-pub type Positions = BTreeMap<String, FilePositions>;
+pub type Positions = BTreeMap<String, SourcePosition>;
 
 /// What route makes of an epoch.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct RoutedEpoch {
     pub watermarks: BTreeMap<String, i64>,
     /// Number of dead letters.
     pub dead_letters: u64,
+    /// Rows left out because their key was seen before.
+    pub duplicates: u64,
 }
 
 /// See the module. Also follows the sources' positions, so that a checkpoint
@@ -48,7 +50,7 @@ impl RouteStep {
     /// When the state is damaged or of another version.
     pub fn restore(
         sources: Arc<Sources>,
-        router: &[u8],
+        router: &BTreeMap<String, Vec<u8>>,
         positions: Positions,
     ) -> Result<Self, Failure> {
         let router = Router::restore(sources, router).doing("reading the router's state")?;
@@ -66,6 +68,7 @@ impl RouteStep {
             let routed = self.router.route(id, records);
             routed_epoch.changes.extend(routed.changes);
             routed_epoch.watermarks.extend(routed.watermarks);
+            routed_epoch.duplicates += routed.duplicates;
             if routed.dead_letters.is_empty() {
                 continue;
             }
@@ -77,9 +80,9 @@ impl RouteStep {
         Ok(routed_epoch)
     }
 
-    /// The router's state.
-    pub fn save(&self) -> Vec<u8> {
-        self.router.save()
+    /// What changed in the router's state since the last checkpoint.
+    pub fn checkpoint(&mut self) -> RouterCheckpoint {
+        self.router.checkpoint()
     }
 
     /// Where the sources stood at the end of the last epoch.

@@ -22,6 +22,8 @@ pub struct Progress {
     pub records: u64,
     /// Records that became dead letters.
     pub dead_letters: u64,
+    /// Rows left out because their key was seen before.
+    pub duplicates: u64,
 }
 
 /// See the module. Made by [`super::recovery`].
@@ -60,6 +62,7 @@ impl Warehouse {
         self.progress.epochs += 1;
         self.progress.records += content.record_count();
         self.progress.dead_letters += routed.dead_letters;
+        self.progress.duplicates += routed.duplicates;
         let output = self.engine.run(content.cut.epoch, routed)?;
         self.store.run(&output)
     }
@@ -75,7 +78,8 @@ impl Warehouse {
             return Ok(());
         }
         let engine = self.engine.checkpoint()?;
-        let request = checkpoint_step::request(cut, self.definitions.clone(), &self.route, engine)?;
+        let request =
+            checkpoint_step::request(cut, self.definitions.clone(), &mut self.route, engine)?;
         self.store.checkpoint(request)?;
         self.durable_epoch = Some(epoch);
         self.cut.forget_before(epoch)?;

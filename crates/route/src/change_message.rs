@@ -1,0 +1,116 @@
+//! What a change message says besides its row: kind, version, before-image.
+
+use serde_json::Value;
+use sluice_core::{ChangeKind, SourceVersion, TableKind};
+
+use crate::batch::Refusal;
+use crate::cell::{Cell, read};
+use crate::definition::Table;
+use crate::fields::Fields;
+
+/// What the change does to its row.
+pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKind, Refusal> {
+    if table.definition.kind == TableKind::AppendOnly {
+        return Ok(ChangeKind::Insert);
+    }
+    let Some(definition) = &table.change_kind else {
+        return Ok(ChangeKind::Upsert);
+    };
+    let found = fields.text(&definition.field).unwrap_or_default();
+    let is_in = |names: &[String]| names.iter().any(|name| *name == found);
+    if is_in(&definition.delete) {
+        return Ok(ChangeKind::Delete);
+    }
+    if is_in(&definition.insert) || is_in(&definition.update) {
+        return Ok(ChangeKind::Upsert);
+    }
+    Err(Refusal {
+        column: definition.field.clone(),
+        reason: "not_in_list",
+        detail: format!("`{found}` is no kind of change"),
+    })
+}
+
+/// Which change of a key is the newer one. Without a version in the message
+/// that is the order in the log. With one, a message that lacks it (the row of
+/// a snapshot) is older than all that have it; one that lacks the minor field
+/// only (the last row of a transaction) comes after those that have it.
+pub(crate) fn version(
+    table: &Table,
+    fields: &Fields<'_>,
+    offset: u64,
+    minor: u64,
+) -> Result<SourceVersion, Refusal> {
+    let Some(major_field) = table.version.first() else {
+        return Ok(SourceVersion {
+            major: offset,
+            minor,
+        });
+    };
+    let Some(major) = number(fields, major_field)? else {
+        return Ok(SourceVersion::default());
+    };
+    let minor = match table.version.get(1) {
+        Some(minor_field) => number(fields, minor_field)?.unwrap_or(u64::MAX),
+        None => minor,
+    };
+    Ok(SourceVersion { major, minor })
+}
+
+fn number(fields: &Fields<'_>, field: &str) -> Result<Option<u64>, Refusal> {
+    let Some(text) = fields.text(field) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(Refusal {
+            column: field.to_owned(),
+            reason: "wrong_version",
+            detail: format!(
+                "`{}` is no whole number of 64 bits",
+                text.chars().take(100).collect::<String>()
+            ),
+        }),
+    }
+}
+
+/// The before-image of a record: the object at `before`, or that one's element
+/// for exploded messages.
+pub(crate) fn before_image<'a>(
+    table: &Table,
+    record: &'a Value,
+    element: usize,
+) -> Option<&'a Value> {
+    let image = record.pointer(table.before.as_ref()?)?;
+    match image {
+        Value::Array(images) => images.get(element),
+        Value::Object(_) => Some(image),
+        _ => None,
+    }
+}
+
+/// The row's key before the change, where that was another one. A before-image
+/// may hold the changed columns only.
+pub(crate) fn old_key<'a>(
+    table: &Table,
+    key: &[usize],
+    cells: &[Cell<'a>],
+    image: &'a Value,
+) -> Option<Vec<(usize, Cell<'a>)>> {
+    let old = Fields::Json {
+        record: image,
+        element: Some(image),
+    };
+    let old_cell = |&index: &usize| {
+        let column = &table.columns[index];
+        let is_in_image = old.text(&column.from).is_some();
+        let cell = match is_in_image {
+            true => read(column, &old).ok()?,
+            false => cells[index].clone(),
+        };
+        Some((index, cell))
+    };
+    let old_key: Vec<(usize, Cell<'a>)> = key.iter().map(old_cell).collect::<Option<_>>()?;
+    let is_changed = old_key.iter().any(|(index, cell)| cells[*index] != *cell);
+    is_changed.then_some(old_key)
+}

@@ -1,0 +1,165 @@
+//! The keys of rows that were taken, so that a repeated one is left out.
+//!
+//! Keys are kept as XXH3-128 hashes in buckets of capture time. A bucket that
+//! is closed never changes, so that a checkpoint writes only the open one; a
+//! bucket older than the horizon is dropped whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashTable;
+use sluice_core::{CodecError, Reader, Writer};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// A horizon is divided into so many buckets.
+const BUCKETS: i64 = 32;
+/// Keys kept for one table of one partition. Beyond that the oldest bucket is
+/// dropped before its time.
+const KEYS_MAX: usize = 20_000_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct DedupMemory {
+    bucket_us: i64,
+    seen: HashTable<u128>,
+    buckets: BTreeMap<i64, Vec<u128>>,
+    newest: i64,
+    changed: BTreeSet<i64>,
+}
+
+/// The low half of a key's hash is as good as another hash of it.
+fn table_hash(key: &u128) -> u64 {
+    *key as u64
+}
+
+impl DedupMemory {
+    pub(crate) fn new(horizon_us: i64) -> Self {
+        Self {
+            bucket_us: (horizon_us / BUCKETS).max(1),
+            newest: i64::MIN,
+            ..Self::default()
+        }
+    }
+
+    /// The form in which a key is kept.
+    pub(crate) fn hash(key: &[u8]) -> u128 {
+        xxh3_128(key)
+    }
+
+    pub(crate) fn contains(&self, key: u128) -> bool {
+        self.seen
+            .find(table_hash(&key), |&other| other == key)
+            .is_some()
+    }
+
+    /// Remembers a key that is not contained, from a record captured at
+    /// `time_us`.
+    pub(crate) fn insert(&mut self, key: u128, time_us: i64) {
+        // A capture clock that was set back must not open old buckets again.
+        let bucket = time_us.div_euclid(self.bucket_us).max(self.newest);
+        if bucket > self.newest {
+            self.newest = bucket;
+            self.forget_before(bucket.saturating_sub(BUCKETS));
+        }
+        self.seen.insert_unique(table_hash(&key), key, table_hash);
+        self.buckets.entry(bucket).or_default().push(key);
+        self.changed.insert(bucket);
+        while self.seen.len() > KEYS_MAX && self.buckets.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_before(&mut self, bucket: i64) {
+        while self
+            .buckets
+            .first_key_value()
+            .is_some_and(|(&oldest, _)| oldest < bucket)
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((bucket, keys)) = self.buckets.pop_first() else {
+            return;
+        };
+        self.changed.remove(&bucket);
+        for key in keys {
+            if let Ok(found) = self
+                .seen
+                .find_entry(table_hash(&key), |&other| other == key)
+            {
+                found.remove();
+            }
+        }
+    }
+
+    /// The buckets that changed since the last call, and the numbers of all.
+    pub(crate) fn save(&mut self) -> (Vec<(i64, Vec<u8>)>, Vec<i64>) {
+        let changed = std::mem::take(&mut self.changed);
+        let parts = changed.into_iter().filter_map(|bucket| {
+            let keys = self.buckets.get(&bucket)?;
+            let mut writer = Writer::new();
+            writer.u64(keys.len() as u64);
+            for key in keys {
+                writer.i128(*key as i128);
+            }
+            Some((bucket, writer.finish()))
+        });
+        (parts.collect(), self.buckets.keys().copied().collect())
+    }
+
+    pub(crate) fn load(&mut self, bucket: i64, bytes: &[u8]) -> Result<(), CodecError> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.u64()?;
+        let mut keys = Vec::new();
+        for _ in 0..count {
+            let key = reader.i128()? as u128;
+            if !self.contains(key) {
+                self.seen.insert_unique(table_hash(&key), key, table_hash);
+                keys.push(key);
+            }
+        }
+        self.newest = self.newest.max(bucket);
+        self.buckets.insert(bucket, keys);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_known_for_the_horizon_and_survive_a_restart() {
+        let mut memory = DedupMemory::new(3_200);
+        let key = |number: u32| DedupMemory::hash(&number.to_le_bytes());
+        memory.insert(key(1), 0);
+        memory.insert(key(2), 1_000);
+        // The clock was set back: the key is filed under the newest time.
+        memory.insert(key(3), -50_000);
+        let (parts, live) = memory.save();
+        assert_eq!(live, vec![0, 10]);
+        assert!(memory.save().0.is_empty(), "nothing changed since");
+        memory.insert(key(4), 3_250);
+        assert!(memory.contains(key(1)), "still within the horizon");
+        memory.insert(key(5), 3_300);
+        assert!(!memory.contains(key(1)), "beyond the horizon");
+        assert!(memory.contains(key(2)) && memory.contains(key(3)));
+        let (changed, live) = memory.save();
+        assert_eq!(live, vec![10, 32, 33]);
+
+        let mut restored = DedupMemory::new(3_200);
+        for (bucket, bytes) in parts.iter().chain(&changed) {
+            if live.contains(bucket) {
+                restored.load(*bucket, bytes).unwrap();
+            }
+        }
+        for number in 0..9 {
+            assert_eq!(
+                restored.contains(key(number)),
+                memory.contains(key(number)),
+                "{number}"
+            );
+        }
+    }
+}

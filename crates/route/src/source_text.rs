@@ -1,0 +1,184 @@
+//! The shapes that `sources/*.toml` may have, before anything is checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::definition::FileFormat;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileText {
+    #[serde(default)]
+    pub(crate) topic: BTreeMap<String, Spanned<TopicText>>,
+    #[serde(default)]
+    pub(crate) table: BTreeMap<String, Spanned<TableText>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopicText {
+    #[serde(default = "one")]
+    pub(crate) partitions: u32,
+    pub(crate) capture: Option<CaptureText>,
+}
+
+#[derive(Debug, Deserialize)]
+// An enumeration with a tag cannot tell where its values stand: messages name
+// the place of the topic.
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum CaptureText {
+    File {
+        path: String,
+        format: FileFormat,
+        #[serde(default = "comma")]
+        delimiter: char,
+        #[serde(default = "yes")]
+        header: bool,
+        #[serde(default = "yes")]
+        follow: bool,
+        transactions: Option<TransactionForm>,
+    },
+    Http {
+        write_key: Option<String>,
+        #[serde(default = "any_origin")]
+        origins: Vec<String>,
+        transactions: Option<TransactionForm>,
+    },
+    Poll {
+        url: String,
+        interval: Option<String>,
+        #[serde(default)]
+        items: String,
+        cursor: Option<CursorText>,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+    },
+}
+
+/// How a poll source asks for what it has not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CursorText {
+    /// Parameter of the URL.
+    pub parameter: String,
+    /// JSON pointer, in an item or (with `of_answer`) in the answer, to the
+    /// value for the next request.
+    pub field: String,
+    /// The value of the first request; without it the parameter is left out.
+    pub start: Option<String>,
+    /// The cursor is a field of the answer rather than of its last item.
+    #[serde(default)]
+    pub of_answer: bool,
+}
+
+/// How records say which transaction they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransactionForm {
+    /// `xid`, and `commit` on the last record.
+    Maxwell,
+}
+
+fn one() -> u32 {
+    1
+}
+fn comma() -> char {
+    ','
+}
+fn yes() -> bool {
+    true
+}
+fn any_origin() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TableText {
+    pub(crate) topic: Spanned<String>,
+    #[serde(default)]
+    pub(crate) when: Vec<Condition>,
+    pub(crate) explode: Option<Spanned<String>>,
+    pub(crate) row: Option<Spanned<String>>,
+    pub(crate) before: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) version: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) dedup_key: Vec<Spanned<String>>,
+    pub(crate) dedup_horizon: Option<Spanned<String>>,
+    pub(crate) event_time: Option<Spanned<String>>,
+    pub(crate) lateness: Option<Spanned<String>>,
+    pub(crate) max_ahead: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) primary_key: Vec<Spanned<String>>,
+    pub(crate) change_kind: Option<ChangeKindDefinition>,
+    pub(crate) columns: Vec<Spanned<ColumnText>>,
+}
+
+/// A condition on a record; all of a table's must hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Condition {
+    /// CSV column, or JSON pointer.
+    pub(crate) field: String,
+    pub(crate) equals: Option<String>,
+    pub(crate) not_equals: Option<String>,
+    #[serde(rename = "in")]
+    pub(crate) one_of: Option<Vec<String>>,
+    pub(crate) exists: Option<bool>,
+}
+
+/// Which values of a field mean insert, update and delete.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeKindDefinition {
+    pub(crate) field: String,
+    #[serde(default)]
+    pub(crate) insert: Vec<String>,
+    #[serde(default)]
+    pub(crate) update: Vec<String>,
+    #[serde(default)]
+    pub(crate) delete: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ColumnText {
+    pub(crate) name: String,
+    pub(crate) from: String,
+    #[serde(rename = "type")]
+    pub(crate) data_type: Spanned<String>,
+    #[serde(default)]
+    pub(crate) missing: Policy,
+    #[serde(default)]
+    pub(crate) wrong: Policy,
+    #[serde(default)]
+    pub(crate) last_by: Vec<Spanned<String>>,
+    pub(crate) trim: Option<bool>,
+    pub(crate) empty_is_missing: Option<bool>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) one_of: Option<Vec<String>>,
+    pub(crate) unit: Option<Spanned<String>>,
+    pub(crate) format: Option<String>,
+    pub(crate) time_zone: Option<Spanned<String>>,
+}
+
+/// What to do with a missing or wrong value.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Policy {
+    /// The record becomes a dead letter.
+    #[default]
+    DeadLetter,
+    /// The row is left out without a word.
+    Drop,
+    /// The column is null.
+    Null,
+    /// The column has the last value that its key had.
+    Last,
+    /// The column has this value.
+    Constant(String),
+}
