@@ -241,7 +241,7 @@ impl Reading<'_> {
     fn pass_cut_line(&mut self, file_start: u64) -> bool {
         let end = memchr(b'\n', &self.bytes[self.at..]);
         self.at = end.map_or(self.bytes.len(), |end| self.at + end + 1);
-        self.position.in_cut_line = end.is_none() && !(self.is_file_end && !self.form.follow);
+        self.position.in_cut_line = end.is_none() && (self.form.follow || !self.is_file_end);
         self.move_to(file_start, self.at);
         end.is_some()
     }
