@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
 SLUICE := $(CARGO_TARGET_DIR)/release/sluice
 DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: build demo test lint clean
+.PHONY: build demo test bench lint clean
 
 # The whole workspace: cargo unifies features over the packages it builds, so
 # that one package alone would compile DataFusion a second time.
@@ -19,6 +19,10 @@ demo: build
 test:
 	scripts/install-test-tools
 	cargo test --release --workspace
+
+# Sluice beside DuckDB on the UCI Online Retail data (SLUICE_DATA).
+bench: build
+	bench/online-retail/run
 
 lint:
 	cargo fmt --all --check
