@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import { defineConfig } from 'vite';
+
+/** Where a running warehouse answers while the page is being developed. */
+const warehouse = process.env['SLUICE_URL'] ?? 'http://127.0.0.1:8080';
+const proxied = Object.fromEntries(
+  ['/api', '/collect', '/healthz', '/readyz'].map((path) => [path, { target: warehouse }]),
+);
+
+export default defineConfig({
+  build: {
+    target: 'es2022',
+    chunkSizeWarningLimit: 700,
+    modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: {
+        index: resolve(import.meta.dirname, 'index.html'),
+        shop: resolve(import.meta.dirname, 'shop.html'),
+      },
+    },
+  },
+  server: { proxy: proxied },
+  test: { include: ['test/**/*.test.ts'] },
+} as Parameters<typeof defineConfig>[0]);
