@@ -1,0 +1,162 @@
+/** The shop as it is now: every view that the page follows, and how current they are. */
+
+import { LiveConnection, type ConnectionState } from '../live/connection';
+import { liveAddress, type Info, type LiveEvent, type WatchedView } from '../live/protocol';
+import * as requests from '../live/requests';
+import { ZSet, type LiveView } from '../live/zset';
+import { BusinessClock, addDays, type BusinessMoment } from './business-time';
+import { Minutes } from './minutes';
+import { LatestOrders, firstOrdersSql } from './orders';
+import { activityOf, type Activity } from './activity';
+
+const DAYS_SHOWN = 14;
+const INFO_RETRY_MS = 2_000;
+
+export class LiveShop {
+  readonly minutes = new Minutes();
+  readonly days = new ZSet();
+  readonly channels = new ZSet();
+  readonly provinces = new ZSet();
+  readonly goods = new ZSet();
+  readonly orders = new LatestOrders();
+
+  info: Info | undefined;
+  clock = new BusinessClock('UTC');
+  connection: ConnectionState = { kind: 'connecting' };
+  epoch = 0;
+  /** When anything last changed, by this machine's clock. */
+  changedAtMs: number | undefined;
+  /** Snapshots of all views have come at least once. */
+  isComplete = false;
+  /** Views that this warehouse does not have. */
+  missing = new Set<string>();
+
+  private readonly views: Record<string, LiveView> = {
+    ads_live_minute: this.minutes,
+    ads_live_day: this.days,
+    ads_live_channel_day: this.channels,
+    ads_live_province_day: this.provinces,
+    ads_live_sku_day: this.goods,
+    dwd_trade_order: this.orders,
+  };
+  private readonly seen = new Set<string>();
+  private connectedDay = '';
+  private readonly live: LiveConnection;
+
+  /** `onChange` is called after every change, however small; drawing is the caller's matter. */
+  constructor(private readonly onChange: () => void) {
+    this.live = new LiveConnection({
+      address: () => liveAddress(this.watched()),
+      onOpen: () => this.beginOrders(),
+      onEvent: (event) => this.take(event),
+      onState: (state) => this.setConnection(state),
+    });
+  }
+
+  start(): void {
+    requests.info().then(
+      (info) => {
+        this.info = info;
+        this.clock = new BusinessClock(info.time_zone, info.now);
+        this.live.connect();
+      },
+      () => {
+        this.setConnection({ kind: 'waiting', retryAtMs: Date.now() + INFO_RETRY_MS, detail: '' });
+        setTimeout(() => this.start(), INFO_RETRY_MS);
+      },
+    );
+  }
+
+  /** Tries again at once. */
+  retry(): void {
+    if (this.info !== undefined) this.live.connect();
+  }
+
+  now(): BusinessMoment {
+    return this.clock.now();
+  }
+
+  activity(): Activity {
+    const now = this.now();
+    return activityOf(this.minutes, this.days, now, this.changedAtMs, Date.now());
+  }
+
+  /** To be called every second: at midnight the views of the new day are asked for. */
+  tick(): void {
+    const isLive = this.connection.kind === 'live';
+    if (isLive && this.connectedDay !== '' && this.connectedDay !== this.now().day) this.live.connect();
+  }
+
+  private watched(): WatchedView[] {
+    const today = this.now().day;
+    this.connectedDay = today;
+    // No upper bounds: what belongs to the new day comes in at midnight by itself.
+    const since = (day: string) => `day >= DATE '${day}'`;
+    const start = new Date(this.clock.startOfDayMs(today)).toISOString().slice(0, 19).replace('T', ' ');
+    const all: WatchedView[] = [
+      { view: 'ads_live_minute', filter: since(addDays(today, -1)) },
+      { view: 'ads_live_day', filter: since(addDays(today, -DAYS_SHOWN)) },
+      { view: 'ads_live_channel_day', filter: since(today) },
+      { view: 'ads_live_province_day', filter: since(today) },
+      { view: 'ads_live_sku_day', filter: since(today) },
+      { view: 'dwd_trade_order', filter: `create_time >= TIMESTAMP '${start}'`, snapshot: 'none' },
+    ];
+    return all.filter(({ view }) => !this.missing.has(view));
+  }
+
+  private take(event: LiveEvent): void {
+    if (event.kind === 'reset') {
+      // Fresh snapshots follow; the orders have none.
+      this.beginOrders();
+      return;
+    }
+    if (event.kind === 'problem') return;
+    this.epoch = Math.max(this.epoch, event.epoch);
+    const view = this.views[event.view];
+    if (event.kind === 'snapshot') {
+      view?.replace(event.columns, event.rows);
+      this.seen.add(event.view);
+      this.isComplete ||= this.watched().every((wanted) => wanted.snapshot === 'none' || this.seen.has(wanted.view));
+    } else {
+      if (view === this.orders) this.orders.apply(event.changes, event.epoch);
+      else view?.apply(event.changes);
+      this.changedAtMs = Date.now();
+    }
+    this.onChange();
+  }
+
+  private beginOrders(): void {
+    if (this.missing.has('dwd_trade_order')) return;
+    this.orders.awaitFirst();
+    requests.sql(firstOrdersSql()).then(
+      (first) => {
+        this.orders.begin(first);
+        this.onChange();
+      },
+      () => {
+        // The next connection asks again; until then the stream alone fills the list.
+        this.orders.begin({ epoch: -1, columns: this.orders.streamColumns, rows: [] });
+      },
+    );
+  }
+
+  private setConnection(state: ConnectionState): void {
+    this.connection = state;
+    if (state.kind === 'refused') this.findMissing();
+    this.onChange();
+  }
+
+  /** A warehouse of somebody's own need not have all views: go on with those it has. */
+  private findMissing(): void {
+    requests.watchable().then(
+      (present) => {
+        const missing = Object.keys(this.views).filter((view) => !present.has(view));
+        const isNews = missing.some((view) => !this.missing.has(view));
+        this.missing = new Set(missing);
+        if (isNews && missing.length < Object.keys(this.views).length) this.live.connect();
+        else this.onChange();
+      },
+      () => setTimeout(() => this.live.connect(), INFO_RETRY_MS),
+    );
+  }
+}
