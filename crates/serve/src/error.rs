@@ -12,6 +12,12 @@ pub enum ServeError {
     /// The query took too long.
     #[error("the query was stopped after {0} ms; narrow it down, or raise query_time_ms_max")]
     TimeLimit(u64),
+    /// The query wanted more memory than all queries may have.
+    #[error("the query needs more memory than query_memory_bytes_max allows: {0}")]
+    MemoryLimit(String),
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] sluice_store::StoreError),
     /// The socket failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -22,6 +28,14 @@ pub enum ServeError {
 
 impl From<datafusion::error::DataFusionError> for ServeError {
     fn from(error: datafusion::error::DataFusionError) -> Self {
-        Self::Query(error.strip_backtrace())
+        use datafusion::error::DataFusionError;
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(detail) => Self::MemoryLimit(detail.clone()),
+            DataFusionError::External(inner) => match inner.downcast_ref() {
+                Some(Self::TimeLimit(limit_ms)) => Self::TimeLimit(*limit_ms),
+                _ => Self::Query(error.strip_backtrace()),
+            },
+            _ => Self::Query(error.strip_backtrace()),
+        }
     }
 }

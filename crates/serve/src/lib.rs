@@ -1,16 +1,25 @@
-//! Serve: SQL for people and programs on the store's snapshots.
+//! Serve: SQL, look-ups and live changes for people and programs, on the
+//! store's snapshots.
 //!
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
 mod error;
+mod http;
+mod json_rows;
+mod live_feed;
+mod metrics;
 mod output;
 mod postgres;
 mod query_engine;
 mod read_only;
 mod tables;
+mod time_limit;
 
 pub use error::ServeError;
+pub use http::{HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
+pub use live_feed::LiveFeed;
+pub use metrics::{Metric, Metrics};
 pub use output::{OutputFormat, write_result};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};

@@ -1,6 +1,7 @@
 //! Ad-hoc SQL on one snapshot a statement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -19,10 +20,12 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use parking_lot::RwLock;
+use sluice_core::Epoch;
 
 use crate::ServeError;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
+use crate::time_limit::TimeLimit;
 
 /// Limits and settings of queries.
 #[derive(Debug, Clone)]
@@ -51,9 +54,17 @@ impl Default for QueryOptions {
     }
 }
 
+tokio::task_local! {
+    /// Told the epoch of the snapshot that a statement is pinned to.
+    static PINNED_EPOCH: AtomicU64;
+}
+
 /// The answer of a query.
 #[derive(Debug, Clone)]
 pub struct QueryResult {
+    /// The epoch of the snapshot that it was computed on; 0 where that is not
+    /// known.
+    pub epoch: Epoch,
     /// Its columns.
     pub schema: SchemaRef,
     /// Its rows.
@@ -64,6 +75,7 @@ pub struct QueryResult {
 #[derive(Clone)]
 struct OneSnapshotPlanner {
     source: SnapshotSource,
+    time_ms_max: u64,
 }
 
 impl std::fmt::Debug for OneSnapshotPlanner {
@@ -80,6 +92,8 @@ impl QueryPlanner for OneSnapshotPlanner {
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = (self.source)();
+        // Not set for statements of the PostgreSQL wire, which says no epoch.
+        let _ = PINNED_EPOCH.try_with(|epoch| epoch.store(snapshot.epoch(), Ordering::Relaxed));
         let pinned = plan.clone().transform_up_with_subqueries(|node| {
             let LogicalPlan::TableScan(mut scan) = node else {
                 return Ok(Transformed::no(node));
@@ -91,9 +105,10 @@ impl QueryPlanner for OneSnapshotPlanner {
             scan.source = provider_as_source(Arc::new(table.pin(snapshot.clone())));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         })?;
-        DefaultPhysicalPlanner::default()
+        let plan = DefaultPhysicalPlanner::default()
             .create_physical_plan(&pinned.data, state)
-            .await
+            .await?;
+        Ok(Arc::new(TimeLimit::new(plan, self.time_ms_max)))
     }
 }
 
@@ -131,6 +146,7 @@ impl QueryEngine {
             .build_arc()?;
         let planner = OneSnapshotPlanner {
             source: source.clone(),
+            time_ms_max: options.time_ms_max,
         };
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -191,8 +207,14 @@ impl QueryEngine {
             let frame = self.context.execute_logical_plan(plan).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = frame.collect().await?;
-            Ok::<_, DataFusionError>(QueryResult { schema, batches })
+            let epoch = PINNED_EPOCH.with(|epoch| epoch.load(Ordering::Relaxed));
+            Ok::<_, DataFusionError>(QueryResult {
+                epoch,
+                schema,
+                batches,
+            })
         };
+        let work = PINNED_EPOCH.scope(AtomicU64::new(0), work);
         let limit_ms = self.options.time_ms_max;
         match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
             Ok(result) => Ok(result?),

@@ -17,6 +17,8 @@ pub struct Address {
     pub name: String,
     /// The PostgreSQL wire.
     pub postgres: SocketAddr,
+    /// The page, the HTTP API and the collector.
+    pub http: SocketAddr,
 }
 
 fn path(state: &Path) -> PathBuf {

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod dead_letters;
 mod failure;
+mod gauges;
 mod lock;
 mod pipeline;
 mod project;

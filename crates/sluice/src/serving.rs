@@ -1,37 +1,60 @@
-//! The PostgreSQL wire of a running warehouse, on threads of its own.
+//! What a running warehouse answers: the PostgreSQL wire, and over HTTP the
+//! page, the API and the collector. On threads of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use sluice_capture::Collector;
+use sluice_core::SystemClock;
 use sluice_engine::Program;
-use sluice_serve::{PostgresListener, QueryEngine, QueryOptions, SnapshotSource};
+use sluice_serve::{
+    HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
+    QueryOptions, SnapshotSource, WarehouseInfo,
+};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
 
-/// A running server.
+/// How long open requests may take to end when the program is stopped.
+const STOP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What the servers are made of.
+pub struct ServingParts {
+    /// The newest snapshot.
+    pub source: SnapshotSource,
+    /// Changes of every epoch.
+    pub live: Arc<LiveFeed>,
+    /// Numbers about the program.
+    pub metrics: Arc<Metrics>,
+    /// Takes records of clients.
+    pub collector: Arc<Collector>,
+}
+
+/// The running servers.
 #[derive(Debug)]
 pub struct Serving {
-    address: SocketAddr,
+    postgres: SocketAddr,
+    http: SocketAddr,
+    state: Arc<HttpState>,
     runtime: Runtime,
-    shutdown: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
 }
 
 impl Serving {
-    /// Binds the address and answers from then on.
+    /// Binds the addresses and answers from then on.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// When an address cannot be bound.
     pub fn start(
         config: &Config,
         program: &Program,
-        source: SnapshotSource,
+        parts: ServingParts,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
-        let wanted = config.postgres_address();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serve")
@@ -39,44 +62,89 @@ impl Serving {
             .build()
             .doing("starting the server's threads")?;
         let query_views = program.query_views().to_vec();
-        let engine = query_engine(
-            &config.limits,
-            config.time_zone.get_ref(),
-            query_views,
-            source,
-        )?;
+        let time_zone = config.time_zone.get_ref();
+        let engine = query_engine(&config.limits, time_zone, query_views, parts.source.clone())?;
+        let engine = Arc::new(engine);
+        let (stop, stopped) = watch::channel(false);
+        let until_stopped = || {
+            let mut stopped = stopped.clone();
+            async move {
+                let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+            }
+        };
+
+        let wanted = config.postgres_address();
         let listener = runtime
             .block_on(PostgresListener::bind(wanted))
             .doing(&format!("listening on {wanted} for PostgreSQL clients"))?;
-        let address = listener.local_address();
-        let (shutdown, stopped) = oneshot::channel();
-        let serve = listener.serve(Arc::new(engine), async {
-            let _ = stopped.await;
-        });
+        let postgres = listener.local_address();
+        let serve = listener.serve(engine.clone(), until_stopped());
         runtime.spawn(async move {
             if let Err(error) = serve.await {
                 reporter.error(&format!("the PostgreSQL wire ended: {error}"));
             }
         });
+
+        let wanted = config.http_address();
+        let listener = runtime
+            .block_on(HttpListener::bind(wanted))
+            .doing(&format!("listening on {wanted} for HTTP clients"))?;
+        let http = listener.local_address();
+        let views = program.collections().iter();
+        let views = views.filter(|collection| collection.is_view);
+        let info = WarehouseInfo {
+            name: config.name.clone(),
+            time_zone: time_zone.clone(),
+            currency: config.currency.clone(),
+            views: views.map(|view| view.name.clone()).collect(),
+        };
+        let state = Arc::new(HttpState::new(
+            engine,
+            parts.source,
+            parts.live,
+            parts.metrics,
+            info,
+            HttpLimits::default(),
+            Arc::new(SystemClock),
+        ));
+        let router = parts
+            .collector
+            .router()
+            .merge(sluice_serve::router(state.clone()));
+        let serve = listener.serve(router, until_stopped());
+        runtime.spawn(async move {
+            if let Err(error) = serve.await {
+                reporter.error(&format!("the HTTP server ended: {error}"));
+            }
+        });
         Ok(Self {
-            address,
+            postgres,
+            http,
+            state,
             runtime,
-            shutdown: Some(shutdown),
+            stop,
         })
     }
 
-    /// Where it answers.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where PostgreSQL clients are answered.
+    pub fn postgres_address(&self) -> SocketAddr {
+        self.postgres
+    }
+
+    /// Where the page, the API and the collector are.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Tells whoever asks whether the sources are being followed.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.state.set_ready(is_ready);
     }
 
     /// Ends open connections and stops.
-    pub fn stop(mut self) {
-        if let Some(shutdown) = self.shutdown.take() {
-            let _ = shutdown.send(());
-        }
-        self.runtime
-            .shutdown_timeout(std::time::Duration::from_secs(2));
+    pub fn stop(self) {
+        let _ = self.stop.send(true);
+        self.runtime.shutdown_timeout(STOP_TIME_MAX);
     }
 }
 

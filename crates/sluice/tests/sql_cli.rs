@@ -189,6 +189,8 @@ fn a_new_project_runs_at_once() {
         "--until-idle",
         "--set",
         "listen.postgres=127.0.0.1:0",
+        "--set",
+        "listen.http=127.0.0.1:0",
     ]));
     let days = ask(
         &project.join("data"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use sluice_core::{Delta, stable_hash};
 
@@ -152,32 +152,27 @@ impl Collection {
     }
 
     fn remove(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
+        let definition = self.definition.clone();
         let missing = || StoreError::MissingRow {
-            collection: self.definition.name.clone(),
+            collection: definition.name.clone(),
         };
         if self.definition.append_only {
             return Err(missing());
         }
         self.build_index()?;
         let encoded = encode(rows.columns())?;
-        let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-        let mut stored_rows = BTreeMap::new();
-        for (&number, segment) in &self.segments {
-            stored_rows.insert(number, segment.all_rows(&self.shape)?);
-        }
+        // By hash first, all of them; then the found rows are compared with
+        // the wanted ones at once.
+        let mut found = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {
-            let bytes = row_bytes(encoded.as_ref(), row);
-            let is_it = |position: Position| {
-                let Some(stored) = stored_rows.get(&position.segment) else {
-                    return false;
-                };
-                let one = stored.slice(position.row as usize, 1);
-                encode(one.columns()).is_ok_and(|one| row_bytes(one.as_ref(), 0) == bytes)
-            };
-            let found = self.index.take(stable_hash(bytes), is_it);
-            let position = found.ok_or_else(|| StoreError::MissingRow {
-                collection: self.definition.name.clone(),
-            })?;
+            let hash = stable_hash(row_bytes(encoded.as_ref(), row));
+            found.push(self.index.take(hash, |_| true).ok_or_else(missing)?);
+        }
+        if !self.are_rows(&found, rows)? {
+            found = self.find_exactly(found, rows)?;
+        }
+        let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for position in found {
             gone.entry(position.segment).or_default().push(position.row);
         }
         for (number, positions) in gone {
@@ -187,6 +182,66 @@ impl Collection {
         }
         self.segments.retain(|_, segment| segment.live_rows() > 0);
         Ok(())
+    }
+
+    /// Whether the rows at `positions` are `rows`.
+    fn are_rows(&self, positions: &[Position], rows: &RecordBatch) -> Result<bool, StoreError> {
+        let mut numbers: Vec<u64> = positions.iter().map(|position| position.segment).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut segments = Vec::with_capacity(numbers.len());
+        for number in &numbers {
+            let Some(segment) = self.segments.get(number) else {
+                return Ok(false);
+            };
+            segments.push(segment.all_rows(&self.shape)?);
+        }
+        let indices: Vec<(usize, usize)> = positions
+            .iter()
+            .map(|position| {
+                let segment = numbers.partition_point(|&number| number < position.segment);
+                (segment, position.row as usize)
+            })
+            .collect();
+        let segments: Vec<&RecordBatch> = segments.iter().collect();
+        let stored = interleave_record_batch(&segments, &indices)?;
+        let (stored, wanted) = (encode(stored.columns())?, encode(rows.columns())?);
+        Ok((0..rows.num_rows())
+            .all(|row| row_bytes(stored.as_ref(), row) == row_bytes(wanted.as_ref(), row)))
+    }
+
+    /// Finds `rows` among rows of equal hash, of which `taken` were taken
+    /// wrongly. Two rows of one hash are so rare that this may be slow.
+    fn find_exactly(
+        &mut self,
+        taken: Vec<Position>,
+        rows: &RecordBatch,
+    ) -> Result<Vec<Position>, StoreError> {
+        let hashes = row_hashes(rows)?;
+        for (&hash, position) in hashes.iter().zip(taken) {
+            self.index.insert(hash, position);
+        }
+        let mut found = Vec::with_capacity(hashes.len());
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let wanted = rows.slice(row, 1);
+            let mut passed = Vec::new();
+            loop {
+                let Some(position) = self.index.take(hash, |_| true) else {
+                    return Err(StoreError::MissingRow {
+                        collection: self.definition.name.clone(),
+                    });
+                };
+                if self.are_rows(&[position], &wanted)? {
+                    found.push(position);
+                    break;
+                }
+                passed.push(position);
+            }
+            for position in passed {
+                self.index.insert(hash, position);
+            }
+        }
+        Ok(found)
     }
 
     fn merge_small_segments(&mut self) -> Result<(), StoreError> {

@@ -27,6 +27,14 @@ pub enum StoreError {
     /// No such table or view.
     #[error("there is no table or view `{0}`")]
     UnknownCollection(String),
+    /// A look-up asked for something that is no key.
+    #[error("look-up in `{collection}`: {problem}")]
+    BadKey {
+        /// The collection.
+        collection: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Epochs must follow each other.
     #[error("epoch {found} came after epoch {last}; epochs follow one another without gaps")]
     EpochOrder {

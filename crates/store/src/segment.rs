@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch};
+use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
-use sluice_core::Disk;
+use arrow::compute::{filter_record_batch, take_record_batch};
+use hashbrown::HashTable;
+use sluice_core::{Disk, stable_hash};
 
 use crate::StoreError;
 use crate::parquet_file;
+use crate::row_index::{encode, row_bytes, row_hashes};
 
 /// A file on disk that holds a segment.
 #[derive(Debug, Clone)]
@@ -22,10 +24,14 @@ pub(crate) struct SegmentFile {
     pub(crate) column_ids: Vec<u32>,
 }
 
+type KeyIndex = HashTable<(u64, u32)>;
+
 /// Rows of a segment, in memory or read on first use.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     rows: Arc<OnceLock<RecordBatch>>,
+    /// Where rows lie by the hash of their key; made when a reader first asks.
+    keys: Arc<OnceLock<KeyIndex>>,
     pub(crate) row_count: usize,
     pub(crate) file: Option<Arc<SegmentFile>>,
     /// True for rows that are gone; `None` while all are there.
@@ -38,6 +44,7 @@ impl Segment {
         let row_count = rows.num_rows();
         Self {
             rows: Arc::new(OnceLock::from(rows)),
+            keys: Arc::default(),
             row_count,
             file: None,
             removed: None,
@@ -53,6 +60,7 @@ impl Segment {
         let removed_count = removed.as_ref().map_or(0, BooleanBuffer::count_set_bits);
         Self {
             rows: Arc::default(),
+            keys: Arc::default(),
             row_count,
             file: Some(Arc::new(file)),
             removed,
@@ -122,6 +130,39 @@ impl Segment {
         Ok(self.rows.get_or_init(|| rows).clone())
     }
 
+    /// The rows that are there and whose key columns have the bytes `wanted`.
+    pub(crate) fn find(
+        &self,
+        shape: &Shape,
+        key_columns: &[usize],
+        wanted: &[u8],
+    ) -> Result<Option<RecordBatch>, StoreError> {
+        let rows = self.all_rows(shape)?;
+        let keys = match self.keys.get() {
+            Some(keys) => keys,
+            None => {
+                let keys = key_index(&rows, key_columns)?;
+                self.keys.get_or_init(|| keys)
+            }
+        };
+        let hash = stable_hash(wanted);
+        let candidates = keys
+            .iter_hash(hash)
+            .filter(|&&(other, row)| other == hash && !self.is_removed(row as usize));
+        let mut candidates: Vec<u32> = candidates.map(|&(_, row)| row).collect();
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        candidates.sort_unstable();
+        let candidates = take_record_batch(&rows, &UInt32Array::from(candidates))?;
+        // Other keys may have the same hash.
+        let encoded = encode(candidates.project(key_columns)?.columns())?;
+        let is_it =
+            (0..candidates.num_rows()).map(|row| Some(row_bytes(encoded.as_ref(), row) == wanted));
+        let is_it: BooleanArray = is_it.collect();
+        Ok(Some(filter_record_batch(&candidates, &is_it)?))
+    }
+
     /// The rows that are there.
     pub(crate) fn live(&self, shape: &Shape) -> Result<RecordBatch, StoreError> {
         let rows = self.all_rows(shape)?;
@@ -133,6 +174,15 @@ impl Segment {
             _ => Ok(rows),
         }
     }
+}
+
+fn key_index(rows: &RecordBatch, key_columns: &[usize]) -> Result<KeyIndex, StoreError> {
+    let hashes = row_hashes(&rows.project(key_columns)?)?;
+    let mut keys = HashTable::with_capacity(hashes.len());
+    for (row, hash) in hashes.into_iter().enumerate() {
+        keys.insert_unique(hash, (hash, row as u32), |&(hash, _)| hash);
+    }
+    Ok(keys)
 }
 
 /// The present columns of a collection with their permanent ids.

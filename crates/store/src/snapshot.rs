@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
 use sluice_core::Epoch;
 
+use crate::row_index::{encode, row_bytes};
 use crate::segment::{Segment, Shape};
 use crate::{CollectionDefinition, StoreError};
 
@@ -37,6 +39,52 @@ impl Snapshot {
             .values()
             .map(|collection| collection.definition.clone())
             .collect()
+    }
+
+    /// What a collection is; `None` if there is none of that name.
+    pub fn definition(&self, name: &str) -> Option<&Arc<CollectionDefinition>> {
+        let collection = self.collections.get(name)?;
+        Some(&collection.definition)
+    }
+
+    /// The rows whose unique key is `key`: one array of one value for each key
+    /// column. Readers make the index that this needs, once for each segment,
+    /// and share it; the writer knows nothing of it.
+    ///
+    /// # Errors
+    /// When there is no such collection, it has no key, `key` does not fit it,
+    /// or a file is damaged.
+    pub fn lookup(&self, name: &str, key: &[ArrayRef]) -> Result<RecordBatch, StoreError> {
+        let Some(collection) = self.collections.get(name) else {
+            return Err(StoreError::UnknownCollection(name.to_owned()));
+        };
+        let Some(key_columns) = &collection.definition.unique_key else {
+            return Err(StoreError::BadKey {
+                collection: name.to_owned(),
+                problem: "it has no unique key".to_owned(),
+            });
+        };
+        let fields = key_columns
+            .iter()
+            .map(|&column| collection.shape.schema.field(column));
+        let types_fit = key.len() == key_columns.len()
+            && fields
+                .zip(key)
+                .all(|(field, value)| field.data_type() == value.data_type() && value.len() == 1);
+        if !types_fit {
+            return Err(StoreError::BadKey {
+                collection: name.to_owned(),
+                problem: "the values do not have the types of the key's columns".to_owned(),
+            });
+        }
+        let wanted = encode(key)?;
+        let wanted = row_bytes(wanted.as_ref(), 0);
+        let mut found = vec![RecordBatch::new_empty(collection.shape.schema.clone())];
+        for segment in &collection.segments {
+            let rows = segment.find(&collection.shape, key_columns, wanted)?;
+            found.extend(rows);
+        }
+        Ok(concat_batches(&collection.shape.schema, &found)?)
     }
 
     /// Number of rows of a collection; `None` if there is none of that name.

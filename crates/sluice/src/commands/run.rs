@@ -8,14 +8,16 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use sluice_capture::Submissions;
 use sluice_core::{Clock, SystemClock};
+use sluice_serve::{LiveFeed, Metrics};
 
 use crate::address::{self, Address};
 use crate::failure::{Doing, Failure};
+use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
 use crate::pipeline::{Capture, Published, Warehouse, collector, recover};
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
-use crate::serving::Serving;
+use crate::serving::{Serving, ServingParts};
 use crate::summary;
 
 /// How long the loop waits for records before it looks at other duties.
@@ -55,40 +57,55 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     let recovery = recover(&project, &program, &state, &stop, reporter)?;
     let mut warehouse = recovery.warehouse;
     let published = warehouse.published();
-    let source = snapshot_source(&published);
-    let serving = Serving::start(&project.config, &program, source, reporter)?;
+    let submissions = Arc::new(Submissions::new(
+        project.config.limits.collect_waiting_bytes_max,
+    ));
+    let collector = Arc::new(collector(&project, submissions.clone())?);
+    let live = Arc::new(LiveFeed::new(published.snapshot()));
+    warehouse.publish_to(live.clone());
+    let metrics = Arc::new(Metrics::default());
+    let parts = ServingParts {
+        source: snapshot_source(&published),
+        live,
+        metrics: metrics.clone(),
+        collector: collector.clone(),
+    };
+    let serving = Serving::start(&project.config, &program, parts, reporter)?;
     address::publish(
         &state,
         &Address {
             process_id: std::process::id(),
             name: project.config.name.clone(),
-            postgres: serving.address(),
+            postgres: serving.postgres_address(),
+            http: serving.http_address(),
         },
     )?;
     reporter.info(&format!(
-        "{}: running at epoch {}, started in {} ms\n  PostgreSQL wire  psql -h {} -p {} sluice\n  state            {}",
+        "{}: running at epoch {}, started in {} ms\n  page and API     http://{}\n  PostgreSQL wire  psql -h {} -p {} sluice\n  state            {}",
         project.config.name,
         warehouse.epoch(),
         (SystemClock.now_us() - start_us) / 1000,
-        serving.address().ip(),
-        serving.address().port(),
+        serving.http_address(),
+        serving.postgres_address().ip(),
+        serving.postgres_address().port(),
         state.display(),
     ));
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    let submissions = Arc::new(Submissions::new(
-        project.config.limits.collect_waiting_bytes_max,
-    ));
     let capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
+    serving.set_ready(true);
+    let gauges = Gauges::new(&metrics, collector);
     let worked = work(
         &mut warehouse,
         &capture,
         &project,
+        &gauges,
         &stop,
         options.until_idle,
         reporter,
     );
+    serving.set_ready(false);
     let captured = capture.stop();
     // What is in the log is safe; the checkpoint makes the next start quick.
     let outcome = worked.and(captured).and_then(|()| warehouse.checkpoint());
@@ -112,6 +129,7 @@ fn work(
     warehouse: &mut Warehouse,
     capture: &Capture,
     project: &Project,
+    gauges: &Gauges,
     stop: &AtomicBool,
     until_idle: bool,
     reporter: Reporter,
@@ -127,6 +145,7 @@ fn work(
         // that an empty log after it means that everything is in an epoch.
         let idle_rounds = capture.idle_rounds();
         let has_run = warehouse.run_epoch()?;
+        gauges.update(warehouse);
         let now_us = SystemClock.now_us();
         if now_us - checkpoint_us >= checkpoint_interval_us {
             warehouse.checkpoint()?;

@@ -145,6 +145,7 @@ pub fn recover(
             definitions,
             retention: project.config.log.clone(),
             progress: Progress::default(),
+            live: None,
             durable_epoch: Some(epoch),
         };
         return replay(warehouse, cuts, stop, reporter);
@@ -195,6 +196,7 @@ pub fn recover(
         definitions,
         retention: project.config.log.clone(),
         progress: Progress::default(),
+        live: None,
         // Only the empty warehouse, epoch 0, can be written down without rows.
         durable_epoch: (first > 1).then_some(first - 1),
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sluice_core::{Clock, Epoch, SystemClock};
 use sluice_log::Log;
+use sluice_serve::LiveFeed;
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -37,6 +38,8 @@ pub struct Warehouse {
     pub(super) definitions: Definitions,
     pub(super) retention: LogRetention,
     pub(super) progress: Progress,
+    /// Told of every epoch, once somebody may watch.
+    pub(super) live: Option<Arc<LiveFeed>>,
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
 }
@@ -64,7 +67,17 @@ impl Warehouse {
         self.progress.dead_letters += routed.dead_letters;
         self.progress.duplicates += routed.duplicates;
         let output = self.engine.run(content.cut.epoch, routed)?;
-        self.store.run(&output)
+        self.store.run(&output)?;
+        if let Some(live) = &self.live {
+            let snapshot = self.store.published().snapshot();
+            live.publish(output.epoch, &output.deltas, snapshot);
+        }
+        Ok(())
+    }
+
+    /// Tells `live` of every epoch from now on.
+    pub fn publish_to(&mut self, live: Arc<LiveFeed>) {
+        self.live = Some(live);
     }
 
     /// Makes the last epoch durable, unless it is already.

@@ -110,6 +110,8 @@ fn to_result(
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
     let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
     Ok(QueryResult {
+        // The wire does not say it.
+        epoch: 0,
         schema,
         batches: vec![batch],
     })

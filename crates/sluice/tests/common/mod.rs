@@ -61,6 +61,7 @@ pub fn run_command(project: &Path, state: &Path) -> Command {
     let mut command = sluice();
     command.arg("run").arg(project).arg("--state").arg(state);
     command.args(["--set", "listen.postgres=127.0.0.1:0"]);
+    command.args(["--set", "listen.http=127.0.0.1:0"]);
     command
 }
 

@@ -1,0 +1,75 @@
+//! `/api/v1/info` and `/api/v1/catalog`: what the warehouse is, and holds.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::HttpState;
+use super::problem::Problem;
+use crate::ServeError;
+
+fn answer(value: &serde_json::Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, format!("{value}\n")).into_response()
+}
+
+pub(super) async fn info(State(state): State<Arc<HttpState>>) -> Response {
+    let now_us = state.clock.now_us();
+    let now = arrow::temporal_conversions::timestamp_us_to_datetime(now_us);
+    let now = now.map(|now| now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+    answer(&json!({
+        "name": state.info.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "time_zone": state.info.time_zone,
+        "currency": state.info.currency,
+        "now": now,
+        "epoch": (state.source)().epoch(),
+        "uptime_s": (now_us - state.start_us) / 1_000_000,
+    }))
+}
+
+pub(super) async fn catalog(State(state): State<Arc<HttpState>>) -> Result<Response, Problem> {
+    let snapshot = (state.source)();
+    let columns = |schema: &arrow::datatypes::Schema| -> Vec<serde_json::Value> {
+        let fields = schema.fields().iter();
+        fields
+            .map(|field| {
+                json!({
+                    "name": field.name(),
+                    "type": field.data_type().to_string(),
+                    "nullable": field.is_nullable(),
+                })
+            })
+            .collect()
+    };
+    let mut entries = Vec::new();
+    for collection in snapshot.collections() {
+        let is_view = state.info.views.contains(&collection.name);
+        entries.push(json!({
+            "name": collection.name,
+            "kind": if is_view { "view" } else { "table" },
+            "rows": snapshot.row_count(&collection.name),
+            "columns": columns(&collection.schema),
+        }));
+    }
+    for (name, _) in &state.engine.options.query_views {
+        let session = state.engine.session();
+        let table = session
+            .table(name.as_str())
+            .await
+            .map_err(ServeError::from)?;
+        entries.push(json!({
+            "name": name,
+            "kind": "query view",
+            "rows": null,
+            "columns": columns(table.schema().as_arrow()),
+        }));
+    }
+    Ok(answer(&json!({ "collections": entries })))
+}

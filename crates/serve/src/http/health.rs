@@ -1,0 +1,34 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::HttpState;
+use super::problem::Problem;
+
+/// The process lives.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The sources are being followed.
+pub(super) async fn readyz(State(state): State<Arc<HttpState>>) -> Result<&'static str, Problem> {
+    if state.is_ready.load(Ordering::Acquire) {
+        return Ok("ready\n");
+    }
+    let detail = "the warehouse is starting, or being stopped";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+}
+
+pub(super) async fn metrics(State(state): State<Arc<HttpState>>) -> Response {
+    state.watchers.set(state.live.watchers() as u64);
+    let content_type = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (content_type, state.metrics.render()).into_response()
+}

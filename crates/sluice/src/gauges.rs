@@ -1,0 +1,86 @@
+//! Numbers about the pipeline, for `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sluice_capture::Collector;
+use sluice_serve::{Metric, Metrics};
+
+use crate::pipeline::Warehouse;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Gauges {
+    epoch: Metric,
+    epochs: Metric,
+    records: Metric,
+    records_waiting: Metric,
+    dead_letters: Metric,
+    duplicates: Metric,
+    collected_records: Metric,
+    collected_bytes: Metric,
+    collect_accepted: Metric,
+    collect_refused: Metric,
+    collector: Arc<Collector>,
+}
+
+impl Gauges {
+    /// Registers the numbers.
+    pub fn new(metrics: &Metrics, collector: Arc<Collector>) -> Self {
+        let requests = |outcome| {
+            metrics.counter_of(
+                "sluice_collect_requests_total",
+                "Requests to the collector by outcome.",
+                &[("outcome", outcome)],
+            )
+        };
+        Self {
+            epoch: metrics.gauge("sluice_epoch", "The epoch that readers see."),
+            epochs: metrics.counter("sluice_epochs_total", "Epochs since the start."),
+            records: metrics.counter(
+                "sluice_records_total",
+                "Records of the log that went through epochs since the start.",
+            ),
+            records_waiting: metrics.gauge(
+                "sluice_records_waiting",
+                "Durable records that are in no epoch yet.",
+            ),
+            dead_letters: metrics.counter(
+                "sluice_dead_letters_total",
+                "Records that became dead letters since the start.",
+            ),
+            duplicates: metrics.counter(
+                "sluice_duplicate_rows_total",
+                "Rows left out because their key was seen before, since the start.",
+            ),
+            collected_records: metrics.counter(
+                "sluice_collected_records_total",
+                "Records that the collector accepted.",
+            ),
+            collected_bytes: metrics.counter(
+                "sluice_collected_bytes_total",
+                "Bytes of the bodies that the collector accepted.",
+            ),
+            collect_accepted: requests("accepted"),
+            collect_refused: requests("refused"),
+            collector,
+        }
+    }
+
+    /// Reads the pipeline's state.
+    pub fn update(&self, warehouse: &Warehouse) {
+        let progress = warehouse.progress();
+        self.epoch.set(warehouse.epoch());
+        self.epochs.set(progress.epochs);
+        self.records.set(progress.records);
+        self.records_waiting.set(warehouse.records_waiting());
+        self.dead_letters.set(progress.dead_letters);
+        self.duplicates.set(progress.duplicates);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &self.collector.counts;
+        self.collected_records.set(read(&counts.records));
+        self.collected_bytes.set(read(&counts.bytes));
+        self.collect_accepted.set(read(&counts.accepted));
+        self.collect_refused.set(read(&counts.refused));
+    }
+}
