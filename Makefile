@@ -3,12 +3,16 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
 SLUICE := $(CARGO_TARGET_DIR)/release/sluice
 DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: build demo test bench lint clean
+.PHONY: build web demo test bench lint clean
 
 # The whole workspace: cargo unifies features over the packages it builds, so
 # that one package alone would compile DataFusion a second time.
-build:
+build: web
 	cargo build --release --workspace
+
+# The page, which becomes part of the program.
+web:
+	scripts/build-web
 
 # Builds and starts the example shop on the data that ships with it, and prints
 # the addresses. Ctrl-C ends it.
@@ -16,18 +20,20 @@ demo: build
 	$(SLUICE) run examples/online-retail --state $(DEMO_STATE)
 
 # Every test, with what it needs.
-test:
+test: web
 	scripts/install-test-tools
 	cargo test --release --workspace
+	scripts/test-web
 
 # Sluice beside DuckDB on the UCI Online Retail data (SLUICE_DATA).
 bench: build
 	bench/online-retail/run
 
-lint:
+lint: web
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
 clean:
 	cargo clean
+	rm -rf web/dist web/node_modules
 	rm -rf $(DEMO_STATE)
