@@ -46,7 +46,10 @@ export class LiveShop {
   /** `onChange` is called after every change, however small; drawing is the caller's matter. */
   constructor(private readonly onChange: () => void) {
     this.live = new LiveConnection({
-      address: () => liveAddress(this.watched()),
+      address: () => {
+        this.connectedDay = this.now().day;
+        return liveAddress(this.watched(this.connectedDay));
+      },
       onOpen: () => this.beginOrders(),
       onEvent: (event) => this.take(event),
       onState: (state) => this.setConnection(state),
@@ -87,9 +90,7 @@ export class LiveShop {
     if (isLive && this.connectedDay !== '' && this.connectedDay !== this.now().day) this.live.connect();
   }
 
-  private watched(): WatchedView[] {
-    const today = this.now().day;
-    this.connectedDay = today;
+  private watched(today: string): WatchedView[] {
     // No upper bounds: what belongs to the new day comes in at midnight by itself.
     const since = (day: string) => `day >= DATE '${day}'`;
     const start = new Date(this.clock.startOfDayMs(today)).toISOString().slice(0, 19).replace('T', ' ');
@@ -116,7 +117,7 @@ export class LiveShop {
     if (event.kind === 'snapshot') {
       view?.replace(event.columns, event.rows);
       this.seen.add(event.view);
-      this.isComplete ||= this.watched().every((wanted) => wanted.snapshot === 'none' || this.seen.has(wanted.view));
+      this.isComplete ||= this.watched(this.connectedDay).every(({ view: name, snapshot }) => snapshot === 'none' || this.seen.has(name));
     } else {
       if (view === this.orders) this.orders.apply(event.changes, event.epoch);
       else view?.apply(event.changes);

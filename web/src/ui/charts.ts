@@ -1,0 +1,38 @@
+/** The parts of ECharts that the page needs, and no others. */
+
+import { BarChart, LineChart } from 'echarts/charts';
+import { GridComponent, TooltipComponent } from 'echarts/components';
+import { init, use, type ECharts } from 'echarts/core';
+import { CanvasRenderer } from 'echarts/renderers';
+
+use([LineChart, BarChart, GridComponent, TooltipComponent, CanvasRenderer]);
+
+export { init };
+export type { ECharts };
+
+/** Colours as the style sheet has them now. */
+export interface Palette {
+  readonly ink: string;
+  readonly faint: string;
+  readonly line: string;
+  readonly accent: string;
+  readonly accentSoft: string;
+  readonly before: string;
+  readonly fontSize: number;
+  readonly font: string;
+}
+
+export function palette(element: Element): Palette {
+  const style = getComputedStyle(element);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    ink: colour('--ink'),
+    faint: colour('--ink-3'),
+    line: colour('--rule'),
+    accent: colour('--accent'),
+    accentSoft: colour('--accent-soft'),
+    before: colour('--before'),
+    fontSize: Math.round(Number.parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.75),
+    font: style.fontFamily,
+  };
+}

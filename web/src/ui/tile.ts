@@ -1,0 +1,91 @@
+/** One big number, against yesterday at this time, with a trace of the last hour. */
+
+import { compareWith } from '../model/comparison';
+import { toNumber } from '../model/decimal';
+import type { MetricId } from '../model/metrics';
+import { metric } from '../model/metrics';
+import { addDays } from '../model/business-time';
+import { AnimatedNumber } from './animated-number';
+import type { Context, Part } from './context';
+import { h, setText, svg } from './dom';
+
+const TRACE_MINUTES = 60;
+
+export interface Tile extends Part {
+  select(isSelected: boolean): void;
+}
+
+export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => void): Tile {
+  const { shop, messages, format } = context;
+  const { form } = metric(id);
+  const { name, meaning } = messages.metrics[id];
+  const pick = h('button', { type: 'button', class: 'tile-pick', title: meaning, 'aria-pressed': 'false' }, name);
+  pick.addEventListener('click', () => onPick(id));
+  const whole = h('span', { class: 'whole' }, '–');
+  const fraction = h('span', { class: 'fraction' });
+  const value = h('p', { class: 'tile-value' }, whole, fraction);
+  const arrow = h('span', { class: 'arrow', 'aria-hidden': 'true' });
+  const percent = h('span', { class: 'percent' });
+  const before = h('span', { class: 'before' });
+  const change = h('p', { class: 'tile-change' }, arrow, percent, before);
+  const line = svg('path', { class: 'trace-line', 'vector-effect': 'non-scaling-stroke' });
+  const trace = svg('svg', { class: 'trace', viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line);
+  const element = h('article', { class: 'tile', 'data-metric': id }, h('h3', {}, pick), value, change);
+  element.append(trace);
+
+  const number = new AnimatedNumber(value, (shown) => {
+    const parts = format.parts(shown, form);
+    setText(whole, parts.whole);
+    setText(fraction, parts.fraction);
+  });
+
+  function draw(): void {
+    if (!shop.isComplete) return;
+    const { day, minute, second } = shop.now();
+    const sum = shop.minutes.sum(day, id);
+    number.set(sum);
+    const comparison = compareWith(sum, shop.minutes.soFar(addDays(day, -1), id, minute, second));
+    const isKnown = comparison.change !== undefined;
+    change.dataset['direction'] = isKnown ? comparison.direction : 'none';
+    setText(arrow, isKnown ? { up: '▲', down: '▼', same: '' }[comparison.direction] : '');
+    setText(percent, comparison.change === undefined ? '' : signed(format.percent(Math.abs(comparison.change)), comparison.direction));
+    const there = isKnown ? `${messages.atThisTime} ${format.value(comparison.before, form)}` : messages.nothingBefore;
+    setText(before, there);
+    before.title = there;
+    line.setAttribute('d', tracePath(traceValues(day, minute)));
+  }
+
+  function traceValues(day: string, minute: number): number[] {
+    const from = Math.max(0, minute - TRACE_MINUTES);
+    const values = [];
+    for (let at = from; at < minute; at += 1) values.push(toNumber(shop.minutes.at(day, id, at)));
+    return values;
+  }
+
+  return {
+    element,
+    draw,
+    select: (isSelected) => {
+      pick.setAttribute('aria-pressed', String(isSelected));
+      element.classList.toggle('is-selected', isSelected);
+    },
+    dispose: () => number.dispose(),
+  };
+}
+
+function signed(percent: string, direction: 'up' | 'down' | 'same'): string {
+  return direction === 'up' ? `+${percent}` : direction === 'down' ? `−${percent}` : percent;
+}
+
+function tracePath(values: readonly number[]): string {
+  if (values.length < 2) return '';
+  const most = Math.max(...values, 0);
+  const least = Math.min(...values, 0);
+  const height = most - least || 1;
+  const points = values.map((value, place) => {
+    const x = (place / (values.length - 1)) * 100;
+    const y = 19 - ((value - least) / height) * 18;
+    return `${x.toFixed(2)},${y.toFixed(2)}`;
+  });
+  return `M${points.join('L')}`;
+}
