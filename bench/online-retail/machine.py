@@ -5,10 +5,16 @@ import platform
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+# A run counts as undisturbed while other processes keep no more than this many
+# processors busy; a disturbed one is repeated a few times.
+QUIET_PROCESSORS = 0.15
+QUIET_WAIT_SECONDS = 60
+TRIES = 4
 
 
 @dataclass
@@ -18,8 +24,8 @@ class Cost:
     memory_mib: float
     others: float
     """Processors that the rest of the machine kept busy meanwhile."""
-    parts: dict = field(default_factory=dict)
-    """Seconds of its steps, where the command says them itself."""
+    output: str
+    """What it printed."""
 
 
 def busy_seconds():
@@ -28,8 +34,33 @@ def busy_seconds():
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
+def wait_for_quiet():
+    """Waits for a second in which the machine does next to nothing."""
+    deadline = time.monotonic() + QUIET_WAIT_SECONDS
+    while time.monotonic() < deadline:
+        busy = busy_seconds()
+        time.sleep(1)
+        if busy_seconds() - busy <= QUIET_PROCESSORS:
+            return
+
+
+def run_undisturbed(command_of_try, log):
+    """The cost of the first undisturbed run, or of the least disturbed one.
+
+    `command_of_try` makes everything ready for one more run and says the command.
+    """
+    costs = []
+    for _ in range(TRIES):
+        command = command_of_try()
+        wait_for_quiet()
+        costs.append(run(command, log))
+        if costs[-1].others <= QUIET_PROCESSORS:
+            break
+    return min(costs, key=lambda cost: cost.others)
+
+
 def run(command, log):
-    """Runs a command alone and reads its cost from the kernel.
+    """Runs a command and reads its cost from the kernel.
 
     A child's peak memory counts what its parent held at the fork, so this
     process stays small: rows are compared in one of their own.
@@ -41,10 +72,11 @@ def run(command, log):
         _, status, used = os.wait4(child.pid, 0)
         wall, busy = time.perf_counter() - started, busy_seconds() - busy
     child.returncode = os.waitstatus_to_exitcode(status)
+    output = Path(log).read_text()
     if child.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{Path(log).read_text()}")
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{output}")
     cpu = used.ru_utime + used.ru_stime
-    return Cost(wall, cpu, used.ru_maxrss / 1024, max(0.0, busy - cpu) / wall)
+    return Cost(wall, cpu, used.ru_maxrss / 1024, max(0.0, busy - cpu) / wall, output)
 
 
 def process_cpu(process_id):

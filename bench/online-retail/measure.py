@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import busy_seconds, describe, process_cpu, run, size_mb, spread
+from machine import QUIET_PROCESSORS, describe, process_cpu, run_undisturbed, size_mb, spread, wait_for_quiet
 from wire import Session
 
 HERE = Path(__file__).resolve().parent
@@ -56,10 +56,13 @@ class Bench:
         return self.given.scratch / f"duckdb-{threads}.db"
 
     def load_sluice(self):
-        shutil.rmtree(self.state(), ignore_errors=True)
-        return run(self.sluice_command(self.given.input) + ["--until-idle"], self.log)
+        def command():
+            return self.sluice_command(self.given.input) + ["--until-idle"]
+
+        return run_undisturbed(command, self.log)
 
     def sluice_command(self, source):
+        shutil.rmtree(self.state(), ignore_errors=True)
         return [
             self.given.sluice, "run", str(self.given.project), "--state", str(self.state()),
             "--set", f"input={source}", "--set", "listen.postgres=127.0.0.1:0",
@@ -73,9 +76,14 @@ class Bench:
         ]  # fmt: skip
 
     def load_rival(self, threads):
-        cost = run(self.rival_command("load", self.given.input, threads), self.log)
-        cost.parts = json.loads(self.log.read_text())
-        return cost
+        def command():
+            return self.rival_command("load", self.given.input, threads)
+
+        return run_undisturbed(command, self.log)
+
+    def start_rival(self):
+        command = [self.given.python, "-c", "import duckdb; duckdb.connect()"]
+        return run_undisturbed(lambda: command, self.log)
 
     def compare(self, threads):
         command = [
@@ -93,7 +101,7 @@ class Bench:
             "sluice": self.load_sluice,
             "duckdb-1": lambda: self.load_rival(1),
             "duckdb-2": lambda: self.load_rival(2),
-            "start": lambda: run([self.given.python, "-c", "import duckdb; duckdb.connect()"], self.log),
+            "start": self.start_rival,
         }
         costs = {name: [] for name in engines}
         for number in range(self.given.runs):
@@ -125,12 +133,13 @@ class Bench:
         print("| on disk, MB | " + " | ".join(sizes) + " |")
         row("processors that others kept busy", lambda runs: spread(x.others for x in runs))
         start = costs["start"]
-        print(f"\nOf DuckDB's figures, the start of Python and of DuckDB are "
+        print(f"\nRuns while others kept more than {QUIET_PROCESSORS} processors busy were repeated, up to three times.")
+        print(f"Of DuckDB's figures, the start of Python and of DuckDB are "
               f"{spread(x.wall for x in start)} s and {spread(x.cpu for x in start)} s of CPU, "
               f"{spread((x.memory_mib for x in start), '{:.0f}')} MiB.")
         for threads in (1, 2):
-            runs = costs[f"duckdb-{threads}"]
-            parts = ", ".join(f"{part} {spread(x.parts[part] for x in runs)} s" for part in runs[0].parts)
+            steps = [json.loads(cost.output) for cost in costs[f"duckdb-{threads}"]]
+            parts = ", ".join(f"{step} {spread(x[step] for x in steps)} s" for step in steps[0])
             print(f"DuckDB's own clock, {threads} thread{'s' if threads > 1 else ''}: {parts}.")
 
     def sluice_sizes(self):
@@ -146,17 +155,13 @@ class Bench:
         folder.mkdir()
         for file in self.files[: -len(days)]:
             shutil.copy(file, folder)
-        busy, started = busy_seconds(), time.perf_counter()
         ours, poll_cost = self.follow_sluice(folder, days)
         for file in days:
             (folder / file.name).unlink()
         theirs = self.follow_rival(folder, days)
-        wall, busy = time.perf_counter() - started, busy_seconds() - busy
         self.print_follow(days, ours, theirs, poll_cost, self.compare(2))
-        print(f"The whole of this part took {wall:.0f} s with {busy / wall:.2f} processors busy, by us and others.")
 
     def follow_sluice(self, folder, days):
-        shutil.rmtree(self.state(), ignore_errors=True)
         with open(self.log, "wb") as out:
             server = subprocess.Popen(self.sluice_command(folder), stdout=out, stderr=out)
         try:
@@ -174,6 +179,7 @@ class Bench:
                 # Written beside, then renamed: the file appears as a whole.
                 shutil.copy(file, folder / "next.part")
                 time.sleep(PAUSE_SECONDS)
+                wait_for_quiet()
                 cpu, started = process_cpu(server.pid), time.perf_counter()
                 os.rename(folder / "next.part", folder / file.name)
                 self.wait_for(session, rows)
@@ -212,6 +218,7 @@ class Bench:
         costs = []
         for file in days:
             time.sleep(PAUSE_SECONDS)
+            wait_for_quiet()
             cpu, started = process_cpu(rival.pid), time.perf_counter()
             rival.stdin.write(f"{file}\n")
             if rival.stdout.readline() != "done\n":

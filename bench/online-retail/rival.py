@@ -29,7 +29,7 @@ SELECT
   UnitPrice AS unit_price,
   CAST(CustomerID AS BIGINT) AS customer_id,
   trim(Country) AS country
-FROM read_csv('{files}', header = true, columns = {{
+FROM read_csv('{files}', auto_detect = false, delim = ',', quote = '"', escape = '"', header = true, columns = {{
   'InvoiceNo': 'VARCHAR', 'StockCode': 'VARCHAR', 'Description': 'VARCHAR',
   'Quantity': 'BIGINT', 'InvoiceDate': 'TIMESTAMP', 'UnitPrice': 'DECIMAL(18,3)',
   'CustomerID': 'DECIMAL(18,1)', 'Country': 'VARCHAR'}})
