@@ -26,6 +26,10 @@ export class LiveShop {
   epoch = 0;
   /** When anything last changed, by this machine's clock. */
   changedAtMs: number | undefined;
+  /** When the connection was last known to be sound, by the warehouse's clock. */
+  heardAtMs: number | undefined;
+  /** The connection was lost and is not back yet. */
+  wasLost = false;
   /** Snapshots of all views have come at least once. */
   isComplete = false;
   /** Views that this warehouse does not have. */
@@ -142,6 +146,9 @@ export class LiveShop {
   }
 
   private setConnection(state: ConnectionState): void {
+    if (this.connection.kind === 'live' && state.kind === 'waiting') this.heardAtMs = this.clock.nowMs();
+    if (state.kind === 'waiting') this.wasLost = true;
+    if (state.kind === 'live') this.wasLost = false;
     this.connection = state;
     if (state.kind === 'refused') this.findMissing();
     this.onChange();

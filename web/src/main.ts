@@ -1,0 +1,81 @@
+/** Starts the page: one shop, drawn in one language, and drawn again when something changes. */
+
+import './styles/tokens.css';
+import './styles/frame.css';
+import './styles/live.css';
+import { Format, MESSAGES, chooseLanguage, type Language } from './i18n';
+import { LiveShop } from './model/live-shop';
+import { livePage } from './pages/live-page';
+import { banner } from './ui/banner';
+import type { Context, Part } from './ui/context';
+import { h } from './ui/dom';
+import { footer } from './ui/footer';
+import { header } from './ui/header';
+import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings';
+
+const TICK_MS = 1_000;
+const FOOTER_MS = 200;
+
+const shop = new LiveShop(requestDraw);
+let language: Language = chooseLanguage(readSetting('language'), navigator.languages);
+let parts: Part[] = [];
+let frame = 0;
+/** Formats are of the shop's currency and zone, which are known only after its first answer. */
+let builtFor = '';
+
+function build(): void {
+  const focused = document.activeElement?.id;
+  for (const part of parts) part.dispose?.();
+  const messages = MESSAGES[language];
+  const { currency = 'CNY' } = shop.info ?? {};
+  const context: Context = { shop, messages, format: new Format(messages.locale, currency, shop.clock.timeZone) };
+  const switchLanguage = () => {
+    language = language === 'en' ? 'zh' : 'en';
+    saveSetting('language', language);
+    build();
+  };
+  const page = livePage(context);
+  const head = header(context, { onLanguage: switchLanguage, onTheme: restyle });
+  parts = [head, banner(context), page, footer(context)];
+  const skip = h('a', { class: 'skip', href: '#numbers' }, messages.skip);
+  document.documentElement.lang = messages.locale;
+  document.title = messages.title;
+  document.body.replaceChildren(skip, ...parts.map(({ element }) => element));
+  builtFor = stamp();
+  if (focused) document.getElementById(focused)?.focus();
+  draw();
+}
+
+function stamp(): string {
+  return `${language} ${shop.info?.currency ?? ''} ${shop.clock.timeZone}`;
+}
+
+function requestDraw(): void {
+  if (frame === 0) frame = requestAnimationFrame(draw);
+}
+
+function draw(): void {
+  frame = 0;
+  if (builtFor !== stamp()) {
+    build();
+    return;
+  }
+  for (const part of parts) part.draw();
+}
+
+function restyle(): void {
+  for (const part of parts) part.restyle?.();
+}
+
+applyTheme(savedTheme());
+build();
+shop.start();
+setInterval(() => {
+  shop.tick();
+  requestDraw();
+}, TICK_MS);
+setInterval(() => parts.at(-1)?.draw(), FOOTER_MS);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
+addEventListener('online', () => {
+  if (shop.connection.kind === 'waiting') shop.retry();
+});
