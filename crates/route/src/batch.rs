@@ -1,7 +1,6 @@
 //! One batch of records of a partition on its way to rows.
 
 use arrow::array::RecordBatch;
-use serde_json::Value;
 use sluice_core::{
     ChangeKind, DeadLetter, LogRecord, PartitionId, RecordKind, SourceVersion, TableChanges,
     TableKind, Writer,
@@ -13,6 +12,7 @@ use crate::change_message::{before_image, change_kind, old_key, version};
 use crate::dedup::DedupMemory;
 use crate::definition::Table;
 use crate::fields::{CsvFields, Fields, Header};
+use crate::json::JsonParser;
 use crate::memory::PartitionMemory;
 use crate::router::Routed;
 use crate::source_text::{Condition, Policy};
@@ -92,6 +92,7 @@ pub(crate) struct Batch<'a> {
     header_width: usize,
     memory: &'a mut PartitionMemory,
     csv: CsvFields,
+    json: JsonParser,
     dead_letters: Vec<DeadLetter>,
     duplicates: u64,
 }
@@ -115,6 +116,7 @@ impl<'a> Batch<'a> {
             header_width: header.map_or(0, <[String]>::len),
             memory,
             csv: CsvFields::default(),
+            json: JsonParser::default(),
             dead_letters: Vec::new(),
             duplicates: 0,
         }
@@ -209,16 +211,18 @@ impl<'a> Batch<'a> {
         let Ok(text) = std::str::from_utf8(&record.record.payload) else {
             return self.refuse_record(record, "bad_utf8", "the record is not UTF-8".into());
         };
-        match serde_json::from_str::<Value>(text) {
-            Ok(value) => self.row(
-                record,
-                Fields::Json {
-                    record: &value,
+        let mut parser = std::mem::take(&mut self.json);
+        match parser.parse(text) {
+            Ok(value) => {
+                let fields = Fields::Json {
+                    record: value,
                     element: None,
-                },
-            ),
+                };
+                self.row(record, fields);
+            }
             Err(error) => self.refuse_record(record, "not_json", error.to_string()),
         }
+        self.json = parser;
     }
 
     /// Gives the record to every table whose conditions hold.
@@ -249,8 +253,9 @@ impl<'a> Batch<'a> {
             element,
         };
         if let Some(pointer) = &table.explode {
-            let array = value.pointer(pointer).and_then(Value::as_array);
-            for (element_number, element) in array.into_iter().flatten().enumerate() {
+            let array = value.pointer(pointer);
+            let elements = array.iter().flat_map(|array| array.elements());
+            for (element_number, element) in elements.enumerate() {
                 self.table_row(record, number, with_element(Some(element)), element_number);
             }
             return;
@@ -330,7 +335,7 @@ impl<'a> Batch<'a> {
         }
         let old_key = match fields {
             Fields::Json { record, .. } if kind == ChangeKind::Upsert => {
-                before_image(table, record, element)
+                before_image(table, *record, element)
                     .and_then(|image| old_key(table, key, &cells, image))
             }
             _ => None,

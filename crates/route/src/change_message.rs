@@ -1,12 +1,12 @@
 //! What a change message says besides its row: kind, version, before-image.
 
-use serde_json::Value;
 use sluice_core::{ChangeKind, SourceVersion, TableKind};
 
 use crate::batch::Refusal;
 use crate::cell::{Cell, read};
 use crate::definition::Table;
 use crate::fields::Fields;
+use crate::json::Json;
 
 /// What the change does to its row.
 pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKind, Refusal> {
@@ -78,15 +78,14 @@ fn number(fields: &Fields<'_>, field: &str) -> Result<Option<u64>, Refusal> {
 /// for exploded messages.
 pub(crate) fn before_image<'a>(
     table: &Table,
-    record: &'a Value,
+    record: Json<'a>,
     element: usize,
-) -> Option<&'a Value> {
+) -> Option<Json<'a>> {
     let image = record.pointer(table.before.as_ref()?)?;
-    match image {
-        Value::Array(images) => images.get(element),
-        Value::Object(_) => Some(image),
-        _ => None,
+    if image.is_array() {
+        return image.elements().nth(element);
     }
+    image.is_object().then_some(image)
 }
 
 /// The row's key before the change, where that was another one. A before-image
@@ -95,7 +94,7 @@ pub(crate) fn old_key<'a>(
     table: &Table,
     key: &[usize],
     cells: &[Cell<'a>],
-    image: &'a Value,
+    image: Json<'a>,
 ) -> Option<Vec<(usize, Cell<'a>)>> {
     let old = Fields::Json {
         record: image,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::json::Json;
 
 /// The names in a CSV header with their positions.
 pub(crate) type Header = BTreeMap<String, usize>;
@@ -81,9 +81,9 @@ pub(crate) enum Fields<'a> {
         header: &'a Header,
     },
     Json {
-        record: &'a Value,
-        /// The element of an exploded array.
-        element: Option<&'a Value>,
+        record: Json<'a>,
+        /// What `./` starts from: an element of an exploded array, or the row.
+        element: Option<Json<'a>>,
     },
 }
 
@@ -91,19 +91,13 @@ impl<'a> Fields<'a> {
     /// A field as text; `None` if it is missing or null. Objects and arrays are
     /// their JSON text.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        let value = match self {
-            Self::Csv { fields, header } => {
-                return fields.get(*header.get(name)?).map(Cow::Borrowed);
-            }
+        match self {
+            Self::Csv { fields, header } => fields.get(*header.get(name)?).map(Cow::Borrowed),
             Self::Json { record, element } => match name.strip_prefix('.') {
-                Some(pointer) => element.and_then(|element| element.pointer(pointer)),
+                Some(pointer) => element.as_ref()?.pointer(pointer),
                 None => record.pointer(name),
-            }?,
-        };
-        match value {
-            Value::Null => None,
-            Value::String(text) => Some(Cow::Borrowed(text)),
-            other => Some(Cow::Owned(other.to_string())),
+            }?
+            .as_text(),
         }
     }
 }

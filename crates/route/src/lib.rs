@@ -10,6 +10,7 @@ mod change_message;
 mod dedup;
 mod definition;
 mod fields;
+mod json;
 mod last_values;
 mod memory;
 mod router;
