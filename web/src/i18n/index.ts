@@ -23,6 +23,7 @@ export function chooseLanguage(saved: string | null, preferred: readonly string[
 export class Format {
   private readonly counts: Intl.NumberFormat;
   private readonly moneys: Intl.NumberFormat;
+  private readonly moneyWholes: Intl.NumberFormat;
   private readonly shorts: Intl.NumberFormat;
   private readonly moneyShorts: Intl.NumberFormat;
   private readonly percents: Intl.NumberFormat;
@@ -42,6 +43,7 @@ export class Format {
     const short: Intl.NumberFormatOptions = { notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 1 };
     this.counts = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
     this.moneys = new Intl.NumberFormat(locale, style);
+    this.moneyWholes = new Intl.NumberFormat(locale, { ...style, minimumFractionDigits: 0, maximumFractionDigits: 0 });
     this.shorts = new Intl.NumberFormat(locale, short);
     this.moneyShorts = new Intl.NumberFormat(locale, { ...style, ...short });
     this.percents = new Intl.NumberFormat(locale, { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -58,6 +60,11 @@ export class Format {
 
   money(value: Decimal): string {
     return this.moneys.format(exact(value));
+  }
+
+  /** Without digits behind the point, where there is no room for them. */
+  whole(value: Decimal, form: 'money' | 'count'): string {
+    return form === 'money' ? this.moneyWholes.format(exact(value)) : this.count(value);
   }
 
   value(value: Decimal, form: 'money' | 'count'): string {

@@ -12,7 +12,7 @@ export const SPANS: readonly Span[] = ['hour', 'day', 'total'];
 export type Point = [minute: number, value: number];
 
 export const HOUR_MINUTES = 60;
-export const DAY_BUCKET_MINUTES = 5;
+export const DAY_BUCKET_MINUTES = 10;
 
 /** First minute and the one after the last that a span shows at `minute`. */
 export function spanRange(span: Span, minute: number): [from: number, to: number] {

@@ -108,6 +108,8 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
         splitNumber: 4,
         minInterval: form === 'count' ? 1 : 0,
         axisLabel: { ...small, formatter: (value: number) => format.short(value, form) },
+        axisLine: { show: false },
+        axisTick: { show: false },
         splitLine: { lineStyle: { color: colours.line } },
       },
       tooltip: {

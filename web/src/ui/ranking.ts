@@ -12,7 +12,8 @@ export interface RankingOptions {
   readonly rows: ZSet;
   readonly columns: RankingColumns;
   readonly heading: string;
-  readonly beside: (count: string) => string;
+  /** What the second number counts. */
+  readonly beside: string;
 }
 
 interface Item {
@@ -34,8 +35,8 @@ export function ranking(context: Context, options: RankingOptions): Part {
   const element = h(
     'section',
     { class: `panel ranking ranking-${options.id}`, 'aria-labelledby': headingId },
-    h('header', { class: 'panel-head' }, h('h2', { id: headingId }, options.heading), h('p', { class: 'panel-note' }, messages.byGross)),
-    list,
+    h('header', { class: 'panel-head' }, h('h2', { id: headingId }, options.heading)),
+    h('div', { class: 'ranking-body' }, h('div', { class: 'ranking-columns', 'aria-hidden': 'true' }, h('span', {}, options.beside), h('span', {}, messages.byGross)), list),
     none,
   );
   const fit = rowsThatFit(list, draw);
@@ -44,6 +45,7 @@ export function ranking(context: Context, options: RankingOptions): Part {
     const isMissing = shop.missing.has(options.view);
     setText(none, isMissing ? messages.notInWarehouse(options.view) : messages.nothingYet);
     const ranked = rank(options.rows, shop.now().day, options.columns, fit.count());
+    element.classList.toggle('is-empty', ranked.length === 0);
     none.hidden = ranked.length > 0 || !(shop.isComplete || isMissing);
     const before = wantsMotion() ? places() : undefined;
     const wanted = new Set(ranked.map(({ key }) => key));
@@ -78,7 +80,8 @@ export function ranking(context: Context, options: RankingOptions): Part {
     setText(item.name, name);
     item.name.title = name;
     setText(item.value, format.money(entry.value));
-    setText(item.beside, options.beside(format.count(entry.beside)));
+    setText(item.beside, format.count(entry.beside));
+    item.beside.setAttribute('aria-label', `${options.beside} ${format.count(entry.beside)}`);
     item.bar.style.transform = `scaleX(${entry.share.toFixed(4)})`;
   }
 

@@ -26,12 +26,14 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
   const value = h('p', { class: 'tile-value' }, whole, fraction);
   const arrow = h('span', { class: 'arrow', 'aria-hidden': 'true' });
   const percent = h('span', { class: 'percent' });
-  const before = h('span', { class: 'before' });
-  const change = h('p', { class: 'tile-change' }, arrow, percent, before);
+  const before = h('p', { class: 'tile-before' });
+  const change = h('p', { class: 'tile-change' }, arrow, percent);
   const line = svg('path', { class: 'trace-line', 'vector-effect': 'non-scaling-stroke' });
   const trace = svg('svg', { class: 'trace', viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line);
-  const element = h('article', { class: 'tile', 'data-metric': id }, h('h3', {}, pick), value, change);
-  element.append(trace);
+  const element = h('article', { class: 'tile', 'data-metric': id }, h('h3', {}, pick), value);
+  const course = h('div', { class: 'tile-course' }, change);
+  course.append(trace);
+  element.append(course, before);
 
   const number = new AnimatedNumber(value, (shown) => {
     const parts = format.parts(shown, form);
@@ -49,9 +51,7 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
     change.dataset['direction'] = isKnown ? comparison.direction : 'none';
     setText(arrow, isKnown ? { up: '▲', down: '▼', same: '' }[comparison.direction] : '');
     setText(percent, comparison.change === undefined ? '' : signed(format.percent(Math.abs(comparison.change)), comparison.direction));
-    const there = isKnown ? `${messages.atThisTime} ${format.value(comparison.before, form)}` : messages.nothingBefore;
-    setText(before, there);
-    before.title = there;
+    setText(before, isKnown ? messages.before(format.whole(comparison.before, form)) : messages.nothingBefore);
     line.setAttribute('d', tracePath(traceValues(day, minute)));
   }
 
