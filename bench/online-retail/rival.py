@@ -1,7 +1,10 @@
 """The rival: DuckDB loads the same CSV files and computes the same models.
 
     rival.py load MODELS INPUT DATABASE THREADS     once, then ends
-    rival.py follow MODELS INPUT DATABASE THREADS   then a path a line on stdin
+    rival.py follow MODELS INPUT DATABASE THREADS   then a path a line on stdin:
+                                                    every view is computed again
+    rival.py ask MODELS INPUT DATABASE THREADS      the same, but nothing is kept
+                                                    and one small view is asked
 
 The SQL is the text of the models themselves, so that nobody has to believe that
 two versions say the same. `adapt` has the few words that DuckDB says otherwise.
@@ -103,6 +106,22 @@ def follow(connection, models):
         print("done", flush=True)
 
 
+def ask(connection, models):
+    """Takes each file in and answers one question from the lines themselves."""
+    compute(connection, [(name, as_view(name, sql)) for name, sql in models])
+    for line in sys.stdin:
+        connection.execute("INSERT INTO invoice_line " + rows_of(line.strip()))
+        connection.execute("SELECT * FROM totals").fetchall()
+        print("done", flush=True)
+
+
+def as_view(name, sql):
+    """The model as a plain view, in the place of the table of its name."""
+    if "CREATE OR REPLACE TABLE" not in sql:
+        return sql
+    return f"DROP TABLE {name};" + sql.replace("CREATE OR REPLACE TABLE", "CREATE VIEW")
+
+
 def main():
     what, folder, source, database, threads = sys.argv[1:]
     models = models_in_order(folder)
@@ -110,6 +129,8 @@ def main():
     print(json.dumps(load(connection, models, source)), flush=True)
     if what == "follow":
         follow(connection, models)
+    elif what == "ask":
+        ask(connection, models)
     connection.close()
 
 
