@@ -5,7 +5,7 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   publicDir: false,
   build: {
-    target: 'es2018',
+    target: 'es2022',
     emptyOutDir: false,
     lib: {
       entry: resolve(import.meta.dirname, 'src/tracker/index.ts'),
