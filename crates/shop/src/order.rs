@@ -1,0 +1,220 @@
+//! Orders and what becomes of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::{RowChange, row};
+use crate::random::Random;
+use crate::time::Local;
+
+pub(crate) const UNPAID: u16 = 1001;
+pub(crate) const PAID: u16 = 1002;
+pub(crate) const CANCELLED: u16 = 1003;
+pub(crate) const REFUNDING: u16 = 1005;
+pub(crate) const REFUNDED: u16 = 1006;
+
+/// One line of an order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) id: u64,
+    pub(crate) sku: u64,
+    pub(crate) sku_name: String,
+    pub(crate) pieces: u32,
+    pub(crate) price: i64,
+    pub(crate) activity: i64,
+    pub(crate) coupon: i64,
+}
+
+impl Line {
+    pub(crate) fn original(&self) -> i64 {
+        self.price * i64::from(self.pieces)
+    }
+
+    /// What is to be paid for it.
+    pub(crate) fn total(&self) -> i64 {
+        self.original() - self.activity - self.coupon
+    }
+}
+
+/// An order that something may still happen to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) id: u64,
+    pub(crate) user: u64,
+    pub(crate) province: u64,
+    pub(crate) channel: String,
+    pub(crate) status: u16,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) freight: i64,
+    pub(crate) freight_reduce: i64,
+    pub(crate) created: String,
+    pub(crate) created_day: i64,
+    pub(crate) payment_type: u16,
+    /// Line and pieces that are being refunded.
+    pub(crate) refund: Option<(usize, u32)>,
+}
+
+impl Order {
+    pub(crate) fn goods(&self) -> i64 {
+        self.lines.iter().map(Line::total).sum()
+    }
+
+    pub(crate) fn total(&self) -> i64 {
+        self.goods() + self.freight - self.freight_reduce
+    }
+
+    /// Lines with reductions: every sixth order has an activity, every eighth a
+    /// coupon.
+    pub(crate) fn reduce(&mut self, random: &mut Random) {
+        let (has_activity, has_coupon) = (random.per_mille(160), random.per_mille(120));
+        for line in &mut self.lines {
+            if has_activity {
+                line.activity = line.original() / 10;
+            }
+            if has_coupon {
+                line.coupon = (line.original() / 20).min(5_000);
+            }
+        }
+    }
+
+    /// The row of `order_info`.
+    pub(crate) fn data(&self, operated: &str) -> String {
+        let sum = |part: fn(&Line) -> i64| self.lines.iter().map(part).sum::<i64>();
+        row(|data| {
+            data.number("id", self.id)
+                .money("total_amount", self.total())
+                .text("order_status", &self.status.to_string())
+                .number("user_id", self.user)
+                .text("payment_way", &self.payment_type.to_string())
+                .text("out_trade_no", &format!("T{:012}", self.id))
+                .number("province_id", self.province)
+                .money("activity_reduce_amount", sum(|line| line.activity))
+                .money("coupon_reduce_amount", sum(|line| line.coupon))
+                .money("original_total_amount", sum(Line::original))
+                .money("feight_fee", self.freight)
+                .money("feight_fee_reduce", self.freight_reduce)
+                .text("channel", &self.channel)
+                .text("create_time", &self.created)
+                .text("operate_time", operated);
+        })
+    }
+
+    /// The changes that create it.
+    pub(crate) fn creation(&self) -> Vec<RowChange> {
+        let order = RowChange::insert("order_info", self.data(&self.created));
+        let mut changes = vec![order];
+        for line in &self.lines {
+            let data = row(|data| {
+                data.number("id", line.id)
+                    .number("order_id", self.id)
+                    .number("sku_id", line.sku)
+                    .text("sku_name", &line.sku_name)
+                    .money("order_price", line.price)
+                    .number("sku_num", line.pieces)
+                    .money("split_total_amount", line.total())
+                    .money("split_activity_amount", line.activity)
+                    .money("split_coupon_amount", line.coupon)
+                    .text("source_type", "2401")
+                    .text("create_time", &self.created)
+                    .text("operate_time", &self.created);
+            });
+            changes.push(RowChange::insert("order_detail", data));
+        }
+        changes
+    }
+
+    /// Changes the status, which is an update of the order and a row of its
+    /// log.
+    pub(crate) fn move_to(&mut self, status: u16, at: Local, log_id: u64) -> Vec<RowChange> {
+        let old_status = self.status;
+        self.status = status;
+        let now = at.text();
+        let old = row(|old| {
+            old.text("order_status", &old_status.to_string());
+        });
+        vec![
+            RowChange::update("order_info", self.data(&now), old),
+            self.status_log(&now, log_id),
+        ]
+    }
+
+    /// The row of `order_status_log` for the present status.
+    pub(crate) fn status_log(&self, now: &str, id: u64) -> RowChange {
+        let data = row(|data| {
+            data.number("id", id)
+                .number("order_id", self.id)
+                .text("order_status", &self.status.to_string())
+                .text("create_time", now)
+                .text("operate_time", now);
+        });
+        RowChange::insert("order_status_log", data)
+    }
+
+    /// The row of `payment_info`; `paid` is when the payment succeeded.
+    pub(crate) fn payment(&self, asked: &str, paid: Option<&str>) -> String {
+        row(|data| {
+            data.number("id", self.id)
+                .text("out_trade_no", &format!("T{:012}", self.id))
+                .number("order_id", self.id)
+                .number("user_id", self.user)
+                .text("payment_type", &self.payment_type.to_string())
+                .text("trade_no", &format!("P{:012}", self.id))
+                .money("total_amount", self.total())
+                .text(
+                    "payment_status",
+                    if paid.is_some() { "1602" } else { "1601" },
+                );
+            match paid {
+                Some(paid) => data.text("callback_time", paid),
+                None => data.raw("callback_time", "null"),
+            };
+            data.text("create_time", asked)
+                .text("operate_time", paid.unwrap_or(asked));
+        })
+    }
+
+    /// What is refunded: the share of the line's amount that its pieces have,
+    /// rounded down.
+    pub(crate) fn refund_amount(&self) -> i64 {
+        let Some((line, pieces)) = self.refund else {
+            return 0;
+        };
+        let line = &self.lines[line];
+        line.total() * i64::from(pieces) / i64::from(line.pieces)
+    }
+
+    /// The row of `order_refund_info` with that status.
+    pub(crate) fn refund_request(&self, id: u64, status: &str, asked: &str, now: &str) -> String {
+        let (line, pieces) = self.refund.unwrap_or_default();
+        row(|data| {
+            data.number("id", id)
+                .number("user_id", self.user)
+                .number("order_id", self.id)
+                .number("sku_id", self.lines[line].sku)
+                .text("refund_type", "1502")
+                .number("refund_num", pieces)
+                .money("refund_amount", self.refund_amount())
+                .text("refund_reason_type", "1306")
+                .text("refund_status", status)
+                .text("create_time", asked)
+                .text("operate_time", now);
+        })
+    }
+
+    /// The row of `refund_payment`.
+    pub(crate) fn refund_payment(&self, id: u64, now: &str) -> String {
+        let (line, _) = self.refund.unwrap_or_default();
+        row(|data| {
+            data.number("id", id)
+                .text("out_trade_no", &format!("T{:012}", self.id))
+                .number("order_id", self.id)
+                .number("sku_id", self.lines[line].sku)
+                .text("payment_type", &self.payment_type.to_string())
+                .text("trade_no", &format!("R{id:012}"))
+                .money("total_amount", self.refund_amount())
+                .text("refund_status", "0705")
+                .text("callback_time", now)
+                .text("create_time", now)
+                .text("operate_time", now);
+        })
+    }
+}

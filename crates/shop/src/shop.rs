@@ -1,0 +1,392 @@
+//! The shop at work: moments in the order of their time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::books::Books;
+use crate::message::{Message, RowChange, Topic};
+use crate::order::Order;
+use crate::random::Random;
+use crate::time::Local;
+use crate::visit::Visit;
+
+/// Version of a saved shop.
+const VERSION: u32 = 1;
+/// Visitors arrive in steps of this length.
+const TICK_US: i64 = 100_000;
+/// Messages of an average visit, to turn a rate of messages into one of visits.
+const MESSAGES_PER_VISIT: f64 = 7.6;
+/// How busy each hour of a day is, in a thousand of the mean.
+const HOURS: [f64; 24] = [
+    0.55, 0.35, 0.22, 0.16, 0.14, 0.18, 0.35, 0.62, 0.88, 1.08, 1.22, 1.28, 1.35, 1.22, 1.15, 1.15,
+    1.18, 1.2, 1.3, 1.55, 1.85, 1.95, 1.55, 1.52,
+];
+
+/// What kind of shop it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShopOptions {
+    /// The same seed gives the same shop.
+    pub seed: u64,
+    /// The first moment, microseconds since 1970 UTC.
+    pub start_us: i64,
+    /// The shop's time zone, minutes east of UTC.
+    pub time_zone_offset_minutes: i32,
+    /// Mean number of messages a second over a day.
+    pub messages_per_second: f64,
+    /// Devices that may visit.
+    pub devices: u32,
+    /// Goods that are sold.
+    pub skus: u64,
+    /// Broken records in a thousand messages of the log, sent besides them.
+    pub dirty_per_mille: u64,
+    /// Messages in a thousand that are sent a second time later.
+    pub duplicate_per_mille: u64,
+    /// Messages of the log in a thousand that are sent late.
+    pub late_per_mille: u64,
+}
+
+impl ShopOptions {
+    /// A small Chinese shop that opens at `start_us`.
+    pub fn new(seed: u64, start_us: i64) -> Self {
+        Self {
+            seed,
+            start_us,
+            time_zone_offset_minutes: 480,
+            messages_per_second: 20.0,
+            devices: 20_000,
+            skus: 300,
+            dirty_per_mille: 2,
+            duplicate_per_mille: 4,
+            late_per_mille: 10,
+        }
+    }
+}
+
+/// A shop cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopError {
+    /// An option is out of range.
+    #[error("{0}")]
+    BadOption(&'static str),
+    /// The saved shop cannot be read.
+    #[error("the saved shop cannot be read: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// The saved shop is of another version.
+    #[error("the saved shop has format version {found}, this program reads version {VERSION}")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+}
+
+/// What will happen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Event {
+    /// A visitor opens a page.
+    Page(Box<Visit>),
+    /// An order is paid.
+    Pay(Box<Order>),
+    /// An order was not paid in time.
+    TimeOut(Box<Order>),
+    /// A buyer wants money back.
+    AskRefund(Box<Order>),
+    /// The money goes back; when it was asked for, and the request's id.
+    Refund(Box<Order>, String, u64),
+    /// A message is sent, late or a second time.
+    Send(Box<Message>),
+}
+
+/// An event with its time. Events of one moment keep the order in which they
+/// were planned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Planned {
+    time_us: i64,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        (self.time_us, self.number) == (other.time_us, other.number)
+    }
+}
+impl Eq for Planned {}
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time_us, self.number).cmp(&(other.time_us, other.number))
+    }
+}
+
+/// What the shop knows of a device.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Device {
+    /// Its member; 0 while it has none.
+    pub(crate) user: u64,
+    /// Day of its first visit plus one; 0 before it.
+    pub(crate) first_day: i64,
+    /// Day of its last page view plus one.
+    pub(crate) last_day: i64,
+    /// Day of its member's last order plus one.
+    pub(crate) order_day: i64,
+}
+
+/// Numbers that are given out in order.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    pub(crate) visit: u64,
+    pub(crate) event: u64,
+    pub(crate) user: u64,
+    pub(crate) order: u64,
+    pub(crate) detail: u64,
+    pub(crate) status_log: u64,
+    pub(crate) cart: u64,
+    pub(crate) refund: u64,
+    pub(crate) xid: u64,
+    planned: u64,
+}
+
+/// See the crate's documentation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shop {
+    version: u32,
+    pub(crate) options: ShopOptions,
+    pub(crate) random: Random,
+    now_us: i64,
+    next_tick_us: i64,
+    has_opened: bool,
+    /// Messages so far.
+    sequence: u64,
+    planned: BinaryHeap<Reverse<Planned>>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) counters: Counters,
+    pub(crate) books: Books,
+}
+
+impl Shop {
+    /// A shop that opens at its first moment.
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn new(options: ShopOptions) -> Result<Self, ShopError> {
+        let rate = options.messages_per_second;
+        if !(rate > 0.0 && rate <= 1_000_000.0) {
+            let problem = "messages_per_second must be above 0 and at most 1,000,000";
+            return Err(ShopError::BadOption(problem));
+        }
+        if options.devices == 0 || options.skus == 0 {
+            return Err(ShopError::BadOption("a shop needs devices and goods"));
+        }
+        Ok(Self {
+            version: VERSION,
+            random: Random::new(options.seed),
+            now_us: options.start_us,
+            next_tick_us: options.start_us,
+            has_opened: false,
+            sequence: 0,
+            planned: BinaryHeap::new(),
+            devices: vec![Device::default(); options.devices as usize],
+            counters: Counters::default(),
+            books: Books::default(),
+            options,
+        })
+    }
+
+    /// Appends everything that is sent before `until_us`, in that order.
+    pub fn advance(&mut self, until_us: i64, messages: &mut Vec<Message>) {
+        let before = messages.len();
+        if !self.has_opened && until_us > self.now_us {
+            self.has_opened = true;
+            self.open(messages);
+        }
+        loop {
+            let next = self.planned.peek().map(|Reverse(planned)| planned.time_us);
+            let next = next.unwrap_or(i64::MAX);
+            if self.next_tick_us < until_us && self.next_tick_us <= next {
+                self.tick();
+            } else if next < until_us {
+                if let Some(Reverse(planned)) = self.planned.pop() {
+                    self.happen(planned.time_us, planned.event, messages);
+                }
+            } else {
+                break;
+            }
+        }
+        self.now_us = self.now_us.max(until_us);
+        self.sequence += (messages.len() - before) as u64;
+    }
+
+    /// Up to when everything has been sent.
+    pub fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    /// Number of messages so far.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The shop's own books.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The day of a moment, as the books count it.
+    pub fn day_of(&self, time_us: i64) -> i64 {
+        self.local(time_us).day
+    }
+
+    /// The options that the shop was made with.
+    pub fn options(&self) -> &ShopOptions {
+        &self.options
+    }
+
+    /// Changes how busy the shop is from now on.
+    pub fn set_rate(&mut self, messages_per_second: f64) {
+        if messages_per_second > 0.0 && messages_per_second <= 1_000_000.0 {
+            self.options.messages_per_second = messages_per_second;
+        }
+    }
+
+    /// The whole shop as bytes.
+    pub fn save(&self) -> Vec<u8> {
+        // Numbers, texts, lists and maps with numbers as keys always have a
+        // JSON form.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// A shop that goes on where [`Shop::save`] was called.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or of another version.
+    pub fn restore(bytes: &[u8]) -> Result<Self, ShopError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes)?;
+        if version != VERSION {
+            return Err(ShopError::Version { found: version });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    pub(crate) fn local(&self, time_us: i64) -> Local {
+        Local::of(time_us, self.options.time_zone_offset_minutes)
+    }
+
+    pub(crate) fn plan(&mut self, time_us: i64, event: Event) {
+        self.counters.planned += 1;
+        self.planned.push(Reverse(Planned {
+            time_us,
+            number: self.counters.planned,
+            event,
+        }));
+    }
+
+    /// Visitors arrive.
+    fn tick(&mut self) {
+        let tick_us = self.next_tick_us;
+        self.next_tick_us += TICK_US;
+        let hour = self.local(tick_us).hour();
+        let rate = self.options.messages_per_second * HOURS[hour];
+        // In millionths of a visit; what is left over is left to chance.
+        let visits = rate / MESSAGES_PER_VISIT * TICK_US as f64;
+        let visits = visits as u64;
+        let count =
+            visits / 1_000_000 + u64::from(self.random.below(1_000_000) < visits % 1_000_000);
+        for _ in 0..count {
+            let time_us = tick_us + self.random.below(TICK_US as u64) as i64;
+            let visit = self.new_visit();
+            self.plan(time_us, Event::Page(Box::new(visit)));
+        }
+    }
+
+    fn happen(&mut self, time_us: i64, event: Event, messages: &mut Vec<Message>) {
+        match event {
+            Event::Page(visit) => self.open_page(time_us, *visit, messages),
+            Event::Pay(order) => self.pay(time_us, *order, messages),
+            Event::TimeOut(order) => self.time_out(time_us, *order, messages),
+            Event::AskRefund(order) => self.ask_refund(time_us, *order, messages),
+            Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
+            Event::Send(message) => messages.push(*message),
+        }
+    }
+
+    /// Sends a record of the log, perhaps late, perhaps twice, perhaps with a
+    /// broken one beside it.
+    pub(crate) fn send_log(&mut self, time_us: i64, payload: String, messages: &mut Vec<Message>) {
+        if self.random.per_mille(self.options.dirty_per_mille) {
+            self.books.dirty += 1;
+            let dirty = self.dirty(&payload);
+            messages.push(log_message(time_us, dirty));
+        }
+        if self.random.per_mille(self.options.duplicate_per_mille) {
+            self.books.duplicates += 1;
+            let later_us = time_us + self.random.between(100_000, 60_000_000);
+            let message = log_message(later_us, payload.clone());
+            self.plan(later_us, Event::Send(Box::new(message)));
+        }
+        if self.random.per_mille(self.options.late_per_mille) {
+            self.books.late += 1;
+            let later_us = time_us + self.random.between(1_000_000, 60_000_000);
+            let message = log_message(later_us, payload);
+            self.plan(later_us, Event::Send(Box::new(message)));
+            return;
+        }
+        messages.push(log_message(time_us, payload));
+    }
+
+    /// A record that no warehouse can use.
+    fn dirty(&mut self, payload: &str) -> String {
+        match self.random.below(3) {
+            // Cut off by a full disk; records are ASCII.
+            0 => payload[..payload.len() / 2].to_owned(),
+            1 => "{\"common\":{\"mid\":\"mid_0\"},\"unknown\":true}".to_owned(),
+            _ => "<html>502 Bad Gateway</html>".to_owned(),
+        }
+    }
+
+    /// Sends the changes of one transaction.
+    pub(crate) fn send_changes(
+        &mut self,
+        time_us: i64,
+        changes: &[RowChange],
+        messages: &mut Vec<Message>,
+    ) {
+        self.counters.xid += 1;
+        let xid = self.counters.xid;
+        for (xoffset, change) in changes.iter().enumerate() {
+            let is_last = xoffset + 1 == changes.len();
+            let message = Message {
+                topic: Topic::ShopDb,
+                send_time_us: time_us,
+                payload: change.payload(time_us, xid, xoffset, is_last),
+            };
+            if self.random.per_mille(self.options.duplicate_per_mille) {
+                self.books.duplicates += 1;
+                let later_us = time_us + self.random.between(100_000, 60_000_000);
+                let again = Message {
+                    send_time_us: later_us,
+                    ..message.clone()
+                };
+                self.plan(later_us, Event::Send(Box::new(again)));
+            }
+            messages.push(message);
+        }
+    }
+}
+
+fn log_message(send_time_us: i64, payload: String) -> Message {
+    Message {
+        topic: Topic::AppLog,
+        send_time_us,
+        payload,
+    }
+}

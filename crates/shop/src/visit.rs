@@ -1,0 +1,106 @@
+//! A visit: what a device looks at, page after page.
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// Pages of the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Page {
+    Home,
+    Category,
+    Search,
+    GoodList,
+    GoodDetail,
+    Cart,
+    Trade,
+    Payment,
+    PaymentDone,
+    Mine,
+}
+
+impl Page {
+    /// Its name in the log.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Category => "category",
+            Self::Search => "search",
+            Self::GoodList => "good_list",
+            Self::GoodDetail => "good_detail",
+            Self::Cart => "cart",
+            Self::Trade => "trade",
+            Self::Payment => "payment",
+            Self::PaymentDone => "payment_done",
+            Self::Mine => "mine",
+        }
+    }
+
+    /// Goods that are shown on it.
+    pub(crate) fn displays(self, random: &mut Random) -> u64 {
+        match self {
+            Self::Home => random.below(5),
+            Self::Category | Self::GoodList | Self::Search => 2 + random.below(5),
+            _ => 0,
+        }
+    }
+}
+
+/// A visit in progress.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Visit {
+    pub(crate) device: u32,
+    /// Distinguishes the visits of all devices.
+    pub(crate) number: u64,
+    pub(crate) page: Page,
+    pub(crate) last_page: Option<Page>,
+    /// The goods that are looked at.
+    pub(crate) sku: u64,
+    /// Sku and pieces.
+    pub(crate) cart: Vec<(u64, u32)>,
+    pub(crate) pages: u32,
+}
+
+/// A visit ends after so many pages, whatever happens.
+const PAGES_MAX: u32 = 40;
+
+impl Visit {
+    /// The page after this one; `None` when the visitor leaves.
+    pub(crate) fn next_page(&self, random: &mut Random) -> Option<Page> {
+        if self.pages >= PAGES_MAX {
+            return None;
+        }
+        let draw = random.below(1_000);
+        // Upper ends of the chances, in a thousand.
+        let choices: &[(u64, Page)] = match self.page {
+            Page::Home => &[
+                (250, Page::GoodList),
+                (450, Page::Search),
+                (600, Page::Category),
+                (780, Page::GoodDetail),
+                (810, Page::Mine),
+            ],
+            Page::Category | Page::Search => &[(550, Page::GoodList), (800, Page::GoodDetail)],
+            Page::GoodList => &[(650, Page::GoodDetail), (720, Page::Search)],
+            Page::GoodDetail if self.cart.is_empty() => &[
+                (350, Page::GoodDetail),
+                (600, Page::GoodList),
+                (680, Page::Home),
+            ],
+            Page::GoodDetail => &[
+                (250, Page::GoodDetail),
+                (400, Page::GoodList),
+                (750, Page::Cart),
+            ],
+            Page::Cart => &[(550, Page::Trade), (750, Page::GoodList)],
+            Page::Trade => &[(1_000, Page::Payment)],
+            Page::Payment => &[(850, Page::PaymentDone)],
+            Page::PaymentDone => &[(250, Page::Home)],
+            Page::Mine => &[(300, Page::Home), (450, Page::Cart)],
+        };
+        let found = choices.iter().find(|(end, _)| draw < *end);
+        let page = found.map(|(_, page)| *page);
+        // Nothing can be ordered with an empty cart.
+        page.filter(|page| *page != Page::Trade || !self.cart.is_empty())
+    }
+}
