@@ -4,48 +4,31 @@ import { uuid, type Identity } from './identity';
 
 export type Fields = Record<string, unknown>;
 
-export class Events {
-  /** What every record says about visitor and page: `ar`, `ch`, `vc`, `uid` … */
-  readonly common: Fields;
-  private pageId: string | undefined;
-
-  constructor(
-    common: Fields,
-    private readonly identity: Identity,
-    private readonly now: () => number,
-    private readonly take: (event: object) => void,
-  ) {
-    this.common = common;
-  }
-
+export interface Events {
   /** A page view; it becomes the page that later events happen on. */
-  page(page: Fields & { page_id: string }): void {
-    const lastPageId = this.identity.page(page.page_id);
-    this.pageId = page.page_id;
-    this.record({ page: { ...page, last_page_id: page['last_page_id'] ?? lastPageId } });
-  }
+  page(page: Fields): void;
+  displays(displays: Fields[]): void;
+  actions(actions: Fields[]): void;
+  error(err: Fields): void;
+  start(start: Fields): void;
+}
+
+/** `common` is what every record says about visitor and page: `ar`, `ch`, `vc`, `uid` … */
+export function makeEvents(common: Fields, identity: Identity, now: () => number, take: (event: object) => void): Events {
+  let page_id: unknown;
+
+  const record = (content: Fields) => take({ event_id: uuid(), common: { ...common, ...identity.visit() }, ...content, ts: now() });
 
   // What is seen and done after the page view must not count as another view:
   // these records carry no `page`, but each entry names its page.
-
-  displays(displays: Fields[]): void {
-    this.record({ displays: displays.map((display) => ({ page_id: this.pageId, ...display })) });
-  }
-
-  actions(actions: Fields[]): void {
-    this.record({ actions: actions.map((action) => ({ ts: this.now(), page_id: this.pageId, ...action })) });
-  }
-
-  error(err: Fields): void {
-    this.record({ err });
-  }
-
-  start(start: Fields): void {
-    this.record({ start });
-  }
-
-  private record(content: Fields): void {
-    const common = { ...this.common, ...this.identity.visit() };
-    this.take({ event_id: uuid(), common, ...content, ts: this.now() });
-  }
+  return {
+    page: (page) => {
+      page_id = page['page_id'];
+      record({ page: { last_page_id: identity.page(String(page_id)), ...page } });
+    },
+    displays: (displays) => record({ displays: displays.map((display) => ({ page_id, ...display })) }),
+    actions: (actions) => record({ actions: actions.map((action) => ({ ts: now(), page_id, ...action })) }),
+    error: (err) => record({ err }),
+    start: (start) => record({ start }),
+  };
 }

@@ -5,19 +5,10 @@ const SESSION = 'sluice.session';
 /** A visit ends after half an hour without an event. */
 export const IDLE_MS_MAX = 1_800_000;
 
-interface Device {
-  mid: string;
-  /** The device's first day. */
-  day: string;
-}
-
-interface Session {
-  sid: string;
-  /** Its latest event. */
-  at: number;
-  /** Its latest page. */
-  page?: string | undefined;
-}
+/** Its id, and its first day. */
+type Device = [mid: string, day: string];
+/** Its id, its latest event, its latest page. */
+type Session = [sid: string, at: number, page?: string];
 
 export interface Visit {
   readonly mid: string;
@@ -25,79 +16,62 @@ export interface Visit {
   readonly is_new: '0' | '1';
 }
 
-/** Random where the browser offers no `randomUUID` (it does so only on secure pages). */
-export function uuid(): string {
-  const source = globalThis.crypto;
-  if (source?.randomUUID) return source.randomUUID();
-  const bytes = Array.from({ length: 16 }, () => Math.floor(Math.random() * 256));
-  if (source?.getRandomValues) source.getRandomValues(new Uint8Array(16)).forEach((byte, place) => (bytes[place] = byte));
-  bytes[6] = (bytes[6]! & 15) | 64;
-  bytes[8] = (bytes[8]! & 63) | 128;
-  return bytes.map((byte, place) => ([4, 6, 8, 10].includes(place) ? '-' : '') + (256 + byte).toString(16).slice(1)).join('');
+export interface Identity {
+  /** The visit that an event of now belongs to. */
+  visit(): Visit;
+  /** Notes a page, and tells the one before it in the same visit. */
+  page(pageId: string): string | undefined;
 }
 
-export class Identity {
+/** Random where the browser offers no `randomUUID`: it does so only on secure pages. */
+export function uuid(): string {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 15) | 64;
+  bytes[8] = (bytes[8]! & 63) | 128;
+  const text = Array.from(bytes, (byte) => (byte + 256).toString(16).slice(1)).join('');
+  return text.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+export function makeIdentity(storage: Storage | undefined, now: () => number): Identity {
   /** What is known where nothing can be stored. */
-  private readonly memory: Record<string, unknown> = {};
+  const memory: Record<string, string> = {};
 
-  constructor(
-    private readonly storage: Storage | undefined,
-    private readonly now: () => number,
-  ) {}
-
-  /** The visit that an event of now belongs to. */
-  visit(): Visit {
-    const device = this.device();
-    const { sid } = this.session();
-    return { mid: device.mid, sid, is_new: device.day === this.today() ? '1' : '0' };
-  }
-
-  /** Notes a page, and tells the one before it in the same visit. */
-  page(pageId: string): string | undefined {
-    const session = this.session();
-    const before = session.page;
-    this.write(SESSION, { ...session, page: pageId });
-    return before;
-  }
-
-  private device(): Device {
-    const known = this.read<Device>(DEVICE);
-    if (known?.mid) return known;
-    const device: Device = { mid: uuid(), day: this.today() };
-    this.write(DEVICE, device);
-    return device;
-  }
-
-  private session(): Session {
-    const known = this.read<Session>(SESSION);
-    const at = this.now();
-    const isOver = !known?.sid || at - known.at > IDLE_MS_MAX;
-    const session: Session = isOver ? { sid: uuid(), at } : { ...known, at };
-    this.write(SESSION, session);
-    return session;
-  }
-
-  private today(): string {
-    const date = new Date(this.now());
-    return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
-  }
-
-  private read<T>(name: string): T | undefined {
+  const read = <T>(name: string): T | undefined => {
     try {
-      const text = this.storage?.getItem(name);
-      if (text) return JSON.parse(text) as T;
+      return JSON.parse(storage?.getItem(name) ?? memory[name] ?? '') as T;
     } catch {
       // Unreadable is the same as absent.
+      return undefined;
     }
-    return this.memory[name] as T | undefined;
-  }
+  };
 
-  private write(name: string, value: unknown): void {
-    this.memory[name] = value;
+  const write = <T>(name: string, value: T): T => {
+    memory[name] = JSON.stringify(value);
     try {
-      this.storage?.setItem(name, JSON.stringify(value));
+      storage?.setItem(name, memory[name]);
     } catch {
       // Memory holds it as long as the page is open.
     }
-  }
+    return value;
+  };
+
+  const session = (): Session => {
+    const [sid, at, page] = read<Session>(SESSION) ?? ['', 0];
+    const isOver = !sid || now() - at > IDLE_MS_MAX;
+    return write(SESSION, isOver ? [uuid(), now()] : [sid, now(), page!]);
+  };
+
+  return {
+    visit: () => {
+      const today = new Date(now()).toDateString();
+      const [mid, day] = read<Device>(DEVICE) ?? write<Device>(DEVICE, [uuid(), today]);
+      return { mid, sid: session()[0], is_new: day === today ? '1' : '0' };
+    },
+    page: (pageId) => {
+      const [sid, at, before] = session();
+      write(SESSION, [sid, at, pageId]);
+      return before ?? undefined;
+    },
+  };
 }

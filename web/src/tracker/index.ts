@@ -4,10 +4,10 @@
  * `<script src="/tracker.js" data-topic="app_log" data-channel="web" async></script>`
  */
 
-import { Events, type Fields } from './events';
-import { Identity, uuid } from './identity';
+import { makeEvents, type Fields } from './events';
+import { makeIdentity, uuid } from './identity';
 import { currentPage, watchActions, watchDisplays, watchErrors, watchViews } from './page-watch';
-import { Queue } from './queue';
+import { makeQueue } from './queue';
 
 type Command = [name: string, value?: unknown];
 interface Sluice {
@@ -67,11 +67,11 @@ function begin(script: HTMLScriptElement | null): Sluice {
     const timer = setTimeout(() => aborter.abort(), REQUEST_MS_MAX);
     const request = { method: 'POST', body, headers: { 'content-type': 'text/plain' }, credentials: 'omit', keepalive: true, signal: aborter.signal } as const;
     return fetch(address, request)
-      .then((answer) => ({ status: answer.status, retryAfter: answer.headers.get('retry-after') }))
+      .then((answer) => [answer.status, answer.headers.get('retry-after')] as const)
       .finally(() => clearTimeout(timer));
   };
-  const queue = new Queue({ send, storage, now: Date.now, random: Math.random, later: setTimeout }, uuid());
-  addEventListener('online', () => queue.online());
+  const queue = makeQueue({ send, storage, now: Date.now, random: Math.random, later: (work, ms) => setTimeout(work, ms) }, uuid());
+  addEventListener('online', queue.online);
   addEventListener('pagehide', () => queue.leave((body) => navigator.sendBeacon?.(address, body)));
 
   const campaign = new URLSearchParams(location.search);
@@ -84,7 +84,7 @@ function begin(script: HTMLScriptElement | null): Sluice {
     utm_source: campaign.get('utm_source') ?? undefined,
     utm_campaign: campaign.get('utm_campaign') ?? undefined,
   };
-  const events = new Events(common, new Identity(storage, Date.now), Date.now, (event) => queue.add(event));
+  const events = makeEvents(common, makeIdentity(storage, Date.now), Date.now, queue.add);
 
   const list = (value: unknown) => (Array.isArray(value) ? value : [value]) as Fields[];
   const commands: Record<string, (value: unknown) => void> = {
@@ -93,9 +93,9 @@ function begin(script: HTMLScriptElement | null): Sluice {
     action: (value) => events.actions(list(value)),
     error: (value) => events.error(value as Fields),
     start: (value) => events.start(value as Fields),
-    set: (value) => Object.assign(events.common, value),
+    set: (value) => Object.assign(common, value),
     /** The member's id, or nothing after logging out. */
-    identify: (value) => (events.common['uid'] = value === null || value === undefined ? undefined : String(value)),
+    identify: (value) => (common['uid'] = value == null ? undefined : String(value)),
     flush: () => queue.flush(),
   };
   const run = (...[name, value]: Command) => commands[name]?.(value);
