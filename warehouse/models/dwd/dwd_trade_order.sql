@@ -1,0 +1,36 @@
+-- Grain: order, as it stands now. Key: order_id.
+-- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, base_province.
+--
+-- status_name: paid if a payment succeeded, whatever was refunded later;
+-- cancelled if it was cancelled without one; unpaid otherwise.
+-- day, minute: of creation, in the business time zone; paid_day, paid_minute:
+-- of the payment.
+CREATE MATERIALIZED VIEW dwd_trade_order AS
+SELECT
+  o.id AS order_id,
+  o.user_id,
+  o.province_id,
+  p.name AS province_name,
+  o.channel,
+  o.create_time,
+  CAST(o.create_time AT TIME ZONE '${time_zone}' AS DATE) AS day,
+  CAST(date_part('hour', o.create_time AT TIME ZONE '${time_zone}') * 60
+    + date_part('minute', o.create_time AT TIME ZONE '${time_zone}') AS INT) AS minute,
+  o.order_status AS status,
+  CASE
+    WHEN s.paid_time IS NOT NULL THEN 'paid'
+    WHEN o.order_status = '${order_cancelled}' THEN 'cancelled'
+    ELSE 'unpaid'
+  END AS status_name,
+  a.goods_amount,
+  o.feight_fee - o.feight_fee_reduce AS freight,
+  a.lines,
+  a.pieces,
+  s.paid_time,
+  CAST(s.paid_time AT TIME ZONE '${time_zone}' AS DATE) AS paid_day,
+  CAST(date_part('hour', s.paid_time AT TIME ZONE '${time_zone}') * 60
+    + date_part('minute', s.paid_time AT TIME ZONE '${time_zone}') AS INT) AS paid_minute
+FROM order_info AS o
+JOIN dwd_trade_order_amount AS a ON a.order_id = o.id
+LEFT JOIN dwd_trade_pay_suc AS s ON s.order_id = o.id
+LEFT JOIN base_province AS p ON p.id = o.province_id

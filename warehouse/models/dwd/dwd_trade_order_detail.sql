@@ -1,0 +1,17 @@
+-- Grain: order line. Key: detail_id.
+-- Inputs: order_detail, order_info.
+--
+-- amount: what is to be paid for the line; sku_name: as it was when the order
+-- was made; day: of the order's creation, in the business time zone.
+CREATE MATERIALIZED VIEW dwd_trade_order_detail AS
+SELECT
+  d.id AS detail_id,
+  d.order_id,
+  o.user_id,
+  d.sku_id,
+  d.sku_name,
+  d.sku_num AS pieces,
+  d.split_total_amount AS amount,
+  CAST(o.create_time AT TIME ZONE '${time_zone}' AS DATE) AS day
+FROM order_detail AS d
+JOIN order_info AS o ON o.id = d.order_id
