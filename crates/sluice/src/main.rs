@@ -5,6 +5,7 @@ mod address;
 mod commands;
 mod config;
 mod dead_letters;
+mod demo_shop;
 mod failure;
 mod gauges;
 mod lock;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::demo::DemoOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
@@ -88,6 +90,29 @@ enum Command {
         /// Where the warehouse lives on disk.
         #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
+    },
+    /// Run a live shop: the built-in warehouse, and visitors who fill it.
+    Demo {
+        /// Where the demo lives on disk.
+        #[arg(long, value_name = "DIR", default_value = "sluice-demo")]
+        state: PathBuf,
+        /// Records a second that the shop sends, on average over a day.
+        #[arg(long, value_name = "N", default_value_t = 10.0)]
+        rate: f64,
+        /// Past days that a new shop begins with.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=60))]
+        days: u32,
+        /// Seed of a new shop: the same seed gives the same shop.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Forget the shop of before and begin again.
+        #[arg(long)]
+        fresh: bool,
+        /// End when the past is filled.
+        #[arg(long)]
+        fill_only: bool,
+        #[command(flatten)]
+        settings: SettingsArguments,
     },
     /// Make a small project to start from.
     Init {
@@ -169,6 +194,26 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::sql::run(&options, reporter)
         }
         Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Demo {
+            state,
+            rate,
+            days,
+            seed,
+            fresh,
+            fill_only,
+            settings,
+        } => {
+            let options = DemoOptions {
+                state: &state,
+                overrides: &settings.set,
+                rate,
+                days,
+                seed,
+                fresh,
+                fill_only,
+            };
+            commands::demo::run(&options, reporter)
+        }
         Command::Init { name } => commands::init::run(&name, reporter),
         Command::Replay {
             dir,

@@ -48,6 +48,27 @@ impl Reporter {
         self.write("error", message);
     }
 
+    /// How far something long is. On a terminal a bar in one line, nothing
+    /// elsewhere.
+    pub fn progress(&self, fraction: f64, message: &str) {
+        if self.is_json || !std::io::stderr().is_terminal() {
+            return;
+        }
+        const WIDTH: usize = 30;
+        let filled = (fraction.clamp(0.0, 1.0) * WIDTH as f64) as usize;
+        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
+        let mut output = std::io::stderr().lock();
+        let _ = write!(output, "\r{bar} {:3.0} % {message}\x1b[K", fraction * 100.0);
+        let _ = output.flush();
+    }
+
+    /// Removes the bar.
+    pub fn end_progress(&self) {
+        if !self.is_json && std::io::stderr().is_terminal() {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+
     fn write(&self, level: &str, message: &str) {
         // A closed standard error must not stop the warehouse.
         let mut output = std::io::stderr().lock();

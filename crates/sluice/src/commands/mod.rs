@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub mod check;
+pub mod demo;
 pub mod init;
 pub mod replay;
 pub mod run;

@@ -1,8 +1,10 @@
 //! `sluice run`: the warehouse at work.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,11 +40,47 @@ pub struct RunOptions<'a> {
     pub until_idle: bool,
 }
 
+/// What a companion knows of the warehouse that it belongs to.
+#[derive(Debug)]
+pub struct CompanionContext {
+    /// Where the collector is.
+    pub http: SocketAddr,
+    stop: Arc<AtomicBool>,
+}
+
+impl CompanionContext {
+    /// True when the companion should end soon.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// Something that runs in a thread beside the warehouse and sends to it.
+pub struct Companion {
+    /// What it does.
+    pub body: Box<dyn FnOnce(&CompanionContext) -> Result<(), Failure> + Send>,
+    /// The warehouse ends when its companion has ended and everything that it
+    /// sent is in the views.
+    pub ends_with_it: bool,
+}
+
 /// Runs the warehouse until it is stopped, or until its sources are drained.
 ///
 /// # Errors
 /// When something cannot go on; what was accepted is safe.
 pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> {
+    run_with(options, None, reporter)
+}
+
+/// [`run`] with a companion.
+///
+/// # Errors
+/// As for [`run`], and when the companion fails.
+pub fn run_with(
+    options: &RunOptions<'_>,
+    companion: Option<Companion>,
+    reporter: Reporter,
+) -> Result<(), Failure> {
     let project = Project::load(options.folder, options.overrides)?;
     let program = project.plan()?;
     for warning in program.warnings() {
@@ -95,24 +133,39 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     let log = warehouse.log();
     let capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
     serving.set_ready(true);
+    let ends_with_companion = companion.as_ref().is_some_and(|it| it.ends_with_it);
+    let companion = companion
+        .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
+        .transpose()?;
     let gauges = Gauges::new(&metrics, collector);
-    let worked = work(
-        &mut warehouse,
-        &capture,
-        &project,
-        &gauges,
-        &stop,
-        options.until_idle,
+    let worker = Worker {
+        capture: &capture,
+        project: &project,
+        gauges: &gauges,
+        stop: &stop,
+        companion: companion.as_ref(),
         reporter,
-    );
+    };
+    let ends_when = match (options.until_idle, ends_with_companion) {
+        (true, _) => EndsWhen::Idle,
+        (false, true) => EndsWhen::CompanionEnds,
+        (false, false) => EndsWhen::Stopped,
+    };
+    let worked = worker.work(&mut warehouse, ends_when);
+    let is_stopped = stop.load(Ordering::Acquire);
     serving.set_ready(false);
+    // The companion ends first: what it is sending is still taken.
+    let worked = match companion {
+        Some(companion) => worked.and(companion.end(&stop)),
+        None => worked,
+    };
     let captured = capture.stop();
     // What is in the log is safe; the checkpoint makes the next start quick.
     let outcome = worked.and(captured).and_then(|()| warehouse.checkpoint());
     serving.stop();
     address::withdraw(&state);
     outcome?;
-    if options.until_idle && !stop.load(Ordering::Acquire) {
+    if options.until_idle && !is_stopped {
         let elapsed_us = SystemClock.now_us() - load_start_us;
         summary::print(&warehouse, elapsed_us, &state)?;
     } else {
@@ -124,46 +177,103 @@ pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The loop: epochs while there is something, checkpoints in between.
-fn work(
-    warehouse: &mut Warehouse,
-    capture: &Capture,
-    project: &Project,
-    gauges: &Gauges,
-    stop: &AtomicBool,
-    until_idle: bool,
-    reporter: Reporter,
-) -> Result<(), Failure> {
-    let interval_ms = project.config.limits.checkpoint_interval_ms;
-    let checkpoint_interval_us =
-        i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let start_us = SystemClock.now_us();
-    let mut checkpoint_us = start_us;
-    let mut said_us = start_us;
-    while !stop.load(Ordering::Acquire) {
-        // Read first: what the sources gave before this round is durable, so
-        // that an empty log after it means that everything is in an epoch.
-        let idle_rounds = capture.idle_rounds();
-        let has_run = warehouse.run_epoch()?;
-        gauges.update(warehouse);
-        let now_us = SystemClock.now_us();
-        if now_us - checkpoint_us >= checkpoint_interval_us {
-            warehouse.checkpoint()?;
-            checkpoint_us = SystemClock.now_us();
-        }
-        if has_run {
-            if now_us - said_us >= PROGRESS_INTERVAL_US && !warehouse.has_caught_up() {
-                said_us = now_us;
-                report_progress(warehouse, now_us - start_us, reporter);
-            }
-            continue;
-        }
-        if until_idle && idle_rounds > 0 && warehouse.has_caught_up() {
-            return Ok(());
-        }
-        capture.wait(WAIT_MAX)?;
+/// A companion's thread.
+struct RunningCompanion {
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl RunningCompanion {
+    fn start(
+        companion: Companion,
+        http: SocketAddr,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
+        let context = CompanionContext {
+            http,
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("companion".to_owned())
+            .spawn(move || (companion.body)(&context))
+            .doing("starting the companion's thread")?;
+        Ok(Self { thread })
     }
-    Ok(())
+
+    fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for its end, which was asked for.
+    fn end(self, stop: &AtomicBool) -> Result<(), Failure> {
+        stop.store(true, Ordering::Release);
+        match self.thread.join() {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Failed("the companion ended abnormally".into())),
+        }
+    }
+}
+
+/// When the loop ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndsWhen {
+    /// Never.
+    Stopped,
+    /// The sources have nothing more.
+    Idle,
+    /// The companion has ended.
+    CompanionEnds,
+}
+
+/// The loop: epochs while there is something, checkpoints in between.
+struct Worker<'a> {
+    capture: &'a Capture,
+    project: &'a Project,
+    gauges: &'a Gauges,
+    stop: &'a AtomicBool,
+    companion: Option<&'a RunningCompanion>,
+    reporter: Reporter,
+}
+
+impl Worker<'_> {
+    fn work(&self, warehouse: &mut Warehouse, ends_when: EndsWhen) -> Result<(), Failure> {
+        let interval_ms = self.project.config.limits.checkpoint_interval_ms;
+        let checkpoint_interval_us =
+            i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let start_us = SystemClock.now_us();
+        let mut checkpoint_us = start_us;
+        let mut said_us = start_us;
+        while !self.stop.load(Ordering::Acquire) {
+            // Asked first: what the sources gave before is durable, so that an
+            // empty log after it means that everything is in an epoch.
+            let companion_has_ended = self.companion.is_some_and(RunningCompanion::has_ended);
+            let nothing_comes = match ends_when {
+                EndsWhen::Stopped => companion_has_ended,
+                EndsWhen::Idle => self.capture.idle_rounds() > 0,
+                EndsWhen::CompanionEnds => companion_has_ended,
+            };
+            let has_run = warehouse.run_epoch()?;
+            self.gauges.update(warehouse);
+            let now_us = SystemClock.now_us();
+            if now_us - checkpoint_us >= checkpoint_interval_us {
+                warehouse.checkpoint()?;
+                checkpoint_us = SystemClock.now_us();
+            }
+            if has_run {
+                let is_told = self.companion.is_none();
+                if is_told && now_us - said_us >= PROGRESS_INTERVAL_US && !warehouse.has_caught_up()
+                {
+                    said_us = now_us;
+                    report_progress(warehouse, now_us - start_us, self.reporter);
+                }
+                continue;
+            }
+            if nothing_comes && warehouse.has_caught_up() {
+                return Ok(());
+            }
+            self.capture.wait(WAIT_MAX)?;
+        }
+        Ok(())
+    }
 }
 
 fn report_progress(warehouse: &Warehouse, elapsed_us: i64, reporter: Reporter) {

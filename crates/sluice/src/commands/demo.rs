@@ -1,0 +1,150 @@
+//! `sluice demo`: the built-in warehouse with a shop that fills it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sluice_core::{Clock, Disk, OpenMode, RealDisk, SystemClock};
+use sluice_shop::{Shop, ShopOptions};
+
+use crate::commands::run::{Companion, RunOptions, run_with};
+use crate::demo_shop::DemoShop;
+use crate::failure::{Doing, Failure};
+use crate::lock::lock_to_write;
+use crate::report::Reporter;
+
+// `WAREHOUSE_FILES`: what the build script found in `warehouse`.
+include!(concat!(env!("OUT_DIR"), "/warehouse_files.rs"));
+
+/// The folder in the state that holds what belongs to the demo alone.
+const DEMO_FOLDER: &str = "demo";
+const DAY_US: i64 = 86_400_000_000;
+
+/// What the person asked for.
+#[derive(Debug)]
+pub struct DemoOptions<'a> {
+    /// The state's folder.
+    pub state: &'a Path,
+    /// Settings of `--set`.
+    pub overrides: &'a [(String, String)],
+    /// Mean number of messages a second.
+    pub rate: f64,
+    /// Past days before today.
+    pub days: u32,
+    /// Seed of a new shop.
+    pub seed: u64,
+    /// Forget the shop of before.
+    pub fresh: bool,
+    /// End when the past is filled.
+    pub fill_only: bool,
+}
+
+/// Runs the demo until it is stopped.
+///
+/// # Errors
+/// When the state cannot be used, or an address is taken.
+pub fn run(options: &DemoOptions<'_>, reporter: Reporter) -> Result<(), Failure> {
+    if options.fresh {
+        forget(options.state)?;
+    }
+    let folder = options.state.join(DEMO_FOLDER);
+    let project = folder.join("project");
+    write_project(&project)?;
+    let saved = folder.join("shop.json");
+    let shop = open_shop(options, &saved)?;
+    let demo_shop = DemoShop::new(shop, saved, options.fill_only, reporter);
+    let companion = Companion {
+        body: Box::new(move |context| demo_shop.run(context)),
+        ends_with_it: options.fill_only,
+    };
+    let run_options = RunOptions {
+        folder: &project,
+        overrides: options.overrides,
+        state: Some(options.state),
+        until_idle: false,
+    };
+    run_with(&run_options, Some(companion), reporter)
+}
+
+/// Removes the state of a demo, and nothing else.
+fn forget(state: &Path) -> Result<(), Failure> {
+    if !state.exists() {
+        return Ok(());
+    }
+    let is_demo = state.join(DEMO_FOLDER).is_dir();
+    let is_empty = std::fs::read_dir(state)
+        .doing("looking into the state")?
+        .next()
+        .is_none();
+    if !is_demo && !is_empty {
+        return Err(Failure::Definitions(format!(
+            "{} holds no demo, so that --fresh does not empty it\n  help: choose another folder with --state",
+            state.display()
+        )));
+    }
+    let _lock = lock_to_write(state)?;
+    let what = format!("removing the old demo in {}", state.display());
+    // The demo's own folder last: what is left of an interrupted removal is
+    // still known as a demo.
+    for name in [
+        "address.json",
+        "store",
+        "control",
+        "log",
+        "replay",
+        DEMO_FOLDER,
+    ] {
+        let path = state.join(name);
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).doing(&what)?;
+        } else if path.exists() {
+            RealDisk.remove(&path).doing(&what)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the built-in warehouse. Changes of a newer program take effect; the
+/// person's own are made in a copy.
+fn write_project(project: &Path) -> Result<(), Failure> {
+    let what = format!("writing the built-in warehouse to {}", project.display());
+    if project.exists() {
+        std::fs::remove_dir_all(project).doing(&what)?;
+    }
+    for (path, text) in WAREHOUSE_FILES {
+        let path = project.join(path);
+        if let Some(folder) = path.parent() {
+            RealDisk.create_dir_all(folder).doing(&what)?;
+        }
+        let mut file = RealDisk.open(&path, OpenMode::Create).doing(&what)?;
+        file.append(text.as_bytes()).doing(&what)?;
+    }
+    Ok(())
+}
+
+/// The shop as it was, or a new one.
+fn open_shop(options: &DemoOptions<'_>, saved: &PathBuf) -> Result<Shop, Failure> {
+    if saved.exists() {
+        let what = format!("reading the shop in {}", saved.display());
+        let bytes = RealDisk.read(saved).doing(&what)?;
+        let mut shop = Shop::restore(&bytes).map_err(|error| {
+            Failure::Failed(format!(
+                "{what}: {error}\n  help: begin again with `sluice demo --fresh`"
+            ))
+        })?;
+        shop.set_rate(options.rate);
+        return Ok(shop);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let shop_options = ShopOptions::new(options.seed, 0);
+    let offset_us = i64::from(shop_options.time_zone_offset_minutes) * 60_000_000;
+    let today = (clock.now_us() + offset_us).div_euclid(DAY_US);
+    let first = today - i64::from(options.days);
+    let shop_options = ShopOptions {
+        start_us: first * DAY_US - offset_us,
+        messages_per_second: options.rate,
+        // A busier shop has more customers, or they would do nothing else.
+        devices: (options.rate * 1_500.0).clamp(5_000.0, 500_000.0) as u32,
+        ..shop_options
+    };
+    Shop::new(shop_options).map_err(|error| Failure::Definitions(format!("--rate: {error}")))
+}
