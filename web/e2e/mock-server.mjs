@@ -24,7 +24,8 @@ export class MockServer {
   isDown = false;
 
   /** `now` is the shop's local time when the server starts, `2026-11-20T14:36:20`. */
-  constructor({ now = '2026-11-20T14:36:20', scene = 'live' } = {}) {
+  constructor({ now = '2026-11-20T14:36:20', scene = 'live', without = [] } = {}) {
+    this.without = without;
     this.offsetMs = Date.parse(`${now}Z`) - ZONE_MS - Date.now();
     this.begin(scene);
   }
@@ -89,24 +90,46 @@ export class MockServer {
     if (path.startsWith('/collect/')) return this.collect(request, response, path.slice('/collect/'.length));
     if (path.startsWith('/api/') && this.isDown) return void response.destroy();
     if (path === '/api/v1/info') return json(response, { name: 'mock shop', version: '0.0.0', time_zone: 'Asia/Shanghai', currency: 'CNY', now: new Date(this.nowMs()).toISOString(), epoch: this.shop.epoch, uptime_s: 1 });
-    if (path === '/api/v1/catalog') return json(response, { collections: Object.keys(this.shop.tables).map((name) => ({ name, kind: 'view', rows: this.shop.tables[name].size, columns: [] })) });
+    if (path === '/api/v1/catalog') return json(response, { collections: Object.keys(this.shop.tables).filter((name) => !this.without.includes(name)).map((name) => ({ name, kind: 'view', rows: this.shop.tables[name].size, columns: [] })) });
     if (path === '/api/v1/sql') return this.sql(request, response);
     if (path.startsWith('/api/v1/live/')) return this.watch(response, path.slice('/api/v1/live/'.length).split(','), url.searchParams);
     return this.file(response, path);
   }
 
   watch(response, views, parameters) {
-    const unknown = views.find((view) => this.shop.columns(view) === undefined);
+    const unknown = views.find((view) => this.shop.columns(view) === undefined || this.without.includes(view));
     if (unknown) return problem(response, 404, `there is no table or materialized view \`${unknown}\``);
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     const since = Object.fromEntries(views.map((view) => [view, /DATE '([\d-]+)'/.exec(parameters.get(`filter.${view}`) ?? '')?.[1] ?? '']));
     const client = { response, views, since };
-    for (const view of views) {
-      const rows = parameters.get(`snapshot.${view}`) === 'none' ? [] : this.shop.rows(view, since[view]);
-      send(client, 'snapshot', this.shop.epoch, { view, epoch: this.shop.epoch, columns: this.shop.columns(view), rows });
-    }
+    client.silent = views.filter((view) => parameters.get(`snapshot.${view}`) === 'none');
+    this.snapshots(client);
     this.live.add(client);
     response.on('close', () => this.live.delete(client));
+  }
+
+  snapshots(client) {
+    const { epoch } = this.shop;
+    for (const view of client.views) {
+      const rows = client.silent.includes(view) ? [] : this.shop.rows(view, client.since[view]);
+      send(client, 'snapshot', epoch, { view, epoch, columns: this.shop.columns(view), rows });
+    }
+  }
+
+  /** What `work` changes is told to nobody, as to a client that was too slow. */
+  forget(work) {
+    const clients = this.live;
+    this.live = new Set();
+    work();
+    this.live = clients;
+  }
+
+  /** Every client begins again. */
+  reset() {
+    for (const client of this.live) {
+      client.response.write('event: reset\ndata: {}\n\n');
+      this.snapshots(client);
+    }
   }
 
   tell(epoch, changes) {

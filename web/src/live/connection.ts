@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 const SILENCE_MS_MAX = 40_000;
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 15_000;
-const SOUND_MS_MIN = 5_000;
+const SOUND_MS_MIN = 2_000;
 
 export class LiveConnection {
   private attempt = 0;
