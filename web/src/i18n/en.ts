@@ -91,7 +91,7 @@ export const en = {
   footer: {
     epoch: 'Epoch',
     changed: 'Last change',
-    never: 'none yet',
+    never: '–',
     secondsAgo: (seconds: string) => `${seconds} s ago`,
     at: (time: string) => `at ${time}`,
     shop: 'Sample shop',

@@ -92,7 +92,7 @@ export const zh: Messages = {
   footer: {
     epoch: '批次',
     changed: '最近更新',
-    never: '暂无',
+    never: '–',
     secondsAgo: (seconds) => `${seconds} 秒前`,
     at: (time) => `${time}`,
     shop: '示例店铺',

@@ -12,6 +12,12 @@ export type Activity =
   | { readonly kind: 'quiet'; readonly day: string; readonly minute: number | undefined }
   | { readonly kind: 'current' };
 
+/** The first minute of `day` that has not come in yet; all have unless past days are being filled. */
+export function reachedMinute(activity: Activity, day: string): number {
+  if (activity.kind !== 'filling' || day < activity.day) return MINUTES_A_DAY;
+  return day > activity.day ? 0 : (activity.minute ?? 0) + 1;
+}
+
 const BEHIND_MINUTES_MAX = 3;
 /** Changes this recent mean that data is coming in. */
 const MOVING_MS_MAX = 6_000;

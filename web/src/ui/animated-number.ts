@@ -30,6 +30,14 @@ export class AnimatedNumber {
     if (this.frame === 0) this.frame = requestAnimationFrame((now) => this.step(now));
   }
 
+  /** Forgets the number: the next one does not move from it. */
+  clear(): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.shown = this.from = this.to = undefined;
+    delete this.element.dataset['value'];
+  }
+
   dispose(): void {
     cancelAnimationFrame(this.frame);
   }

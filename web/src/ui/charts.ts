@@ -19,12 +19,15 @@ export interface Palette {
   readonly accentSoft: string;
   readonly before: string;
   readonly fontSize: number;
+  /** Width of the main line: thicker on a wall. */
+  readonly stroke: number;
   readonly font: string;
 }
 
 export function palette(element: Element): Palette {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
+  const fontSize = Math.round(Number.parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.75);
   return {
     ink: colour('--ink'),
     faint: colour('--ink-3'),
@@ -32,7 +35,8 @@ export function palette(element: Element): Palette {
     accent: colour('--accent'),
     accentSoft: colour('--accent-soft'),
     before: colour('--before'),
-    fontSize: Math.round(Number.parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.75),
+    fontSize,
+    stroke: Math.max(2, fontSize / 6.5),
     font: style.fontFamily,
   };
 }

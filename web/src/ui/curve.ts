@@ -2,6 +2,7 @@
 
 import { addDays, minuteText, MINUTES_A_DAY } from '../model/business-time';
 import { DAY_BUCKET_MINUTES, HOUR_MINUTES, SPANS, curvePoints, spanRange, type Point, type Span } from '../model/curve';
+import { reachedMinute } from '../model/activity';
 import { METRICS, metric, type MetricId } from '../model/metrics';
 import { init, palette, type ECharts, type Palette } from './charts';
 import type { Context, Part } from './context';
@@ -83,10 +84,11 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
     const { form } = metric(choice.metric);
     const { span } = choice;
     const [from, to] = spanRange(span, minute);
-    const end = span === 'day' ? minute : minute + 1;
-    const today = curvePoints(shop.minutes, day, choice.metric, span, minute, end);
-    const before = curvePoints(shop.minutes, addDays(day, -1), choice.metric, span, minute, MINUTES_A_DAY);
-    const small = { color: colours.faint, fontSize: colours.fontSize, fontFamily: colours.font };
+    const activity = shop.activity();
+    const points = (of: string, end: number) => curvePoints(shop.minutes, of, choice.metric, span, minute, Math.min(end, reachedMinute(activity, of)));
+    const today = points(day, span === 'day' ? minute : minute + 1);
+    const before = points(addDays(day, -1), MINUTES_A_DAY);
+    const small = { color: colours.faint, fontSize: colours.fontSize, fontFamily: colours.font, margin: colours.fontSize * 0.75 };
     return {
       animation: wantsMotion(),
       animationDuration: 0,
@@ -96,8 +98,7 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
         type: 'value',
         min: from,
         max: span === 'hour' ? to - 1 : to,
-        interval: span === 'hour' ? HOUR_MINUTES / 6 : canvas.clientWidth < 520 ? 360 : 180,
-        axisLabel: { ...small, formatter: (at: number) => minuteText(at), hideOverlap: true, showMaxLabel: span !== 'hour' },
+        axisLabel: { ...small, formatter: (at: number) => minuteText(at), customValues: marks(from, to, span), alignMinLabel: 'left', alignMaxLabel: 'right' },
         axisLine: { lineStyle: { color: colours.line } },
         axisTick: { show: false },
         splitLine: { show: false },
@@ -128,19 +129,28 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
     };
   }
 
+  /** Round times, and not more than have room. */
+  function marks(from: number, to: number, span: Span): number[] {
+    const isNarrow = canvas.clientWidth < colours.fontSize * 42;
+    const step = span === 'hour' ? HOUR_MINUTES / (isNarrow ? 3 : 6) : isNarrow ? 360 : 180;
+    const first = Math.ceil(from / step) * step;
+    const last = span === 'hour' ? to - 1 : to;
+    return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, place) => first + place * step);
+  }
+
   function beforeSeries(points: Point[]): object {
-    return { id: 'before', name: messages.yesterday, type: 'line', data: points, symbol: 'none', silent: true, z: 2, lineStyle: { color: colours.before, width: 1.5 }, itemStyle: { color: colours.before }, emphasis: { disabled: true } };
+    return { id: 'before', name: messages.yesterday, type: 'line', data: points, symbol: 'none', silent: true, z: 2, lineStyle: { color: colours.before, width: colours.stroke * 0.75 }, itemStyle: { color: colours.before }, emphasis: { disabled: true } };
   }
 
   function lineSeries(points: Point[]): object {
     const last = points.length - 1;
-    const data = points.map((value, place) => ({ value, symbol: place === last ? 'circle' : 'none', symbolSize: 8 }));
-    return { id: 'today', name: messages.todaySeries, type: 'line', data, z: 3, showSymbol: true, lineStyle: { color: colours.accent, width: 2 }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accentSoft }, emphasis: { disabled: true } };
+    const data = points.map((value, place) => ({ value, symbol: place === last ? 'circle' : 'none', symbolSize: colours.stroke * 4 }));
+    return { id: 'today', name: messages.todaySeries, type: 'line', data, z: 3, showSymbol: true, lineStyle: { color: colours.accent, width: colours.stroke }, itemStyle: { color: colours.accent }, areaStyle: { color: colours.accentSoft }, emphasis: { disabled: true } };
   }
 
   /** The minute that still runs is drawn lighter: it grows. */
   function barSeries(points: Point[], minuteNow: number): object {
-    const data = points.map((value) => ({ value, itemStyle: { color: colours.accent, opacity: value[0] === minuteNow ? 0.5 : 0.9 } }));
+    const data = points.map((value) => ({ value, itemStyle: { color: colours.accent, opacity: value[0] === minuteNow ? 0.3 : 0.55 } }));
     return { id: 'today-bars', name: messages.todaySeries, type: 'bar', data, z: 1, barCategoryGap: '22%', itemStyle: { color: colours.accent }, emphasis: { disabled: true } };
   }
 

@@ -1,6 +1,6 @@
 /** A strip of smaller figures of today, from `ads_live_day`. */
 
-import { parseDecimal, type Decimal } from '../model/decimal';
+import { parseDecimal } from '../model/decimal';
 import type { Context, Part } from './context';
 import { h, setText } from './dom';
 
@@ -26,8 +26,7 @@ export function figures(context: Context): Part {
     const { day } = shop.now();
     const row = [...shop.days.rows()].find((found) => shop.days.columns.text(found, 'day') === day);
     for (const { column, form, element: place } of values) {
-      const value: Decimal = parseDecimal(row && shop.days.columns.cell(row, column));
-      setText(place, format.value(value, form));
+      setText(place, row ? format.value(parseDecimal(shop.days.columns.cell(row, column)), form) : '–');
     }
   }
 

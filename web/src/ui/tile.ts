@@ -44,7 +44,15 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
   function draw(): void {
     if (!shop.isComplete) return;
     const { day, minute, second } = shop.now();
+    line.setAttribute('d', tracePath(traceValues(day, minute)));
     const sum = shop.minutes.sum(day, id);
+    if (shop.activity().kind === 'filling') {
+      // A part of today against yesterday, or yesterday in part: neither says anything.
+      compareNothing();
+      if (shop.minutes.has(day)) number.set(sum);
+      else showNothing();
+      return;
+    }
     number.set(sum);
     const comparison = compareWith(sum, shop.minutes.soFar(addDays(day, -1), id, minute, second));
     const isKnown = comparison.change !== undefined;
@@ -52,7 +60,17 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
     setText(arrow, isKnown ? { up: '▲', down: '▼', same: '' }[comparison.direction] : '');
     setText(percent, comparison.change === undefined ? '' : signed(format.percent(Math.abs(comparison.change)), comparison.direction));
     setText(before, isKnown ? messages.before(format.whole(comparison.before, form)) : messages.nothingBefore);
-    line.setAttribute('d', tracePath(traceValues(day, minute)));
+  }
+
+  function showNothing(): void {
+    number.clear();
+    setText(whole, '–');
+    setText(fraction, '');
+  }
+
+  function compareNothing(): void {
+    change.dataset['direction'] = 'none';
+    for (const part of [arrow, percent, before]) setText(part, '');
   }
 
   function traceValues(day: string, minute: number): number[] {
