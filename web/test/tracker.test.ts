@@ -248,14 +248,14 @@ describe('records', () => {
     events.page({ page_id: 'good_detail', item: '3', item_type: 'sku_id' });
     events.actions([{ action_id: 'cart_add', item: '3', item_type: 'sku_id' }]);
     events.displays([{ display_type: 'recommend', item: '4' }]);
-    events.error({ error_code: 'script', msg: 'x is not defined' });
+    events.error({ error_code: 1, msg: 'x is not defined' });
     expect(taken[0]).toMatchObject({ common: { ar: '110000', ch: 'web', is_new: '1' }, page: { page_id: 'home' }, ts: 42 });
     expect(taken[0]!['page']).not.toHaveProperty('last_page_id');
     expect(taken[1]).toMatchObject({ page: { page_id: 'good_detail', last_page_id: 'home', item: '3', item_type: 'sku_id' } });
     expect(taken[2]).toMatchObject({ actions: [{ action_id: 'cart_add', item: '3', ts: 42, page_id: 'good_detail' }] });
     expect(taken[2]).not.toHaveProperty('page');
     expect(taken[3]).toMatchObject({ displays: [{ display_type: 'recommend', item: '4' }] });
-    expect(taken[4]).toMatchObject({ err: { error_code: 'script' } });
+    expect(taken[4]).toMatchObject({ err: { error_code: 1 } });
     expect(new Set(taken.map((event) => event['event_id'])).size).toBe(5);
   });
 });

@@ -5,6 +5,9 @@ import type { Events, Fields } from './events';
 const SEEN_SHARE = 0.5;
 const GATHER_MS = 200;
 const ERRORS_MAX = 10;
+/** Codes of errors are numbers. */
+const SCRIPT_ERROR = 1;
+const UNHANDLED_REJECTION = 2;
 
 /** `data-sluice-item-type="sku_id"` is the part `item-type`. */
 const part = (element: Element, name: string) => element.getAttribute(`data-sluice-${name}`) || undefined;
@@ -88,9 +91,9 @@ export function watchActions(events: Events): void {
 /** A page that fails again and again says so only so often. */
 export function watchErrors(events: Events): void {
   let left = ERRORS_MAX;
-  const note = (error_code: string, what: unknown) => {
+  const note = (error_code: number, what: unknown) => {
     if (left-- > 0) events.error({ error_code, msg: String(what).slice(0, 500) });
   };
-  addEventListener('error', ({ message }) => message && note('script', message));
-  addEventListener('unhandledrejection', ({ reason }) => note('promise', reason));
+  addEventListener('error', ({ message }) => message && note(SCRIPT_ERROR, message));
+  addEventListener('unhandledrejection', ({ reason }) => note(UNHANDLED_REJECTION, reason));
 }

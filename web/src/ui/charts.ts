@@ -17,6 +17,8 @@ export interface Palette {
   readonly line: string;
   readonly accent: string;
   readonly accentSoft: string;
+  readonly bar: string;
+  readonly barSoft: string;
   readonly before: string;
   readonly fontSize: number;
   /** Width of the main line: thicker on a wall. */
@@ -29,11 +31,13 @@ export function palette(element: Element): Palette {
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const fontSize = Math.round(Number.parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.75);
   return {
-    ink: colour('--ink'),
+    ink: colour('--ink-2'),
     faint: colour('--ink-3'),
     line: colour('--rule'),
     accent: colour('--accent'),
     accentSoft: colour('--accent-soft'),
+    bar: colour('--bar'),
+    barSoft: colour('--bar-soft'),
     before: colour('--before'),
     fontSize,
     stroke: Math.max(2, fontSize / 6.5),

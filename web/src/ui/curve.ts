@@ -98,7 +98,7 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
         type: 'value',
         min: from,
         max: span === 'hour' ? to - 1 : to,
-        axisLabel: { ...small, formatter: (at: number) => minuteText(at), customValues: marks(from, to, span), alignMinLabel: 'left', alignMaxLabel: 'right' },
+        axisLabel: { ...small, formatter: (at: number) => minuteText(at), customValues: marks(from, to, span), alignMaxLabel: span === 'hour' ? undefined : 'right' },
         axisLine: { lineStyle: { color: colours.line } },
         axisTick: { show: false },
         splitLine: { show: false },
@@ -125,7 +125,7 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
         axisPointer: { type: 'line', lineStyle: { color: colours.faint, type: 'solid', width: 1 } },
         formatter: (given: unknown) => tip(given as TipPoint[]),
       },
-      series: [beforeSeries(before), span === 'hour' ? barSeries(today, minute) : lineSeries(today)],
+      series: [beforeSeries(before, span === 'hour' ? colours.ink : colours.before), span === 'hour' ? barSeries(today, minute) : lineSeries(today)],
     };
   }
 
@@ -138,8 +138,8 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
     return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, place) => first + place * step);
   }
 
-  function beforeSeries(points: Point[]): object {
-    return { id: 'before', name: messages.yesterday, type: 'line', data: points, symbol: 'none', silent: true, z: 2, lineStyle: { color: colours.before, width: colours.stroke * 0.75 }, itemStyle: { color: colours.before }, emphasis: { disabled: true } };
+  function beforeSeries(points: Point[], color: string): object {
+    return { id: 'before', name: messages.yesterday, type: 'line', data: points, symbol: 'none', silent: true, z: 2, lineStyle: { color, width: colours.stroke * 0.75 }, itemStyle: { color }, emphasis: { disabled: true } };
   }
 
   function lineSeries(points: Point[]): object {
@@ -150,8 +150,8 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
 
   /** The minute that still runs is drawn lighter: it grows. */
   function barSeries(points: Point[], minuteNow: number): object {
-    const data = points.map((value) => ({ value, itemStyle: { color: colours.accent, opacity: value[0] === minuteNow ? 0.3 : 0.55 } }));
-    return { id: 'today-bars', name: messages.todaySeries, type: 'bar', data, z: 1, barCategoryGap: '22%', itemStyle: { color: colours.accent }, emphasis: { disabled: true } };
+    const data = points.map((value) => ({ value, itemStyle: { color: value[0] === minuteNow ? colours.barSoft : colours.bar } }));
+    return { id: 'today-bars', name: messages.todaySeries, type: 'bar', data, z: 1, barCategoryGap: '22%', itemStyle: { color: colours.bar }, emphasis: { disabled: true } };
   }
 
   function tip(points: readonly TipPoint[]): HTMLElement {

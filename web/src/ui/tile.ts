@@ -99,7 +99,9 @@ function tracePath(values: readonly number[]): string {
   if (values.length < 2) return '';
   const most = Math.max(...values, 0);
   const least = Math.min(...values, 0);
-  const height = most - least || 1;
+  // A flat line says nothing.
+  if (most === least) return '';
+  const height = most - least;
   const points = values.map((value, place) => {
     const x = (place / (values.length - 1)) * 100;
     const y = 19 - ((value - least) / height) * 18;
