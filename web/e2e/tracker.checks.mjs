@@ -18,7 +18,7 @@ async function withShop(options, work) {
 /** Waits for something on the server's side. */
 async function eventually(look, what, limitMs = 3_000) {
   const end = Date.now() + limitMs;
-  while (!look()) {
+  while (!(await look())) {
     assert.ok(Date.now() < end, `${what} did not come within ${limitMs} ms`);
     await new Promise((done) => setTimeout(done, 20));
   }
