@@ -15,11 +15,14 @@ import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings'
 
 const TICK_MS = 1_000;
 const FOOTER_MS = 200;
+/** Changes may come a hundred times a second; eyes need fewer. */
+const DRAW_MS_MIN = 80;
 
 const shop = new LiveShop(requestDraw);
 let language: Language = chooseLanguage(readSetting('language'), navigator.languages);
 let parts: Part[] = [];
-let frame = 0;
+let isRequested = false;
+let drawnMs = -Infinity;
 /** Formats are of the shop's currency and zone, which are known only after its first answer. */
 let builtFor = '';
 
@@ -51,11 +54,15 @@ function stamp(): string {
 }
 
 function requestDraw(): void {
-  if (frame === 0) frame = requestAnimationFrame(draw);
+  if (isRequested) return;
+  isRequested = true;
+  // A page that nobody sees is not drawn: animation frames wait for it.
+  setTimeout(() => requestAnimationFrame(draw), Math.max(0, drawnMs + DRAW_MS_MIN - performance.now()));
 }
 
 function draw(): void {
-  frame = 0;
+  isRequested = false;
+  drawnMs = performance.now();
   if (builtFor !== stamp()) {
     build();
     return;

@@ -62,7 +62,7 @@ function action(id: string, good: Good | undefined, label: string, onClick: () =
 }
 
 function drawing(good: Good): SVGSVGElement {
-  return svg('svg', { viewBox: '0 0 48 48', class: 'drawing', 'aria-hidden': 'true' }, svg('path', { d: good.drawing }));
+  return svg('svg', { viewBox: '0 0 48 48', class: 'drawing', 'aria-hidden': 'true' }, svg('path', { d: good.drawing, 'vector-effect': 'non-scaling-stroke' }));
 }
 
 function card(good: Good, order: number, kind: string): HTMLElement {

@@ -102,8 +102,8 @@ function begin(script: HTMLScriptElement | null): Sluice {
 
   for (const early of window.sluice?.q ?? []) run(...(Array.from(early) as Command));
   const watch = () => {
-    if (option('auto') !== 'false') watchViews(events);
-    watchDisplays(events);
+    const sendDisplays = watchDisplays(events);
+    if (option('auto') !== 'false') watchViews(events, sendDisplays);
     watchActions(events);
     watchErrors(events);
   };

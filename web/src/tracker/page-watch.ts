@@ -21,12 +21,13 @@ export function currentPage(): Fields {
   return { page_id: part(body, 'page') ?? fromPath ?? 'home', ...item(body), source_type: part(body, 'source-type'), refer_id: part(body, 'refer-id') };
 }
 
-/** A view when the page opens, and whenever its address changes. */
-export function watchViews(events: Events): void {
+/** A view when the page opens, and whenever its address changes; `before` is done before each. */
+export function watchViews(events: Events, before: () => void): void {
   let seen = '';
   const look = () => {
     if (seen === location.href) return;
     seen = location.href;
+    before();
     events.page(currentPage());
   };
   // Pages draw themselves after they have changed the address.
@@ -49,11 +50,14 @@ export function watchViews(events: Events): void {
   look();
 }
 
-/** `data-sluice-display`: noted once for each element, when half of it is on the screen. */
-export function watchDisplays(events: Events): void {
+/**
+ * `data-sluice-display`: noted once for each element, when half of it is on the
+ * screen. Gives a function that sends at once what waits.
+ */
+export function watchDisplays(events: Events): () => void {
   let waiting: Fields[] = [];
   const send = () => {
-    events.displays(waiting);
+    if (waiting.length) events.displays(waiting);
     waiting = [];
   };
   const observer = new IntersectionObserver(
@@ -77,6 +81,7 @@ export function watchDisplays(events: Events): void {
   };
   new MutationObserver(find).observe(document, { childList: true, subtree: true });
   find();
+  return send;
 }
 
 /** `data-sluice-action`: noted when it is clicked. */

@@ -64,6 +64,7 @@ export function curve(context: Context, choice: CurveChoice, onPick: (id: Metric
     const { name } = messages.metrics[choice.metric];
     setText(note, `${name}, ${text.units[choice.span]}`);
     metrics.set(choice.metric);
+    element.dataset['span'] = choice.span;
     if (!shop.isComplete) return;
     describe(name);
     chart?.setOption(option(), { replaceMerge: ['series'] });
