@@ -59,7 +59,7 @@ describe('the connection', () => {
     expect(states).toEqual(['connecting', 'live', 'waiting']);
     await vi.advanceTimersByTimeAsync(500);
     expect(asked).toEqual(['/live?0', '/live?1']);
-    await vi.advanceTimersByTimeAsync(900);
+    await vi.advanceTimersByTimeAsync(700);
     expect(asked).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(200);
     expect(asked).toHaveLength(3);

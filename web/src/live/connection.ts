@@ -23,6 +23,7 @@ export interface ConnectionOptions {
 /** The server shows every 15 s that it lives; two of these lost and a little more. */
 const SILENCE_MS_MAX = 40_000;
 const RETRY_MS_FIRST = 500;
+const RETRY_GROWTH = 1.6;
 const RETRY_MS_MAX = 15_000;
 const SOUND_MS_MIN = 2_000;
 
@@ -113,7 +114,7 @@ export class LiveConnection {
     // Only a connection that lasted makes up for the failed ones before it.
     if (this.liveSinceMs !== undefined && Date.now() - this.liveSinceMs > SOUND_MS_MIN) this.attempt = 0;
     this.stop();
-    const longest = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** this.attempt);
+    const longest = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * RETRY_GROWTH ** this.attempt);
     this.attempt += 1;
     // Spread, so that many pages do not come back in the same moment.
     const spread = 0.75 + 0.5 * (this.options.random ?? Math.random)();

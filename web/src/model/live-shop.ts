@@ -10,6 +10,8 @@ import { LatestOrders, firstOrdersSql } from './orders';
 import { activityOf, type Activity } from './activity';
 
 const DAYS_SHOWN = 14;
+/** Until changes have had the time to come. */
+const SETTLING_MS = 2_000;
 const INFO_RETRY_MS = 2_000;
 
 export class LiveShop {
@@ -45,6 +47,8 @@ export class LiveShop {
   };
   private readonly seen = new Set<string>();
   private connectedDay = '';
+  private liveSinceMs = 0;
+  private lastActivity: Activity | undefined;
   private readonly live: LiveConnection;
 
   /** `onChange` is called after every change, however small; drawing is the caller's matter. */
@@ -83,9 +87,14 @@ export class LiveShop {
     return this.clock.now();
   }
 
+  /** As last known while the connection is not there, or has only just come back. */
   activity(): Activity {
-    const now = this.now();
-    return activityOf(this.minutes, this.days, now, this.changedAtMs, Date.now());
+    const isSettled = this.connection.kind === 'live' && Date.now() - this.liveSinceMs > SETTLING_MS;
+    const isWorthKeeping = this.lastActivity?.kind === 'current' || this.lastActivity?.kind === 'filling';
+    if (isSettled || this.lastActivity === undefined || !isWorthKeeping) {
+      this.lastActivity = activityOf(this.minutes, this.days, this.now(), this.changedAtMs, Date.now());
+    }
+    return this.lastActivity;
   }
 
   /** To be called every second: at midnight the views of the new day are asked for. */
@@ -148,7 +157,10 @@ export class LiveShop {
   private setConnection(state: ConnectionState): void {
     if (this.connection.kind === 'live' && state.kind === 'waiting') this.heardAtMs = this.clock.nowMs();
     if (state.kind === 'waiting') this.wasLost = true;
-    if (state.kind === 'live') this.wasLost = false;
+    if (state.kind === 'live') {
+      this.wasLost = false;
+      this.liveSinceMs = Date.now();
+    }
     this.connection = state;
     if (state.kind === 'refused') this.findMissing();
     this.onChange();

@@ -79,7 +79,8 @@ export function ranking(context: Context, options: RankingOptions): Part {
     const name = entry.name || messages.unknownName;
     setText(item.name, name);
     item.name.title = name;
-    setText(item.value, format.money(entry.value));
+    setText(item.value, format.whole(entry.value, 'money'));
+    item.value.title = format.money(entry.value);
     setText(item.beside, format.count(entry.beside));
     item.beside.setAttribute('aria-label', `${options.beside} ${format.count(entry.beside)}`);
     item.bar.style.transform = `scaleX(${entry.share.toFixed(4)})`;
