@@ -12,18 +12,24 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// A horizon is divided into so many buckets.
 const BUCKETS: i64 = 32;
+/// Keys of one bucket.
+const BUCKET_KEYS_MAX: usize = 32_768;
 /// Keys kept for one table of one partition. Beyond that the oldest bucket is
 /// dropped before its time.
 const KEYS_MAX: usize = 20_000_000;
+
+/// Time in units of a bucket's length, and a number: a bucket that is full is
+/// followed by another one of the same time.
+pub(crate) type Bucket = (i64, u32);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct DedupMemory {
     bucket_us: i64,
     seen: HashTable<u128>,
-    buckets: BTreeMap<i64, Vec<u128>>,
+    buckets: BTreeMap<Bucket, Vec<u128>>,
     newest: i64,
-    changed: BTreeSet<i64>,
+    changed: BTreeSet<Bucket>,
 }
 
 /// The low half of a key's hash is as good as another hash of it.
@@ -61,8 +67,14 @@ impl DedupMemory {
             self.forget_before(bucket.saturating_sub(BUCKETS));
         }
         self.seen.insert_unique(table_hash(&key), key, table_hash);
-        self.buckets.entry(bucket).or_default().push(key);
-        self.changed.insert(bucket);
+        let number = match self.buckets.last_key_value() {
+            Some((&(time, number), keys)) if time == bucket => {
+                number + u32::from(keys.len() >= BUCKET_KEYS_MAX)
+            }
+            _ => 0,
+        };
+        self.buckets.entry((bucket, number)).or_default().push(key);
+        self.changed.insert((bucket, number));
         while self.seen.len() > KEYS_MAX && self.buckets.len() > 1 {
             self.forget_oldest();
         }
@@ -72,7 +84,7 @@ impl DedupMemory {
         while self
             .buckets
             .first_key_value()
-            .is_some_and(|(&oldest, _)| oldest < bucket)
+            .is_some_and(|(&(oldest, _), _)| oldest < bucket)
         {
             self.forget_oldest();
         }
@@ -94,7 +106,7 @@ impl DedupMemory {
     }
 
     /// The buckets that changed since the last call, and the numbers of all.
-    pub(crate) fn save(&mut self) -> (Vec<(i64, Vec<u8>)>, Vec<i64>) {
+    pub(crate) fn save(&mut self) -> (Vec<(Bucket, Vec<u8>)>, Vec<Bucket>) {
         let changed = std::mem::take(&mut self.changed);
         let parts = changed.into_iter().filter_map(|bucket| {
             let keys = self.buckets.get(&bucket)?;
@@ -108,7 +120,7 @@ impl DedupMemory {
         (parts.collect(), self.buckets.keys().copied().collect())
     }
 
-    pub(crate) fn load(&mut self, bucket: i64, bytes: &[u8]) -> Result<(), CodecError> {
+    pub(crate) fn load(&mut self, bucket: Bucket, bytes: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
         let count = reader.u64()?;
         let mut keys = Vec::new();
@@ -119,7 +131,7 @@ impl DedupMemory {
                 keys.push(key);
             }
         }
-        self.newest = self.newest.max(bucket);
+        self.newest = self.newest.max(bucket.0);
         self.buckets.insert(bucket, keys);
         Ok(())
     }
@@ -138,7 +150,7 @@ mod tests {
         // The clock was set back: the key is filed under the newest time.
         memory.insert(key(3), -50_000);
         let (parts, live) = memory.save();
-        assert_eq!(live, vec![0, 10]);
+        assert_eq!(live, vec![(0, 0), (10, 0)]);
         assert!(memory.save().0.is_empty(), "nothing changed since");
         memory.insert(key(4), 3_250);
         assert!(memory.contains(key(1)), "still within the horizon");
@@ -146,7 +158,7 @@ mod tests {
         assert!(!memory.contains(key(1)), "beyond the horizon");
         assert!(memory.contains(key(2)) && memory.contains(key(3)));
         let (changed, live) = memory.save();
-        assert_eq!(live, vec![10, 32, 33]);
+        assert_eq!(live, vec![(10, 0), (32, 0), (33, 0)]);
 
         let mut restored = DedupMemory::new(3_200);
         for (bucket, bytes) in parts.iter().chain(&changed) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sluice_core::PartitionId;
 
-use crate::dedup::DedupMemory;
+use crate::dedup::{Bucket, DedupMemory};
 use crate::definition::Table;
 use crate::last_values::LastValues;
 use crate::router::{RouteError, RouterCheckpoint};
@@ -87,7 +87,9 @@ pub(crate) fn save(memory: &mut BTreeMap<PartitionId, PartitionMemory>) -> Route
     changed.insert(GENERAL_PART.to_owned(), general);
     for (id, memory) in memory {
         for (table, dedup) in &mut memory.dedup {
-            let name = |bucket: &i64| part_name(DEDUP_PREFIX, id, &[table, &bucket.to_string()]);
+            let name = |(time, number): &Bucket| {
+                part_name(DEDUP_PREFIX, id, &[table, &format!("{time} {number}")])
+            };
             let (parts, buckets) = dedup.save();
             live.extend(buckets.iter().map(name));
             changed.extend(
@@ -145,9 +147,7 @@ pub(crate) fn load(
         let definition = tables.iter().find(|known| known.definition.name == table);
         match (prefix, definition) {
             (DEDUP_PREFIX, Some(definition)) => {
-                let bucket = last
-                    .parse()
-                    .map_err(|_| damaged("its name has no bucket"))?;
+                let bucket = parse_bucket(last).ok_or(damaged("its name has no bucket"))?;
                 if let Some(dedup) = memory.dedup(definition) {
                     let loaded = dedup.load(bucket, bytes);
                     loaded.map_err(|error| damaged(&error.to_string()))?;
@@ -165,4 +165,9 @@ pub(crate) fn load(
         }
     }
     Ok(memory)
+}
+
+fn parse_bucket(text: &str) -> Option<Bucket> {
+    let (time, number) = text.split_once(' ')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
 }

@@ -248,7 +248,7 @@ impl Collection {
         let in_memory: Vec<u64> = self
             .segments
             .iter()
-            .filter(|(_, segment)| segment.file.is_none())
+            .filter(|(_, segment)| segment.file.is_none() && !segment.is_leaving)
             .map(|(&number, _)| number)
             .collect();
         if in_memory.len() <= SMALL_SEGMENTS_MAX {

@@ -17,7 +17,7 @@ mod segment;
 mod snapshot;
 mod store;
 
-pub use checkpoint::{CheckpointRequest, Recovered};
+pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpoint};
 pub use collection::CollectionDefinition;
 pub use error::StoreError;
 pub use snapshot::Snapshot;

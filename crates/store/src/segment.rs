@@ -34,6 +34,8 @@ pub(crate) struct Segment {
     keys: Arc<OnceLock<KeyIndex>>,
     pub(crate) row_count: usize,
     pub(crate) file: Option<Arc<SegmentFile>>,
+    /// It is being written to a file, so that it stays what it is.
+    pub(crate) is_leaving: bool,
     /// True for rows that are gone; `None` while all are there.
     removed: Option<BooleanBuffer>,
     removed_count: usize,
@@ -47,6 +49,7 @@ impl Segment {
             keys: Arc::default(),
             row_count,
             file: None,
+            is_leaving: false,
             removed: None,
             removed_count: 0,
         }
@@ -63,15 +66,10 @@ impl Segment {
             keys: Arc::default(),
             row_count,
             file: Some(Arc::new(file)),
+            is_leaving: false,
             removed,
             removed_count,
         }
-    }
-
-    /// The same rows, now also in `file`.
-    pub(crate) fn with_file(mut self, file: SegmentFile) -> Self {
-        self.file = Some(Arc::new(file));
-        self
     }
 
     pub(crate) fn live_rows(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The writer's side of the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,15 +9,14 @@ use arrow::datatypes::{DataType, Field, Schema};
 use sluice_core::{Delta, Disk, Epoch};
 
 use crate::StoreError;
-use crate::checkpoint::{CheckpointRequest, Recovered};
+use crate::checkpoint::{
+    self, CheckpointJob, CheckpointRequest, CollectionJob, Recovered, SegmentJob, WrittenCheckpoint,
+};
 use crate::collection::{Collection, CollectionDefinition};
-use crate::manifest::{self, CollectionEntry, ColumnEntry, Manifest, PartEntry, SegmentEntry};
+use crate::manifest::{self, CollectionEntry, Manifest, PartEntry};
 use crate::parquet_file::{self, io_error};
 use crate::segment::{Segment, SegmentFile, Shape};
 use crate::snapshot::{CollectionSnapshot, Snapshot};
-
-/// Prefix of the parts that hold masks of removed rows.
-const REMOVED_PREFIX: &str = "store/removed/";
 
 /// Settings of the store.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +88,7 @@ impl Store {
             let name = collection.definition.name.clone();
             self.collections.insert(name, collection);
         }
-        parts.retain(|name, _| !name.starts_with(REMOVED_PREFIX));
+        parts.retain(|name, _| !name.starts_with(checkpoint::REMOVED_PREFIX));
         Ok(Recovered {
             epoch: manifest.epoch,
             parts,
@@ -265,223 +264,81 @@ impl Store {
     /// # Errors
     /// When the disk refuses; the checkpoint before stays valid.
     pub fn checkpoint(&mut self, request: CheckpointRequest) -> Result<(), StoreError> {
+        let written = self.begin_checkpoint(request)?.write()?;
+        self.finish_checkpoint(written);
+        Ok(())
+    }
+
+    /// Collects what a checkpoint of the present epoch holds. It is written
+    /// apart, while further epochs are applied; until
+    /// [`Store::finish_checkpoint`] no other one may begin.
+    ///
+    /// # Errors
+    /// When the request is for another epoch, or a segment cannot be read.
+    pub fn begin_checkpoint(
+        &mut self,
+        request: CheckpointRequest,
+    ) -> Result<CheckpointJob, StoreError> {
         if request.epoch != self.epoch {
             return Err(StoreError::EpochOrder {
                 last: self.epoch,
                 found: request.epoch,
             });
         }
-        let mut changed = request.changed_parts;
-        let mut live = request.live_parts;
-        let mut entries = Vec::with_capacity(self.collections.len());
-        let names: Vec<String> = self.collections.keys().cloned().collect();
-        for name in names {
-            entries.push(self.write_collection(&name, &mut changed, &mut live)?);
+        let mut collections = Vec::with_capacity(self.collections.len());
+        for collection in self.collections.values_mut() {
+            collection.merge_for_checkpoint()?;
+            let mut segments = Vec::with_capacity(collection.segments.len());
+            for (&number, segment) in &mut collection.segments {
+                let new_file = segment.file.is_none().then(|| {
+                    segment.is_leaving = true;
+                    next_file_name(&mut self.next_file, "segment", "parquet")
+                });
+                segments.push(SegmentJob {
+                    number,
+                    segment: segment.clone(),
+                    new_file,
+                });
+            }
+            collections.push(CollectionJob {
+                definition: collection.definition.clone(),
+                shape: collection.shape.clone(),
+                next_column_id: collection.next_column_id,
+                segments,
+            });
         }
-        let parts = self.write_parts(&changed, &live)?;
-        self.sync_folder()?;
-        let manifest = Manifest {
-            epoch: self.epoch,
-            meta: request.meta,
-            collections: entries,
-            parts: parts.clone(),
+        let state_file = next_file_name(&mut self.next_file, "state", "bin");
+        Ok(CheckpointJob {
+            disk: self.disk.clone(),
+            folder: self.folder.clone(),
+            request,
+            collections,
+            old_parts: self.parts.clone(),
+            state_file,
             next_file: self.next_file,
-        };
-        manifest::write(self.disk.as_ref(), &self.folder, &manifest)?;
-        self.parts = parts;
-        self.publish_all();
-        self.remove_unreferenced(&manifest)
-    }
-
-    fn sync_folder(&self) -> Result<(), StoreError> {
-        self.disk
-            .sync_dir(&self.folder)
-            .map_err(|error| io_error(&self.folder, error))
-    }
-
-    fn next_file_name(&mut self, kind: &str, ending: &str) -> String {
-        let name = format!("{kind}-{:012}.{ending}", self.next_file);
-        self.next_file += 1;
-        name
-    }
-
-    fn write_collection(
-        &mut self,
-        name: &str,
-        changed: &mut BTreeMap<String, Vec<u8>>,
-        live: &mut BTreeSet<String>,
-    ) -> Result<CollectionEntry, StoreError> {
-        let Some(mut collection) = self.collections.remove(name) else {
-            return Err(StoreError::UnknownCollection(name.to_owned()));
-        };
-        let result = self.write_segments(&mut collection, changed, live);
-        let definition = collection.definition.clone();
-        let columns = collection
-            .shape
-            .schema
-            .fields()
-            .iter()
-            .zip(&collection.shape.column_ids)
-            .map(|(field, &id)| ColumnEntry {
-                id,
-                name: field.name().clone(),
-                data_type: field.data_type().to_string(),
-                nullable: field.is_nullable(),
-            })
-            .collect();
-        let next_column_id = collection.next_column_id;
-        self.collections.insert(name.to_owned(), collection);
-        Ok(CollectionEntry {
-            name: definition.name.clone(),
-            append_only: definition.append_only,
-            unique_key: definition.unique_key.clone(),
-            columns,
-            next_column_id,
-            segments: result?,
         })
     }
 
-    fn write_segments(
-        &mut self,
-        collection: &mut Collection,
-        changed: &mut BTreeMap<String, Vec<u8>>,
-        live: &mut BTreeSet<String>,
-    ) -> Result<Vec<SegmentEntry>, StoreError> {
-        collection.merge_for_checkpoint()?;
-        let mut entries = Vec::with_capacity(collection.segments.len());
-        for segment in collection.segments.values_mut() {
-            if segment.file.is_none() {
-                let name = self.next_file_name("segment", "parquet");
-                let rows = segment.all_rows(&collection.shape)?;
-                let ids = &collection.shape.column_ids;
-                let file = parquet_file::write(&self.disk, &self.folder, &name, &rows, ids)?;
-                *segment = segment.clone().with_file(file);
-            }
-            let Some(file) = segment.file.clone() else {
-                continue;
-            };
-            let removed = match segment.removed() {
-                Some(mask) if segment.removed_count() > 0 => {
-                    let part = format!("{REMOVED_PREFIX}{}", file.name);
-                    changed.insert(part.clone(), mask.sliced().as_slice().to_vec());
-                    live.insert(part.clone());
-                    Some(part)
-                }
-                _ => None,
-            };
-            entries.push(SegmentEntry {
-                file: file.name.clone(),
-                rows: segment.row_count,
-                checksum: file.checksum,
-                column_ids: file.column_ids.clone(),
-                removed,
-            });
-        }
-        Ok(entries)
-    }
-
-    /// Writes the changed parts into one new file, together with what is left
-    /// of old files that hold mostly dead parts.
-    fn write_parts(
-        &mut self,
-        changed: &BTreeMap<String, Vec<u8>>,
-        live: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, PartEntry>, StoreError> {
-        let mut kept: BTreeMap<String, PartEntry> = self
-            .parts
-            .iter()
-            .filter(|(name, _)| live.contains(*name) && !changed.contains_key(*name))
-            .map(|(name, entry)| (name.clone(), entry.clone()))
-            .collect();
-        let mut bytes = Vec::new();
-        let mut written = BTreeMap::new();
-        let file = self.next_file_name("state", "bin");
-        let mut write = |name: &str, part: &[u8]| {
-            let entry = PartEntry {
-                file: file.clone(),
-                offset: bytes.len(),
-                length: part.len(),
-                checksum: parquet_file::checksum(part),
-            };
-            bytes.extend_from_slice(part);
-            written.insert(name.to_owned(), entry);
-        };
-        for (name, part) in changed {
-            if live.contains(name) {
-                write(name, part);
+    /// Takes note of a checkpoint that was written.
+    pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
+        self.parts = written.parts;
+        for (name, number, file) in written.files {
+            // All rows of the segment may be gone since.
+            let collection = self.collections.get_mut(&name);
+            let segment = collection.and_then(|collection| collection.segments.get_mut(&number));
+            if let Some(segment) = segment {
+                segment.file = Some(Arc::new(file));
+                segment.is_leaving = false;
             }
         }
-        for old_file in mostly_dead_files(&self.parts, &kept) {
-            let path = self.folder.join(&old_file);
-            let old = self
-                .disk
-                .read(&path)
-                .map_err(|error| io_error(&path, error))?;
-            for (name, entry) in kept.iter().filter(|(_, entry)| entry.file == old_file) {
-                let part = old.get(entry.offset..entry.offset + entry.length);
-                match part {
-                    Some(part) if parquet_file::checksum(part) == entry.checksum => {
-                        write(name, part);
-                    }
-                    _ => {
-                        return Err(StoreError::Damaged {
-                            path: path.display().to_string(),
-                            problem: format!("the state part `{name}` in it is damaged"),
-                        });
-                    }
-                }
-            }
-            kept.retain(|_, entry| entry.file != old_file);
-        }
-        parquet_file::write_file(&self.disk, &self.folder.join(&file), &bytes)?;
-        kept.extend(written);
-        Ok(kept)
-    }
-
-    fn remove_unreferenced(&self, manifest: &Manifest) -> Result<(), StoreError> {
-        let mut referenced: BTreeSet<&str> = manifest
-            .parts
-            .values()
-            .map(|entry| entry.file.as_str())
-            .collect();
-        for collection in &manifest.collections {
-            referenced.extend(collection.segments.iter().map(|entry| entry.file.as_str()));
-        }
-        let names = self
-            .disk
-            .list(&self.folder)
-            .map_err(|error| io_error(&self.folder, error))?;
-        for name in names {
-            let is_ours = name.starts_with("segment-") || name.starts_with("state-");
-            if is_ours && !referenced.contains(name.as_str()) {
-                let path = self.folder.join(&name);
-                self.disk
-                    .remove(&path)
-                    .map_err(|error| io_error(&path, error))?;
-            }
-        }
-        Ok(())
+        self.publish_all();
     }
 }
 
-/// Files of which less than half of the bytes are still in use.
-fn mostly_dead_files(
-    all: &BTreeMap<String, PartEntry>,
-    kept: &BTreeMap<String, PartEntry>,
-) -> BTreeSet<String> {
-    let sizes = |parts: &BTreeMap<String, PartEntry>| {
-        let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
-        for entry in parts.values() {
-            *sizes.entry(entry.file.clone()).or_default() += entry.length;
-        }
-        sizes
-    };
-    let before = sizes(all);
-    sizes(kept)
-        .into_iter()
-        .filter(|(file, size)| before.get(file).is_some_and(|before| size * 2 < *before))
-        .map(|(file, _)| file)
-        .collect()
+fn next_file_name(next_file: &mut u64, kind: &str, ending: &str) -> String {
+    let name = format!("{kind}-{next_file:012}.{ending}");
+    *next_file += 1;
+    name
 }
 
 fn snapshot_of(collection: &Collection) -> Arc<CollectionSnapshot> {

@@ -24,6 +24,8 @@ use crate::summary;
 
 /// How long the loop waits for records before it looks at other duties.
 const WAIT_MAX: Duration = Duration::from_millis(100);
+/// Collecting a checkpoint may take one part in so many of the time.
+const CHECKPOINT_PAUSE_SHARE: i64 = 100;
 /// How often a first load says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 
@@ -240,7 +242,7 @@ impl Worker<'_> {
         let checkpoint_interval_us =
             i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
         let start_us = SystemClock.now_us();
-        let mut checkpoint_us = start_us;
+        let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
         while !self.stop.load(Ordering::Acquire) {
             // Asked first: what the sources gave before is durable, so that an
@@ -253,15 +255,20 @@ impl Worker<'_> {
             };
             let has_run = warehouse.run_epoch()?;
             self.gauges.update(warehouse);
+            warehouse.poll_checkpoint()?;
             let now_us = SystemClock.now_us();
-            if now_us - checkpoint_us >= checkpoint_interval_us {
-                warehouse.checkpoint()?;
-                checkpoint_us = SystemClock.now_us();
+            if now_us >= next_checkpoint_us {
+                warehouse.begin_checkpoint()?;
+                let end_us = SystemClock.now_us();
+                // Collecting a large state holds epochs up: rarely enough, so
+                // that they seldom meet it.
+                let pause_us = (end_us - now_us).saturating_mul(CHECKPOINT_PAUSE_SHARE);
+                next_checkpoint_us = end_us + checkpoint_interval_us.max(pause_us);
             }
             if has_run {
-                let is_told = self.companion.is_none();
-                if is_told && now_us - said_us >= PROGRESS_INTERVAL_US && !warehouse.has_caught_up()
-                {
+                let is_loading = self.companion.is_none()
+                    && warehouse.records_waiting() > self.project.config.limits.epoch_records_max;
+                if is_loading && now_us - said_us >= PROGRESS_INTERVAL_US {
                     said_us = now_us;
                     report_progress(warehouse, now_us - start_us, self.reporter);
                 }

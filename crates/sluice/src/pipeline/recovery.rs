@@ -147,6 +147,7 @@ pub fn recover(
             progress: Progress::default(),
             live: None,
             durable_epoch: Some(epoch),
+            writing: None,
         };
         return replay(warehouse, cuts, stop, reporter);
     }
@@ -199,6 +200,7 @@ pub fn recover(
         live: None,
         // Only the empty warehouse, epoch 0, can be written down without rows.
         durable_epoch: (first > 1).then_some(first - 1),
+        writing: None,
     };
     replay(warehouse, cuts, stop, reporter)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use sluice_engine::{EpochOutput, Program};
-use sluice_store::{CheckpointRequest, CollectionDefinition, Snapshot, Store};
+use sluice_store::{
+    CheckpointJob, CheckpointRequest, CollectionDefinition, Snapshot, Store, WrittenCheckpoint,
+};
 
 use crate::failure::{Doing, Failure};
 
@@ -56,16 +58,22 @@ impl StoreStep {
         Ok(())
     }
 
-    /// Makes the last epoch durable.
+    /// Collects what a checkpoint of the last epoch holds.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn checkpoint(&mut self, request: CheckpointRequest) -> Result<(), Failure> {
-        self.store
-            .checkpoint(request)
-            .doing("writing a checkpoint")?;
+    /// When a segment cannot be read.
+    pub fn begin_checkpoint(
+        &mut self,
+        request: CheckpointRequest,
+    ) -> Result<CheckpointJob, Failure> {
+        let job = self.store.begin_checkpoint(request);
+        job.doing("preparing a checkpoint")
+    }
+
+    /// Takes note of a checkpoint that is durable.
+    pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
+        self.store.finish_checkpoint(written);
         *self.published.0.write() = self.store.snapshot();
-        Ok(())
     }
 }
 

@@ -1,10 +1,13 @@
 //! The row of steps, run epoch by epoch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use sluice_core::{Clock, Epoch, SystemClock};
+use sluice_core::{Clock, Epoch, PartitionId, SystemClock};
 use sluice_log::Log;
 use sluice_serve::LiveFeed;
+use sluice_store::{StoreError, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -27,6 +30,15 @@ pub struct Progress {
     pub duplicates: u64,
 }
 
+/// A checkpoint on its way to the disk.
+#[derive(Debug)]
+pub(super) struct WritingCheckpoint {
+    epoch: Epoch,
+    /// Where the epoch ends in the log.
+    ends: BTreeMap<PartitionId, u64>,
+    thread: JoinHandle<Result<WrittenCheckpoint, StoreError>>,
+}
+
 /// See the module. Made by [`super::recovery`].
 #[derive(Debug)]
 pub struct Warehouse {
@@ -42,6 +54,7 @@ pub struct Warehouse {
     pub(super) live: Option<Arc<LiveFeed>>,
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
+    pub(super) writing: Option<WritingCheckpoint>,
 }
 
 impl Warehouse {
@@ -80,27 +93,78 @@ impl Warehouse {
         self.live = Some(live);
     }
 
-    /// Makes the last epoch durable, unless it is already.
+    /// Begins to make the last epoch durable, unless it is already, or another
+    /// checkpoint is being written. What it holds is collected at once; it is
+    /// written in a thread of its own, while epochs go on.
+    ///
+    /// # Errors
+    /// When its content cannot be collected.
+    pub fn begin_checkpoint(&mut self) -> Result<(), Failure> {
+        let cut = self.cut.last_cut();
+        let epoch = cut.epoch;
+        if self.durable_epoch == Some(epoch) || self.writing.is_some() {
+            return Ok(());
+        }
+        let engine = self.engine.checkpoint()?;
+        let definitions = self.definitions.clone();
+        let ends = cut.end_offsets.clone();
+        let request = checkpoint_step::request(cut, definitions, &mut self.route, engine)?;
+        let job = self.store.begin_checkpoint(request)?;
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(move || job.write())
+            .doing("starting the thread of a checkpoint")?;
+        self.writing = Some(WritingCheckpoint {
+            epoch,
+            ends,
+            thread,
+        });
+        Ok(())
+    }
+
+    /// Takes note of a checkpoint that has become durable since.
+    ///
+    /// # Errors
+    /// When it could not be written; the one before stays whole.
+    pub fn poll_checkpoint(&mut self) -> Result<(), Failure> {
+        match self.writing.take() {
+            Some(writing) if writing.thread.is_finished() => self.finish_checkpoint(writing),
+            writing => {
+                self.writing = writing;
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the last epoch durable, unless it is already, and waits for it.
     ///
     /// # Errors
     /// When the disk refuses; the checkpoint before stays whole.
     pub fn checkpoint(&mut self) -> Result<(), Failure> {
-        let cut = self.cut.last_cut();
-        let epoch = cut.epoch;
-        if self.durable_epoch == Some(epoch) {
-            return Ok(());
+        // One that is being written may be of an earlier epoch.
+        for _ in 0..2 {
+            self.begin_checkpoint()?;
+            if let Some(writing) = self.writing.take() {
+                self.finish_checkpoint(writing)?;
+            }
         }
-        let engine = self.engine.checkpoint()?;
-        let request =
-            checkpoint_step::request(cut, self.definitions.clone(), &mut self.route, engine)?;
-        self.store.checkpoint(request)?;
-        self.durable_epoch = Some(epoch);
-        self.cut.forget_before(epoch)?;
-        self.retain_log()
+        Ok(())
+    }
+
+    fn finish_checkpoint(&mut self, writing: WritingCheckpoint) -> Result<(), Failure> {
+        let Ok(written) = writing.thread.join() else {
+            let problem = "the thread of a checkpoint ended abnormally";
+            return Err(Failure::Failed(problem.into()));
+        };
+        let written = written.doing("writing a checkpoint")?;
+        self.store.finish_checkpoint(written);
+        self.durable_epoch = Some(writing.epoch);
+        self.cut.forget_before(writing.epoch)?;
+        self.retain_log(writing.ends)
     }
 
     /// Drops old segments of the log, as far as the checkpoint holds them.
-    fn retain_log(&self) -> Result<(), Failure> {
+    fn retain_log(&self, ends: BTreeMap<PartitionId, u64>) -> Result<(), Failure> {
         let LogRetention {
             retain_days,
             retain_bytes,
@@ -110,7 +174,7 @@ impl Warehouse {
         }
         let day_us = 86_400_000_000;
         let older_than_us = retain_days.map(|days| SystemClock.now_us() - i64::from(days) * day_us);
-        for (id, end) in self.cut.last_cut().end_offsets {
+        for (id, end) in ends {
             self.log
                 .retain(&id, end, older_than_us, retain_bytes)
                 .doing("dropping old segments of the log")?;
