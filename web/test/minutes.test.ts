@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { activityOf } from '../src/model/activity';
+import { activityOf, reachedMinute } from '../src/model/activity';
 import { compareWith } from '../src/model/comparison';
 import { curvePoints, spanRange } from '../src/model/curve';
 import { parseDecimal, toText } from '../src/model/decimal';
@@ -119,6 +119,14 @@ describe('what the warehouse is doing', () => {
     const activity = activityOf(found, days('2026-11-16', YESTERDAY), at(600), 10_000, 11_000);
     expect(activity).toMatchObject({ kind: 'filling', day: YESTERDAY, minute: 720 });
     expect(activity.kind === 'filling' && activity.done).toBeCloseTo(1 - 1320 / (4 * 1440 + 600), 6);
+  });
+
+  it('knows how far the filling has come', () => {
+    const filling = { kind: 'filling', day: YESTERDAY, minute: 720, done: 0.5 } as const;
+    expect(reachedMinute(filling, '2026-11-18')).toBe(1440);
+    expect(reachedMinute(filling, YESTERDAY)).toBe(721);
+    expect(reachedMinute(filling, TODAY)).toBe(0);
+    expect(reachedMinute({ kind: 'current' }, TODAY)).toBe(1440);
   });
 
   it('is quiet when nothing comes', () => {

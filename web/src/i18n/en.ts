@@ -14,7 +14,6 @@ export const en = {
   todaySeries: 'Today',
   before: (value: string) => `${value} yesterday by now`,
   nothingBefore: 'nothing yesterday by now',
-  lastHourTrace: 'last hour',
   metrics: {
     gmvGross: { name: 'Gross GMV', short: 'Gross', meaning: 'Goods ordered today, freight apart' },
     gmvNet: { name: 'Net GMV', short: 'Net', meaning: 'Paid today, less what was refunded today' },
@@ -23,7 +22,6 @@ export const en = {
     pv: { name: 'Page views', short: 'Views', meaning: 'Pages seen today' },
     uv: { name: 'Visitors', short: 'Visitors', meaning: 'Devices seen today, each once' },
   },
-  showInCurve: (name: string) => `${name}: show in the chart`,
   curve: {
     heading: 'Through the day',
     metricLabel: 'Number shown',

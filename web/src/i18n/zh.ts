@@ -16,7 +16,6 @@ export const zh: Messages = {
   todaySeries: '今日',
   before: (value) => `昨日同时刻 ${value}`,
   nothingBefore: '昨日同时刻无数据',
-  lastHourTrace: '最近一小时',
   metrics: {
     gmvGross: { name: '成交总额（毛）', short: '总额', meaning: '今日下单的商品金额，运费另计' },
     gmvNet: { name: '净成交额', short: '净额', meaning: '今日支付金额减去今日退款' },
@@ -25,7 +24,6 @@ export const zh: Messages = {
     pv: { name: '浏览量 PV', short: 'PV', meaning: '今日浏览的页面数' },
     uv: { name: '访客数 UV', short: 'UV', meaning: '今日到访的设备，每台只计一次' },
   },
-  showInCurve: (name) => `${name}：在图中显示`,
   curve: {
     heading: '全天走势',
     metricLabel: '指标',

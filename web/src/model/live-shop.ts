@@ -87,13 +87,11 @@ export class LiveShop {
     return this.clock.now();
   }
 
-  /** As last known while the connection is not there, or has only just come back. */
+  /** Silence says nothing while the connection is not there, or has only just come back. */
   activity(): Activity {
     const isSettled = this.connection.kind === 'live' && Date.now() - this.liveSinceMs > SETTLING_MS;
-    const isWorthKeeping = this.lastActivity?.kind === 'current' || this.lastActivity?.kind === 'filling';
-    if (isSettled || this.lastActivity === undefined || !isWorthKeeping) {
-      this.lastActivity = activityOf(this.minutes, this.days, this.now(), this.changedAtMs, Date.now());
-    }
+    const found = activityOf(this.minutes, this.days, this.now(), this.changedAtMs, Date.now());
+    if (found.kind !== 'quiet' || isSettled || this.lastActivity === undefined) this.lastActivity = found;
     return this.lastActivity;
   }
 

@@ -7,6 +7,7 @@ import { parseDecimal, type Decimal } from './decimal';
 export interface Order {
   readonly id: string;
   readonly province: string;
+  /** Zero where the time is not known. */
   readonly createdMs: number;
   readonly status: string;
   readonly statusName: string;
@@ -76,7 +77,7 @@ export class LatestOrders implements LiveView {
     return {
       id: columns.text(row, 'order_id'),
       province: columns.text(row, 'province_name'),
-      createdMs: Date.parse(columns.text(row, 'create_time')),
+      createdMs: Date.parse(columns.text(row, 'create_time')) || 0,
       status: columns.text(row, 'status'),
       statusName: columns.text(row, 'status_name'),
       amount: parseDecimal(columns.cell(row, 'goods_amount')),

@@ -71,7 +71,7 @@ export function orderList(context: Context): Part {
   }
 
   function write(line: Line, order: Order, isNew: boolean): void {
-    setText(line.time, format.time(order.createdMs));
+    setText(line.time, timeOf(order.createdMs));
     setText(line.province, order.province || messages.unknownName);
     setText(line.lines, String(order.lines));
     setText(line.amount, format.money(order.amount));
@@ -79,6 +79,12 @@ export function orderList(context: Context): Part {
     const changed = line.status.dataset['status'] !== order.status;
     line.status.dataset['status'] = order.status;
     if (isFilled && (isNew || changed)) mark(line.element);
+  }
+
+  function timeOf(createdMs: number): string {
+    if (createdMs === 0) return '';
+    const { day } = shop.clock.momentOf(createdMs);
+    return day === shop.now().day ? format.time(createdMs) : `${format.day(day)} ${format.shortTime(createdMs)}`;
   }
 
   return { element, draw, dispose: () => fit.dispose() };
