@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
 
 use crate::aggregate::{Aggregate, AggregateCall};
@@ -245,20 +247,13 @@ impl Engine {
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
-        for (number, running) in self.running.iter_mut().enumerate() {
-            let shards = match running {
-                Running::Table(table) => table.save_changed(),
-                Running::Operator(operator) => operator.save_changed(),
-            };
-            for (shard, bytes) in shards {
-                changed.insert(format!("node/{number}/{shard}"), versioned(&bytes));
-            }
-        }
-        for (number, arrangement) in self.arrangements.iter_mut().enumerate() {
-            for (shard, bytes) in arrangement.save_changed() {
-                changed.insert(format!("arrangement/{number}/{shard}"), versioned(&bytes));
-            }
-        }
+        let nodes = self.running.iter_mut().enumerate();
+        let nodes = nodes.map(|(number, running)| Stateful::Node(number, running));
+        let arrangements = self.arrangements.iter_mut().enumerate();
+        let arrangements =
+            arrangements.map(|(number, arrangement)| Stateful::Arrangement(number, arrangement));
+        let stateful: Vec<Stateful<'_>> = nodes.chain(arrangements).collect();
+        changed.extend(save_all(stateful, self.options.worker_threads));
         self.live_parts.extend(changed.keys().cloned());
         Ok(EngineCheckpoint {
             changed,
@@ -453,4 +448,50 @@ fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError>
         ))),
         None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
     }
+}
+
+/// Something that a checkpoint saves.
+enum Stateful<'a> {
+    Node(usize, &'a mut Running),
+    Arrangement(usize, &'a mut Arrangement),
+}
+
+impl Stateful<'_> {
+    fn save_changed(self) -> Vec<(String, Vec<u8>)> {
+        let (prefix, shards) = match self {
+            Self::Node(number, Running::Table(table)) => {
+                (format!("node/{number}"), table.save_changed())
+            }
+            Self::Node(number, Running::Operator(operator)) => {
+                (format!("node/{number}"), operator.save_changed())
+            }
+            Self::Arrangement(number, arrangement) => {
+                (format!("arrangement/{number}"), arrangement.save_changed())
+            }
+        };
+        let shards = shards.into_iter();
+        shards
+            .map(|(shard, bytes)| (format!("{prefix}/{shard}"), versioned(&bytes)))
+            .collect()
+    }
+}
+
+/// Saves what changed, each thread taking the next that nobody took. Parts have
+/// names, so that who saved them does not matter.
+fn save_all(stateful: Vec<Stateful<'_>>, threads: usize) -> BTreeMap<String, Vec<u8>> {
+    let waiting = Mutex::new(stateful);
+    let saved = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().pop();
+                    let Some(next) = next else { return };
+                    let parts = next.save_changed();
+                    saved.lock().extend(parts);
+                }
+            });
+        }
+    });
+    saved.into_inner()
 }
