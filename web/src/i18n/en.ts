@@ -1,8 +1,9 @@
 /** Every text of the page in English. `zh.ts` has the same keys. */
 
+import { ENGLISH_PROVINCES } from './provinces';
+
 export const en = {
   locale: 'en',
-  languageName: 'English',
   otherLanguage: '中文',
   otherLanguageLabel: 'Switch to Chinese (中文)',
   title: 'Live shop · Sluice',
@@ -42,6 +43,7 @@ export const en = {
     buyers: 'Ordering members',
   },
   goods: { heading: 'Top goods', beside: 'Pieces' },
+  provinceName: (name: string) => ENGLISH_PROVINCES[name] ?? name,
   provinces: { heading: 'Provinces', beside: 'Orders' },
   channels: { heading: 'Channels', beside: 'Visitors' },
   byGross: 'Gross GMV',

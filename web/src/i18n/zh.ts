@@ -4,7 +4,6 @@ import type { Messages } from './en';
 
 export const zh: Messages = {
   locale: 'zh-CN',
-  languageName: '中文',
   otherLanguage: 'English',
   otherLanguageLabel: '切换到英文（English）',
   title: '实时店铺 · Sluice',
@@ -17,7 +16,7 @@ export const zh: Messages = {
   before: (value) => `昨日同时刻 ${value}`,
   nothingBefore: '昨日同时刻无数据',
   metrics: {
-    gmvGross: { name: '成交总额（毛）', short: '总额', meaning: '今日下单的商品金额，运费另计' },
+    gmvGross: { name: '成交总额 GMV', short: '总额', meaning: '今日下单的商品金额，运费另计' },
     gmvNet: { name: '净成交额', short: '净额', meaning: '今日支付金额减去今日退款' },
     orders: { name: '订单数', short: '订单', meaning: '今日下单的订单' },
     paidOrders: { name: '支付订单数', short: '支付', meaning: '今日支付的订单' },
@@ -43,6 +42,7 @@ export const zh: Messages = {
     buyers: '下单会员',
   },
   goods: { heading: '热销商品', beside: '件数' },
+  provinceName: (name) => name,
   provinces: { heading: '省份', beside: '订单' },
   channels: { heading: '渠道', beside: '访客' },
   byGross: '成交总额',

@@ -22,7 +22,7 @@ export function livePage(context: Context): Part {
   const chart = curve(context, choice, pick);
   const byGross = (key: string, name: string, beside: string): RankingColumns => ({ key, name, value: 'gmv_gross', beside });
   const goods = ranking(context, { id: 'goods', view: 'ads_live_sku_day', rows: shop.goods, columns: byGross('sku_id', 'sku_name', 'pieces'), ...messages.goods });
-  const provinces = ranking(context, { id: 'provinces', view: 'ads_live_province_day', rows: shop.provinces, columns: byGross('province_id', 'province_name', 'orders'), ...messages.provinces });
+  const provinces = ranking(context, { id: 'provinces', view: 'ads_live_province_day', rows: shop.provinces, columns: byGross('province_id', 'province_name', 'orders'), ...messages.provinces, nameOf: messages.provinceName });
   const channels = ranking(context, { id: 'channels', view: 'ads_live_channel_day', rows: shop.channels, columns: byGross('channel', 'channel', 'uv'), ...messages.channels });
   const strip = figures(context);
   const orders = orderList(context);

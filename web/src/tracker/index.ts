@@ -7,7 +7,7 @@
 import { makeEvents, type Fields } from './events';
 import { makeIdentity, uuid } from './identity';
 import { currentPage, watchActions, watchDisplays, watchErrors, watchViews } from './page-watch';
-import { makeQueue } from './queue';
+import { BATCH_LENGTH_MAX, makeQueue } from './queue';
 
 type Command = [name: string, value?: unknown];
 interface Sluice {
@@ -65,7 +65,7 @@ function begin(script: HTMLScriptElement | null): Sluice {
   const send = (body: string) => {
     const aborter = new AbortController();
     const timer = setTimeout(() => aborter.abort(), REQUEST_MS_MAX);
-    const request = { method: 'POST', body, headers: { 'content-type': 'text/plain' }, credentials: 'omit', keepalive: true, signal: aborter.signal } as const;
+    const request = { method: 'POST', body, headers: { 'content-type': 'text/plain' }, credentials: 'omit', keepalive: body.length <= BATCH_LENGTH_MAX, signal: aborter.signal } as const;
     return fetch(address, request)
       .then((answer) => [answer.status, answer.headers.get('retry-after')] as const)
       .finally(() => clearTimeout(timer));

@@ -34,8 +34,8 @@ type Kept = [at: number, left: boolean, events: string[]];
 const PREFIX = 'sluice.q.';
 export const EVENTS_MAX = 1_000;
 const BATCH_EVENTS_MAX = 100;
-/** A request that outlives its page may carry 64 KiB. */
-const BATCH_LENGTH_MAX = 50_000;
+/** A request that outlives its page may carry 64 KiB, and a letter is up to three bytes. */
+export const BATCH_LENGTH_MAX = 20_000;
 const GATHER_MS = 40;
 const RETRY_MS_FIRST = 1_000;
 const RETRY_MS_MAX = 120_000;

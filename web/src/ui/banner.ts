@@ -30,7 +30,8 @@ export function banner(context: Context): Part {
   function sentence(): string {
     const { connection } = shop;
     if (stateOf(shop) === 'waiting') {
-      return shop.isComplete && shop.heardAtMs !== undefined ? text.waiting(format.time(shop.heardAtMs)) : text.waitingFirst;
+      const what = shop.isComplete && shop.heardAtMs !== undefined ? text.waiting(format.time(shop.heardAtMs)) : text.waitingFirst;
+      return connection.kind === 'waiting' && connection.detail ? `${what} (${connection.detail})` : what;
     }
     if (connection.kind === 'refused') return text.refused(connection.detail);
     const activity = shop.activity();

@@ -72,7 +72,7 @@ export function orderList(context: Context): Part {
 
   function write(line: Line, order: Order, isNew: boolean): void {
     setText(line.time, timeOf(order.createdMs));
-    setText(line.province, order.province || messages.unknownName);
+    setText(line.province, messages.provinceName(order.province) || messages.unknownName);
     setText(line.lines, String(order.lines));
     setText(line.amount, format.money(order.amount));
     setText(line.status, text.statuses[order.status] ?? (order.statusName || order.status));

@@ -12,6 +12,8 @@ export interface RankingOptions {
   readonly rows: ZSet;
   readonly columns: RankingColumns;
   readonly heading: string;
+  /** How a name is written for the reader. */
+  readonly nameOf?: (name: string) => string;
   /** What the second number counts. */
   readonly beside: string;
 }
@@ -67,22 +69,27 @@ export function ranking(context: Context, options: RankingOptions): Part {
       element: h('li', { class: 'ranking-item' }),
       name: h('span', { class: 'ranking-name' }),
       bar: h('span', { class: 'ranking-bar', 'aria-hidden': 'true' }),
-      beside: h('span', { class: 'ranking-beside' }),
-      value: h('span', { class: 'ranking-value' }),
+      beside: h('span'),
+      value: h('span'),
     };
-    item.element.append(item.bar, item.name, item.beside, item.value);
+    const unseen = (text: string) => h('span', { class: 'unseen' }, `, ${text} `);
+    item.element.append(
+      item.bar,
+      item.name,
+      h('span', { class: 'ranking-beside' }, unseen(options.beside), item.beside),
+      h('span', { class: 'ranking-value' }, unseen(messages.byGross), item.value),
+    );
     items.set(key, item);
     return item;
   }
 
   function write(item: Item, entry: Ranked): void {
-    const name = entry.name || messages.unknownName;
+    const name = (options.nameOf?.(entry.name) ?? entry.name) || messages.unknownName;
     setText(item.name, name);
     item.name.title = name;
     setText(item.value, format.whole(entry.value, 'money'));
     item.value.title = format.money(entry.value);
     setText(item.beside, format.count(entry.beside));
-    item.beside.setAttribute('aria-label', `${options.beside} ${format.count(entry.beside)}`);
     item.bar.style.transform = `scaleX(${entry.share.toFixed(4)})`;
   }
 
