@@ -19,6 +19,7 @@ use sluice_store::Snapshot;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::HttpState;
+use super::percent::{Plus, decode};
 use super::problem::Problem;
 use crate::ServeError;
 use crate::json_rows::{RowWriter, write_columns, write_rows, write_text};
@@ -123,31 +124,9 @@ fn parse_parameters(query: &str) -> Vec<(String, String)> {
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
+            (decode(name, Plus::Space), decode(value, Plus::Space))
         })
         .collect()
-}
-
-/// Undoes percent-encoding, and `+` for a space.
-pub(super) fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let escaped = after
-            .get(..2)
-            .filter(|_| byte == b'%')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match escaped {
-            Some(value) => {
-                bytes.push(value);
-                rest = &after[2..];
-            }
-            None if byte == b'+' => bytes.push(b' '),
-            None => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn parse_filter(

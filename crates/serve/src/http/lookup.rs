@@ -5,22 +5,25 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
-use super::live::decode;
+use super::percent::{Plus, decode};
 use super::problem::Problem;
 use crate::ServeError;
 use crate::json_rows::{write_columns, write_rows};
 
 pub(super) async fn lookup(
     State(state): State<Arc<HttpState>>,
-    Path((name, key)): Path<(String, String)>,
+    Path((name, _)): Path<(String, String)>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
     state.lookups.add(1);
     let snapshot = (state.source)();
     let not_found = |detail: String| Problem::new(StatusCode::NOT_FOUND, detail);
+    // As it was sent: an encoded comma belongs to a value.
+    let key = uri.path().rsplit('/').next().unwrap_or_default();
     let Some(collection) = snapshot.definition(&name) else {
         return Err(not_found(format!(
             "there is no table or materialized view `{name}`"
@@ -30,7 +33,10 @@ pub(super) async fn lookup(
         let detail = format!("`{name}` has no key; ask it with SQL");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     };
-    let parts: Vec<String> = key.split(',').map(decode).collect();
+    let parts: Vec<String> = key
+        .split(',')
+        .map(|part| decode(part, Plus::Plus))
+        .collect();
     let fields = key_columns
         .iter()
         .map(|&column| collection.schema.field(column));

@@ -6,6 +6,7 @@ mod listener;
 mod live;
 mod lookup;
 mod page;
+mod percent;
 mod problem;
 mod sql;
 
