@@ -14,10 +14,10 @@ build: web
 web:
 	scripts/build-web
 
-# Builds and starts the example shop on the data that ships with it, and prints
-# the addresses. Ctrl-C ends it.
+# Builds and starts a live shop, and prints the addresses. Ctrl-C ends it, and
+# the next start goes on where it was.
 demo: build
-	$(SLUICE) run examples/online-retail --state $(DEMO_STATE)
+	$(SLUICE) demo --state $(DEMO_STATE)
 
 # Every test, with what it needs.
 test: web
