@@ -8,6 +8,7 @@ const proxied = Object.fromEntries(
 );
 
 export default defineConfig({
+  appType: 'mpa',
   build: {
     target: 'es2022',
     chunkSizeWarningLimit: 700,
@@ -20,5 +21,6 @@ export default defineConfig({
     },
   },
   server: { proxy: proxied },
+  preview: { proxy: proxied },
   test: { include: ['test/**/*.test.ts'] },
 } as Parameters<typeof defineConfig>[0]);
