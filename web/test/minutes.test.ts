@@ -64,6 +64,7 @@ describe('against yesterday at this time', () => {
     expect(against('112.40', '100.00')).toMatchObject({ direction: 'up', change: 0.124 });
     expect(against('50', '100')).toMatchObject({ direction: 'down', change: -0.5 });
     expect(against('100.0', '100')).toMatchObject({ direction: 'same', change: 0 });
+    expect(against('10001', '10000')).toMatchObject({ direction: 'same', change: 0.0001 });
   });
 
   it('gives no percentage of nothing, or of less', () => {

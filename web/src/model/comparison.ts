@@ -9,10 +9,14 @@ export interface Comparison {
   readonly change: number | undefined;
 }
 
+/** Less than this is written as 0.0 %. */
+const CHANGE_MIN = 0.0005;
+
 export function compareWith(now: Decimal, before: Decimal): Comparison {
   const order = compare(now, before);
-  const direction = order > 0 ? 'up' : order < 0 ? 'down' : 'same';
-  return { before, direction, change: relativeChange(now, before) };
+  const change = relativeChange(now, before);
+  const isSame = order === 0 || (change !== undefined && Math.abs(change) < CHANGE_MIN);
+  return { before, direction: isSame ? 'same' : order > 0 ? 'up' : 'down', change };
 }
 
 function relativeChange(now: Decimal, before: Decimal): number | undefined {
