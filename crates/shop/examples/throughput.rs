@@ -27,8 +27,10 @@ fn main() -> Result<(), ShopError> {
     }
     let seconds = start.elapsed().as_secs_f64();
     let count = shop.sequence();
+    let orders: u64 = shop.books().days.values().map(|day| day.orders).sum();
+    let views: u64 = shop.books().days.values().map(|day| day.pv).sum();
     println!(
-        "{count} messages in {seconds:.2} s: {:.0} a second, {} bytes each",
+        "{count} messages in {seconds:.2} s: {:.0} a second, {} bytes each; {views} page views, {orders} orders",
         count as f64 / seconds,
         bytes as u64 / count
     );

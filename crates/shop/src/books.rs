@@ -74,7 +74,7 @@ pub struct DayBook {
     pub uv: u64,
     /// Sessions that began this day.
     pub sessions: u64,
-    /// By minute of the day.
+    /// By minute of the day; empty for days before the last eight.
     pub minutes: BTreeMap<u32, MinuteBook>,
     /// By channel.
     pub channels: BTreeMap<String, ChannelBook>,
@@ -99,11 +99,18 @@ pub struct Books {
 
 /// Days that the books keep.
 const DAYS_MAX: usize = 40;
+/// Days of which they keep the minutes.
+const MINUTE_DAYS: i64 = 8;
 
 impl Books {
     pub(crate) fn day(&mut self, day: i64) -> &mut DayBook {
-        if !self.days.contains_key(&day) && self.days.len() >= DAYS_MAX {
-            self.days.pop_first();
+        if !self.days.contains_key(&day) {
+            if self.days.len() >= DAYS_MAX {
+                self.days.pop_first();
+            }
+            for (_, old) in self.days.range_mut(..=day - MINUTE_DAYS) {
+                old.minutes.clear();
+            }
         }
         self.days.entry(day).or_default()
     }

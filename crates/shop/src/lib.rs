@@ -18,11 +18,18 @@
 //! # Ok::<(), sluice_shop::ShopError>(())
 //! ```
 
+// One file a concern: a new kind of happening is a file with its rows, a
+// variant of `shop::Event` and a line where events happen.
 mod books;
+mod cart;
 mod catalogue;
+mod members;
 mod message;
+mod opening;
 mod order;
+mod prices;
 mod random;
+mod sending;
 mod shop;
 mod time;
 mod trade;

@@ -12,6 +12,9 @@ pub(crate) const CANCELLED: u16 = 1003;
 pub(crate) const REFUNDING: u16 = 1005;
 pub(crate) const REFUNDED: u16 = 1006;
 
+/// How buyers came to the goods of a line: mostly by search.
+const SOURCES: [&str; 6] = ["2401", "2401", "2402", "2401", "2403", "2404"];
+
 /// One line of an order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -47,6 +50,8 @@ pub(crate) struct Order {
     pub(crate) freight: i64,
     pub(crate) freight_reduce: i64,
     pub(crate) created: String,
+    /// When its row was last changed.
+    pub(crate) operated: String,
     pub(crate) created_day: i64,
     pub(crate) payment_type: u16,
     /// Line and pieces that are being refunded.
@@ -77,7 +82,7 @@ impl Order {
     }
 
     /// The row of `order_info`.
-    pub(crate) fn data(&self, operated: &str) -> String {
+    pub(crate) fn data(&self) -> String {
         let sum = |part: fn(&Line) -> i64| self.lines.iter().map(part).sum::<i64>();
         row(|data| {
             data.number("id", self.id)
@@ -94,13 +99,13 @@ impl Order {
                 .money("feight_fee_reduce", self.freight_reduce)
                 .text("channel", &self.channel)
                 .text("create_time", &self.created)
-                .text("operate_time", operated);
+                .text("operate_time", &self.operated);
         })
     }
 
     /// The changes that create it.
     pub(crate) fn creation(&self) -> Vec<RowChange> {
-        let order = RowChange::insert("order_info", self.data(&self.created));
+        let order = RowChange::insert("order_info", self.data());
         let mut changes = vec![order];
         for line in &self.lines {
             let data = row(|data| {
@@ -113,7 +118,7 @@ impl Order {
                     .money("split_total_amount", line.total())
                     .money("split_activity_amount", line.activity)
                     .money("split_coupon_amount", line.coupon)
-                    .text("source_type", "2401")
+                    .text("source_type", SOURCES[line.id as usize % SOURCES.len()])
                     .text("create_time", &self.created)
                     .text("operate_time", &self.created);
             });
@@ -128,11 +133,15 @@ impl Order {
         let old_status = self.status;
         self.status = status;
         let now = at.text();
+        let operated = std::mem::replace(&mut self.operated, now.clone());
         let old = row(|old| {
             old.text("order_status", &old_status.to_string());
+            if operated != now {
+                old.text("operate_time", &operated);
+            }
         });
         vec![
-            RowChange::update("order_info", self.data(&now), old),
+            RowChange::update("order_info", self.data(), old),
             self.status_log(&now, log_id),
         ]
     }
@@ -190,10 +199,10 @@ impl Order {
                 .number("user_id", self.user)
                 .number("order_id", self.id)
                 .number("sku_id", self.lines[line].sku)
-                .text("refund_type", "1502")
+                .text("refund_type", if id % 3 == 0 { "1501" } else { "1502" })
                 .number("refund_num", pieces)
                 .money("refund_amount", self.refund_amount())
-                .text("refund_reason_type", "1306")
+                .text("refund_reason_type", &(1_301 + id % 7).to_string())
                 .text("refund_status", status)
                 .text("create_time", asked)
                 .text("operate_time", now);

@@ -1,24 +1,25 @@
 //! The shop at work: moments in the order of their time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::books::Books;
-use crate::message::{Message, RowChange, Topic};
+use crate::message::Message;
 use crate::order::Order;
+use crate::prices::Price;
 use crate::random::Random;
 use crate::time::Local;
 use crate::visit::Visit;
 
 /// Version of a saved shop.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Visitors arrive in steps of this length.
 const TICK_US: i64 = 100_000;
 /// Messages of an average visit, to turn a rate of messages into one of visits.
-const MESSAGES_PER_VISIT: f64 = 7.6;
-/// How busy each hour of a day is, in a thousand of the mean.
+const MESSAGES_PER_VISIT: f64 = 5.65;
+/// How busy each hour of a day is; the mean is 1.
 const HOURS: [f64; 24] = [
     0.55, 0.35, 0.22, 0.16, 0.14, 0.18, 0.35, 0.62, 0.88, 1.08, 1.22, 1.28, 1.35, 1.22, 1.15, 1.15,
     1.18, 1.2, 1.3, 1.55, 1.85, 1.95, 1.55, 1.52,
@@ -94,8 +95,10 @@ pub(crate) enum Event {
     AskRefund(Box<Order>),
     /// The money goes back; when it was asked for, and the request's id.
     Refund(Box<Order>, String, u64),
-    /// A message is sent, late or a second time.
-    Send(Box<Message>),
+    /// Messages are sent, late or a second time.
+    Send(Vec<Message>),
+    /// Some goods get another price.
+    ChangePrice,
 }
 
 /// An event with its time. Events of one moment keep the order in which they
@@ -124,8 +127,10 @@ impl Ord for Planned {
     }
 }
 
-/// What the shop knows of a device.
+/// What the shop knows of a device. Most of a saved shop is devices, so that
+/// they are saved without names.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(from = "(u64, i64, i64, i64)", into = "(u64, i64, i64, i64)")]
 pub(crate) struct Device {
     /// Its member; 0 while it has none.
     pub(crate) user: u64,
@@ -135,6 +140,29 @@ pub(crate) struct Device {
     pub(crate) last_day: i64,
     /// Day of its member's last order plus one.
     pub(crate) order_day: i64,
+}
+
+impl From<(u64, i64, i64, i64)> for Device {
+    fn from((user, first_day, last_day, order_day): (u64, i64, i64, i64)) -> Self {
+        Self {
+            user,
+            first_day,
+            last_day,
+            order_day,
+        }
+    }
+}
+
+impl From<Device> for (u64, i64, i64, i64) {
+    fn from(device: Device) -> Self {
+        let Device {
+            user,
+            first_day,
+            last_day,
+            order_day,
+        } = device;
+        (user, first_day, last_day, order_day)
+    }
 }
 
 /// Numbers that are given out in order.
@@ -166,6 +194,8 @@ pub struct Shop {
     planned: BinaryHeap<Reverse<Planned>>,
     pub(crate) devices: Vec<Device>,
     pub(crate) counters: Counters,
+    /// Prices that are not those of the catalogue, by sku.
+    pub(crate) prices: BTreeMap<u64, Price>,
     pub(crate) books: Books,
 }
 
@@ -193,6 +223,7 @@ impl Shop {
             planned: BinaryHeap::new(),
             devices: vec![Device::default(); options.devices as usize],
             counters: Counters::default(),
+            prices: BTreeMap::new(),
             books: Books::default(),
             options,
         })
@@ -315,78 +346,8 @@ impl Shop {
             Event::TimeOut(order) => self.time_out(time_us, *order, messages),
             Event::AskRefund(order) => self.ask_refund(time_us, *order, messages),
             Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
-            Event::Send(message) => messages.push(*message),
+            Event::Send(again) => messages.extend(again),
+            Event::ChangePrice => self.change_price(time_us, messages),
         }
-    }
-
-    /// Sends a record of the log, perhaps late, perhaps twice, perhaps with a
-    /// broken one beside it.
-    pub(crate) fn send_log(&mut self, time_us: i64, payload: String, messages: &mut Vec<Message>) {
-        if self.random.per_mille(self.options.dirty_per_mille) {
-            self.books.dirty += 1;
-            let dirty = self.dirty(&payload);
-            messages.push(log_message(time_us, dirty));
-        }
-        if self.random.per_mille(self.options.duplicate_per_mille) {
-            self.books.duplicates += 1;
-            let later_us = time_us + self.random.between(100_000, 60_000_000);
-            let message = log_message(later_us, payload.clone());
-            self.plan(later_us, Event::Send(Box::new(message)));
-        }
-        if self.random.per_mille(self.options.late_per_mille) {
-            self.books.late += 1;
-            let later_us = time_us + self.random.between(1_000_000, 60_000_000);
-            let message = log_message(later_us, payload);
-            self.plan(later_us, Event::Send(Box::new(message)));
-            return;
-        }
-        messages.push(log_message(time_us, payload));
-    }
-
-    /// A record that no warehouse can use.
-    fn dirty(&mut self, payload: &str) -> String {
-        match self.random.below(3) {
-            // Cut off by a full disk; records are ASCII.
-            0 => payload[..payload.len() / 2].to_owned(),
-            1 => "{\"common\":{\"mid\":\"mid_0\"},\"unknown\":true}".to_owned(),
-            _ => "<html>502 Bad Gateway</html>".to_owned(),
-        }
-    }
-
-    /// Sends the changes of one transaction.
-    pub(crate) fn send_changes(
-        &mut self,
-        time_us: i64,
-        changes: &[RowChange],
-        messages: &mut Vec<Message>,
-    ) {
-        self.counters.xid += 1;
-        let xid = self.counters.xid;
-        for (xoffset, change) in changes.iter().enumerate() {
-            let is_last = xoffset + 1 == changes.len();
-            let message = Message {
-                topic: Topic::ShopDb,
-                send_time_us: time_us,
-                payload: change.payload(time_us, xid, xoffset, is_last),
-            };
-            if self.random.per_mille(self.options.duplicate_per_mille) {
-                self.books.duplicates += 1;
-                let later_us = time_us + self.random.between(100_000, 60_000_000);
-                let again = Message {
-                    send_time_us: later_us,
-                    ..message.clone()
-                };
-                self.plan(later_us, Event::Send(Box::new(again)));
-            }
-            messages.push(message);
-        }
-    }
-}
-
-fn log_message(send_time_us: i64, payload: String) -> Message {
-    Message {
-        topic: Topic::AppLog,
-        send_time_us,
-        payload,
     }
 }

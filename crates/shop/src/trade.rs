@@ -1,9 +1,6 @@
-//! Opening, orders, payments, cancellations and refunds.
+//! Orders, payments, cancellations and refunds.
 
-use crate::catalogue::{
-    BRANDS, CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, REGIONS, SKUS_PER_SPU, sku,
-};
-use crate::message::{Message, Object, RowChange, Topic, row};
+use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, Line, Order, PAID, REFUNDED, REFUNDING, UNPAID};
 use crate::shop::{Event, Shop};
 use crate::traffic::traits;
@@ -17,106 +14,9 @@ const PAY_TIME_US: i64 = 15 * MINUTE_US;
 /// Goods from this amount on are sent free of charge.
 const FREE_FREIGHT_CENTS: i64 = 9_900;
 const FREIGHT_CENTS: i64 = 800;
-/// Members who registered before the shop was watched, of ten devices.
-const OLD_MEMBERS_OF_TEN: u32 = 4;
 
 impl Shop {
-    /// Sends the tables that exist before anything happens, as a snapshot.
-    pub(crate) fn open(&mut self, messages: &mut Vec<Message>) {
-        let time_us = self.now_us();
-        let now = self.local(time_us).text();
-        let mut rows: Vec<(&'static str, String)> = Vec::new();
-        let mut add = |table, fields: &dyn Fn(&mut Object<'_>)| {
-            let data = row(|data| {
-                fields(data);
-                data.text("create_time", &now).text("operate_time", &now);
-            });
-            rows.push((table, data));
-        };
-        for (id, region) in (1..).zip(REGIONS) {
-            add("base_region", &|data| {
-                data.number("id", id).text("region_name", region);
-            });
-        }
-        for (id, province) in (1..).zip(&PROVINCES) {
-            add("base_province", &|data| {
-                data.number("id", id)
-                    .text("name", province.name)
-                    .number("region_id", province.region)
-                    .text("area_code", province.area_code)
-                    .text("iso_code", province.iso)
-                    .text("iso_3166_2", province.iso);
-            });
-        }
-        for (id, name) in (1..).zip(CATEGORIES_1) {
-            add("base_category1", &|data| {
-                data.number("id", id).text("name", name);
-            });
-        }
-        for (id, (name, parent)) in (1..).zip(CATEGORIES_2) {
-            add("base_category2", &|data| {
-                data.number("id", id)
-                    .text("name", name)
-                    .number("category1_id", parent);
-            });
-        }
-        for (id, (name, parent)) in (1..).zip(CATEGORIES_3) {
-            add("base_category3", &|data| {
-                data.number("id", id)
-                    .text("name", name)
-                    .number("category2_id", parent);
-            });
-        }
-        for (id, name) in (1..).zip(BRANDS) {
-            add("base_trademark", &|data| {
-                data.number("id", id).text("tm_name", name);
-            });
-        }
-        for id in 1..=self.options.skus {
-            let goods = sku(id);
-            if (id - 1) % SKUS_PER_SPU == 0 {
-                add("spu_info", &|data| {
-                    data.number("id", goods.spu_id)
-                        .text("spu_name", &goods.name[..goods.name.len() - 2])
-                        .number("category3_id", goods.category3)
-                        .number("tm_id", goods.brand);
-                });
-            }
-            add("sku_info", &|data| {
-                data.number("id", goods.id)
-                    .number("spu_id", goods.spu_id)
-                    .money("price", goods.price_cents)
-                    .text("sku_name", &goods.name)
-                    .number("tm_id", goods.brand)
-                    .number("category3_id", goods.category3)
-                    .number("is_sale", 1);
-            });
-        }
-        for device in 0..self.options.devices {
-            if device % 10 < OLD_MEMBERS_OF_TEN {
-                self.counters.user += 1;
-                let user = self.counters.user;
-                self.devices[device as usize].user = user;
-                add("user_info", &|data| user_fields(data, user));
-            }
-        }
-        for (table, data) in rows {
-            let change = RowChange {
-                table,
-                kind: "bootstrap-insert",
-                data,
-                old: String::new(),
-            };
-            messages.push(Message {
-                topic: Topic::ShopDb,
-                send_time_us: time_us,
-                payload: change.payload(time_us, 0, 0, false),
-            });
-        }
-    }
-
-    /// The visitor orders what is in the cart, and registers before, if need
-    /// be.
+    /// The member orders what is in the cart.
     pub(crate) fn place_order(
         &mut self,
         time_us: i64,
@@ -125,27 +25,19 @@ impl Shop {
     ) {
         let local = self.local(time_us);
         let now = local.text();
-        if self.devices[visit.device as usize].user == 0 {
-            self.counters.user += 1;
-            let user = self.counters.user;
-            self.devices[visit.device as usize].user = user;
-            let data = row(|data| {
-                user_fields(data, user);
-                data.text("create_time", &now).text("operate_time", &now);
-            });
-            self.send_changes(time_us, &[RowChange::insert("user_info", data)], messages);
-        }
+        let user = self.devices[visit.device as usize].user;
         self.counters.order += 1;
         let traits = traits(visit.device);
-        let mut lines = Vec::with_capacity(visit.cart.len());
-        for (sku_id, pieces) in std::mem::take(&mut visit.cart) {
+        let cart = std::mem::take(&mut visit.cart);
+        let mut lines = Vec::with_capacity(cart.len());
+        for line in &cart {
             self.counters.detail += 1;
-            let goods = sku(sku_id);
+            let goods = self.sku_now(line.sku);
             lines.push(Line {
                 id: self.counters.detail,
-                sku: sku_id,
+                sku: line.sku,
                 sku_name: goods.name,
-                pieces,
+                pieces: line.pieces,
                 price: goods.price_cents,
                 activity: 0,
                 coupon: 0,
@@ -153,7 +45,7 @@ impl Shop {
         }
         let mut order = Order {
             id: self.counters.order,
-            user: self.devices[visit.device as usize].user,
+            user,
             province: traits.province,
             channel: traits.channel.to_owned(),
             status: UNPAID,
@@ -161,6 +53,7 @@ impl Shop {
             freight: FREIGHT_CENTS,
             freight_reduce: 0,
             created: now.clone(),
+            operated: now.clone(),
             created_day: local.day,
             payment_type: 1_101 + self.random.below(3) as u16,
             refund: None,
@@ -175,6 +68,7 @@ impl Shop {
         changes.push(order.status_log(&now, self.counters.status_log));
         let payment = order.payment(&now, None);
         changes.push(RowChange::insert("payment_info", payment));
+        changes.extend(self.empty_cart(time_us, user, &cart));
         self.send_changes(time_us, &changes, messages);
         let order = Box::new(order);
         match self.random.per_mille(850) {
@@ -307,16 +201,4 @@ impl Shop {
         changes.extend(order.move_to(REFUNDED, local, self.counters.status_log));
         self.send_changes(time_us, &changes, messages);
     }
-}
-
-/// The columns of a member besides its times.
-fn user_fields(data: &mut Object<'_>, user: u64) {
-    data.number("id", user)
-        .text("login_name", &format!("user{user}"))
-        .text("user_level", if user % 7 == 0 { "2" } else { "1" })
-        .text("gender", if user % 2 == 0 { "F" } else { "M" })
-        .text(
-            "birthday",
-            &format!("{}-0{}-15", 1960 + user % 45, 1 + user % 9),
-        );
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::catalogue::{CHANNELS, PROVINCES, sku};
-use crate::message::RowChange;
+use crate::cart::CartAction;
+use crate::catalogue::{CHANNELS, PROVINCES};
 use crate::message::{Message, Object, row};
 use crate::shop::{Event, Shop};
 use crate::visit::{Page, Visit};
@@ -63,12 +63,14 @@ impl Shop {
             1 => Page::Search,
             _ => Page::Home,
         };
+        let is_member = self.devices[device as usize].user > 0;
         Visit {
             device: device as u32,
             number: self.counters.visit,
             page,
             last_page: None,
             sku: 1 + self.random.skewed(self.options.skus),
+            is_logged_in: is_member && self.random.per_mille(850),
             cart: Vec::new(),
             pages: 0,
         }
@@ -83,36 +85,49 @@ impl Shop {
         messages: &mut Vec<Message>,
     ) {
         visit.pages += 1;
+        if visit.page == Page::Trade && !visit.is_logged_in {
+            self.log_in(time_us, &mut visit, messages);
+        }
         self.note_page(time_us, &visit);
         if visit.pages == 1 && traits(visit.device).channel != "web" {
             let payload = self.start_record(time_us, &visit);
             self.send_log(time_us, payload, messages);
         }
         let stays_us = self.random.between(1_500_000, 45_000_000);
-        let adds_to_cart = visit.page == Page::GoodDetail && self.random.per_mille(220);
-        let payload = self.page_record(time_us, stays_us, &visit, adds_to_cart);
+        let wants_it = visit.page == Page::GoodDetail && self.random.per_mille(160);
+        let action = Self::cart_action(&visit).filter(|_| wants_it);
+        let payload = self.page_record(time_us, stays_us, &visit, action);
         self.send_log(time_us, payload, messages);
         if self.random.per_mille(4) {
             let payload = self.error_record(time_us, &visit);
             self.send_log(time_us, payload, messages);
         }
-        if adds_to_cart {
-            let pieces = 1 + self.random.skewed(4) as u32;
-            if !visit.cart.iter().any(|&(known, _)| known == visit.sku) && visit.cart.len() < 5 {
-                visit.cart.push((visit.sku, pieces));
-                self.add_to_cart(time_us, &visit, messages);
-            }
+        if action.is_some() {
+            self.put_in_cart(time_us, &mut visit, messages);
         }
         if visit.page == Page::Trade {
             self.place_order(time_us, &mut visit, messages);
         }
         if let Some(next) = visit.next_page(&mut self.random) {
             visit.last_page = Some(visit.page);
-            visit.page = next;
+            visit.page = match next {
+                Page::Trade if !visit.is_logged_in => self.entrance(&visit),
+                _ => next,
+            };
             if next == Page::GoodDetail {
                 visit.sku = 1 + self.random.skewed(self.options.skus);
             }
             self.plan(time_us + stays_us, Event::Page(Box::new(visit)));
+        }
+    }
+
+    /// Where a visitor becomes known.
+    fn entrance(&self, visit: &Visit) -> Page {
+        match (visit.page, self.devices[visit.device as usize].user) {
+            // It comes from there.
+            (Page::Login | Page::Register, _) => Page::Trade,
+            (_, 0) => Page::Register,
+            _ => Page::Login,
         }
     }
 
@@ -164,7 +179,7 @@ impl Shop {
                 .text("os", os)
                 .text("sid", &format!("s{:010}", visit.number))
                 .text("vc", traits.version);
-            if device.user > 0 {
+            if visit.is_logged_in {
                 common.text("uid", &device.user.to_string());
             }
         });
@@ -195,7 +210,7 @@ impl Shop {
         time_us: i64,
         stays_us: i64,
         visit: &Visit,
-        adds_to_cart: bool,
+        action: Option<CartAction>,
     ) -> String {
         let page = row(|page| {
             page.text("page_id", visit.page.id())
@@ -233,21 +248,20 @@ impl Shop {
             );
         }
         shown.push(']');
-        let action = row(|action| {
-            let ts = ts + stays_us / 2_000;
-            action
-                .text("action_id", "cart_add")
-                .text("item", &visit.sku.to_string())
-                .text("item_type", "sku_id")
-                .number("ts", ts);
-        });
         row(|record| {
             self.common(record, time_us, visit);
             record.raw("page", &page);
             if displays > 0 {
                 record.raw("displays", &shown);
             }
-            if adds_to_cart {
+            if let Some(action) = action {
+                let action = row(|object| {
+                    object
+                        .text("action_id", action.id())
+                        .text("item", &visit.sku.to_string())
+                        .text("item_type", "sku_id")
+                        .number("ts", ts + stays_us / 2_000);
+                });
                 record.raw("actions", &format!("[{action}]"));
             }
             record.number("ts", ts);
@@ -265,32 +279,5 @@ impl Shop {
                 )
                 .number("ts", time_us.div_euclid(1_000));
         })
-    }
-
-    /// The row of `cart_info` for what was just added.
-    fn add_to_cart(&mut self, time_us: i64, visit: &Visit, messages: &mut Vec<Message>) {
-        let user = self.devices[visit.device as usize].user;
-        let Some(&(sku_id, pieces)) = visit.cart.last() else {
-            return;
-        };
-        if user == 0 {
-            return;
-        }
-        self.counters.cart += 1;
-        let goods = sku(sku_id);
-        let now = self.local(time_us).text();
-        let data = row(|data| {
-            data.number("id", self.counters.cart)
-                .number("user_id", user)
-                .number("sku_id", sku_id)
-                .money("cart_price", goods.price_cents)
-                .number("sku_num", pieces)
-                .text("sku_name", &goods.name)
-                .number("is_checked", 1)
-                .number("is_ordered", 0)
-                .text("create_time", &now)
-                .text("operate_time", &now);
-        });
-        self.send_changes(time_us, &[RowChange::insert("cart_info", data)], messages);
     }
 }

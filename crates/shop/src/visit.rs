@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cart::CartLine;
 use crate::random::Random;
 
 /// Pages of the app.
@@ -17,6 +18,8 @@ pub(crate) enum Page {
     Payment,
     PaymentDone,
     Mine,
+    Login,
+    Register,
 }
 
 impl Page {
@@ -33,6 +36,8 @@ impl Page {
             Self::Payment => "payment",
             Self::PaymentDone => "payment_done",
             Self::Mine => "mine",
+            Self::Login => "login",
+            Self::Register => "register",
         }
     }
 
@@ -56,8 +61,8 @@ pub(crate) struct Visit {
     pub(crate) last_page: Option<Page>,
     /// The goods that are looked at.
     pub(crate) sku: u64,
-    /// Sku and pieces.
-    pub(crate) cart: Vec<(u64, u32)>,
+    pub(crate) is_logged_in: bool,
+    pub(crate) cart: Vec<CartLine>,
     pub(crate) pages: u32,
 }
 
@@ -97,6 +102,8 @@ impl Visit {
             Page::Payment => &[(850, Page::PaymentDone)],
             Page::PaymentDone => &[(250, Page::Home)],
             Page::Mine => &[(300, Page::Home), (450, Page::Cart)],
+            Page::Login => &[(950, Page::Trade)],
+            Page::Register => &[(900, Page::Trade)],
         };
         let found = choices.iter().find(|(end, _)| draw < *end);
         let page = found.map(|(_, page)| *page);

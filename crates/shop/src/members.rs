@@ -1,0 +1,43 @@
+//! Members: devices that registered and log in.
+
+use crate::message::{Message, Object, RowChange, row};
+use crate::shop::Shop;
+use crate::visit::Visit;
+
+impl Shop {
+    /// The visitor logs in, and registers before, if need be. What was put in
+    /// the cart until then is the member's now.
+    pub(crate) fn log_in(&mut self, time_us: i64, visit: &mut Visit, messages: &mut Vec<Message>) {
+        visit.is_logged_in = true;
+        let mut changes = Vec::new();
+        let device = &mut self.devices[visit.device as usize];
+        if device.user == 0 {
+            self.counters.user += 1;
+            let user = self.counters.user;
+            device.user = user;
+            let now = self.local(time_us).text();
+            let data = row(|data| {
+                user_fields(data, user);
+                data.text("create_time", &now).text("operate_time", &now);
+            });
+            changes.push(RowChange::insert("user_info", data));
+        }
+        changes.extend(self.keep_cart(time_us, visit));
+        if !changes.is_empty() {
+            self.send_changes(time_us, &changes, messages);
+        }
+    }
+}
+
+/// The columns of `user_info` besides its times. Nothing personal: nobody lives
+/// here.
+pub(crate) fn user_fields(data: &mut Object<'_>, user: u64) {
+    data.number("id", user)
+        .text("login_name", &format!("user{user}"))
+        .text("user_level", if user % 7 == 0 { "2" } else { "1" })
+        .text("gender", if user % 2 == 0 { "F" } else { "M" })
+        .text(
+            "birthday",
+            &format!("{}-0{}-15", 1960 + user % 45, 1 + user % 9),
+        );
+}

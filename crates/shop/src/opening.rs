@@ -1,0 +1,103 @@
+//! The tables that exist before anything happens.
+
+use crate::catalogue::{
+    BRANDS, CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, REGIONS, SKUS_PER_SPU, sku,
+};
+use crate::members::user_fields;
+use crate::message::{Message, Object, RowChange, Topic, row};
+use crate::prices::sku_fields;
+use crate::shop::Shop;
+
+/// Members who registered before the shop was watched, of ten devices.
+const OLD_MEMBERS_OF_TEN: u32 = 4;
+
+impl Shop {
+    /// Sends the tables that exist before anything happens, as a snapshot.
+    pub(crate) fn open(&mut self, messages: &mut Vec<Message>) {
+        let time_us = self.now_us();
+        let now = self.local(time_us).text();
+        let mut rows: Vec<(&'static str, String)> = Vec::new();
+        let mut add = |table, fields: &dyn Fn(&mut Object<'_>)| {
+            let data = row(|data| {
+                fields(data);
+                data.text("create_time", &now).text("operate_time", &now);
+            });
+            rows.push((table, data));
+        };
+        for (id, region) in (1..).zip(REGIONS) {
+            add("base_region", &|data| {
+                data.number("id", id).text("region_name", region);
+            });
+        }
+        for (id, province) in (1..).zip(&PROVINCES) {
+            add("base_province", &|data| {
+                data.number("id", id)
+                    .text("name", province.name)
+                    .number("region_id", province.region)
+                    .text("area_code", province.area_code)
+                    .text("iso_code", province.iso)
+                    .text("iso_3166_2", province.iso);
+            });
+        }
+        for (id, name) in (1..).zip(CATEGORIES_1) {
+            add("base_category1", &|data| {
+                data.number("id", id).text("name", name);
+            });
+        }
+        for (id, (name, parent)) in (1..).zip(CATEGORIES_2) {
+            add("base_category2", &|data| {
+                data.number("id", id)
+                    .text("name", name)
+                    .number("category1_id", parent);
+            });
+        }
+        for (id, (name, parent)) in (1..).zip(CATEGORIES_3) {
+            add("base_category3", &|data| {
+                data.number("id", id)
+                    .text("name", name)
+                    .number("category2_id", parent);
+            });
+        }
+        for (id, name) in (1..).zip(BRANDS) {
+            add("base_trademark", &|data| {
+                data.number("id", id).text("tm_name", name);
+            });
+        }
+        for id in 1..=self.options.skus {
+            let goods = sku(id);
+            if (id - 1) % SKUS_PER_SPU == 0 {
+                add("spu_info", &|data| {
+                    data.number("id", goods.spu_id)
+                        .text("spu_name", &goods.name[..goods.name.len() - 2])
+                        .number("category3_id", goods.category3)
+                        .number("tm_id", goods.brand);
+                });
+            }
+            add("sku_info", &|data| {
+                sku_fields(data, &goods);
+            });
+        }
+        for device in 0..self.options.devices {
+            if device % 10 < OLD_MEMBERS_OF_TEN {
+                self.counters.user += 1;
+                let user = self.counters.user;
+                self.devices[device as usize].user = user;
+                add("user_info", &|data| user_fields(data, user));
+            }
+        }
+        self.plan_price_change(time_us);
+        for (table, data) in rows {
+            let change = RowChange {
+                table,
+                kind: "bootstrap-insert",
+                data,
+                old: String::new(),
+            };
+            messages.push(Message {
+                topic: Topic::ShopDb,
+                send_time_us: time_us,
+                payload: change.payload(time_us, 0, 0, false),
+            });
+        }
+    }
+}
