@@ -52,7 +52,7 @@ impl Failure {
                 "a file stands where a folder is needed: remove it, or choose another folder with --state"
             }
             Some(io::ErrorKind::AddrInUse) => {
-                "the port is taken: set another with `--set listen.postgres=127.0.0.1:0` (0 takes a free one) or in warehouse.toml"
+                "the port is taken: set another with `--set listen.http=127.0.0.1:0` or `--set listen.postgres=127.0.0.1:0` (0 takes a free one), or in warehouse.toml"
             }
             _ => return Self::Failed(text),
         };
