@@ -34,8 +34,8 @@ impl Shop {
 pub(crate) fn user_fields(data: &mut Object<'_>, user: u64) {
     data.number("id", user)
         .text("login_name", &format!("user{user}"))
-        .text("user_level", if user % 7 == 0 { "2" } else { "1" })
-        .text("gender", if user % 2 == 0 { "F" } else { "M" })
+        .text("user_level", if user.is_multiple_of(7) { "2" } else { "1" })
+        .text("gender", if user.is_multiple_of(2) { "F" } else { "M" })
         .text(
             "birthday",
             &format!("{}-0{}-15", 1960 + user % 45, 1 + user % 9),

@@ -65,7 +65,7 @@ impl Shop {
         }
         for id in 1..=self.options.skus {
             let goods = sku(id);
-            if (id - 1) % SKUS_PER_SPU == 0 {
+            if (id - 1).is_multiple_of(SKUS_PER_SPU) {
                 add("spu_info", &|data| {
                     data.number("id", goods.spu_id)
                         .text("spu_name", &goods.name[..goods.name.len() - 2])

@@ -199,7 +199,10 @@ impl Order {
                 .number("user_id", self.user)
                 .number("order_id", self.id)
                 .number("sku_id", self.lines[line].sku)
-                .text("refund_type", if id % 3 == 0 { "1501" } else { "1502" })
+                .text(
+                    "refund_type",
+                    if id.is_multiple_of(3) { "1501" } else { "1502" },
+                )
                 .number("refund_num", pieces)
                 .money("refund_amount", self.refund_amount())
                 .text("refund_reason_type", &(1_301 + id % 7).to_string())

@@ -21,6 +21,7 @@ const KEYWORDS: [&str; 10] = [
     "rice cooker",
     "backpack",
 ];
+const VERSIONS: [&str; 4] = ["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"];
 const MODELS: [(&str, &str, &str); 5] = [
     ("Aurelo", "Aurelo 12", "Android 15.0"),
     ("Bexo", "Bexo P4", "Android 14.0"),
@@ -45,7 +46,7 @@ pub(crate) fn traits(device: u32) -> Traits {
         province: 1 + (random.skewed(PROVINCES.len() as u64) * 19 + 18) % PROVINCES.len() as u64,
         channel: CHANNELS[random.skewed(CHANNELS.len() as u64) as usize],
         model: random.below(MODELS.len() as u64) as usize,
-        version: *random.choose(&["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"]),
+        version: VERSIONS[random.below(VERSIONS.len() as u64) as usize],
     }
 }
 

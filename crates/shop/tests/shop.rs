@@ -1,7 +1,11 @@
 //! The shop is the same whenever it is made, keeps the rules of a shop, and
 //! does not grow without end.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
