@@ -1,6 +1,6 @@
 //! `sluice demo`: the built-in warehouse with a shop that fills it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sluice_core::{Clock, Disk, OpenMode, RealDisk, SystemClock};
@@ -122,7 +122,7 @@ fn write_project(project: &Path) -> Result<(), Failure> {
 }
 
 /// The shop as it was, or a new one.
-fn open_shop(options: &DemoOptions<'_>, saved: &PathBuf) -> Result<Shop, Failure> {
+fn open_shop(options: &DemoOptions<'_>, saved: &Path) -> Result<Shop, Failure> {
     if saved.exists() {
         let what = format!("reading the shop in {}", saved.display());
         let bytes = RealDisk.read(saved).doing(&what)?;

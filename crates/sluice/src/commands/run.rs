@@ -57,10 +57,13 @@ impl CompanionContext {
     }
 }
 
+/// What a companion does until the warehouse stops.
+pub type CompanionBody = Box<dyn FnOnce(&CompanionContext) -> Result<(), Failure> + Send>;
+
 /// Something that runs in a thread beside the warehouse and sends to it.
 pub struct Companion {
     /// What it does.
-    pub body: Box<dyn FnOnce(&CompanionContext) -> Result<(), Failure> + Send>,
+    pub body: CompanionBody,
     /// The warehouse ends when its companion has ended and everything that it
     /// sent is in the views.
     pub ends_with_it: bool,
