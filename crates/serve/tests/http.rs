@@ -1,6 +1,6 @@
 //! The HTTP API from outside: every endpoint, its errors and limits.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
