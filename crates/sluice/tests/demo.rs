@@ -17,9 +17,16 @@ use std::time::Duration;
 use common::{ask, output, sluice, succeed};
 use sluice_shop::{DayBook, Shop};
 
+/// A number from the environment, to make a test larger than it is by default.
+fn from_environment(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name).unwrap_or_default();
+    text.parse().unwrap_or(default)
+}
+
 fn demo(state: &Path) -> Command {
+    let rate = from_environment("SLUICE_DEMO_RATE", 4).to_string();
     let mut command = sluice();
-    command.args(["demo", "--rate", "4", "--seed", "5", "--fill-only"]);
+    command.args(["demo", "--rate", &rate, "--seed", "5", "--fill-only"]);
     command.arg("--state").arg(state);
     for name in ["listen.http", "listen.postgres"] {
         command.args(["--set", &format!("{name}=127.0.0.1:0")]);
@@ -189,6 +196,8 @@ fn every_number_equals_the_shops_own_books() {
 fn kills_while_the_shop_sends_lose_nothing_and_double_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("demo");
+    let kills_max = from_environment("SLUICE_DEMO_KILLS", 12);
+    let wait_ms_max = from_environment("SLUICE_DEMO_WAIT_MS", 500);
     let mut random = 77_u64;
     let mut kills = 0;
     loop {
@@ -205,9 +214,9 @@ fn kills_while_the_shop_sends_lose_nothing_and_double_nothing() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let wait_ms = 30 + (random >> 33) % 500;
+        let wait_ms = 30 + (random >> 33) % wait_ms_max;
         std::thread::sleep(Duration::from_millis(wait_ms));
-        if kills >= 12 {
+        if kills >= kills_max {
             assert!(child.wait().unwrap().success());
             break;
         }
@@ -225,4 +234,6 @@ fn kills_while_the_shop_sends_lose_nothing_and_double_nothing() {
     }
     assert!(kills >= 3, "the demo was over after {kills} kills");
     compare(&state);
+    let sent = shop(&state).sequence();
+    eprintln!("{kills} kills, {sent} messages, every number equal");
 }
