@@ -1,46 +1,130 @@
-//! Segment files as bytes.
+//! Blocks as bytes.
 //!
-//! Header, 16 bytes: magic `SLUICLOG`, version (u32), reserved (u32).
-//! Block: length of the body (u32), CRC-32 of the body (u32), body. Body: first
-//! offset (u64), record count (u32), records. Record: kind (u8), capture time
-//! (i64), position (bytes), transaction (u8: 0 none, 1 open, 2 commit; then its
-//! id), payload (bytes). Byte strings have a u32 length; all little-endian.
+//! A block is what one append wrote. Header, 44 bytes: magic `BLCK`, length of
+//! the body (u32), first offset (u64), record count (u32), capture time of the
+//! newest record (i64), offset that was durable when the block was written
+//! (u64), CRC-32 of the body (u32), CRC-32 of the header before it and of the
+//! block's place in the file (u32). Body: records. Record: kind (u8), capture
+//! time (i64), position (bytes), transaction (u8: 0 none, 1 open, 2 commit;
+//! then its id), payload (bytes). Byte strings have a u32 length; all
+//! little-endian.
+//!
+//! The header has its own checksum, so that a damaged length is known to be
+//! one, and blocks behind it are found. The place in the file is part of it,
+//! so that a payload that holds a copy of a block is not taken for one.
 
 use bytes::Bytes;
 use sluice_core::{CodecError, LogRecord, Reader, Record, RecordKind, TransactionMark, Writer};
 
-pub(crate) const MAGIC: &[u8; 8] = b"SLUICLOG";
-pub(crate) const VERSION: u32 = 1;
-pub(crate) const HEADER_BYTES: u64 = 16;
-pub(crate) const BLOCK_HEADER_BYTES: u64 = 8;
+const MAGIC: &[u8; 4] = b"BLCK";
+/// Length of a block's header.
+pub(crate) const BLOCK_HEADER_BYTES: usize = 44;
 
-pub(crate) fn header() -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes
+/// A block's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Byte position of the header in its file.
+    pub(crate) place: u64,
+    pub(crate) body_bytes: u32,
+    pub(crate) first_offset: u64,
+    pub(crate) count: u32,
+    pub(crate) newest_us: i64,
+    /// All offsets before this were durable when the block was written.
+    pub(crate) durable_end: u64,
+    body_checksum: u32,
 }
 
-pub(crate) fn check_header(bytes: &[u8]) -> Result<(), CodecError> {
-    let bad = |problem: String| Err(CodecError::Invalid(problem));
-    if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
-        return bad("not a segment of the log (wrong magic)".into());
+impl Block {
+    /// Offset behind the last record.
+    pub(crate) fn end_offset(&self) -> u64 {
+        self.first_offset.saturating_add(u64::from(self.count))
     }
-    let found = Reader::new(&bytes[8..12]).u32()?;
-    if found != VERSION {
-        return bad(format!(
-            "has format version {found}, this program reads version {VERSION}"
-        ));
+
+    /// Byte position of the body.
+    pub(crate) fn body_place(&self) -> u64 {
+        self.place + BLOCK_HEADER_BYTES as u64
     }
-    Ok(())
+
+    /// Byte position behind the body.
+    pub(crate) fn end_place(&self) -> u64 {
+        self.body_place() + u64::from(self.body_bytes)
+    }
+
+    /// Whether `body` is what was written.
+    pub(crate) fn has_body(&self, body: &[u8]) -> bool {
+        body.len() == self.body_bytes as usize && crc32fast::hash(body) == self.body_checksum
+    }
+
+    fn header(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&self.body_bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.first_offset.to_le_bytes());
+        bytes.extend_from_slice(&self.count.to_le_bytes());
+        bytes.extend_from_slice(&self.newest_us.to_le_bytes());
+        bytes.extend_from_slice(&self.durable_end.to_le_bytes());
+        bytes.extend_from_slice(&self.body_checksum.to_le_bytes());
+        let checksum = header_checksum(&bytes, self.place);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The header at `place` of a file, if `bytes` begin with one.
+    pub(crate) fn read_header(bytes: &[u8], place: u64) -> Option<Self> {
+        let bytes = bytes.get(..BLOCK_HEADER_BYTES)?;
+        if !bytes.starts_with(MAGIC) {
+            return None;
+        }
+        let (fields, checksum) = bytes.split_at(BLOCK_HEADER_BYTES - 4);
+        if header_checksum(fields, place).to_le_bytes() != checksum {
+            return None;
+        }
+        let mut reader = Reader::new(&fields[MAGIC.len()..]);
+        Some(Self {
+            place,
+            body_bytes: reader.u32().ok()?,
+            first_offset: reader.u64().ok()?,
+            count: reader.u32().ok()?,
+            newest_us: reader.i64().ok()?,
+            durable_end: reader.u64().ok()?,
+            body_checksum: reader.u32().ok()?,
+        })
+    }
+
+    /// The block at `place` of a file that is `bytes`, if it is whole.
+    pub(crate) fn read_whole(bytes: &[u8], place: usize) -> Option<Self> {
+        let rest = bytes.get(place..)?;
+        let block = Self::read_header(rest, place as u64)?;
+        let end = BLOCK_HEADER_BYTES.checked_add(block.body_bytes as usize)?;
+        let body = rest.get(BLOCK_HEADER_BYTES..end)?;
+        block.has_body(body).then_some(block)
+    }
+
+    /// The next whole block of the file `bytes` behind `place`.
+    pub(crate) fn find_behind(bytes: &[u8], place: usize) -> Option<Self> {
+        let rest = bytes.get(place + 1..).unwrap_or_default();
+        rest.windows(MAGIC.len())
+            .enumerate()
+            .filter(|(_, window)| window == MAGIC)
+            .find_map(|(at, _)| Self::read_whole(bytes, place + 1 + at))
+    }
 }
 
-/// Writes one block that holds `records` from `first_offset` on.
-pub(crate) fn encode(first_offset: u64, records: &[Record]) -> Vec<u8> {
+fn header_checksum(fields: &[u8], place: u64) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(fields);
+    hasher.update(&place.to_le_bytes());
+    hasher.finalize()
+}
+
+/// Writes one block that holds `records` from `first_offset` on. None if they
+/// are too many for one.
+pub(crate) fn encode(
+    place: u64,
+    first_offset: u64,
+    durable_end: u64,
+    records: &[Record],
+) -> Option<(Block, Vec<u8>)> {
     let mut writer = Writer::new();
-    writer.u64(0); // room for length and checksum
-    writer.u64(first_offset);
-    writer.u32(records.len() as u32);
     for record in records {
         writer.u8(match record.kind {
             RecordKind::Data => 0,
@@ -57,28 +141,28 @@ pub(crate) fn encode(first_offset: u64, records: &[Record]) -> Vec<u8> {
         }
         writer.bytes(&record.payload);
     }
-    let mut bytes = writer.finish();
-    let body_length = (bytes.len() as u64 - BLOCK_HEADER_BYTES) as u32;
-    let checksum = crc32fast::hash(&bytes[BLOCK_HEADER_BYTES as usize..]);
-    bytes[..4].copy_from_slice(&body_length.to_le_bytes());
-    bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
-    bytes
+    let body = writer.finish();
+    let newest_us = records.iter().map(|record| record.capture_time_us).max();
+    let block = Block {
+        place,
+        body_bytes: u32::try_from(body.len()).ok()?,
+        first_offset,
+        count: u32::try_from(records.len()).ok()?,
+        newest_us: newest_us.unwrap_or(i64::MIN),
+        durable_end,
+        body_checksum: crc32fast::hash(&body),
+    };
+    let mut bytes = block.header();
+    bytes.extend_from_slice(&body);
+    Some((block, bytes))
 }
 
-/// First offset and record count of a checked body.
-pub(crate) fn extent(body: &[u8]) -> Result<(u64, u32), CodecError> {
-    let mut reader = Reader::new(body);
-    Ok((reader.u64()?, reader.u32()?))
-}
-
-/// The records of a checked body.
-pub(crate) fn decode(body: &[u8]) -> Result<Vec<LogRecord>, CodecError> {
+/// The records of a block whose `body` was checked.
+pub(crate) fn decode(block: &Block, body: &[u8]) -> Result<Vec<LogRecord>, CodecError> {
     let shared = Bytes::copy_from_slice(body);
     let mut reader = Reader::new(&shared);
-    let first_offset = reader.u64()?;
-    let count = reader.u32()?;
     let mut records = Vec::new();
-    for index in 0..count {
+    for index in 0..block.count {
         let kind = match reader.u8()? {
             0 => RecordKind::Data,
             1 => RecordKind::CsvHeader,
@@ -100,7 +184,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<LogRecord>, CodecError> {
         };
         let payload = shared.slice_ref(reader.bytes()?);
         records.push(LogRecord {
-            offset: first_offset + u64::from(index),
+            offset: block.first_offset.saturating_add(u64::from(index)),
             record: Record {
                 kind,
                 payload,
@@ -114,4 +198,99 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<LogRecord>, CodecError> {
         return Err(CodecError::Invalid("bytes after the last record".into()));
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 16) as usize % limit
+        }
+    }
+
+    fn records(random: &mut Random) -> Vec<Record> {
+        let count = random.below(4) + 1;
+        let record = |number: usize| Record {
+            kind: match number % 2 {
+                0 => RecordKind::Data,
+                _ => RecordKind::CsvHeader,
+            },
+            payload: Bytes::from(vec![b'p'; number * 5]),
+            capture_time_us: number as i64,
+            position: Bytes::from(vec![1; number]),
+            transaction: (number == 2).then(|| TransactionMark {
+                id: "tx".into(),
+                commit: true,
+            }),
+        };
+        (0..count).map(record).collect()
+    }
+
+    #[test]
+    fn a_mutated_block_is_refused_and_an_unchanged_one_comes_back() {
+        let mut random = Random(0x5eed);
+        for _ in 0..20_000 {
+            let records = records(&mut random);
+            let place = random.below(50);
+            let (block, bytes) = encode(place as u64, 7, 5, &records).unwrap();
+            let mut file = vec![b'B'; place];
+            file.extend_from_slice(&bytes);
+            assert_eq!(Block::read_whole(&file, place), Some(block));
+            let body = &file[place + BLOCK_HEADER_BYTES..];
+            let decoded = decode(&block, body).unwrap();
+            assert_eq!(decoded.len(), records.len());
+            assert!(decoded.iter().map(|found| &found.record).eq(&records));
+
+            let at = place + random.below(bytes.len());
+            file[at] ^= 1 << random.below(8);
+            assert_eq!(Block::read_whole(&file, place), None, "byte {at}");
+            let cut = random.below(file.len());
+            assert_eq!(Block::read_whole(&file[..cut], place), None);
+            assert_eq!(Block::find_behind(&file, place), None);
+        }
+    }
+
+    /// A checksum that holds by chance or malice must not lead to a panic.
+    #[test]
+    fn bodies_of_any_bytes_give_records_or_an_error() {
+        let mut random = Random(0xb0d7);
+        for _ in 0..50_000 {
+            let (mut block, bytes) = encode(0, u64::MAX - 2, 0, &records(&mut random)).unwrap();
+            let mut body = bytes[BLOCK_HEADER_BYTES..].to_vec();
+            for _ in 0..random.below(4) {
+                match random.below(3) {
+                    0 => {
+                        let at = random.below(body.len());
+                        body[at] = random.below(256) as u8;
+                    }
+                    1 => body.truncate(random.below(body.len()) + 1),
+                    _ => block.count = [0, 1, 3, u32::MAX][random.below(4)],
+                }
+            }
+            if let Ok(records) = decode(&block, &body) {
+                assert_eq!(records.len() as u64, u64::from(block.count));
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_block_inside_a_payload_is_no_block() {
+        let (_, copy) = encode(48, 0, 0, &records(&mut Random(3))).unwrap();
+        let outer = Record {
+            kind: RecordKind::Data,
+            payload: Bytes::from(copy),
+            capture_time_us: 0,
+            position: Bytes::new(),
+            transaction: None,
+        };
+        let (_, bytes) = encode(0, 0, 0, &[outer]).unwrap();
+        assert_eq!(Block::find_behind(&bytes, 0), None);
+    }
 }

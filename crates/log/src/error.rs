@@ -58,6 +58,9 @@ pub enum LogError {
         /// `record_bytes_max`.
         limit: usize,
     },
+    /// One append above what a block holds.
+    #[error("one append is over 4 GiB; append fewer records at once")]
+    AppendTooLarge,
     /// An offset that retention has removed, or that does not exist yet.
     #[error("offset {offset} is not in the log, which holds {start} to {end}")]
     OutOfRange {
@@ -77,5 +80,13 @@ pub(crate) fn io_error(path: &Path, source: io::Error) -> LogError {
     LogError::Io {
         path: path.display().to_string(),
         source,
+    }
+}
+
+pub(crate) fn damaged(path: &Path, offset: u64, problem: &str) -> LogError {
+    LogError::Damaged {
+        path: path.display().to_string(),
+        offset,
+        problem: problem.to_owned(),
     }
 }

@@ -1,32 +1,27 @@
-//! One partition: its segments, and where each block lies.
+//! One partition: a row of segments, the last of which is written.
+//!
+//! Writers, readers and retention do not wait for each other's disk work: one
+//! lock is for the file that is written, one for the list of what is there,
+//! which nobody holds while the disk works.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::{Mutex, RwLock};
 use sluice_core::{Disk, DiskFile, LogRecord, OpenMode, Record};
 
 use crate::LogError;
-use crate::block::{self, BLOCK_HEADER_BYTES, HEADER_BYTES};
-use crate::error::io_error;
+use crate::block::{self, Block};
+use crate::error::{damaged, io_error};
+use crate::index::{Index, Segment, Selected};
+use crate::segment::{self, HEADER_BYTES, SegmentBefore, SegmentHeader};
 
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    first_offset: u64,
-    count: u32,
-    /// Byte position of the block's header, and length of its body.
-    position: u64,
-    body_bytes: u32,
-}
-
-#[derive(Debug)]
-struct Segment {
-    path: PathBuf,
-    first_offset: u64,
-    blocks: Vec<Block>,
-    bytes: u64,
-    /// Capture time of the newest record, where known.
-    newest_us: Option<i64>,
+/// The file that is written.
+#[derive(Debug, Default)]
+struct Tail {
+    file: Option<Box<dyn DiskFile>>,
+    poisoned: bool,
 }
 
 /// See the module.
@@ -34,12 +29,12 @@ struct Segment {
 pub(crate) struct Partition {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
-    segments: Vec<Segment>,
-    /// The last segment, open for appending.
-    tail: Option<Box<dyn DiskFile>>,
-    appended_end: u64,
-    durable_end: u64,
-    poisoned: bool,
+    /// Taken before `index` by those who take both.
+    tail: Mutex<Tail>,
+    index: RwLock<Index>,
+    /// Held while segments are dropped: true if one was removed and the
+    /// folder not synced.
+    dropping: Mutex<bool>,
 }
 
 impl Partition {
@@ -48,98 +43,113 @@ impl Partition {
             .map_err(|error| io_error(folder, error))?;
         let mut names = disk.list(folder).map_err(|error| io_error(folder, error))?;
         names.retain(|name| name.ends_with(".seg"));
-        let mut partition = Self {
+        let partition = Self {
             disk,
             folder: folder.to_path_buf(),
-            segments: Vec::new(),
-            tail: None,
-            appended_end: 0,
-            durable_end: 0,
-            poisoned: false,
+            tail: Mutex::default(),
+            index: RwLock::default(),
+            dropping: Mutex::default(),
         };
-        let last = names.len().wrapping_sub(1);
-        for (index, name) in names.iter().enumerate() {
-            partition.open_segment(name, index == last)?;
+        let mut paths = Vec::new();
+        for name in names {
+            let path = folder.join(&name);
+            match name.trim_end_matches(".seg").parse::<u64>() {
+                Ok(offset) => paths.push((path, offset)),
+                Err(_) => return Err(damaged(&path, 0, "the file's name is not an offset")),
+            }
         }
-        partition.durable_end = partition.appended_end;
+        partition.open_segments(paths)?;
         Ok(partition)
     }
 
-    fn open_segment(&mut self, name: &str, is_last: bool) -> Result<(), LogError> {
-        let path = self.folder.join(name);
-        let bytes = self
-            .disk
-            .read(&path)
-            .map_err(|error| io_error(&path, error))?;
-        let named_offset = name.trim_end_matches(".seg").parse::<u64>();
-        let Ok(first_offset) = named_offset else {
-            return Err(damaged(&path, 0, "the file's name is not an offset"));
-        };
-        if is_last && bytes.len() < HEADER_BYTES as usize {
-            // The crash came before the header was durable: nothing in it was
-            // acknowledged.
-            self.disk
-                .remove(&path)
-                .map_err(|error| io_error(&path, error))?;
-            if self.segments.is_empty() && first_offset > 0 {
-                self.appended_end = first_offset;
-            }
+    fn open_segments(&self, mut paths: Vec<(PathBuf, u64)>) -> Result<(), LogError> {
+        let Some((path, first_offset)) = paths.pop() else {
             return Ok(());
-        }
-        block::check_header(&bytes).map_err(|source| LogError::Format {
-            path: path.display().to_string(),
-            source,
-        })?;
-        if self.segments.is_empty() {
-            self.appended_end = first_offset;
-        } else if first_offset != self.appended_end {
-            let problem = format!(
-                "starts at offset {first_offset}, the segment before ends at {}",
-                self.appended_end
-            );
-            return Err(damaged(&path, 0, &problem));
-        }
-        let mut segment = Segment {
-            path: path.clone(),
-            first_offset,
-            blocks: Vec::new(),
-            bytes: HEADER_BYTES,
-            newest_us: None,
         };
-        let mut position = HEADER_BYTES as usize;
-        while position < bytes.len() {
-            match read_block(&bytes, position, self.appended_end) {
-                Ok(found) => {
-                    self.appended_end += u64::from(found.count);
-                    position += BLOCK_HEADER_BYTES as usize + found.body_bytes as usize;
-                    segment.blocks.push(found);
-                }
-                Err(problem) => {
-                    if !is_last || followed_by_block(&bytes, position) {
-                        return Err(damaged(&path, position as u64, problem));
-                    }
-                    break;
-                }
-            }
+        let bytes = self.read_file(&path)?;
+        if !segment::is_unborn(&bytes) {
+            self.open_complete(&paths, Some((&path, &bytes)))?;
+            return self.open_tail(&path, &bytes, first_offset, None);
         }
-        segment.bytes = position as u64;
-        if let Some(last) = segment.blocks.last() {
-            let start = (last.position + BLOCK_HEADER_BYTES) as usize;
-            let body = &bytes[start..start + last.body_bytes as usize];
-            let records = block::decode(body)
-                .map_err(|error| damaged(&path, last.position, &error.to_string()))?;
-            segment.newest_us = records.last().map(|record| record.record.capture_time_us);
+        self.disk
+            .remove(&path)
+            .map_err(|error| io_error(&path, error))?;
+        // The segment before was complete, and is the last again.
+        let Some((path, before_offset)) = paths.pop() else {
+            self.index.write().set_ends(first_offset);
+            return Ok(());
+        };
+        let bytes = self.read_file(&path)?;
+        self.open_complete(&paths, Some((&path, &bytes)))?;
+        self.open_tail(&path, &bytes, before_offset, Some(first_offset))
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Vec<u8>, LogError> {
+        self.disk.read(path).map_err(|error| io_error(path, error))
+    }
+
+    /// Lists the segments that are no longer written. Only their headers and
+    /// lengths are looked at, here and in the last segment.
+    fn open_complete(
+        &self,
+        paths: &[(PathBuf, u64)],
+        last: Option<(&Path, &[u8])>,
+    ) -> Result<(), LogError> {
+        let mut complete: Vec<Segment> = Vec::new();
+        for (path, first_offset) in paths {
+            let file = self.open_file(path, OpenMode::Read)?;
+            let mut bytes = [0; HEADER_BYTES];
+            let count = file
+                .read_at(0, &mut bytes)
+                .map_err(|error| io_error(path, error))?;
+            let length = file.len().map_err(|error| io_error(path, error))?;
+            check_header(path, &bytes[..count], *first_offset, complete.last_mut())?;
+            complete.push(Segment::new(path, *first_offset, length, None));
         }
-        if is_last {
-            let mut file = self.open_file(&path, OpenMode::Append)?;
-            if position < bytes.len() {
-                file.set_len(position as u64)
-                    .and_then(|()| file.sync())
-                    .map_err(|error| io_error(&path, error))?;
-            }
-            self.tail = Some(file);
+        if let Some((path, bytes)) = last {
+            let header =
+                SegmentHeader::decode(bytes).map_err(|source| format_error(path, source))?;
+            check_header(path, bytes, header.first_offset, complete.last_mut())?;
         }
-        self.segments.push(segment);
+        self.index.write().segments = complete;
+        Ok(())
+    }
+
+    /// Reads the last segment and makes what is left of it durable. If it was
+    /// complete, `must_end` is where it ended.
+    fn open_tail(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        first_offset: u64,
+        must_end: Option<u64>,
+    ) -> Result<(), LogError> {
+        let header = SegmentHeader::decode(bytes).map_err(|source| format_error(path, source))?;
+        if header.first_offset != first_offset {
+            return Err(damaged(path, 0, "the file's name is not its first offset"));
+        }
+        let found = segment::recover(path, bytes, first_offset)?;
+        let end = found.blocks.last().map_or(first_offset, Block::end_offset);
+        if must_end.is_some_and(|must_end| must_end != end) {
+            let problem = "the blocks behind this byte are missing";
+            return Err(damaged(path, found.bytes, problem));
+        }
+        let mut file = self.open_file(path, OpenMode::Append)?;
+        if found.bytes < bytes.len() as u64 {
+            file.set_len(found.bytes)
+                .map_err(|error| io_error(path, error))?;
+        }
+        // What a killed process wrote can be read and yet not be on the disk.
+        file.sync()
+            .and_then(|()| self.disk.sync_dir(&self.folder))
+            .map_err(|error| io_error(path, error))?;
+        self.tail.lock().file = Some(file);
+        let mut segment = Segment::new(path, first_offset, found.bytes, None);
+        segment.newest_us = found.blocks.iter().map(|block| block.newest_us).max();
+        segment.blocks = Some(found.blocks);
+        let mut index = self.index.write();
+        index.segments.push(segment);
+        index.set_ends(end);
         Ok(())
     }
 
@@ -150,96 +160,110 @@ impl Partition {
     }
 
     pub(crate) fn start_offset(&self) -> u64 {
-        self.segments
-            .first()
-            .map_or(self.appended_end, |segment| segment.first_offset)
+        self.index.read().start_offset()
     }
 
     pub(crate) fn durable_end(&self) -> u64 {
-        self.durable_end
+        self.index.read().durable_end
     }
 
-    fn check_poison(&self) -> Result<(), LogError> {
-        if self.poisoned {
-            return Err(LogError::Poisoned(self.folder.display().to_string()));
-        }
-        Ok(())
+    fn poisoned(&self) -> LogError {
+        LogError::Poisoned(self.folder.display().to_string())
     }
 
+    /// Appends records as one block; gives the offset of the first.
     pub(crate) fn append(
-        &mut self,
+        &self,
         records: &[Record],
         segment_bytes_max: u64,
     ) -> Result<u64, LogError> {
-        self.check_poison()?;
-        let first_offset = self.appended_end;
-        let (Some(newest), Ok(count)) = (records.last(), u32::try_from(records.len())) else {
+        let mut tail = self.tail.lock();
+        if tail.poisoned {
+            return Err(self.poisoned());
+        }
+        let first_offset = self.index.read().appended_end;
+        if records.is_empty() {
             return Ok(first_offset);
-        };
-        let is_full = self
-            .segments
-            .last()
-            .is_none_or(|segment| segment.bytes >= segment_bytes_max);
-        if is_full || self.tail.is_none() {
+        }
+        let is_full = self.index.read().tail_bytes() >= segment_bytes_max;
+        if is_full || tail.file.is_none() {
             // What the old segment holds must be durable before a newer one
             // exists, for only the last may have a torn tail.
-            self.sync()?;
-            self.start_segment()?;
+            self.sync_tail(&mut tail)?;
+            self.start_segment(&mut tail)?;
         }
-        let bytes = block::encode(first_offset, records);
-        let (Some(tail), Some(segment)) = (&mut self.tail, self.segments.last_mut()) else {
-            return Err(LogError::Poisoned(self.folder.display().to_string()));
+        let (place, durable_end) = {
+            let index = self.index.read();
+            (index.tail_bytes(), index.durable_end)
         };
-        if let Err(error) = tail.append(&bytes) {
-            self.poisoned = true;
-            return Err(io_error(&segment.path, error));
+        let Some((block, bytes)) = block::encode(place, first_offset, durable_end, records) else {
+            return Err(LogError::AppendTooLarge);
+        };
+        let Some(file) = &mut tail.file else {
+            return Err(self.poisoned());
+        };
+        if let Err(error) = file.append(&bytes) {
+            tail.poisoned = true;
+            return Err(io_error(&self.folder, error));
         }
-        segment.blocks.push(Block {
-            first_offset,
-            count,
-            position: segment.bytes,
-            body_bytes: (bytes.len() as u64 - BLOCK_HEADER_BYTES) as u32,
-        });
-        segment.bytes += bytes.len() as u64;
-        segment.newest_us = Some(newest.capture_time_us);
-        self.appended_end += u64::from(count);
+        self.index.write().push(block);
         Ok(first_offset)
     }
 
-    fn start_segment(&mut self) -> Result<(), LogError> {
-        let path = self.folder.join(format!("{:020}.seg", self.appended_end));
-        self.poisoned = true;
+    fn start_segment(&self, tail: &mut Tail) -> Result<(), LogError> {
+        let (header, path) = {
+            let index = self.index.read();
+            let before = index.segments.last().map(|last| SegmentBefore {
+                first_offset: last.first_offset,
+                bytes: last.bytes,
+                newest_us: last.newest_us.unwrap_or(i64::MIN),
+            });
+            let first_offset = index.appended_end;
+            let header = SegmentHeader {
+                first_offset,
+                before,
+            };
+            (header, self.folder.join(format!("{first_offset:020}.seg")))
+        };
+        tail.poisoned = true;
         let mut file = self.open_file(&path, OpenMode::Create)?;
-        file.append(&block::header())
+        file.append(&header.encode())
             .and_then(|()| file.sync())
             .and_then(|()| self.disk.sync_dir(&self.folder))
             .map_err(|error| io_error(&path, error))?;
-        self.poisoned = false;
-        self.segments.push(Segment {
-            path,
-            first_offset: self.appended_end,
-            blocks: Vec::new(),
-            bytes: HEADER_BYTES,
-            newest_us: None,
-        });
-        self.tail = Some(file);
+        tail.poisoned = false;
+        tail.file = Some(file);
+        let bytes = HEADER_BYTES as u64;
+        let segment = Segment::new(&path, header.first_offset, bytes, Some(Vec::new()));
+        self.index.write().segments.push(segment);
         Ok(())
     }
 
-    pub(crate) fn sync(&mut self) -> Result<(), LogError> {
-        if self.durable_end == self.appended_end {
-            return Ok(());
+    /// Makes everything appended so far durable.
+    pub(crate) fn sync(&self) -> Result<(), LogError> {
+        self.sync_tail(&mut self.tail.lock())
+    }
+
+    fn sync_tail(&self, tail: &mut Tail) -> Result<(), LogError> {
+        let appended_end = {
+            let index = self.index.read();
+            if index.durable_end == index.appended_end {
+                return Ok(());
+            }
+            index.appended_end
+        };
+        if tail.poisoned {
+            return Err(self.poisoned());
         }
-        self.check_poison()?;
-        if let Some(tail) = &mut self.tail
-            && let Err(error) = tail.sync()
+        if let Some(file) = &mut tail.file
+            && let Err(error) = file.sync()
         {
             // After a failed sync the kernel may have dropped the pages; a
             // second sync would lie.
-            self.poisoned = true;
+            tail.poisoned = true;
             return Err(io_error(&self.folder, error));
         }
-        self.durable_end = self.appended_end;
+        self.index.write().durable_end = appended_end;
         Ok(())
     }
 
@@ -251,150 +275,153 @@ impl Partition {
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<LogRecord>, LogError> {
-        let start = self.start_offset();
-        if from < start || from > self.durable_end {
-            return Err(LogError::OutOfRange {
-                offset: from,
-                start,
-                end: self.durable_end,
-            });
-        }
-        let to = to.min(self.durable_end);
         let mut records: Vec<LogRecord> = Vec::new();
-        let mut bytes_read = 0;
-        let first_segment = self
-            .segments
-            .partition_point(|segment| segment.first_offset <= from)
-            .saturating_sub(1);
-        for segment in self.segments.iter().skip(first_segment) {
-            if segment.first_offset >= to {
-                break;
-            }
-            let file = self.open_file(&segment.path, OpenMode::Read)?;
-            let first_block = segment
-                .blocks
-                .partition_point(|block| block.first_offset + u64::from(block.count) <= from);
-            for found in &segment.blocks[first_block..] {
-                if found.first_offset >= to || (bytes_read >= bytes_max && !records.is_empty()) {
-                    return Ok(records);
+        let mut next = from;
+        let mut budget = bytes_max;
+        loop {
+            // Not in the `match`: the lock would be held for as long.
+            let selected = self.index.read().select(next, to, budget)?;
+            match selected {
+                Selected::Nothing => return Ok(records),
+                Selected::Unknown {
+                    path,
+                    bytes,
+                    first_offset,
+                    end_offset,
+                } => {
+                    let file = self.open_to_read(&path, first_offset)?;
+                    let file = file.as_ref();
+                    let blocks =
+                        segment::find_blocks(file, &path, bytes, first_offset, end_offset)?;
+                    self.index.write().set_blocks(first_offset, blocks);
                 }
-                let block_records = read_records(file.as_ref(), &segment.path, found)?;
-                bytes_read += found.body_bytes as usize;
-                records.extend(
-                    block_records
-                        .into_iter()
-                        .filter(|record| record.offset >= from && record.offset < to),
-                );
+                Selected::Blocks { path, blocks } => {
+                    let file = self.open_to_read(&path, next)?;
+                    for block in blocks {
+                        let found = read_records(file.as_ref(), &path, &block)?;
+                        let is_wanted =
+                            |record: &LogRecord| record.offset >= from && record.offset < to;
+                        records.extend(found.into_iter().filter(is_wanted));
+                        budget = budget.saturating_sub(block.body_bytes as usize);
+                        next = block.end_offset();
+                    }
+                    if budget == 0 {
+                        return Ok(records);
+                    }
+                }
             }
         }
-        Ok(records)
+    }
+
+    /// Opens a segment that holds `offset`; retention may have dropped it a
+    /// moment ago.
+    fn open_to_read(&self, path: &Path, offset: u64) -> Result<Box<dyn DiskFile>, LogError> {
+        match self.disk.open(path, OpenMode::Read) {
+            Ok(file) => Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Waits until the list is right again.
+                drop(self.dropping.lock());
+                self.index.read().check_start(offset)?;
+                Err(io_error(path, error))
+            }
+            Err(error) => Err(io_error(path, error)),
+        }
     }
 
     pub(crate) fn retain(
-        &mut self,
+        &self,
         keep_from_offset_max: u64,
         older_than_us: Option<i64>,
         bytes_max: Option<u64>,
     ) -> Result<u64, LogError> {
-        let mut total: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        // The last segment stays: it is being written.
-        while let [first, second, ..] = &self.segments[..] {
-            let too_old = older_than_us
-                .zip(first.newest_us)
-                .is_some_and(|(limit, newest)| newest < limit);
-            let too_large = bytes_max.is_some_and(|limit| total > limit);
-            if second.first_offset > keep_from_offset_max || !(too_old || too_large) {
-                break;
+        let mut is_unsynced = self.dropping.lock();
+        loop {
+            if *is_unsynced {
+                // Before the next: a crash between two removals could keep the
+                // first file and lose the second.
+                self.disk
+                    .sync_dir(&self.folder)
+                    .map_err(|error| io_error(&self.folder, error))?;
+                *is_unsynced = false;
             }
+            let first = self
+                .index
+                .read()
+                .to_drop(keep_from_offset_max, older_than_us, bytes_max);
+            let Some(path) = first else {
+                return Ok(self.start_offset());
+            };
             self.disk
-                .remove(&first.path)
-                .map_err(|error| io_error(&first.path, error))?;
-            total -= first.bytes;
-            self.segments.remove(0);
+                .remove(&path)
+                .map_err(|error| io_error(&path, error))?;
+            *is_unsynced = true;
+            self.index.write().segments.remove(0);
         }
-        self.disk
-            .sync_dir(&self.folder)
-            .map_err(|error| io_error(&self.folder, error))?;
-        Ok(self.start_offset())
     }
 }
 
-fn damaged(path: &Path, offset: u64, problem: &str) -> LogError {
-    LogError::Damaged {
+fn format_error(path: &Path, source: sluice_core::CodecError) -> LogError {
+    LogError::Format {
         path: path.display().to_string(),
-        offset,
-        problem: problem.to_owned(),
+        source,
     }
 }
 
-/// Length of the body and the body itself, if the checksum holds.
-fn checked_body(bytes: &[u8], position: usize) -> Option<&[u8]> {
-    let header = bytes.get(position..position + BLOCK_HEADER_BYTES as usize)?;
-    let length = u32::from_le_bytes(header[..4].try_into().ok()?) as usize;
-    let checksum = u32::from_le_bytes(header[4..].try_into().ok()?);
-    let start = position + BLOCK_HEADER_BYTES as usize;
-    let body = bytes.get(start..start.checked_add(length)?)?;
-    (crc32fast::hash(body) == checksum).then_some(body)
-}
-
-fn read_block(bytes: &[u8], position: usize, expected: u64) -> Result<Block, &'static str> {
-    let Some(body) = checked_body(bytes, position) else {
-        return Err("a block's checksum or length does not hold");
-    };
-    let Ok((first_offset, count)) = block::extent(body) else {
-        return Err("a block is too short");
-    };
-    if first_offset != expected {
-        return Err("a block's offset does not follow the block before");
+/// Checks a segment's header, and what it says of the segment before.
+fn check_header(
+    path: &Path,
+    bytes: &[u8],
+    first_offset: u64,
+    before: Option<&mut Segment>,
+) -> Result<(), LogError> {
+    let header = SegmentHeader::decode(bytes).map_err(|source| format_error(path, source))?;
+    if header.first_offset != first_offset {
+        return Err(damaged(path, 0, "the file's name is not its first offset"));
     }
-    Ok(Block {
-        first_offset,
-        count,
-        position: position as u64,
-        body_bytes: body.len() as u32,
-    })
-}
-
-/// Whether a sound block stands behind the one at `position`: then the one at
-/// `position` was durable once and is damaged, not torn.
-fn followed_by_block(bytes: &[u8], position: usize) -> bool {
-    let Some(header) = bytes.get(position..position + 4) else {
-        return false;
+    let Some(before) = before else {
+        return Ok(());
     };
-    let length = header
-        .iter()
-        .rev()
-        .fold(0_usize, |value, byte| value << 8 | usize::from(*byte));
-    let next = position
-        .saturating_add(BLOCK_HEADER_BYTES as usize)
-        .saturating_add(length);
-    length > 0
-        && next < bytes.len()
-        && checked_body(bytes, next).is_some_and(|body| !body.is_empty())
+    let Some(said) = header
+        .before
+        .filter(|said| said.first_offset == before.first_offset)
+    else {
+        let problem = format!(
+            "a segment is missing between this one and {}",
+            before.path.display()
+        );
+        return Err(damaged(path, 0, &problem));
+    };
+    if said.bytes != before.bytes {
+        let problem = format!(
+            "has {} bytes, and had {} when it was complete",
+            before.bytes, said.bytes
+        );
+        return Err(damaged(
+            &before.path,
+            said.bytes.min(before.bytes),
+            &problem,
+        ));
+    }
+    before.newest_us = (said.newest_us != i64::MIN).then_some(said.newest_us);
+    Ok(())
 }
 
 fn read_records(
     file: &dyn DiskFile,
     path: &Path,
-    found: &Block,
+    block: &Block,
 ) -> Result<Vec<LogRecord>, LogError> {
-    let mut bytes = vec![0; BLOCK_HEADER_BYTES as usize + found.body_bytes as usize];
+    let mut body = vec![0; block.body_bytes as usize];
     let count = file
-        .read_at(found.position, &mut bytes)
-        .map_err(|error: io::Error| io_error(path, error))?;
-    if count < bytes.len() {
-        return Err(damaged(
-            path,
-            found.position,
-            "the file is shorter than it was",
-        ));
+        .read_at(block.body_place(), &mut body)
+        .map_err(|error| io_error(path, error))?;
+    if count < body.len() {
+        let problem = "the file is shorter than it was";
+        return Err(damaged(path, block.place, problem));
     }
-    let Some(body) = checked_body(&bytes, 0) else {
-        return Err(damaged(
-            path,
-            found.position,
-            "a block's checksum does not hold",
-        ));
-    };
-    block::decode(body).map_err(|error| damaged(path, found.position, &error.to_string()))
+    if !block.has_body(&body) {
+        let problem = "a block's checksum does not hold";
+        return Err(damaged(path, block.place, problem));
+    }
+    block::decode(block, &body).map_err(|error| damaged(path, block.place, &error.to_string()))
 }

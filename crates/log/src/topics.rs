@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use sluice_core::{Disk, LogRecord, PartitionId, Record};
 
 use crate::LogError;
@@ -29,10 +29,10 @@ impl Default for LogOptions {
     }
 }
 
-type Partitions = BTreeMap<PartitionId, Arc<Mutex<Partition>>>;
+type Partitions = BTreeMap<PartitionId, Arc<Partition>>;
 
 /// Durable topics. Shared by threads; appends to different partitions do not
-/// wait for each other.
+/// wait for each other, nor readers and appends.
 #[derive(Debug)]
 pub struct Log {
     disk: Arc<dyn Disk>,
@@ -101,7 +101,7 @@ impl Log {
                 topic: topic.to_owned(),
                 partition,
             };
-            all.insert(id, Arc::new(Mutex::new(opened)));
+            all.insert(id, Arc::new(opened));
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Log {
         self.partitions.read().keys().cloned().collect()
     }
 
-    fn partition(&self, id: &PartitionId) -> Result<Arc<Mutex<Partition>>, LogError> {
+    fn partition(&self, id: &PartitionId) -> Result<Arc<Partition>, LogError> {
         let found = self.partitions.read().get(id).cloned();
         found.ok_or_else(|| LogError::UnknownPartition(id.clone()))
     }
@@ -139,7 +139,6 @@ impl Log {
             });
         }
         self.partition(id)?
-            .lock()
             .append(records, self.options.segment_bytes_max)
     }
 
@@ -151,7 +150,7 @@ impl Log {
     pub fn sync(&self) -> Result<(), LogError> {
         let all: Vec<_> = self.partitions.read().values().cloned().collect();
         for partition in all {
-            partition.lock().sync()?;
+            partition.sync()?;
         }
         Ok(())
     }
@@ -160,13 +159,13 @@ impl Log {
     /// there.
     pub fn end_offset(&self, id: &PartitionId) -> u64 {
         self.partition(id)
-            .map_or(0, |partition| partition.lock().durable_end())
+            .map_or(0, |partition| partition.durable_end())
     }
 
     /// First offset that retention has left.
     pub fn start_offset(&self, id: &PartitionId) -> u64 {
         self.partition(id)
-            .map_or(0, |partition| partition.lock().start_offset())
+            .map_or(0, |partition| partition.start_offset())
     }
 
     /// Durable records from `from` up to `to` (exclusive): at least one if
@@ -181,7 +180,7 @@ impl Log {
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<LogRecord>, LogError> {
-        self.partition(id)?.lock().read(from, to, bytes_max)
+        self.partition(id)?.read(from, to, bytes_max)
     }
 
     /// Drops whole segments whose newest record is older than `older_than_us`
@@ -198,7 +197,6 @@ impl Log {
         bytes_max: Option<u64>,
     ) -> Result<u64, LogError> {
         self.partition(id)?
-            .lock()
             .retain(keep_from_offset_max, older_than_us, bytes_max)
     }
 }
