@@ -328,7 +328,13 @@ impl FileSource {
         let found = &pending.found;
         let fresh = FilePosition::start(found.key, found.name_hash);
         let known = self.positions.get(found.key).copied();
+        // Of a file that was empty only the inode is known. Another file may
+        // have it by now, unless the first is held open.
+        let tells_apart = |known: &FilePosition| {
+            found.in_pattern || known.head_length > 0 || self.held.holds(found.key)
+        };
         if let Some(known) = known
+            && tells_apart(&known)
             && continues(file, length, &known)?
         {
             return Ok(Some(FilePosition {
@@ -392,7 +398,9 @@ impl FileSource {
         let key = read.position.key;
         if let Some(header) = read.header {
             self.headers.insert(key, header);
-            self.header_of = None;
+            if self.header_of == Some(key) {
+                self.header_of = None;
+            }
         }
         if self.form.has_header && !read.lines.is_empty() && self.header_of != Some(key) {
             let header = match self.headers.get(&key) {
