@@ -1,0 +1,73 @@
+//! A second opinion: DataFusion answers all views over the whole input.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::interpret::{ZSet, add};
+use crate::query::Dialect;
+use crate::run::{Case, rows_of};
+use crate::value::Row;
+
+/// The views' rows, by name.
+///
+/// # Errors
+/// When DataFusion fails.
+pub fn answer(case: &Case, tables: &[ZSet]) -> Result<BTreeMap<String, ZSet>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(answer_all(case, tables))
+}
+
+async fn answer_all(case: &Case, tables: &[ZSet]) -> Result<BTreeMap<String, ZSet>, String> {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let context = SessionContext::new_with_config(config);
+    for (table, content) in case.tables.iter().zip(tables) {
+        let mut rows: Vec<&Row> = Vec::new();
+        for (row, &weight) in content {
+            rows.extend(std::iter::repeat_n(
+                row,
+                usize::try_from(weight).unwrap_or(0),
+            ));
+        }
+        let rows = table.batch(&rows, false)?;
+        let rows = MemTable::try_new(rows.schema(), vec![vec![rows]]);
+        register(&context, &table.name, rows)?;
+    }
+    let mut answers = BTreeMap::new();
+    for view in &case.views {
+        let sql = view.query.sql(Dialect::Engine);
+        let failed = |error| format!("DataFusion, {}: {error}", view.name);
+        let frame = context.sql(&sql).await.map_err(failed)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let batches = frame.collect().await.map_err(failed)?;
+        let mut rows = ZSet::new();
+        let types = view.query.types();
+        for batch in &batches {
+            for row in rows_of(batch, &types)? {
+                add(&mut rows, row, 1);
+            }
+        }
+        answers.insert(view.name.clone(), rows);
+        register(
+            &context,
+            &view.name,
+            MemTable::try_new(schema, vec![batches]),
+        )?;
+    }
+    Ok(answers)
+}
+
+fn register(
+    context: &SessionContext,
+    name: &str,
+    table: Result<MemTable, datafusion::error::DataFusionError>,
+) -> Result<(), String> {
+    let table = table.map_err(|error| error.to_string())?;
+    let registered = context.register_table(name, Arc::new(table));
+    registered.map(|_| ()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,301 @@
+//! Makes a wrong case smaller while it stays wrong in the same way.
+
+use crate::query::{Expr, Query};
+use crate::run::{Case, Start, Wrong, run_case};
+
+/// Runs that shrinking may take.
+const RUNS_MAX: usize = 4_000;
+
+/// The smallest case found, and what is wrong with it.
+pub fn shrink(case: &Case, wrong: &Wrong, start: &Start<'_>) -> (Case, Wrong) {
+    let mut shrinker = Shrinker {
+        case: case.clone(),
+        wrong: wrong.clone(),
+        start,
+        runs: 0,
+    };
+    // What comes later makes room for what came before.
+    loop {
+        let size_before = shrinker.case.clone();
+        shrinker.drop_epochs();
+        shrinker.drop_views();
+        shrinker.drop_batches();
+        shrinker.drop_changes();
+        shrinker.simplify_queries();
+        shrinker.simplify_epochs();
+        if shrinker.case == size_before || shrinker.runs >= RUNS_MAX {
+            return (shrinker.case, shrinker.wrong);
+        }
+    }
+}
+
+struct Shrinker<'a> {
+    case: Case,
+    wrong: Wrong,
+    start: &'a Start<'a>,
+    runs: usize,
+}
+
+impl Shrinker<'_> {
+    /// Takes `smaller` if it is wrong in the same way.
+    fn accept(&mut self, smaller: Case) -> bool {
+        if self.runs >= RUNS_MAX || smaller == self.case {
+            return false;
+        }
+        self.runs += 1;
+        match run_case(&smaller, self.start) {
+            Err(wrong) if wrong.kind == self.wrong.kind => {
+                self.case = smaller;
+                self.wrong = *wrong;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Tries to drop stretches of a list, long ones first.
+    fn drop_stretches(&mut self, length: usize, drop: impl Fn(&mut Case, usize, usize)) {
+        let mut length = length;
+        let mut stretch = length;
+        while stretch > 0 {
+            let mut start = 0;
+            while start < length {
+                let end = (start + stretch).min(length);
+                let mut smaller = self.case.clone();
+                drop(&mut smaller, start, end);
+                if self.accept(smaller) {
+                    length -= end - start;
+                } else {
+                    start = end;
+                }
+            }
+            stretch /= 2;
+        }
+    }
+
+    fn drop_epochs(&mut self) {
+        // Nothing after the epoch in which it showed matters.
+        let mut smaller = self.case.clone();
+        smaller.epochs.truncate(self.wrong.epoch);
+        self.accept(smaller);
+        self.drop_stretches(self.case.epochs.len(), |case, start, end| {
+            case.epochs.drain(start..end);
+        });
+        // Two epochs as one.
+        let mut index = 0;
+        while index + 1 < self.case.epochs.len() {
+            let mut smaller = self.case.clone();
+            let second = smaller.epochs.remove(index + 1);
+            smaller.epochs[index].batches.extend(second.batches);
+            if !self.accept(smaller) {
+                index += 1;
+            }
+        }
+    }
+
+    fn drop_views(&mut self) {
+        for index in (0..self.case.views.len()).rev() {
+            let name = self.case.views[index].name.clone();
+            if self.case.views.iter().any(|view| view.query.reads(&name)) {
+                continue;
+            }
+            let mut smaller = self.case.clone();
+            smaller.views.remove(index);
+            self.accept(smaller);
+        }
+    }
+
+    fn drop_batches(&mut self) {
+        for epoch in 0..self.case.epochs.len() {
+            let length = self.case.epochs[epoch].batches.len();
+            self.drop_stretches(length, |case, start, end| {
+                case.epochs[epoch].batches.drain(start..end);
+            });
+        }
+    }
+
+    fn drop_changes(&mut self) {
+        for epoch in 0..self.case.epochs.len() {
+            for batch in 0..self.case.epochs[epoch].batches.len() {
+                let length = self.case.epochs[epoch].batches[batch].changes.len();
+                self.drop_stretches(length, |case, start, end| {
+                    let batch = &mut case.epochs[epoch].batches[batch];
+                    batch.changes.drain(start..end);
+                });
+                for change in 0..self.case.epochs[epoch].batches[batch].changes.len() {
+                    let mut smaller = self.case.clone();
+                    smaller.epochs[epoch].batches[batch].changes[change].before = None;
+                    self.accept(smaller);
+                }
+            }
+        }
+    }
+
+    fn simplify_epochs(&mut self) {
+        for epoch in 0..self.case.epochs.len() {
+            let mut smaller = self.case.clone();
+            smaller.epochs[epoch].restart_threads = None;
+            self.accept(smaller);
+            if self.case.epochs[epoch].restart_threads.is_none() {
+                let mut smaller = self.case.clone();
+                smaller.epochs[epoch].checkpoint = false;
+                self.accept(smaller);
+            }
+        }
+        let mut smaller = self.case.clone();
+        smaller.worker_threads = 1;
+        self.accept(smaller);
+        for ask_batch in [true, false] {
+            let mut smaller = self.case.clone();
+            if ask_batch {
+                smaller.ask_batch = false;
+            } else {
+                smaller.ask_sqlite = false;
+            }
+            self.accept(smaller);
+        }
+    }
+
+    fn simplify_queries(&mut self) {
+        for index in 0..self.case.views.len() {
+            let mut skipped = 0;
+            loop {
+                let view = &self.case.views[index];
+                let is_read = self.case.views.iter().any(|v| v.query.reads(&view.name));
+                let candidates = simpler(&view.query, is_read);
+                let Some(candidate) = candidates.into_iter().nth(skipped) else {
+                    break;
+                };
+                let mut smaller = self.case.clone();
+                smaller.views[index].query = candidate;
+                if self.accept(smaller) {
+                    skipped = 0;
+                } else {
+                    skipped += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Queries with one piece less. If `keeps_types`, only those of the same types.
+fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
+    let types = query.types();
+    let mut found: Vec<Query> = query.inputs().into_iter().cloned().collect();
+    match query {
+        Query::Project { input, columns } => {
+            for index in 0..columns.len() {
+                if columns.len() > 1 {
+                    let mut fewer = columns.clone();
+                    fewer.remove(index);
+                    found.push(Query::Project {
+                        input: input.clone(),
+                        columns: fewer,
+                    });
+                }
+                for simple in simpler_expressions(&columns[index]) {
+                    let mut columns = columns.clone();
+                    columns[index] = simple;
+                    found.push(Query::Project {
+                        input: input.clone(),
+                        columns,
+                    });
+                }
+            }
+        }
+        Query::Filter { input, predicate } => {
+            found.extend(simpler_expressions(predicate).into_iter().map(|predicate| {
+                Query::Filter {
+                    input: input.clone(),
+                    predicate,
+                }
+            }));
+        }
+        Query::GroupBy { input, keys, calls } => {
+            let with = |keys: Vec<Expr>, calls| Query::GroupBy {
+                input: input.clone(),
+                keys,
+                calls,
+            };
+            for index in 0..keys.len() {
+                let mut fewer = keys.clone();
+                fewer.remove(index);
+                found.push(with(fewer, calls.clone()));
+            }
+            for index in 0..calls.len() {
+                if calls.len() > 1 {
+                    let mut fewer = calls.clone();
+                    fewer.remove(index);
+                    found.push(with(keys.clone(), fewer));
+                }
+                let mut plainer = calls.clone();
+                if plainer[index].filter.take().is_some() {
+                    found.push(with(keys.clone(), plainer));
+                }
+            }
+        }
+        Query::Join {
+            kind,
+            left,
+            right,
+            keys,
+            condition,
+        } => {
+            let with = |keys: Vec<(usize, usize)>, condition| Query::Join {
+                kind: *kind,
+                left: left.clone(),
+                right: right.clone(),
+                keys,
+                condition,
+            };
+            let has_enough = keys.len() + usize::from(condition.is_some()) > 1;
+            for index in 0..keys.len() {
+                if has_enough {
+                    let mut fewer = keys.clone();
+                    fewer.remove(index);
+                    found.push(with(fewer, condition.clone()));
+                }
+            }
+            if let Some(condition) = condition {
+                if has_enough {
+                    found.push(with(keys.clone(), None));
+                }
+                for simple in simpler_expressions(condition) {
+                    found.push(with(keys.clone(), Some(simple)));
+                }
+            }
+        }
+        Query::Scan { .. } | Query::Distinct { .. } | Query::UnionAll { .. } => {}
+    }
+    found.retain(|candidate| !keeps_types || candidate.types() == types);
+    for (index, input) in query.inputs().into_iter().enumerate() {
+        for simple in simpler(input, true) {
+            let mut candidate = query.clone();
+            if let Some(slot) = candidate.inputs_mut().into_iter().nth(index) {
+                *slot = simple;
+            }
+            found.push(candidate);
+        }
+    }
+    found
+}
+
+/// The parts of an expression that have its type.
+fn simpler_expressions(expression: &Expr) -> Vec<Expr> {
+    let parts: Vec<&Expr> = match expression {
+        Expr::Column(..) | Expr::Literal(..) => vec![],
+        Expr::Arithmetic(_, left, right)
+        | Expr::Compare(_, left, right)
+        | Expr::And(left, right)
+        | Expr::Or(left, right)
+        | Expr::Coalesce(left, right)
+        | Expr::Concat(left, right) => vec![left, right],
+        Expr::Not(input) | Expr::IsNull(input, _) | Expr::In(input, ..) | Expr::Upper(input) => {
+            vec![input]
+        }
+        Expr::Case(condition, then, otherwise) => vec![condition, then, otherwise],
+    };
+    let wanted = expression.data_type();
+    let fits = |part: &&Expr| part.data_type() == wanted;
+    parts.into_iter().filter(fits).cloned().collect()
+}

@@ -1,0 +1,118 @@
+//! The harness finds what it is for: an engine that forgets a retraction, one
+//! that forgets what came before a restart, and it makes the case small.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sluice_core::{Delta, TableChanges};
+use sluice_differential::generator::generate;
+use sluice_differential::run::{Case, RealEngine, Start, Subject, Wrong, WrongKind, run_case};
+use sluice_differential::{report::report, shrink::shrink};
+use sluice_engine::Program;
+
+/// Drops the first retraction of each view's changes.
+struct DropsRetractions(Box<dyn Subject>);
+
+impl Subject for DropsRetractions {
+    fn step(
+        &mut self,
+        epoch: u64,
+        changes: Vec<TableChanges>,
+    ) -> Result<BTreeMap<String, Delta>, String> {
+        let mut deltas = self.0.step(epoch, changes)?;
+        for (name, delta) in &mut deltas {
+            let first = delta.weights().iter().position(|&weight| weight < 0);
+            if let (true, Some(first)) = (name.starts_with('v'), first) {
+                let kept: Vec<u32> = (0..delta.len() as u32)
+                    .filter(|&row| row as usize != first)
+                    .collect();
+                *delta = delta.take(&kept.into()).unwrap();
+            }
+        }
+        Ok(deltas)
+    }
+    fn checkpoint(&mut self) -> Result<(), String> {
+        self.0.checkpoint()
+    }
+    fn restart(&mut self, worker_threads: usize) -> Result<(), String> {
+        self.0.restart(worker_threads)
+    }
+}
+
+/// Saves nothing after the first checkpoint, and does not say so.
+struct ForgetsCheckpoints {
+    engine: Box<dyn Subject>,
+    program: Arc<Program>,
+}
+
+impl Subject for ForgetsCheckpoints {
+    fn step(
+        &mut self,
+        epoch: u64,
+        changes: Vec<TableChanges>,
+    ) -> Result<BTreeMap<String, Delta>, String> {
+        self.engine.step(epoch, changes)
+    }
+    fn checkpoint(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+    fn restart(&mut self, worker_threads: usize) -> Result<(), String> {
+        self.engine = RealEngine::start(self.program.clone(), worker_threads)?;
+        Ok(())
+    }
+}
+
+fn first_wrong(start: &Start<'_>) -> (u64, Case, Wrong) {
+    for seed in 0..100 {
+        let case = generate(seed);
+        if let Err(wrong) = run_case(&case, start) {
+            if wrong.kind != WrongKind::Rows {
+                continue;
+            }
+            let (case, wrong) = shrink(&case, &wrong, start);
+            return (seed, case, wrong);
+        }
+    }
+    panic!("no case showed the error");
+}
+
+fn changes(case: &Case) -> usize {
+    let batches = case.epochs.iter().flat_map(|epoch| &epoch.batches);
+    batches.map(|batch| batch.changes.len()).sum()
+}
+
+#[test]
+fn a_dropped_retraction_is_found_and_made_small() {
+    let start: &Start<'_> = &|program, threads| {
+        let engine = RealEngine::start(program, threads)?;
+        Ok(Box::new(DropsRetractions(engine)))
+    };
+    let (seed, case, wrong) = first_wrong(start);
+    let text = report(seed, &case, &wrong);
+    println!("{text}");
+    assert_eq!(wrong.kind, WrongKind::Rows);
+    assert_eq!(case.views.len(), 1, "{text}");
+    assert!(changes(&case) <= 3, "{text}");
+    assert!(case.epochs.len() <= 2, "{text}");
+    assert!(text.contains("CREATE MATERIALIZED VIEW"));
+    assert!(text.contains("in interpreter"));
+}
+
+#[test]
+fn a_lost_state_is_found_and_made_small() {
+    let start: &Start<'_> = &|program, threads| {
+        let engine = RealEngine::start(program.clone(), threads)?;
+        Ok(Box::new(ForgetsCheckpoints { engine, program }))
+    };
+    let (seed, case, wrong) = first_wrong(start);
+    let text = report(seed, &case, &wrong);
+    println!("{text}");
+    assert!(changes(&case) <= 3, "{text}");
+    let restarts = case
+        .epochs
+        .iter()
+        .filter(|epoch| epoch.restart_threads.is_some());
+    assert_eq!(restarts.count(), 1, "{text}");
+}
