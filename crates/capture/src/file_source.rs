@@ -17,7 +17,9 @@ use sluice_core::{Clock, Record, RecordKind};
 use crate::folder::{FileState, Folder, FoundFile, key_of};
 use crate::held_files::HeldFiles;
 use crate::position::{FileKey, FilePosition, HEAD_BYTES_MAX, encode_all};
-use crate::read_lines::{LineForm, ReadLines, continues, read_header, read_lines};
+use crate::read_lines::{
+    LineForm, ReadLines, continues, read_header, read_lines, with_longer_head,
+};
 use crate::{CaptureError, FilePositions};
 
 /// A file of the same name goes on where its predecessor ended only if so many
@@ -93,8 +95,10 @@ pub struct FileSource {
     positions: FilePositions,
     /// Files that are still to be read in this round.
     round: VecDeque<Pending>,
-    /// Files and inodes that this round's listing showed.
-    live: BTreeSet<FileKey>,
+    /// What this round's listing showed.
+    live: BTreeMap<FileKey, PathBuf>,
+    /// Those of them that were read before, or are held open.
+    met: BTreeSet<FileKey>,
     /// What a file was like when nothing more could be read of it.
     exhausted: BTreeMap<FileKey, FileState>,
     held: HeldFiles,
@@ -162,7 +166,8 @@ impl FileSource {
             folder,
             positions,
             round: VecDeque::new(),
-            live: BTreeSet::new(),
+            live: BTreeMap::new(),
+            met: BTreeSet::new(),
             exhausted: BTreeMap::new(),
             held: HeldFiles::default(),
             headers: BTreeMap::new(),
@@ -245,10 +250,13 @@ impl FileSource {
         for (path, error) in &listing.refused {
             self.tell(path, error, collected);
         }
-        self.live = listing.files.iter().map(|file| file.key).collect();
-        self.exhausted.retain(|key, _| self.live.contains(key));
+        let live = listing.files.iter();
+        self.live = live.map(|file| (file.key, file.path.clone())).collect();
+        self.met
+            .retain(|key| self.live.contains_key(key) || self.held.holds(*key));
+        self.exhausted.retain(|key, _| self.live.contains_key(key));
         self.headers
-            .retain(|key, _| self.live.contains(key) || self.held.holds(*key));
+            .retain(|key, _| self.live.contains_key(key) || self.held.holds(*key));
         let mut renamed = VecDeque::new();
         for (found, file) in self.held.gone(&self.live, self.clock.now_us()) {
             let gone = Some(file);
@@ -302,6 +310,7 @@ impl FileSource {
         let position = read.position;
         self.emit(&file, read, to)?;
         self.positions.set(position);
+        self.met.insert(key);
         let has_moved = position.offset != start.offset;
         if has_moved && position.offset < pending.found.state.length {
             return Ok(true);
@@ -337,10 +346,17 @@ impl FileSource {
             && tells_apart(&known)
             && continues(file, length, &known)?
         {
-            return Ok(Some(FilePosition {
+            let known = FilePosition {
                 name_hash: found.name_hash,
                 ..known
-            }));
+            };
+            if self.met.contains(&found.key) {
+                return Ok(Some(known));
+            }
+            // Saved anew twice, it may be back on its first inode.
+            let claimed = self.claim(file, length, &fresh)?;
+            let is_farther = |claimed: &FilePosition| claimed.offset > known.offset;
+            return Ok(Some(claimed.filter(is_farther).unwrap_or(known)));
         }
         if !found.in_pattern {
             return Ok(None);
@@ -370,18 +386,20 @@ impl FileSource {
         length: u64,
         fresh: &FilePosition,
     ) -> io::Result<Option<FilePosition>> {
+        let whole_head = with_longer_head(file, length, *fresh)?;
         let mut best: Option<FilePosition> = None;
         for position in self.positions.iter() {
             let is_alike = if position.name_hash == fresh.name_hash {
                 position.offset >= SAME_NAME_BYTES_MIN
             } else {
                 usize::from(position.head_length) == HEAD_BYTES_MAX
+                    && position.head_hash == whole_head.head_hash
             };
             let is_better = best.is_none_or(|best| position.offset > best.offset);
             if is_alike
                 && is_better
-                && !self.live.contains(&position.key)
                 && continues(file, length, position)?
+                && (position.key == fresh.key || !self.is_live(position)?)
             {
                 best = Some(*position);
             }
@@ -391,6 +409,21 @@ impl FileSource {
             name_hash: fresh.name_hash,
             ..position
         }))
+    }
+
+    /// Whether the file that the position speaks of is still there. Its inode
+    /// may be, under another file.
+    fn is_live(&self, position: &FilePosition) -> io::Result<bool> {
+        let Some(path) = self.live.get(&position.key) else {
+            return Ok(false);
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        Ok(key_of(&metadata) == position.key && continues(&file, metadata.len(), position)?)
     }
 
     /// Turns lines into records, behind the header that they belong to.

@@ -1,8 +1,9 @@
 //! Files that are held open although they were read to their end, because
 //! rotation may move or delete them before their last lines were seen.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::folder::{FileState, FoundFile};
@@ -69,12 +70,12 @@ impl HeldFiles {
     /// that have not grown for long are let go.
     pub(crate) fn gone(
         &mut self,
-        live: &BTreeSet<FileKey>,
+        live: &BTreeMap<FileKey, PathBuf>,
         now_us: i64,
     ) -> Vec<(FoundFile, Arc<File>)> {
         let mut grown = Vec::new();
         self.files.retain_mut(|held| {
-            if live.contains(&held.found.key) {
+            if live.contains_key(&held.found.key) {
                 held.gone_us = None;
                 return true;
             }

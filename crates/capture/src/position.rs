@@ -24,6 +24,8 @@ const VERSION: u8 = 1;
 /// Length of a position's bytes: version, flags, head length (u16), and six
 /// numbers of eight bytes.
 pub(crate) const POSITION_BYTES: usize = 52;
+/// So many positions whose inode went to another file are kept, at most.
+const DISPLACED_MAX: usize = 64;
 /// Flag: reading stands inside a line that was cut; its rest is passed over.
 const FLAG_IN_CUT_LINE: u8 = 1;
 
@@ -63,6 +65,13 @@ impl FilePosition {
             before_hash: stable_hash(b""),
             in_cut_line: false,
         }
+    }
+
+    /// Whether `later`, of the same inode, belongs to another file for sure.
+    fn is_displaced_by(&self, later: &Self) -> bool {
+        let has_other_head =
+            self.head_length == later.head_length && self.head_hash != later.head_hash;
+        has_other_head || later.offset < self.offset
     }
 
     /// Number of bytes that `before_hash` covers.
@@ -130,20 +139,27 @@ impl FilePosition {
 #[serde(from = "Vec<FilePosition>", into = "Vec<FilePosition>")]
 pub struct FilePositions {
     files: BTreeMap<FileKey, FilePosition>,
+    /// Positions whose inode went to another file, latest last. What they
+    /// speak of may be there still: an editor saved it anew.
+    displaced: Vec<FilePosition>,
 }
 
 impl From<Vec<FilePosition>> for FilePositions {
     fn from(list: Vec<FilePosition>) -> Self {
-        let files = list.into_iter().map(|position| (position.key, position));
-        Self {
-            files: files.collect(),
+        let mut positions = Self::default();
+        for position in list {
+            positions.set(position);
         }
+        positions
     }
 }
 
 impl From<FilePositions> for Vec<FilePosition> {
     fn from(positions: FilePositions) -> Self {
-        positions.files.into_values().collect()
+        // In this order setting them one by one displaces the same.
+        let mut list = positions.displaced;
+        list.extend(positions.files.into_values());
+        list
     }
 }
 
@@ -158,7 +174,15 @@ impl FilePositions {
     }
 
     pub(crate) fn set(&mut self, position: FilePosition) {
-        self.files.insert(position.key, position);
+        let Some(former) = self.files.insert(position.key, position) else {
+            return;
+        };
+        if former.offset > 0 && former.is_displaced_by(&position) {
+            if self.displaced.len() >= DISPLACED_MAX {
+                self.displaced.remove(0);
+            }
+            self.displaced.push(former);
+        }
     }
 
     pub(crate) fn get(&self, key: FileKey) -> Option<&FilePosition> {
@@ -166,7 +190,7 @@ impl FilePositions {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &FilePosition> {
-        self.files.values()
+        self.files.values().chain(&self.displaced)
     }
 }
 

@@ -165,7 +165,7 @@ pub(crate) fn read_lines(
 }
 
 /// Lets the position's head cover as much of the file as it may.
-fn with_longer_head(
+pub(crate) fn with_longer_head(
     file: &File,
     length: u64,
     mut position: FilePosition,
