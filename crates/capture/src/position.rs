@@ -67,11 +67,14 @@ impl FilePosition {
         }
     }
 
-    /// Whether `later`, of the same inode, belongs to another file for sure.
+    /// Whether `later`, of the same inode, may well belong to another file.
     fn is_displaced_by(&self, later: &Self) -> bool {
-        let has_other_head =
-            self.head_length == later.head_length && self.head_hash != later.head_hash;
-        has_other_head || later.offset < self.offset
+        let has_other_start = if self.head_length == later.head_length {
+            self.head_hash != later.head_hash
+        } else {
+            self.name_hash != later.name_hash
+        };
+        has_other_start || later.offset < self.offset
     }
 
     /// Number of bytes that `before_hash` covers.
