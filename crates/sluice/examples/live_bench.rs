@@ -64,11 +64,25 @@ impl Step {
         ] {
             if !body.is_empty() {
                 let address = format!("{url}/collect/{}", topic.name());
-                agent.post(&address).send(body.as_str())?;
+                post(agent, &address, body)?;
             }
         }
         Ok(())
     }
+}
+
+/// Sends a body, again if need be: the server may have closed an idle
+/// connection, and leaves out what it had before.
+fn post(agent: &ureq::Agent, address: &str, body: &str) -> Outcome<()> {
+    const ATTEMPTS_MAX: u32 = 20;
+    for attempt in 1.. {
+        match agent.post(address).send(body) {
+            Ok(_) => break,
+            Err(error) if attempt >= ATTEMPTS_MAX => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+    Ok(())
 }
 
 /// What the shop sends in `seconds`, at about `rate` messages a second, in
@@ -129,7 +143,7 @@ fn send_first(agent: &ureq::Agent, url: &str, first: &Step) -> Outcome<()> {
         let lines: Vec<&str> = body.lines().collect();
         for chunk in lines.chunks(2_000) {
             let address = format!("{url}/collect/{}", topic.name());
-            agent.post(&address).send(chunk.join("\n"))?;
+            post(agent, &address, &chunk.join("\n"))?;
         }
     }
     Ok(())
