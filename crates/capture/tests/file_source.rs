@@ -1,6 +1,10 @@
 //! What the file source makes of lines, and of files that are moved about.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod files;
 

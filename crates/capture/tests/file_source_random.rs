@@ -1,7 +1,11 @@
 //! Whatever is written, rotated and restarted in whatever order: every line
 //! arrives once, in the order of its file.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod files;
 

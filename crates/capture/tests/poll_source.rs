@@ -1,6 +1,10 @@
 //! The poll source against a real server.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![allow(clippy::disallowed_methods, reason = "a test starts its own threads")]
 
 use std::io::{BufRead, BufReader, Write};

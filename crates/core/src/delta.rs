@@ -174,19 +174,26 @@ impl Delta {
             .collect();
         let converter = RowConverter::new(fields)?;
         let keys = converter.convert_columns(self.rows.columns())?;
-        let mut first_of: std::collections::BTreeMap<&[u8], usize> =
-            std::collections::BTreeMap::new();
         let mut totals = vec![0_i64; self.weights.len()];
-        let key_bytes: Vec<arrow::row::Row<'_>> = keys.iter().collect();
+        // Row numbers by hash, with linear probing: at most half full.
+        const VACANT: usize = usize::MAX;
+        let slot_count = (2 * self.weights.len()).next_power_of_two();
+        let mut slots = vec![VACANT; slot_count];
         for (index, weight) in self.weights.iter().enumerate() {
-            let first = *first_of.entry(key_bytes[index].data()).or_insert(index);
-            totals[first] += weight;
+            let row = keys.row(index);
+            let mut slot = crate::stable_hash(row.data()) as usize & (slot_count - 1);
+            while slots[slot] != VACANT && keys.row(slots[slot]) != row {
+                slot = (slot + 1) & (slot_count - 1);
+            }
+            if slots[slot] == VACANT {
+                slots[slot] = index;
+            }
+            totals[slots[slot]] += weight;
         }
         let keep: arrow::array::BooleanArray =
             totals.iter().map(|&total| Some(total != 0)).collect();
         let rows = filter_record_batch(&self.rows, &keep)?;
         let weights = totals.into_iter().filter(|&total| total != 0).collect();
-        drop(first_of);
         Self::try_new(rows, weights)
     }
 }

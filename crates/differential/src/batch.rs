@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::interpret::{ZSet, add};
 use crate::query::Dialect;
 use crate::run::{Case, rows_of};
-use crate::value::Row;
+use crate::value::{Row, Type};
 
 /// The views' rows, by name.
 ///
@@ -43,14 +46,16 @@ async fn answer_all(case: &Case, tables: &[ZSet]) -> Result<BTreeMap<String, ZSe
         let sql = view.query.sql(Dialect::Engine);
         let failed = |error| format!("DataFusion, {}: {error}", view.name);
         let frame = context.sql(&sql).await.map_err(failed)?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await.map_err(failed)?;
-        let mut rows = ZSet::new();
         let types = view.query.types();
-        for batch in &batches {
-            for row in rows_of(batch, &types)? {
+        let schema = nullable_schema(&types);
+        let mut batches = Vec::new();
+        let mut rows = ZSet::new();
+        for batch in frame.collect().await.map_err(failed)? {
+            let batch = with_schema(&batch, &schema).map_err(|error| error.to_string())?;
+            for row in rows_of(&batch, &types)? {
                 add(&mut rows, row, 1);
             }
+            batches.push(batch);
         }
         answers.insert(view.name.clone(), rows);
         register(
@@ -60,6 +65,22 @@ async fn answer_all(case: &Case, tables: &[ZSet]) -> Result<BTreeMap<String, ZSe
         )?;
     }
     Ok(answers)
+}
+
+fn nullable_schema(types: &[Type]) -> SchemaRef {
+    let fields = types.iter().enumerate();
+    let fields = fields.map(|(index, found)| Field::new(format!("c{index}"), found.arrow(), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// DataFusion's batches do not always have the precision and the nullability
+/// that its plan promised.
+fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns: Result<Vec<_>, _> = columns
+        .map(|(column, field)| arrow::compute::cast(column, field.data_type()))
+        .collect();
+    RecordBatch::try_new(schema.clone(), columns?)
 }
 
 fn register(

@@ -132,6 +132,7 @@ pub fn value(random: &mut Random, data_type: Type, nullable: bool, traits: Trait
             let ends = [i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1, 1 << 62];
             Value::Int(random.pick(&ends).copied().unwrap_or(0))
         }
+        Type::Int if random.one_in(4) => Value::Int(random.between(0, 60)),
         Type::Int => Value::Int(random.between(-3, 6)),
         Type::Decimal(..) if random.one_in(8) => {
             Value::Decimal(i128::from(random.between(-9_999_999, 9_999_999)))
@@ -164,7 +165,9 @@ fn epochs(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<EpochInp
         let mut batches = Vec::new();
         let batch_count = random.below(2 * tables.len() + 1);
         for _ in 0..batch_count {
-            let rows = 1 + random.below(8);
+            // Now and then so many that one key has dozens of rows.
+            let rows_max = if random.one_in(20) { 80 } else { 8 };
+            let rows = 1 + random.below(rows_max);
             batches.push(batch(random, tables, traits, rows, &mut next_version));
         }
         if traits.large && number == 0 {

@@ -18,7 +18,7 @@
 //! 2. `interpret.rs`: what it means. The compiler names the places.
 //! 3. `query_generator.rs`: when to make one.
 //! 4. `shrink.rs`: how to make it smaller, if it has parts of its own.
-//! 5. `sqlite.rs`: leave it out in `knows_types` if the dialects differ.
+//! 5. `sqlite.rs`: leave it out in `knows` if the dialects differ.
 //!
 //! # Failing expressions
 //! Overflow and division by zero are part of the meaning: the row (or the group

@@ -230,7 +230,7 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
         batch_comparisons = compare_other(case, WrongKind::Batch, answers, &expected)?;
     }
     let mut sqlite_comparisons = 0;
-    if case.ask_sqlite && can_ask && sqlite::knows_types(case) {
+    if case.ask_sqlite && can_ask && sqlite::knows(case) {
         let answers = sqlite::answer(case, &tables);
         sqlite_comparisons = compare_other(case, WrongKind::Sqlite, answers, &expected)?;
     }

@@ -1,7 +1,11 @@
 //! The harness finds what it is for: an engine that forgets a retraction, one
 //! that forgets what came before a restart, and it makes the case small.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,11 @@
 //! Random cases through the engine. `SLUICE_DIFFERENTIAL_SEEDS` says how many
-//! (400 by default), `SLUICE_DIFFERENTIAL_FIRST` where they begin.
+//! (2,000 by default), `SLUICE_DIFFERENTIAL_FIRST` where they begin.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 
@@ -18,7 +22,7 @@ fn number(name: &str, default: u64) -> u64 {
 #[test]
 fn engine_equals_the_oracles() {
     let first = number("SLUICE_DIFFERENTIAL_FIRST", 0);
-    let count = number("SLUICE_DIFFERENTIAL_SEEDS", 400);
+    let count = number("SLUICE_DIFFERENTIAL_SEEDS", 2_000);
     let mut compared = [0; 3];
     let mut failed_rows = 0;
     let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
@@ -39,6 +43,7 @@ fn engine_equals_the_oracles() {
             }
             Ok(Outcome::Refused(reason) | Outcome::Discarded(reason)) => {
                 left_out_count += 1;
+                let reason = reason.lines().next().unwrap_or_default().to_owned();
                 *left_out.entry(reason).or_insert(0) += 1;
             }
             Err(report) => {
@@ -55,7 +60,7 @@ fn engine_equals_the_oracles() {
         compared[0], compared[1], compared[2]
     );
     assert!(wrong.is_empty(), "wrong seeds: {wrong:?}");
-    assert!(left_out_count * 4 < count, "too many cases are left out");
+    assert!(left_out_count * 10 < count, "too many cases are left out");
     if count >= 100 {
         assert!(compared.iter().all(|&count| count > 0), "{compared:?}");
         assert!(failed_rows > 0, "no case had a row that fails");

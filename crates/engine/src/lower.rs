@@ -99,6 +99,17 @@ impl Lowering<'_> {
                 "window functions (OVER) in a materialized view",
                 "make it a plain CREATE VIEW, which is computed when asked",
             ),
+            // A condition that can never hold: the optimizer leaves no table.
+            LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
+                Ok(self.graph.add(Node {
+                    kind: NodeKind::Union,
+                    inputs: vec![],
+                    schema: empty.schema.inner().clone(),
+                    view: self.view.clone(),
+                    append_only: true,
+                    unique_key: None,
+                }))
+            }
             LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => refuse(
                 "a query without a table",
                 "put constants into a table or into the expressions of the view",

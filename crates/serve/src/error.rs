@@ -12,8 +12,10 @@ pub enum ServeError {
     /// The query took too long.
     #[error("the query was stopped after {0} ms; narrow it down, or raise query_time_ms_max")]
     TimeLimit(u64),
-    /// The query wanted more memory than all queries may have.
-    #[error("the query needs more memory than query_memory_bytes_max allows: {0}")]
+    /// The query wanted more memory than it, or all queries, may have.
+    #[error(
+        "not enough memory for the query: {0}; narrow it down, or raise query_memory_bytes_max"
+    )]
     MemoryLimit(String),
     /// The store failed.
     #[error("{0}")]

@@ -12,14 +12,14 @@ mod metrics;
 mod output;
 mod postgres;
 mod query_engine;
+mod query_limits;
 mod read_only;
 mod tables;
-mod time_limit;
 
 pub use error::ServeError;
-pub use http::{HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
+pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
 pub use live_feed::LiveFeed;
-pub use metrics::{Metric, Metrics};
+pub use metrics::{Histogram, Metric, Metrics};
 pub use output::{OutputFormat, write_result};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};

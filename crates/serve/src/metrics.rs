@@ -19,7 +19,7 @@ enum Kind {
 struct Family {
     help: &'static str,
     kind: Kind,
-    /// By labels, as they are written: `{view="totals"}`, or nothing.
+    /// By labels, as they are written: `view="totals"`, or nothing.
     values: BTreeMap<String, Arc<AtomicU64>>,
 }
 
@@ -28,6 +28,61 @@ struct Family {
 #[derive(Debug, Default)]
 pub struct Metrics {
     families: Mutex<BTreeMap<&'static str, Family>>,
+    histograms: Mutex<BTreeMap<&'static str, HistogramFamily>>,
+}
+
+/// Upper bounds of the classes of a [`Histogram`].
+const BOUNDS_US: [u64; 14] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000, 30_000_000,
+];
+
+#[derive(Debug)]
+struct HistogramFamily {
+    help: &'static str,
+    values: BTreeMap<String, Histogram>,
+}
+
+#[derive(Debug, Default)]
+struct Classes {
+    /// The last one has no upper bound.
+    counts: [AtomicU64; BOUNDS_US.len() + 1],
+    sum_us: AtomicU64,
+}
+
+/// How long things took, in classes. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Histogram(Arc<Classes>);
+
+impl Histogram {
+    /// Counts one that took `time_us`.
+    pub fn observe_us(&self, time_us: u64) {
+        let class = BOUNDS_US.partition_point(|&bound| bound < time_us);
+        self.0.counts[class].fetch_add(1, Ordering::Relaxed);
+        self.0.sum_us.fetch_add(time_us, Ordering::Relaxed);
+    }
+
+    fn render(&self, name: &str, labels: &str, text: &mut String) {
+        let separator = if labels.is_empty() { "" } else { "," };
+        let mut count = 0;
+        for (class, value) in self.0.counts.iter().enumerate() {
+            count += value.load(Ordering::Relaxed);
+            let bound = match BOUNDS_US.get(class) {
+                Some(&bound) => (bound as f64 / 1e6).to_string(),
+                None => "+Inf".to_owned(),
+            };
+            let _ = writeln!(
+                text,
+                "{name}_bucket{{{labels}{separator}le=\"{bound}\"}} {count}"
+            );
+        }
+        let labels = braces(labels);
+        let sum = self.0.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
+        let _ = writeln!(
+            text,
+            "{name}_sum{labels} {sum}\n{name}_count{labels} {count}"
+        );
+    }
 }
 
 /// One number. Cheap to clone.
@@ -82,6 +137,22 @@ impl Metrics {
         self.metric(name, help, Kind::Gauge, labels)
     }
 
+    /// Times with labels; the name ends in `_seconds`.
+    pub fn histogram_of(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Histogram {
+        let mut families = self.histograms.lock();
+        let family = families.entry(name).or_insert_with(|| HistogramFamily {
+            help,
+            values: BTreeMap::new(),
+        });
+        let value = family.values.entry(label_text(labels)).or_default();
+        value.clone()
+    }
+
     fn metric(
         &self,
         name: &'static str,
@@ -111,7 +182,14 @@ impl Metrics {
             let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
             for (labels, value) in &family.values {
                 let value = value.load(Ordering::Relaxed);
-                let _ = writeln!(text, "{name}{labels} {value}");
+                let _ = writeln!(text, "{name}{} {value}", braces(labels));
+            }
+        }
+        for (name, family) in &*self.histograms.lock() {
+            let help = family.help;
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
+            for (labels, value) in &family.values {
+                value.render(name, labels, &mut text);
             }
         }
         text
@@ -119,9 +197,6 @@ impl Metrics {
 }
 
 fn label_text(labels: &[(&str, &str)]) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
     let labels: Vec<String> = labels
         .iter()
         .map(|(name, value)| {
@@ -132,7 +207,14 @@ fn label_text(labels: &[(&str, &str)]) -> String {
             format!("{name}=\"{value}\"")
         })
         .collect();
-    format!("{{{}}}", labels.join(","))
+    labels.join(",")
+}
+
+fn braces(labels: &str) -> String {
+    match labels.is_empty() {
+        true => String::new(),
+        false => format!("{{{labels}}}"),
+    }
 }
 
 #[cfg(test)]
@@ -155,5 +237,26 @@ mod tests {
             "# HELP sluice_epochs_total Epochs.\n# TYPE sluice_epochs_total counter\nsluice_epochs_total 3\n\
              # HELP sluice_rows Rows.\n# TYPE sluice_rows gauge\nsluice_rows{view=\"a\\\"b\"} 2\nsluice_rows{view=\"c\"} 5\n"
         );
+    }
+
+    #[test]
+    fn times_are_counted_in_classes() {
+        let metrics = Metrics::default();
+        let times = metrics.histogram_of("wait_seconds", "Waits.", &[("step", "cut")]);
+        for time_us in [250, 251, 40_000_000] {
+            times.observe_us(time_us);
+        }
+        let text = metrics.render();
+        for line in [
+            "# TYPE wait_seconds histogram",
+            "wait_seconds_bucket{step=\"cut\",le=\"0.00025\"} 1",
+            "wait_seconds_bucket{step=\"cut\",le=\"0.0005\"} 2",
+            "wait_seconds_bucket{step=\"cut\",le=\"30\"} 2",
+            "wait_seconds_bucket{step=\"cut\",le=\"+Inf\"} 3",
+            "wait_seconds_sum{step=\"cut\"} 40.000501",
+            "wait_seconds_count{step=\"cut\"} 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
     }
 }

@@ -13,25 +13,32 @@ use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
+use futures::StreamExt;
 use parking_lot::RwLock;
 use sluice_core::Epoch;
 
 use crate::ServeError;
+use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
-use crate::time_limit::TimeLimit;
 
 /// Limits and settings of queries.
 #[derive(Debug, Clone)]
 pub struct QueryOptions {
-    /// Memory that all running queries may take together.
+    /// Memory that one query may take, its answer included.
     pub memory_bytes_max: usize,
+    /// Memory that all running queries may take together; never less than what
+    /// one may.
+    pub all_memory_bytes_max: usize,
+    /// Disk that sorts of all running queries may take together.
+    pub spill_bytes_max: u64,
     /// A query that takes longer is stopped.
     pub time_ms_max: u64,
     /// Business time zone, in which timestamps without a zone are read.
@@ -45,7 +52,9 @@ pub struct QueryOptions {
 impl Default for QueryOptions {
     fn default() -> Self {
         Self {
-            memory_bytes_max: 2 << 30,
+            memory_bytes_max: 1 << 30,
+            all_memory_bytes_max: 2 << 30,
+            spill_bytes_max: 4 << 30,
             time_ms_max: 60_000,
             time_zone: "UTC".to_owned(),
             query_views: Vec::new(),
@@ -76,6 +85,7 @@ pub struct QueryResult {
 struct OneSnapshotPlanner {
     source: SnapshotSource,
     time_ms_max: u64,
+    memory_bytes_max: usize,
 }
 
 impl std::fmt::Debug for OneSnapshotPlanner {
@@ -108,7 +118,11 @@ impl QueryPlanner for OneSnapshotPlanner {
         let plan = DefaultPhysicalPlanner::default()
             .create_physical_plan(&pinned.data, state)
             .await?;
-        Ok(Arc::new(TimeLimit::new(plan, self.time_ms_max)))
+        Ok(Arc::new(QueryLimits::new(
+            plan,
+            self.time_ms_max,
+            self.memory_bytes_max,
+        )))
     }
 }
 
@@ -141,12 +155,15 @@ impl QueryEngine {
         settings.sql_parser.parse_float_as_decimal = true;
         settings.sql_parser.map_string_types_to_utf8view = false;
         settings.execution.time_zone = Some(options.time_zone.clone());
+        let all_memory_bytes_max = options.all_memory_bytes_max.max(options.memory_bytes_max);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(options.memory_bytes_max, 1.0)
+            .with_memory_limit(all_memory_bytes_max, 1.0)
+            .with_max_temp_directory_size(options.spill_bytes_max)
             .build_arc()?;
         let planner = OneSnapshotPlanner {
             source: source.clone(),
             time_ms_max: options.time_ms_max,
+            memory_bytes_max: options.memory_bytes_max,
         };
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -206,7 +223,7 @@ impl QueryEngine {
             let plan = state.statement_to_plan(statement).await?;
             let frame = self.context.execute_logical_plan(plan).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
-            let batches = frame.collect().await?;
+            let batches = self.collect(frame).await?;
             let epoch = PINNED_EPOCH.with(|epoch| epoch.load(Ordering::Relaxed));
             Ok::<_, DataFusionError>(QueryResult {
                 epoch,
@@ -220,5 +237,28 @@ impl QueryEngine {
             Ok(result) => Ok(result?),
             Err(_) => Err(ServeError::TimeLimit(limit_ms)),
         }
+    }
+
+    /// The rows of an answer, as far as there is memory for them.
+    async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
+        let pool = self.context.runtime_env().memory_pool.clone();
+        let held = MemoryConsumer::new("answer").register(&pool);
+        let mut stream = frame.execute_stream().await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            // Only the rows of the answer: the snapshot's columns, of which
+            // they may be slices, are there anyway.
+            for column in batch.columns() {
+                held.try_grow(column.to_data().get_slice_memory_size()?)?;
+            }
+            if held.size() > self.options.memory_bytes_max {
+                let bytes_max = self.options.memory_bytes_max;
+                let detail = format!("the answer alone has more than {bytes_max} bytes");
+                return Err(DataFusionError::ResourcesExhausted(detail));
+            }
+            batches.push(batch);
+        }
+        Ok(batches)
     }
 }

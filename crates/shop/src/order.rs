@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::sku;
 use crate::message::{RowChange, row};
 use crate::random::Random;
 use crate::time::Local;
@@ -20,7 +21,6 @@ const SOURCES: [&str; 6] = ["2401", "2401", "2402", "2401", "2403", "2404"];
 pub(crate) struct Line {
     pub(crate) id: u64,
     pub(crate) sku: u64,
-    pub(crate) sku_name: String,
     pub(crate) pieces: u32,
     pub(crate) price: i64,
     pub(crate) activity: i64,
@@ -112,7 +112,7 @@ impl Order {
                 data.number("id", line.id)
                     .number("order_id", self.id)
                     .number("sku_id", line.sku)
-                    .text("sku_name", &line.sku_name)
+                    .text("sku_name", &sku(line.sku).name)
                     .money("order_price", line.price)
                     .number("sku_num", line.pieces)
                     .money("split_total_amount", line.total())

@@ -32,13 +32,11 @@ impl Shop {
         let mut lines = Vec::with_capacity(cart.len());
         for line in &cart {
             self.counters.detail += 1;
-            let goods = self.sku_now(line.sku);
             lines.push(Line {
                 id: self.counters.detail,
                 sku: line.sku,
-                sku_name: goods.name,
                 pieces: line.pieces,
-                price: goods.price_cents,
+                price: self.sku_now(line.sku).price_cents,
                 activity: 0,
                 coupon: 0,
             });

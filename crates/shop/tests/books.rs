@@ -1,7 +1,11 @@
 //! The books tell what was sent: a naive reader of the messages makes books of
 //! its own, and finds the same numbers.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

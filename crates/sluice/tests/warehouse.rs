@@ -465,6 +465,102 @@ fn two_days_have_the_figures_worked_out_by_hand() {
     assert!(said.contains("the log gives the stored rows"), "{said}");
 }
 
+/// What every live view says of gross GMV.
+const GROSS: &str = "SELECT
+    (SELECT sum(gmv_gross) FROM ads_live_day) AS days,
+    (SELECT sum(gmv_gross) FROM ads_live_minute) AS minutes,
+    (SELECT sum(gmv_gross) FROM ads_live_channel_day) AS channels,
+    (SELECT sum(gmv_gross) FROM ads_live_province_day) AS provinces,
+    (SELECT sum(gmv_gross) FROM ads_live_sku_day) AS skus,
+    (SELECT sum(gmv_net) FROM ads_live_minute) AS net_of_minutes";
+
+#[test]
+fn test_orders_test_members_and_bots_stay_in_the_detail_only() {
+    let mut warehouse = Warehouse::start();
+    warehouse.send(&first_visits(), &morning());
+    let mut bot = page("b1", "robot", "s8", "app", at(0, 9, 5, 0));
+    bot["common"]["is_bot"] = json!(true);
+    let mut test_order = order(6, 15, 1, "app", "2024-11-10 11:40:00", "10.00");
+    test_order["is_test"] = json!(1);
+    let member = json!({"id": 16, "user_level": "1", "is_test": 0, "passwd": "x",
+        "phone_num": "x", "email": "x", "name": "x", "login_name": "x"});
+    let mut changes = noon();
+    let orders = Transaction::new(140)
+        .insert("order_info", test_order)
+        .insert("order_detail", line(110, 6, 1, "Cup", 1, "10.00", "10.00"))
+        .insert(
+            "payment_info",
+            payment(6, 6, "10.00", "1602", Some("2024-11-10 11:41:00")),
+        )
+        .insert(
+            "refund_payment",
+            refund(6, 6, 1, "4.00", Some("2024-11-10 11:50:00")),
+        )
+        .insert("user_info", member.clone())
+        .insert(
+            "order_info",
+            order(7, 16, 1, "app", "2024-11-10 11:45:00", "20.00"),
+        )
+        .insert("order_detail", line(111, 7, 1, "Cup", 1, "20.00", "20.00"))
+        .insert(
+            "payment_info",
+            payment(7, 7, "20.00", "1602", Some("2024-11-10 11:46:00")),
+        )
+        .insert(
+            "refund_payment",
+            refund(7, 7, 1, "5.00", Some("2024-11-10 11:55:00")),
+        );
+    changes.extend(orders.messages());
+    warehouse.send(&[bot], &changes);
+
+    let with_member = ["2024-11-10,185.00,0.00,50.00,135.00,5.00,130.00,5.00,3,3,2"];
+    let gross_with_member = ["185.00,185.00,185.00,185.00,185.00,130.00"];
+    let in_the_detail = "SELECT order_id FROM dwd_trade_order WHERE is_test ORDER BY order_id";
+    assert_eq!(warehouse.ask(TRADE), with_member);
+    assert_eq!(warehouse.ask(GROSS), gross_with_member);
+    assert_eq!(warehouse.ask(in_the_detail), ["6"]);
+    check_audit(&warehouse);
+
+    // It turns out that the member is one of the shop's own.
+    let mut known = member.clone();
+    known["is_test"] = json!(1);
+    let flag = Transaction::new(141).update("user_info", known.clone(), json!({"is_test": 0}));
+    warehouse.send(&[], &flag.messages());
+    assert_eq!(
+        warehouse.ask(TRADE),
+        ["2024-11-10,165.00,0.00,50.00,115.00,0.00,115.00,5.00,2,2,1"]
+    );
+    let gross = ["165.00,165.00,165.00,165.00,165.00,115.00"];
+    assert_eq!(warehouse.ask(GROSS), gross);
+    assert_eq!(warehouse.ask(in_the_detail), ["6", "7"]);
+    check_audit(&warehouse);
+
+    let unflag = Transaction::new(142).update("user_info", member, json!({"is_test": 1}));
+    warehouse.send(&[], &unflag.messages());
+    assert_eq!(warehouse.ask(TRADE), with_member);
+    assert_eq!(warehouse.ask(GROSS), gross_with_member);
+
+    assert_eq!(warehouse.ask(TRAFFIC), ["2024-11-10,3,2,2"]);
+    let channels = "SELECT channel, pv, uv FROM ads_live_channel_day";
+    assert_eq!(warehouse.ask(channels), ["app,3,2"]);
+    let minutes = "SELECT sum(pv), sum(uv_new_today) FROM ads_live_minute";
+    assert_eq!(warehouse.ask(minutes), ["3,2"]);
+    assert_eq!(
+        warehouse.ask("SELECT mid FROM page_log WHERE is_bot"),
+        ["robot"]
+    );
+
+    // What says who somebody is never gets in.
+    let personal = warehouse.ask(
+        "SELECT table_name, column_name FROM information_schema.columns
+         WHERE column_name IN ('passwd', 'phone_num', 'email', 'name', 'login_name', 'nick_name',
+                               'consignee', 'consignee_tel', 'delivery_address')
+           AND table_schema = 'public' AND table_name NOT LIKE 'base_%' AND table_name NOT LIKE 'mistake_%'",
+    );
+    let none: [&str; 0] = [];
+    assert_eq!(personal, none);
+}
+
 /// A known mistake, with what it answers, beside the right statement.
 struct Mistake {
     name: &'static str,

@@ -17,6 +17,7 @@ FROM (
   UNION ALL
   SELECT day, channel, 0, 0, count(*), sum(goods_amount)
   FROM dwd_trade_order
+  WHERE NOT is_test
   GROUP BY day, channel
 ) AS parts
 GROUP BY day, channel

@@ -37,6 +37,7 @@ FROM (
     count(DISTINCT user_id) AS order_users,
     0 AS paid_orders, 0 AS pv, 0 AS uv, 0 AS sessions
   FROM dwd_trade_order
+  WHERE NOT is_test
   GROUP BY day
   UNION ALL
   SELECT
@@ -46,7 +47,7 @@ FROM (
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     0, 0, count(*), 0, 0, 0
   FROM dwd_trade_order
-  WHERE paid_time IS NOT NULL
+  WHERE paid_time IS NOT NULL AND NOT is_test
   GROUP BY paid_day
   UNION ALL
   SELECT
@@ -56,6 +57,7 @@ FROM (
     sum(refund_amount), CAST(0 AS DECIMAL(16, 2)),
     0, 0, 0, 0, 0, 0
   FROM dwd_trade_refund_pay_suc
+  WHERE NOT is_test
   GROUP BY day
   UNION ALL
   SELECT

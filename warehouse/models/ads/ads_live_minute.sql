@@ -24,6 +24,7 @@ FROM (
     sum(goods_amount) AS gmv_gross, CAST(0 AS DECIMAL(16, 2)) AS gmv_net,
     count(*) AS orders, 0 AS paid_orders, 0 AS pv, 0 AS uv_new_today
   FROM dwd_trade_order
+  WHERE NOT is_test
   GROUP BY day, minute
   UNION ALL
   SELECT
@@ -31,7 +32,7 @@ FROM (
     CAST(0 AS DECIMAL(16, 2)), sum(goods_amount),
     0, count(*), 0, 0
   FROM dwd_trade_order
-  WHERE paid_time IS NOT NULL
+  WHERE paid_time IS NOT NULL AND NOT is_test
   GROUP BY paid_day, paid_minute
   UNION ALL
   SELECT
@@ -39,6 +40,7 @@ FROM (
     CAST(0 AS DECIMAL(16, 2)), -sum(refund_amount),
     0, 0, 0, 0
   FROM dwd_trade_refund_pay_suc
+  WHERE NOT is_test
   GROUP BY day, minute
   UNION ALL
   SELECT

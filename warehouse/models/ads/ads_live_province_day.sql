@@ -10,4 +10,5 @@ SELECT
   count(*) AS orders,
   sum(goods_amount) AS gmv_gross
 FROM dwd_trade_order
+WHERE NOT is_test
 GROUP BY day, province_id, province_name

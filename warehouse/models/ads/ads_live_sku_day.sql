@@ -12,4 +12,5 @@ SELECT
   sum(pieces) AS pieces,
   sum(amount) AS gmv_gross
 FROM dwd_trade_order_detail
+WHERE NOT is_test
 GROUP BY day, sku_id

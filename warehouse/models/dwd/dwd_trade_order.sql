@@ -1,10 +1,11 @@
 -- Grain: order, as it stands now. Key: order_id.
--- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, base_province.
+-- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, base_province,
+-- dim_test_user.
 --
 -- status_name: paid if a payment succeeded, whatever was refunded later;
 -- cancelled if it was cancelled without one; unpaid otherwise.
 -- day, minute: of creation, in the business time zone; paid_day, paid_minute:
--- of the payment.
+-- of the payment. is_test: an order or a member of a test; metrics leave it out.
 CREATE MATERIALIZED VIEW dwd_trade_order AS
 SELECT
   o.id AS order_id,
@@ -12,6 +13,7 @@ SELECT
   o.province_id,
   p.name AS province_name,
   o.channel,
+  o.is_test OR t.user_id IS NOT NULL AS is_test,
   o.create_time,
   CAST(o.create_time AT TIME ZONE '${time_zone}' AS DATE) AS day,
   CAST(date_part('hour', o.create_time AT TIME ZONE '${time_zone}') * 60
@@ -34,3 +36,4 @@ FROM order_info AS o
 JOIN dwd_trade_order_amount AS a ON a.order_id = o.id
 LEFT JOIN dwd_trade_pay_suc AS s ON s.order_id = o.id
 LEFT JOIN base_province AS p ON p.id = o.province_id
+LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id

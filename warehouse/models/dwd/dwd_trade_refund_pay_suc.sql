@@ -1,15 +1,19 @@
 -- Grain: refund that was paid out. Key: refund_id.
--- Inputs: refund_payment.
+-- Inputs: refund_payment, order_info, dim_test_user.
 --
--- day, minute: when the money went back, in the business time zone.
+-- day, minute: when the money went back, in the business time zone; is_test: of
+-- a test order or member. A refund of an order that is not there counts.
 CREATE MATERIALIZED VIEW dwd_trade_refund_pay_suc AS
 SELECT
-  id AS refund_id,
-  order_id,
-  sku_id,
-  total_amount AS refund_amount,
-  CAST(callback_time AT TIME ZONE '${time_zone}' AS DATE) AS day,
-  CAST(date_part('hour', callback_time AT TIME ZONE '${time_zone}') * 60
-    + date_part('minute', callback_time AT TIME ZONE '${time_zone}') AS INT) AS minute
-FROM refund_payment
-WHERE refund_status = '${refund_succeeded}' AND callback_time IS NOT NULL
+  r.id AS refund_id,
+  r.order_id,
+  r.sku_id,
+  r.total_amount AS refund_amount,
+  coalesce(o.is_test, FALSE) OR t.user_id IS NOT NULL AS is_test,
+  CAST(r.callback_time AT TIME ZONE '${time_zone}' AS DATE) AS day,
+  CAST(date_part('hour', r.callback_time AT TIME ZONE '${time_zone}') * 60
+    + date_part('minute', r.callback_time AT TIME ZONE '${time_zone}') AS INT) AS minute
+FROM refund_payment AS r
+LEFT JOIN order_info AS o ON o.id = r.order_id
+LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id
+WHERE r.refund_status = '${refund_succeeded}' AND r.callback_time IS NOT NULL

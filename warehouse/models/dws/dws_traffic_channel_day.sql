@@ -10,4 +10,5 @@ SELECT
   count(*) AS pv,
   count(DISTINCT mid) AS uv
 FROM page_log
+WHERE NOT is_bot
 GROUP BY 1, 2

@@ -11,4 +11,5 @@ SELECT
   ch AS channel,
   count(*) AS pv
 FROM page_log
+WHERE NOT is_bot
 GROUP BY 1, 2, 3

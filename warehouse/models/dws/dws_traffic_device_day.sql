@@ -10,4 +10,5 @@ SELECT
   min(CAST(date_part('hour', ts AT TIME ZONE '${time_zone}') * 60
     + date_part('minute', ts AT TIME ZONE '${time_zone}') AS INT)) AS first_minute
 FROM page_log
+WHERE NOT is_bot
 GROUP BY 1, 2

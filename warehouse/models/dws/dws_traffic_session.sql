@@ -9,5 +9,5 @@ SELECT
   CAST(min(ts) AT TIME ZONE '${time_zone}' AS DATE) AS day,
   count(*) AS pages
 FROM page_log
-WHERE sid IS NOT NULL
+WHERE sid IS NOT NULL AND NOT is_bot
 GROUP BY sid

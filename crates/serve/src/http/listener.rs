@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
+use super::connection::{ConnectionLimits, LimitedListener, Working, answer_in_time};
 use crate::ServeError;
 
 /// A bound address that does not answer yet.
@@ -12,6 +13,7 @@ use crate::ServeError;
 pub struct HttpListener {
     listener: TcpListener,
     address: SocketAddr,
+    limits: ConnectionLimits,
 }
 
 impl HttpListener {
@@ -22,7 +24,18 @@ impl HttpListener {
     pub async fn bind(address: SocketAddr) -> Result<Self, ServeError> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            limits: ConnectionLimits::default(),
+        })
+    }
+
+    /// With other limits than the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Where clients can connect.
@@ -39,12 +52,11 @@ impl HttpListener {
         router: Router,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        use axum::serve::ListenerExt;
-        // Small answers are sent at once.
-        let listener = self.listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        axum::serve(listener, router)
+        let listener = LimitedListener::new(self.listener, &self.limits);
+        let time_max = self.limits.request_time_max;
+        let router = router.layer(middleware::from_fn_with_state(time_max, answer_in_time));
+        let service = router.into_make_service_with_connect_info::<Working>();
+        axum::serve(listener, service)
             .with_graceful_shutdown(shutdown)
             .await?;
         Ok(())

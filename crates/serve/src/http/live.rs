@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
@@ -24,9 +23,6 @@ use super::problem::Problem;
 use crate::ServeError;
 use crate::json_rows::{RowWriter, write_columns, write_rows, write_text};
 use crate::live_feed::{EpochChange, Watch};
-
-/// So often a quiet connection shows that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What a client asked of one view.
 struct Watched {
@@ -180,7 +176,8 @@ impl Connection {
         let Some(watch) = &mut self.watch else {
             return self.begin("");
         };
-        match tokio::time::timeout(HEARTBEAT, watch.changes.recv()).await {
+        let heartbeat_time = self.state.limits.heartbeat_time;
+        match tokio::time::timeout(heartbeat_time, watch.changes.recv()).await {
             Ok(Some(change)) => self.change(&change),
             // It was too slow: begin again.
             Ok(None) => self.begin("event: reset\ndata: {}\n\n"),

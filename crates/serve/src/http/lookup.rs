@@ -65,6 +65,7 @@ pub(super) async fn lookup(
             parts.join(",")
         )));
     }
+    state.rows.add(rows.num_rows() as u64);
     let mut text = format!("{{\"epoch\":{},\"columns\":", snapshot.epoch());
     write_columns(&collection.schema, &mut text);
     text.push_str(",\"rows\":[");

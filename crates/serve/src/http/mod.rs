@@ -1,10 +1,12 @@
 //! The HTTP API: one endpoint a file.
 
 mod catalog;
+mod connection;
 mod health;
 mod listener;
 mod live;
 mod lookup;
+mod measure;
 mod page;
 mod percent;
 mod problem;
@@ -15,17 +17,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, any, get, post};
+use axum::{Router, middleware};
 use sluice_core::Clock;
 use tokio::sync::Semaphore;
 
+use self::measure::{Measure, measure_request};
 use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
 use crate::query_engine::QueryEngine;
 use crate::tables::SnapshotSource;
 
+pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
 /// Limits of the HTTP API.
@@ -33,7 +37,7 @@ pub use listener::HttpListener;
 pub struct HttpLimits {
     /// Bytes of a statement.
     pub statement_bytes_max: usize,
-    /// Bytes of an answer in JSON or CSV.
+    /// Bytes of an answer.
     pub answer_bytes_max: usize,
     /// Queries that run at a time; others wait.
     pub queries_max: usize,
@@ -43,6 +47,8 @@ pub struct HttpLimits {
     pub watchers_max: usize,
     /// Views of one live connection.
     pub watched_views_max: usize,
+    /// So often a quiet live connection shows that it lives.
+    pub heartbeat_time: Duration,
 }
 
 impl Default for HttpLimits {
@@ -54,6 +60,7 @@ impl Default for HttpLimits {
             turn_time_max: Duration::from_secs(10),
             watchers_max: 1_000,
             watched_views_max: 32,
+            heartbeat_time: Duration::from_secs(15),
         }
     }
 }
@@ -87,6 +94,7 @@ pub struct HttpState {
     queries: Metric,
     query_failures: Metric,
     lookups: Metric,
+    rows: Metric,
     watchers: Metric,
 }
 
@@ -122,6 +130,10 @@ impl HttpState {
                 "Statements over HTTP that were refused or failed.",
             ),
             lookups: metrics.counter("sluice_http_lookups_total", "Point look-ups."),
+            rows: metrics.counter(
+                "sluice_http_rows_total",
+                "Rows in answers to statements and look-ups.",
+            ),
             watchers: metrics.gauge("sluice_live_watchers", "Open live connections."),
             engine,
             source,
@@ -142,15 +154,24 @@ impl HttpState {
 /// All endpoints.
 pub fn router(state: Arc<HttpState>) -> Router {
     let statement_limit = DefaultBodyLimit::max(state.limits.statement_bytes_max);
+    let measured = |endpoint: &'static str, route: MethodRouter<Arc<HttpState>>| {
+        let measure = Measure::new(state.metrics.clone(), endpoint);
+        route.layer(middleware::from_fn_with_state(measure, measure_request))
+    };
+    let sql = post(sql::sql).layer(statement_limit);
+    let lookup = get(lookup::lookup);
     Router::new()
-        .route("/api/v1/sql", post(sql::sql).layer(statement_limit))
-        .route("/api/v1/tables/{name}/{key}", get(lookup::lookup))
-        .route("/api/v1/live/{views}", get(live::live))
-        .route("/api/v1/info", get(catalog::info))
-        .route("/api/v1/catalog", get(catalog::catalog))
+        .route("/api/v1/sql", measured("sql", sql))
+        .route("/api/v1/tables/{name}/{key}", measured("tables", lookup))
+        .route("/api/v1/live/{views}", measured("live", get(live::live)))
+        .route("/api/v1/info", measured("info", get(catalog::info)))
+        .route(
+            "/api/v1/catalog",
+            measured("catalog", get(catalog::catalog)),
+        )
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(page::page)
+        .fallback_service(measured("page", any(page::page)).with_state(state.clone()))
         .with_state(state)
 }

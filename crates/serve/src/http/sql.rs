@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::csv::WriterBuilder;
 use arrow::ipc::writer::StreamWriter;
 use axum::body::Bytes;
@@ -15,11 +16,32 @@ use super::problem::Problem;
 use crate::json_rows::{write_columns, write_rows};
 use crate::{QueryResult, ServeError};
 
+/// So many rows are written without leaving the thread.
+const ROWS_AT_ONCE_MAX: usize = 5_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
     Csv,
     Arrow,
+}
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+
+    fn write(self, result: &QueryResult, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+        match self {
+            Self::Json => Ok(json(result, bytes_max)?.into_bytes()),
+            Self::Csv => csv(result, bytes_max),
+            Self::Arrow => arrow_stream(result, bytes_max),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,20 +83,27 @@ async fn answer(
         ));
     };
     let result = state.engine.query(&statement).await?;
-    let (content_type, bytes) = match form {
-        Form::Json => ("application/json", json(&result, state)?.into_bytes()),
-        Form::Csv => ("text/csv; charset=utf-8", csv(&result, state)?),
-        Form::Arrow => (
-            "application/vnd.apache.arrow.stream",
-            arrow_stream(&result)?,
-        ),
-    };
+    let epoch = result.epoch;
+    let row_count: usize = result.batches.iter().map(RecordBatch::num_rows).sum();
+    state.rows.add(row_count as u64);
+    let bytes_max = state.limits.answer_bytes_max;
+    // Many rows take a while: others are answered in the meantime.
+    let bytes = match row_count > ROWS_AT_ONCE_MAX {
+        true => tokio::task::spawn_blocking(move || form.write(&result, bytes_max))
+            .await
+            .map_err(|_| {
+                let detail = "writing the answer was interrupted";
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            })?,
+        false => form.write(&result, bytes_max),
+    }?;
+    let content_type = form.content_type();
     let headers = [
         (header::CONTENT_TYPE, content_type.to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
         (
             header::HeaderName::from_static("x-sluice-epoch"),
-            result.epoch.to_string(),
+            epoch.to_string(),
         ),
     ];
     Ok((headers, bytes).into_response())
@@ -123,49 +152,48 @@ fn statement(headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
     }
 }
 
-fn too_long(limit: usize) -> Problem {
-    let detail = format!("the answer has more than {limit} bytes; use LIMIT, or format=arrow");
+fn too_long(bytes_max: usize) -> Problem {
+    let detail =
+        format!("the answer has more than {bytes_max} bytes; narrow it down, or use LIMIT");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
-fn json(result: &QueryResult, state: &HttpState) -> Result<String, Problem> {
-    let limit = state.limits.answer_bytes_max;
+fn json(result: &QueryResult, bytes_max: usize) -> Result<String, Problem> {
     let mut text = format!("{{\"epoch\":{},\"columns\":", result.epoch);
     write_columns(&result.schema, &mut text);
     text.push_str(",\"rows\":[");
     let mut written = 0;
     for batch in &result.batches {
         write_rows(batch, &mut written, &mut text)?;
-        if text.len() > limit {
-            return Err(too_long(limit));
+        if text.len() > bytes_max {
+            return Err(too_long(bytes_max));
         }
     }
     text.push_str("]}\n");
     Ok(text)
 }
 
-fn csv(result: &QueryResult, state: &HttpState) -> Result<Vec<u8>, Problem> {
-    let limit = state.limits.answer_bytes_max;
+fn csv(result: &QueryResult, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
-    if result.batches.is_empty() {
-        let empty = arrow::array::RecordBatch::new_empty(result.schema.clone());
-        writer.write(&empty).map_err(ServeError::from)?;
+    let head = RecordBatch::new_empty(result.schema.clone());
+    for (number, batch) in std::iter::once(&head).chain(&result.batches).enumerate() {
+        let builder = WriterBuilder::new().with_header(number == 0);
+        let written = builder.build(&mut bytes).write(batch);
+        written.map_err(ServeError::from)?;
+        if bytes.len() > bytes_max {
+            return Err(too_long(bytes_max));
+        }
     }
-    for batch in &result.batches {
-        writer.write(batch).map_err(ServeError::from)?;
-    }
-    drop(writer);
-    match bytes.len() > limit {
-        true => Err(too_long(limit)),
-        false => Ok(bytes),
-    }
+    Ok(bytes)
 }
 
-fn arrow_stream(result: &QueryResult) -> Result<Vec<u8>, ServeError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &result.schema)?;
+fn arrow_stream(result: &QueryResult, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &result.schema).map_err(ServeError::from)?;
     for batch in &result.batches {
-        writer.write(batch)?;
+        writer.write(batch).map_err(ServeError::from)?;
+        if writer.get_ref().len() > bytes_max {
+            return Err(too_long(bytes_max));
+        }
     }
-    Ok(writer.into_inner()?)
+    Ok(writer.into_inner().map_err(ServeError::from)?)
 }

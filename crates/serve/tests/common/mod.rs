@@ -17,8 +17,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parking_lot::Mutex;
 use sluice_core::{Delta, ManualClock, SimulatedDisk};
 use sluice_serve::{
-    HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
-    QueryOptions, SnapshotSource, WarehouseInfo,
+    ConnectionLimits, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
+    QueryEngine, QueryOptions, SnapshotSource, WarehouseInfo,
 };
 use sluice_store::{CollectionDefinition, Snapshot, Store, StoreOptions};
 use tokio::runtime::Runtime;
@@ -152,6 +152,7 @@ impl Shop {
 pub struct Options {
     pub query: QueryOptions,
     pub http: HttpLimits,
+    pub connections: ConnectionLimits,
 }
 
 impl Default for Options {
@@ -166,6 +167,7 @@ impl Default for Options {
         Self {
             query,
             http: HttpLimits::default(),
+            connections: ConnectionLimits::default(),
         }
     }
 }
@@ -229,6 +231,7 @@ impl Server {
             let _ = stopped.await;
         }));
         let listener = runtime.block_on(HttpListener::bind(any)).unwrap();
+        let listener = listener.with_limits(options.connections);
         let address = listener.local_address();
         let (sender, stopped) = oneshot::channel();
         stop.push(sender);
