@@ -10,9 +10,29 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::interpret::{ZSet, add};
-use crate::query::Dialect;
+use crate::query::{Dialect, Query, SubqueryTest};
 use crate::run::{Case, rows_of};
 use crate::value::{Row, Type};
+
+/// Whether DataFusion knows all that the case asks. It takes IN for two-valued
+/// below OR and NOT, and refuses or mistakes a correlated NOT IN.
+pub fn knows(case: &Case) -> bool {
+    case.views.iter().all(|view| knows_query(&view.query))
+}
+
+fn knows_query(query: &Query) -> bool {
+    let is_known = match query {
+        Query::WhereSubquery {
+            test: SubqueryTest::In { correlation, .. },
+            negated,
+            or,
+            not,
+            ..
+        } => or.is_none() && !not && !(*negated && correlation.is_some()),
+        _ => true,
+    };
+    is_known && query.inputs().into_iter().all(knows_query)
+}
 
 /// The views' rows, by name.
 ///

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query};
+use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
 use crate::value::{Row, Type, Value};
 
 /// A multiset: how often each row is there. No row is there 0 times.
@@ -124,14 +124,15 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
                     _ => Ok(keys_are_equal),
                 }
             });
-            if *kind == JoinKind::Left {
-                for row in rows_without_partner(&left.rows, &answer.rows, 0) {
+            let pairs = answer.rows.clone();
+            if matches!(kind, JoinKind::Left | JoinKind::Full) {
+                for row in rows_without_partner(&left.rows, &pairs, 0) {
                     let padded = [row.clone(), vec![Value::Null; right_width]].concat();
                     add(&mut answer.rows, padded, left.rows[&row]);
                 }
             }
-            if *kind == JoinKind::Right {
-                for row in rows_without_partner(&right.rows, &answer.rows, left_width) {
+            if matches!(kind, JoinKind::Right | JoinKind::Full) {
+                for row in rows_without_partner(&right.rows, &pairs, left_width) {
                     let padded = [vec![Value::Null; left_width], row.clone()].concat();
                     add(&mut answer.rows, padded, right.rows[&row]);
                 }
@@ -139,10 +140,111 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             answer.failures += left.failures + right.failures;
             Ok(answer)
         }
+        Query::WhereSubquery {
+            input,
+            other,
+            test,
+            negated,
+            or,
+            not,
+        } => {
+            let input = interpret(input, collections)?;
+            let other = interpret(other, collections)?;
+            let pair_count = input.rows.len() * other.rows.len();
+            if pair_count > JOIN_PAIRS_MAX {
+                return Err(NoAnswer::TooLarge(pair_count));
+            }
+            let other_failures = other.failures;
+            let mut answer = each_row(input, |row| {
+                let mut truth = subquery_truth(test, row, &other.rows)?;
+                if *negated {
+                    truth = not_true(truth);
+                }
+                if let Some(or) = or {
+                    truth = either(truth, evaluate(or, row)?);
+                }
+                if *not {
+                    truth = not_true(truth);
+                }
+                Ok((truth == Value::Bool(true)).then(|| row.clone()))
+            });
+            answer.failures += other_failures;
+            Ok(answer)
+        }
+        Query::SetOperation {
+            is_except,
+            left,
+            right,
+        } => {
+            let left = interpret(left, collections)?;
+            let right = interpret(right, collections)?;
+            let kept = left.rows.into_keys();
+            let kept = kept.filter(|row| right.rows.contains_key(row) != *is_except);
+            Ok(Answer {
+                rows: kept.map(|row| (row, 1)).collect(),
+                failures: left.failures + right.failures,
+            })
+        }
         Query::GroupBy { input, keys, calls } => {
             let input = interpret(input, collections)?;
             Ok(group(&input, keys, calls))
         }
+    }
+}
+
+/// What a subquery's test says of a row. `x IN s` is true if an item of s
+/// equals x, else null if x or an item is null (and s not empty), else false.
+fn subquery_truth(test: &SubqueryTest, row: &Row, other: &ZSet) -> Result<Value, Failure> {
+    let equal = |other_row: &Row, (left, right): (usize, usize)| {
+        !row[left].is_null() && row[left] == other_row[right]
+    };
+    match test {
+        SubqueryTest::In { pair, correlation } => {
+            let mut truth = Value::Bool(false);
+            for other_row in other.keys() {
+                if correlation.is_some_and(|pair| !equal(other_row, pair)) {
+                    continue;
+                }
+                if equal(other_row, *pair) {
+                    return Ok(Value::Bool(true));
+                }
+                if row[pair.0].is_null() || other_row[pair.1].is_null() {
+                    truth = Value::Null;
+                }
+            }
+            Ok(truth)
+        }
+        SubqueryTest::Exists { keys, condition } => {
+            for other_row in other.keys() {
+                let keys_are_equal = keys.iter().all(|&pair| equal(other_row, pair));
+                let both = || [row.clone(), other_row.clone()].concat();
+                let holds = match condition {
+                    Some(condition) if keys_are_equal => {
+                        evaluate(condition, &both())? == Value::Bool(true)
+                    }
+                    _ => keys_are_equal,
+                };
+                if holds {
+                    return Ok(Value::Bool(true));
+                }
+            }
+            Ok(Value::Bool(false))
+        }
+    }
+}
+
+fn not_true(truth: Value) -> Value {
+    match truth {
+        Value::Bool(truth) => Value::Bool(!truth),
+        other => other,
+    }
+}
+
+fn either(left: Value, right: Value) -> Value {
+    match (left, right) {
+        (Value::Bool(true), _) | (_, Value::Bool(true)) => Value::Bool(true),
+        (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
+        _ => Value::Null,
     }
 }
 
@@ -309,15 +411,8 @@ pub fn evaluate(expression: &Expr, row: &Row) -> Result<Value, Failure> {
             (Value::Bool(true), Value::Bool(true)) => Value::Bool(true),
             _ => Value::Null,
         },
-        Expr::Or(left, right) => match (value(left)?, value(right)?) {
-            (Value::Bool(true), _) | (_, Value::Bool(true)) => Value::Bool(true),
-            (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
-            _ => Value::Null,
-        },
-        Expr::Not(input) => match value(input)? {
-            Value::Bool(truth) => Value::Bool(!truth),
-            _ => Value::Null,
-        },
+        Expr::Or(left, right) => either(value(left)?, value(right)?),
+        Expr::Not(input) => not_true(value(input)?),
         Expr::IsNull(input, negated) => Value::Bool(value(input)?.is_null() != *negated),
         // `x IN (a, b)` is `x = a OR x = b`.
         Expr::In(input, list, negated) => {

@@ -103,6 +103,28 @@ pub enum JoinKind {
     Inner,
     Left,
     Right,
+    Full,
+}
+
+/// A question about a row that another query answers. Pairs of columns are
+/// (of the row, of the other query).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubqueryTest {
+    /// `column IN (SELECT column …)`, of the rows in which a second pair of
+    /// columns is equal, if there is one.
+    In {
+        /// The columns compared.
+        pair: (usize, usize),
+        /// The correlation.
+        correlation: Option<(usize, usize)>,
+    },
+    /// `EXISTS (SELECT …)` of the rows in which the columns are equal.
+    Exists {
+        /// The columns that must be equal.
+        keys: Vec<(usize, usize)>,
+        /// What must hold besides, over the columns of both.
+        condition: Option<Expr>,
+    },
 }
 
 /// A query.
@@ -155,6 +177,30 @@ pub enum Query {
     Distinct {
         /// What is made distinct.
         input: Box<Query>,
+    },
+    /// WHERE \[NOT\] (test \[OR predicate\]).
+    WhereSubquery {
+        /// Whose rows are chosen.
+        input: Box<Query>,
+        /// What the test asks.
+        other: Box<Query>,
+        /// The test.
+        test: SubqueryTest,
+        /// NOT IN, NOT EXISTS.
+        negated: bool,
+        /// What will do in its place.
+        or: Option<Expr>,
+        /// NOT before the whole.
+        not: bool,
+    },
+    /// INTERSECT, or EXCEPT, of two queries with the same types.
+    SetOperation {
+        /// EXCEPT.
+        is_except: bool,
+        /// First.
+        left: Box<Query>,
+        /// Second.
+        right: Box<Query>,
     },
     /// UNION ALL of two queries with the same types.
     UnionAll {
@@ -354,14 +400,16 @@ impl Query {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan { types, .. } => types.clone(),
-            Self::Filter { input, .. } | Self::Distinct { input } => input.types(),
+            Self::Filter { input, .. }
+            | Self::Distinct { input }
+            | Self::WhereSubquery { input, .. } => input.types(),
             Self::Project { columns, .. } => columns.iter().map(Expr::data_type).collect(),
             Self::Join { left, right, .. } => [left.types(), right.types()].concat(),
             Self::GroupBy { keys, calls, .. } => {
                 let keys = keys.iter().map(Expr::data_type);
                 keys.chain(calls.iter().map(Call::data_type)).collect()
             }
-            Self::UnionAll { left, .. } => left.types(),
+            Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
         }
     }
 
@@ -373,7 +421,10 @@ impl Query {
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
             | Self::Distinct { input } => vec![input],
-            Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::UnionAll { left, right }
+            | Self::SetOperation { left, right, .. } => vec![left, right],
+            Self::WhereSubquery { input, other, .. } => vec![input, other],
         }
     }
 
@@ -385,7 +436,10 @@ impl Query {
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
             | Self::Distinct { input } => vec![input],
-            Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::UnionAll { left, right }
+            | Self::SetOperation { left, right, .. } => vec![left, right],
+            Self::WhereSubquery { input, other, .. } => vec![input, other],
         }
     }
 
@@ -432,6 +486,7 @@ impl Query {
                     JoinKind::Inner => "JOIN",
                     JoinKind::Left => "LEFT JOIN",
                     JoinKind::Right => "RIGHT JOIN",
+                    JoinKind::Full => "FULL JOIN",
                 };
                 let mut terms: Vec<String> = keys
                     .iter()
@@ -459,6 +514,59 @@ impl Query {
             }
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
+            }
+            Self::WhereSubquery {
+                input,
+                other,
+                test,
+                negated,
+                or,
+                not,
+            } => {
+                let width = input.types().len();
+                let of_both = |index: usize| match index.checked_sub(width) {
+                    Some(index) => format!("b.c{index}"),
+                    None => format!("a.c{index}"),
+                };
+                let other = format!("({}) AS b", other.sql(dialect));
+                let equal = |(left, right): &(usize, usize)| format!("b.c{right} = a.c{left}");
+                let filter = |terms: Vec<String>| match terms.is_empty() {
+                    true => String::new(),
+                    false => format!(" WHERE {}", terms.join(" AND ")),
+                };
+                let negation = if *negated { "NOT " } else { "" };
+                let test = match test {
+                    SubqueryTest::In { pair, correlation } => format!(
+                        "a.c{} {negation}IN (SELECT b.c{} FROM {other}{})",
+                        pair.0,
+                        pair.1,
+                        filter(correlation.iter().map(equal).collect())
+                    ),
+                    SubqueryTest::Exists { keys, condition } => {
+                        let mut terms: Vec<String> = keys.iter().map(equal).collect();
+                        terms.extend(condition.iter().map(|term| term.sql(dialect, &of_both)));
+                        format!("{negation}EXISTS (SELECT 1 FROM {other}{})", filter(terms))
+                    }
+                };
+                let whole = match or {
+                    Some(or) => format!("({test} OR {})", or.sql(dialect, &of_input)),
+                    None => test,
+                };
+                let not = if *not { "NOT " } else { "" };
+                format!(
+                    "{} WHERE {not}({whole})",
+                    select("", &all_columns(input, "a", 0), input, dialect)
+                )
+            }
+            Self::SetOperation {
+                is_except,
+                left,
+                right,
+            } => {
+                let left = select("", &all_columns(left, "a", 0), left, dialect);
+                let right = select("", &all_columns(right, "a", 0), right, dialect);
+                let word = if *is_except { "EXCEPT" } else { "INTERSECT" };
+                format!("{left} {word} {right}")
             }
             Self::UnionAll { left, right } => {
                 let left = select("", &all_columns(left, "a", 0), left, dialect);

@@ -1,7 +1,7 @@
 //! Random queries over given tables and views.
 
 use crate::generator::{Traits, value};
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query};
+use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
 use crate::random::Random;
 use crate::value::{Type, Value};
 
@@ -33,7 +33,7 @@ impl QueryGenerator<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.random.below(12) {
+        match self.random.below(16) {
             0 | 1 => {
                 let input = Box::new(self.node(depth - 1));
                 let types = input.types();
@@ -52,7 +52,9 @@ impl QueryGenerator<'_> {
             10 => Query::Distinct {
                 input: Box::new(self.node(depth - 1)),
             },
-            _ => self.union_all(depth),
+            11 | 12 => self.set_operation(depth),
+            _ if self.traits.large => self.set_operation(depth),
+            _ => self.where_subquery(depth),
         }
     }
 
@@ -74,14 +76,7 @@ impl QueryGenerator<'_> {
         if left_types.len() + right_types.len() > COLUMNS_MAX {
             return left;
         }
-        let mut pairs = Vec::new();
-        for (left_column, left_type) in left_types.iter().enumerate() {
-            for (right_column, right_type) in right_types.iter().enumerate() {
-                if left_type == right_type && *left_type != Type::Float {
-                    pairs.push((left_column, right_column));
-                }
-            }
-        }
+        let mut pairs = equal_types(&left_types, &right_types);
         self.random.shuffle(&mut pairs);
         let key_count = if self.random.one_in(12) {
             0
@@ -92,10 +87,11 @@ impl QueryGenerator<'_> {
         let both = [left_types, right_types].concat();
         let needs_condition = pairs.is_empty() || self.random.one_in(3);
         let condition = needs_condition.then(|| self.condition(&both, 1));
-        let kind = match self.random.below(5) {
+        let kind = match self.random.below(6) {
             0 | 1 => JoinKind::Inner,
-            2 | 3 => JoinKind::Left,
-            _ => JoinKind::Right,
+            2 => JoinKind::Left,
+            3 => JoinKind::Right,
+            _ => JoinKind::Full,
         };
         Query::Join {
             kind,
@@ -153,6 +149,58 @@ impl QueryGenerator<'_> {
             distinct: argument.is_some() && self.random.one_in(4),
             argument,
             filter,
+        }
+    }
+
+    /// IN, EXISTS and their negations, alone or below OR and NOT.
+    fn where_subquery(&mut self, depth: usize) -> Query {
+        let input = self.node(depth - 1);
+        let other = {
+            let depth = self.random.below(depth);
+            self.node(depth)
+        };
+        let (types, other_types) = (input.types(), other.types());
+        let mut pairs = equal_types(&types, &other_types);
+        self.random.shuffle(&mut pairs);
+        let test = match pairs[..] {
+            [pair, ..] if self.random.one_in(2) => SubqueryTest::In {
+                pair,
+                correlation: match pairs.get(1) {
+                    Some(&second) if self.random.one_in(3) => Some(second),
+                    _ => None,
+                },
+            },
+            _ => {
+                let key_count = self.random.below(3);
+                pairs.truncate(key_count);
+                let both = [types.clone(), other_types].concat();
+                let condition = self.random.one_in(3).then(|| self.condition(&both, 1));
+                SubqueryTest::Exists {
+                    keys: pairs,
+                    condition,
+                }
+            }
+        };
+        let or = self.random.one_in(3).then(|| self.condition(&types, 1));
+        Query::WhereSubquery {
+            input: Box::new(input),
+            other: Box::new(other),
+            test,
+            negated: self.random.one_in(2),
+            not: self.random.one_in(6),
+            or,
+        }
+    }
+
+    /// UNION ALL, INTERSECT or EXCEPT.
+    fn set_operation(&mut self, depth: usize) -> Query {
+        match self.union_all(depth) {
+            Query::UnionAll { left, right } if self.random.one_in(2) => Query::SetOperation {
+                is_except: self.random.one_in(2),
+                left,
+                right,
+            },
+            other => other,
         }
     }
 
@@ -386,6 +434,19 @@ impl QueryGenerator<'_> {
         };
         Expr::Arithmetic(operator, Box::new(column), Box::new(right))
     }
+}
+
+/// Pairs of columns (left, right) that can be compared.
+fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (left_column, left_type) in left.iter().enumerate() {
+        for (right_column, right_type) in right.iter().enumerate() {
+            if left_type == right_type && *left_type != Type::Float {
+                pairs.push((left_column, right_column));
+            }
+        }
+    }
+    pairs
 }
 
 fn reads_column(expression: &Expr) -> bool {

@@ -1,6 +1,6 @@
 //! Makes a wrong case smaller while it stays wrong in the same way.
 
-use crate::query::{Expr, Query};
+use crate::query::{Expr, Query, SubqueryTest};
 use crate::run::{Case, Start, Wrong, run_case};
 
 /// Runs that shrinking may take.
@@ -265,7 +265,39 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 }
             }
         }
-        Query::Scan { .. } | Query::Distinct { .. } | Query::UnionAll { .. } => {}
+        Query::WhereSubquery {
+            or, not, negated, ..
+        } => {
+            let mut plainer = query.clone();
+            if let Query::WhereSubquery { or, not, .. } = &mut plainer {
+                (*or, *not) = (None, false);
+            }
+            if or.is_some() || *not {
+                found.push(plainer.clone());
+            }
+            let condition = match &mut plainer {
+                Query::WhereSubquery {
+                    test: SubqueryTest::In { correlation, .. },
+                    ..
+                } => correlation.take().is_some(),
+                Query::WhereSubquery {
+                    test: SubqueryTest::Exists { condition, .. },
+                    ..
+                } => condition.take().is_some(),
+                _ => false,
+            };
+            if condition {
+                found.push(plainer.clone());
+            }
+            if let (true, Query::WhereSubquery { negated, .. }) = (*negated, &mut plainer) {
+                *negated = false;
+                found.push(plainer);
+            }
+        }
+        Query::Scan { .. }
+        | Query::Distinct { .. }
+        | Query::UnionAll { .. }
+        | Query::SetOperation { .. } => {}
     }
     found.retain(|candidate| !keeps_types || candidate.types() == types);
     for (index, input) in query.inputs().into_iter().enumerate() {

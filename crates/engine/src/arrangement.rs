@@ -28,7 +28,7 @@ pub(crate) struct StoredRow {
 /// All rows under one key.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    hash: u64,
+    pub(crate) hash: u64,
     pub(crate) key: Box<[u8]>,
     pub(crate) rows: Vec<StoredRow>,
     index: Option<Box<HashTable<u32>>>,
@@ -50,11 +50,15 @@ impl Entry {
         }
     }
 
-    fn add(&mut self, bytes: &[u8], weight: i64) {
+    /// Adds to a row's weight; the row's number, if this may be its first
+    /// change in the epoch.
+    fn add(&mut self, bytes: &[u8], weight: i64) -> Option<u32> {
         self.total += weight;
-        if let Some(row) = self.find_row(bytes) {
-            self.rows[row].weight += weight;
-            return;
+        if let Some(number) = self.find_row(bytes) {
+            let row = &mut self.rows[number];
+            let is_first_change = row.weight == row.old_weight;
+            row.weight += weight;
+            return is_first_change.then_some(number as u32);
         }
         self.rows.push(StoredRow {
             bytes: bytes.into(),
@@ -77,27 +81,29 @@ impl Entry {
             }
             None => {}
         }
+        Some(new_row)
     }
 
-    /// Makes the epoch's weights the old ones and forgets rows that are gone.
-    fn settle(&mut self) {
-        self.old_total = self.total;
-        self.touched = false;
-        let before = self.rows.len();
-        self.rows.retain_mut(|row| {
-            row.old_weight = row.weight;
-            row.weight != 0
-        });
-        if self.rows.len() == before || self.index.is_none() {
+    /// Makes a row's new weight the old one, or forgets the row if it is gone.
+    /// The last row takes the place of a forgotten one.
+    fn settle_row(&mut self, number: u32) {
+        let row = &mut self.rows[number as usize];
+        row.old_weight = row.weight;
+        if row.weight != 0 {
             return;
         }
-        let rows = &self.rows;
-        let rehash = |row: &u32| stable_hash(&rows[*row as usize].bytes);
-        let mut table = HashTable::with_capacity(rows.len());
-        for row in 0..rows.len() as u32 {
-            table.insert_unique(rehash(&row), row, rehash);
+        let last = (self.rows.len() - 1) as u32;
+        let gone = self.rows.swap_remove(number as usize);
+        let Some(index) = &mut self.index else { return };
+        if let Ok(found) = index.find_entry(stable_hash(&gone.bytes), |&row| row == number) {
+            found.remove();
         }
-        self.index = Some(Box::new(table));
+        if last != number {
+            let moved = stable_hash(&self.rows[number as usize].bytes);
+            if let Some(row) = index.find_mut(moved, |&row| row == last) {
+                *row = number;
+            }
+        }
     }
 }
 
@@ -108,6 +114,8 @@ pub(crate) struct Shard {
     free: Vec<u32>,
     /// Entries that the running epoch changed.
     touched: Vec<u32>,
+    /// Rows that it changed, as (entry, row); one can stand here twice.
+    touched_rows: Vec<(u32, u32)>,
     dirty: bool,
 }
 
@@ -123,6 +131,21 @@ impl Shard {
         self.touched
             .iter()
             .map(|&entry| &self.entries[entry as usize])
+    }
+
+    /// Rows whose weight the running epoch changed, each with its entry.
+    pub(crate) fn changed_rows(&self) -> Vec<(&Entry, &StoredRow)> {
+        let mut numbers = self.touched_rows.clone();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+            .into_iter()
+            .map(|(entry, row)| {
+                let entry = &self.entries[entry as usize];
+                (entry, &entry.rows[row as usize])
+            })
+            .filter(|(_, row)| row.weight != row.old_weight)
+            .collect()
     }
 
     fn entry_mut(&mut self, hash: u64, key: &[u8]) -> u32 {
@@ -161,14 +184,25 @@ impl Shard {
             entry.touched = true;
             self.touched.push(number);
         }
-        entry.add(row, weight);
+        if let Some(changed) = entry.add(row, weight) {
+            self.touched_rows.push((number, changed));
+        }
         self.dirty = true;
     }
 
     fn settle(&mut self) {
+        let mut rows = std::mem::take(&mut self.touched_rows);
+        // From the last row to the first, so that a row that moves into a gap
+        // was settled before.
+        rows.sort_unstable_by(|first, second| second.cmp(first));
+        rows.dedup();
+        for (entry, row) in rows {
+            self.entries[entry as usize].settle_row(row);
+        }
         for number in std::mem::take(&mut self.touched) {
             let entry = &mut self.entries[number as usize];
-            entry.settle();
+            entry.old_total = entry.total;
+            entry.touched = false;
             if !entry.rows.is_empty() {
                 continue;
             }

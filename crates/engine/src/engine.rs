@@ -12,9 +12,9 @@ use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::graph::{Node, NodeKind};
 use crate::join::InnerJoin;
-use crate::left_join::LeftJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
+use crate::outer_join::OuterJoin;
 use crate::table_input::TableInput;
 use crate::union::Union;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
@@ -402,12 +402,10 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
                 .collect();
             Box::new(Aggregate::new(view, group_by, calls, schema)?)
         }
-        NodeKind::Join {
-            is_left: false,
+        NodeKind::InnerJoin {
             left,
             right,
             residual,
-            right_types: _,
         } => Box::new(InnerJoin {
             view,
             left,
@@ -415,20 +413,25 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             residual,
             schema,
         }),
-        NodeKind::Join {
-            is_left: true,
+        NodeKind::OuterJoin {
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
-        } => Box::new(LeftJoin {
+            residual,
+            pair_schema,
+        } => Box::new(OuterJoin::new(
             view,
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
+            residual,
+            pair_schema,
             schema,
-        }),
+        )),
     };
     Ok(Running::Operator(operator))
 }

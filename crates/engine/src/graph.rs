@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
+use crate::outer_join::JoinOutput;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -28,12 +29,20 @@ pub(crate) enum NodeKind {
         calls: Vec<AggregateCallSpec>,
     },
     /// Arrangements of the two inputs, by number.
-    Join {
-        is_left: bool,
+    InnerJoin {
         left: usize,
         right: usize,
         residual: Option<Arc<dyn PhysicalExpr>>,
+    },
+    /// The same, with rows chosen by whether they have a partner.
+    OuterJoin {
+        output: JoinOutput,
+        left: usize,
+        right: usize,
+        left_types: Vec<DataType>,
         right_types: Vec<DataType>,
+        residual: Option<Arc<dyn PhysicalExpr>>,
+        pair_schema: SchemaRef,
     },
 }
 

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | filter, project, union all | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs` |
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
-//! | left join | the join, and the rows of A whose key has no partner | `left_join.rs` |
+//! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
 //!
 //! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]
@@ -28,12 +28,15 @@ mod evaluation_errors;
 mod exact_float;
 mod expression;
 mod graph;
+mod in_subquery;
 mod join;
 mod key;
-mod left_join;
 mod lower;
+mod lower_join;
 mod map;
 mod operator;
+mod outer_join;
+mod partner_weights;
 mod plan_error;
 mod program;
 mod table_input;

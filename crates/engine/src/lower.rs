@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{DFSchema, JoinType, NullEquality};
-use datafusion::logical_expr::logical_plan::{Aggregate, Join, Projection, Union};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::logical_plan::{Aggregate, Projection, Union};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
 use crate::accumulator::{AggregateKind, AggregateSpec};
 use crate::expression::compile;
-use crate::graph::{AggregateCallSpec, ArrangementSpec, Graph, Node, NodeKind};
+use crate::graph::{AggregateCallSpec, Graph, Node, NodeKind};
 use crate::map::passed_column;
 
 /// A construct that the engine does not keep current.
@@ -23,7 +23,7 @@ pub(crate) struct Refusal {
     pub(crate) help: String,
 }
 
-fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         message: message.into(),
         help: help.into(),
@@ -126,7 +126,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
+    pub(crate) fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
         let node = &self.graph.nodes[input];
         if columns.iter().copied().eq(0..node.schema.fields().len()) {
             return input;
@@ -152,7 +152,7 @@ impl Lowering<'_> {
         found.unwrap_or_else(|| self.add_project(input, expressions, schema))
     }
 
-    fn add_project(
+    pub(crate) fn add_project(
         &mut self,
         input: usize,
         expressions: Vec<Arc<dyn PhysicalExpr>>,
@@ -271,174 +271,9 @@ impl Lowering<'_> {
             unique_key,
         }))
     }
-
-    fn join(&mut self, join: &Join) -> Result<usize, Refusal> {
-        let swapped = match join.join_type {
-            JoinType::Inner | JoinType::Left => false,
-            JoinType::Right => true,
-            JoinType::Full => {
-                return refuse(
-                    "FULL JOIN in a materialized view",
-                    "write a LEFT JOIN, UNION ALL the rows of the right side that have no partner",
-                );
-            }
-            _ => {
-                return refuse(
-                    "a subquery with IN, NOT IN, EXISTS or NOT EXISTS in a materialized view",
-                    "write a join with the distinct keys of the subquery; for NOT, a LEFT JOIN and WHERE … IS NULL",
-                );
-            }
-        };
-        let left_input = self.lower(&join.left)?;
-        let right_input = self.lower(&join.right)?;
-        let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = join.on.iter().cloned().unzip();
-        let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
-        let (left_width, right_width) = (
-            join.left.schema().fields().len(),
-            join.right.schema().fields().len(),
-        );
-        let left = self.with_keys(left_input, &left_keys, join.left.schema())?;
-        let right = self.with_keys(right_input, &right_keys, join.right.schema())?;
-        for (left_key, right_key) in left.keys.iter().zip(&right.keys) {
-            let left_type = self.graph.nodes[left.node]
-                .schema
-                .field(*left_key)
-                .data_type();
-            let right_type = self.graph.nodes[right.node]
-                .schema
-                .field(*right_key)
-                .data_type();
-            if left_type != right_type {
-                return refuse(
-                    format!("a join of {left_type} with {right_type}"),
-                    "add a CAST to one side",
-                );
-            }
-        }
-        let (first, second) = if swapped {
-            (right, left)
-        } else {
-            (left, right)
-        };
-        let (first_width, second_width) = if swapped {
-            (right_width, left_width)
-        } else {
-            (left_width, right_width)
-        };
-        // Columns of the wide join: first side with its extra keys, then the
-        // second with its.
-        let first_schema = self.graph.nodes[first.node].schema.clone();
-        let second_schema = self.graph.nodes[second.node].schema.clone();
-        let pads = join.join_type != JoinType::Inner;
-        let mut fields: Vec<_> = first_schema.fields().iter().cloned().collect();
-        for field in second_schema.fields() {
-            let nullable = field.is_nullable() || pads;
-            fields.push(Arc::new(field.as_ref().clone().with_nullable(nullable)));
-        }
-        let wide_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let second_start = first_schema.fields().len();
-        // Where the logical join's columns stand in the wide one.
-        let first_columns = 0..first_width;
-        let second_columns = second_start..second_start + second_width;
-        let positions: Vec<usize> = if swapped {
-            second_columns.chain(first_columns).collect()
-        } else {
-            first_columns.chain(second_columns).collect()
-        };
-        let residual = match &join.filter {
-            None => None,
-            Some(filter) => {
-                let compiled = compile(filter, &join_schema(join)?)?;
-                Some(move_columns(compiled, &positions)?)
-            }
-        };
-        let append_only = join.join_type == JoinType::Inner
-            && self.graph.nodes[first.node].append_only
-            && self.graph.nodes[second.node].append_only;
-        let left_arrangement = self.graph.arrange(ArrangementSpec {
-            node: first.node,
-            key_columns: first.keys,
-            nulls_match,
-        });
-        let right_arrangement = self.graph.arrange(ArrangementSpec {
-            node: second.node,
-            key_columns: second.keys,
-            nulls_match,
-        });
-        let right_types = second_schema
-            .fields()
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect();
-        let wide = self.graph.add(Node {
-            kind: NodeKind::Join {
-                is_left: pads,
-                left: left_arrangement,
-                right: right_arrangement,
-                residual,
-                right_types,
-            },
-            inputs: vec![first.node, second.node],
-            schema: wide_schema,
-            view: self.view.clone(),
-            append_only,
-            unique_key: None,
-        });
-        Ok(self.select_columns(wide, &positions))
-    }
-
-    /// The input with its join keys as columns; keys that are expressions are
-    /// computed into extra columns behind the others.
-    fn with_keys(
-        &mut self,
-        input: usize,
-        keys: &[Expr],
-        schema: &DFSchema,
-    ) -> Result<KeyedInput, Refusal> {
-        let compiled = compile_all(keys, schema)?;
-        if let Some(columns) = passed_columns(&compiled) {
-            return Ok(KeyedInput {
-                node: input,
-                keys: columns,
-            });
-        }
-        let input_schema = self.graph.nodes[input].schema.clone();
-        let mut expressions: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
-        let mut fields: Vec<Arc<arrow::datatypes::Field>> = Vec::new();
-        for (column, field) in input_schema.fields().iter().enumerate() {
-            expressions.push(Arc::new(PhysicalColumn::new(field.name(), column)));
-            fields.push(field.clone());
-        }
-        let mut positions = Vec::with_capacity(compiled.len());
-        for (number, key) in compiled.into_iter().enumerate() {
-            positions.push(expressions.len());
-            let data_type = key.data_type(&input_schema)?;
-            let nullable = key.nullable(&input_schema)?;
-            let name = format!("join_key_{number}");
-            fields.push(Arc::new(arrow::datatypes::Field::new(
-                name, data_type, nullable,
-            )));
-            expressions.push(key);
-        }
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let node = self.add_project(input, expressions, schema);
-        Ok(KeyedInput {
-            node,
-            keys: positions,
-        })
-    }
 }
 
-struct KeyedInput {
-    node: usize,
-    keys: Vec<usize>,
-}
-
-fn join_schema(join: &Join) -> Result<DFSchema, Refusal> {
-    Ok(join.left.schema().join(join.right.schema())?)
-}
-
-fn compile_all(
+pub(crate) fn compile_all(
     expressions: &[Expr],
     schema: &DFSchema,
 ) -> Result<Vec<Arc<dyn PhysicalExpr>>, Refusal> {
@@ -448,24 +283,8 @@ fn compile_all(
         .collect()
 }
 
-fn passed_columns(expressions: &[Arc<dyn PhysicalExpr>]) -> Option<Vec<usize>> {
+pub(crate) fn passed_columns(expressions: &[Arc<dyn PhysicalExpr>]) -> Option<Vec<usize>> {
     expressions.iter().map(passed_column).collect()
-}
-
-/// Replaces column *i* by column `positions[i]`.
-fn move_columns(
-    expression: Arc<dyn PhysicalExpr>,
-    positions: &[usize],
-) -> Result<Arc<dyn PhysicalExpr>, Refusal> {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let moved = expression.transform_up(|node| {
-        let Some(column) = node.downcast_ref::<PhysicalColumn>() else {
-            return Ok(Transformed::no(node));
-        };
-        let moved = PhysicalColumn::new(column.name(), positions[column.index()]);
-        Ok(Transformed::yes(Arc::new(moved) as Arc<dyn PhysicalExpr>))
-    })?;
-    Ok(moved.data)
 }
 
 fn aggregate_call(

@@ -27,12 +27,13 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
+use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
-const PLANNER_VERSION: u32 = 1;
+const PLANNER_VERSION: u32 = 2;
 
 /// The SQL text of one model file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -336,7 +337,8 @@ impl Planner {
                 .push((view.name.clone(), view.query.to_string()));
             return;
         }
-        let optimized = match self.state.optimize(&plan) {
+        let rewritten = rewrite_in_subqueries(plan.clone());
+        let optimized = match rewritten.and_then(|plan| self.state.optimize(&plan)) {
             Ok(optimized) => optimized,
             Err(error) => return self.planning_error(definition, view, &error),
         };
