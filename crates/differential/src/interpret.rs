@@ -4,6 +4,7 @@
 //! changes, of Arrow or of DataFusion; it computes the whole answer from the
 //! whole input and is written to be read, not to be fast.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
@@ -185,9 +186,38 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
                 failures: left.failures + right.failures,
             })
         }
-        Query::GroupBy { input, keys, calls } => {
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        } => {
             let input = interpret(input, collections)?;
-            Ok(group(&input, keys, calls))
+            if sets.is_empty() {
+                return Ok(group(&input, keys, calls));
+            }
+            let mut answer = Answer {
+                failures: input.failures,
+                ..Answer::default()
+            };
+            for set in sets {
+                let chosen: Vec<Expr> = set.iter().map(|&key| keys[key].clone()).collect();
+                let part = group(&input, &chosen, calls);
+                answer.failures += part.failures - input.failures;
+                for (found, weight) in part.rows {
+                    let (found_keys, results) = found.split_at(set.len());
+                    let mut row = vec![Value::Null; keys.len()];
+                    let mut marks = vec![Value::Int(1); keys.len()];
+                    for (&key, value) in set.iter().zip(found_keys) {
+                        row[key] = value.clone();
+                        marks[key] = Value::Int(0);
+                    }
+                    row.extend_from_slice(results);
+                    row.extend(marks);
+                    add(&mut answer.rows, row, weight);
+                }
+            }
+            Ok(answer)
         }
     }
 }
@@ -305,7 +335,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
     }
     for (row, &weight) in &input.rows {
         let key: Result<Row, Failure> = keys.iter().map(|key| evaluate(key, row)).collect();
-        let counted: Result<Vec<Option<Value>>, Failure> =
+        let counted: Result<Vec<Option<Row>>, Failure> =
             calls.iter().map(|call| counted_value(call, row)).collect();
         let (Ok(key), Ok(counted)) = (key, counted) else {
             answer.failures += weight;
@@ -315,7 +345,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
         let values_of_calls = groups.entry(key).or_insert_with(new_group);
         for (values, counted) in values_of_calls.iter_mut().zip(counted) {
             if let Some(value) = counted {
-                add(values, vec![value], weight);
+                add(values, value, weight);
             }
         }
     }
@@ -333,19 +363,51 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
     answer
 }
 
-/// The value that a row brings to an aggregate; `None` if it does not count:
-/// the FILTER is not true, or the argument is NULL. `count(*)` counts rows, for
-/// which any value will do.
-fn counted_value(call: &Call, row: &Row) -> Result<Option<Value>, Failure> {
+/// The value that a row brings to an aggregate, and what it is ordered by;
+/// `None` if it does not count: the FILTER is not true, or the argument is NULL
+/// (which counts where an order chooses). `count(*)` counts rows, for which any
+/// value will do.
+fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
+    };
+    let order = match &call.order {
+        Some(order) => evaluate(&order.key, row)?,
+        None => Value::Null,
     };
     let passes = match &call.filter {
         Some(filter) => evaluate(filter, row)? == Value::Bool(true),
         None => true,
     };
-    Ok((passes && !value.is_null()).then_some(value))
+    let null_counts = matches!(call.function, Function::First | Function::Last);
+    Ok((passes && (null_counts || !value.is_null())).then(|| vec![value, order]))
+}
+
+/// The values by the call's order, and then by value, each as often as it
+/// counts.
+fn in_order(call: &Call, values: &ZSet) -> Vec<Value> {
+    let mut rows: Vec<&Row> = Vec::new();
+    for (row, &weight) in values {
+        let copies = if call.distinct { 1 } else { weight };
+        rows.extend((0..copies).map(|_| row));
+    }
+    rows.sort_by(|first, second| {
+        let by_key = match &call.order {
+            None => Ordering::Equal,
+            Some(order) => match (first[1].is_null(), second[1].is_null()) {
+                (true, true) => Ordering::Equal,
+                (true, false) if order.nulls_first => Ordering::Less,
+                (true, false) => Ordering::Greater,
+                (false, true) if order.nulls_first => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) if order.descending => second[1].cmp(&first[1]),
+                (false, false) => first[1].cmp(&second[1]),
+            },
+        };
+        by_key.then_with(|| first[0].cmp(&second[0]))
+    });
+    rows.into_iter().map(|row| row[0].clone()).collect()
 }
 
 fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
@@ -374,7 +436,39 @@ fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
             _ => 0,
         })
         .sum();
+    let ordered = in_order(call, values);
+    let fold = |operation: fn(i64, i64) -> i64| {
+        let integers = ordered.iter().filter_map(|value| match value {
+            Value::Int(value) => Some(*value),
+            _ => None,
+        });
+        integers.reduce(operation).map_or(Value::Null, Value::Int)
+    };
     match (call.function, call.data_type()) {
+        (Function::BoolAnd, _) => Ok(Value::Bool(!ordered.contains(&Value::Bool(false)))),
+        (Function::BoolOr, _) => Ok(Value::Bool(ordered.contains(&Value::Bool(true)))),
+        (Function::BitAnd, _) => Ok(fold(|left, right| left & right)),
+        (Function::BitOr, _) => Ok(fold(|left, right| left | right)),
+        (Function::BitXor, _) => Ok(fold(|left, right| left ^ right)),
+        (Function::First, _) => Ok(ordered.first().cloned().unwrap_or(Value::Null)),
+        (Function::Last, _) => Ok(ordered.last().cloned().unwrap_or(Value::Null)),
+        (Function::StringAgg, _) => {
+            let texts = ordered.iter().filter_map(|value| match value {
+                Value::Text(text) => Some(text.as_str()),
+                _ => None,
+            });
+            Ok(Value::Text(texts.collect::<Vec<_>>().join("|")))
+        }
+        (Function::Median, _) => {
+            let middle = ordered.len() / 2;
+            Ok(match (&ordered[middle], ordered.len() % 2) {
+                (Value::Int(second), 0) => match &ordered[middle - 1] {
+                    Value::Int(first) => Value::Int((first + second) / 2),
+                    other => other.clone(),
+                },
+                (value, _) => value.clone(),
+            })
+        }
         (Function::Min, _) => Ok(values.keys().next().map_or(Value::Null, value_of)),
         (Function::Max, _) => Ok(values.keys().next_back().map_or(Value::Null, value_of)),
         (Function::Sum, Type::Int) => i64::try_from(sum)

@@ -81,6 +81,31 @@ pub enum Function {
     Average,
     Min,
     Max,
+    BoolAnd,
+    BoolOr,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// The first value by the order, null or not. Equal rows of the order go by
+    /// the value, nulls first.
+    First,
+    /// The last value.
+    Last,
+    /// The texts in their order, with `|` between them.
+    StringAgg,
+    /// The middle value; of an even number the mean of the middle two, cut off.
+    Median,
+}
+
+/// An ORDER BY inside an aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub key: Expr,
+    /// Greatest first.
+    pub descending: bool,
+    /// Whether nulls come first.
+    pub nulls_first: bool,
 }
 
 /// One aggregate of a GROUP BY.
@@ -92,6 +117,8 @@ pub struct Call {
     pub argument: Option<Expr>,
     /// Whether equal values count once.
     pub distinct: bool,
+    /// ORDER BY.
+    pub order: Option<Order>,
     /// The FILTER clause.
     pub filter: Option<Expr>,
 }
@@ -170,6 +197,9 @@ pub enum Query {
         input: Box<Query>,
         /// Grouping expressions.
         keys: Vec<Expr>,
+        /// GROUPING SETS, by position in `keys`; none for a plain GROUP BY.
+        /// With them `grouping(key)` of each key follows the aggregates.
+        sets: Vec<Vec<usize>>,
         /// The aggregates.
         calls: Vec<Call>,
     },
@@ -370,7 +400,7 @@ impl Call {
                 Type::Decimal((precision + 4).min(38), scale + 4)
             }
             (Function::Average, _) => Type::Float,
-            (Function::Sum | Function::Min | Function::Max, Some(other)) => other,
+            (_, Some(other)) => other,
         }
     }
 
@@ -381,6 +411,28 @@ impl Call {
             Function::Average => "avg",
             Function::Min => "min",
             Function::Max => "max",
+            Function::BoolAnd => "bool_and",
+            Function::BoolOr => "bool_or",
+            Function::BitAnd => "bit_and",
+            Function::BitOr => "bit_or",
+            Function::BitXor => "bit_xor",
+            Function::First => "first_value",
+            Function::Last => "last_value",
+            Function::StringAgg => "string_agg",
+            Function::Median => "median",
+        };
+        let separator = match self.function {
+            Function::StringAgg => ", '|'",
+            _ => "",
+        };
+        let order = match &self.order {
+            Some(order) => format!(
+                " ORDER BY {}{} NULLS {}",
+                order.key.sql(dialect, column),
+                if order.descending { " DESC" } else { "" },
+                if order.nulls_first { "FIRST" } else { "LAST" }
+            ),
+            None => String::new(),
         };
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let argument = match &self.argument {
@@ -391,7 +443,7 @@ impl Call {
             Some(filter) => format!(" FILTER (WHERE {})", filter.sql(dialect, column)),
             None => String::new(),
         };
-        format!("{name}({distinct}{argument}){filter}")
+        format!("{name}({distinct}{argument}{separator}{order}){filter}")
     }
 }
 
@@ -405,9 +457,14 @@ impl Query {
             | Self::WhereSubquery { input, .. } => input.types(),
             Self::Project { columns, .. } => columns.iter().map(Expr::data_type).collect(),
             Self::Join { left, right, .. } => [left.types(), right.types()].concat(),
-            Self::GroupBy { keys, calls, .. } => {
+            Self::GroupBy {
+                keys, sets, calls, ..
+            } => {
+                let marks = if sets.is_empty() { 0 } else { keys.len() };
                 let keys = keys.iter().map(Expr::data_type);
-                keys.chain(calls.iter().map(Call::data_type)).collect()
+                let calls = calls.iter().map(Call::data_type);
+                let marks = std::iter::repeat_n(Type::Int, marks);
+                keys.chain(calls).chain(marks).collect()
             }
             Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
         }
@@ -501,12 +558,28 @@ impl Query {
                     terms.join(" AND ")
                 )
             }
-            Self::GroupBy { input, keys, calls } => {
+            Self::GroupBy {
+                input,
+                keys,
+                sets,
+                calls,
+            } => {
                 let keys: Vec<String> =
                     keys.iter().map(|key| key.sql(dialect, &of_input)).collect();
                 let calls = calls.iter().map(|call| call.sql(dialect, &of_input));
-                let columns = numbered(keys.iter().cloned().chain(calls));
+                let marked = if sets.is_empty() { &[][..] } else { &keys };
+                let marks = marked.iter();
+                let marks = marks.map(|key| format!("CAST(grouping({key}) AS BIGINT)"));
+                let columns = numbered(keys.iter().cloned().chain(calls).chain(marks));
                 let selected = select("", &columns, input, dialect);
+                if !sets.is_empty() {
+                    let set = |set: &Vec<usize>| {
+                        let names: Vec<&str> = set.iter().map(|&key| keys[key].as_str()).collect();
+                        format!("({})", names.join(", "))
+                    };
+                    let sets: Vec<String> = sets.iter().map(set).collect();
+                    return format!("{selected} GROUP BY GROUPING SETS ({})", sets.join(", "));
+                }
                 if keys.is_empty() {
                     return selected;
                 }

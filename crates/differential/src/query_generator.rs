@@ -1,7 +1,9 @@
 //! Random queries over given tables and views.
 
 use crate::generator::{Traits, value};
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
+use crate::query::{
+    Arithmetic, Call, Comparison, Expr, Function, JoinKind, Order, Query, SubqueryTest,
+};
 use crate::random::Random;
 use crate::value::{Type, Value};
 
@@ -118,7 +120,27 @@ impl QueryGenerator<'_> {
         }
         let call_count = 1 + self.random.below(3);
         let calls = (0..call_count).map(|_| self.call(&types)).collect();
-        Query::GroupBy { input, keys, calls }
+        let mut sets: Vec<Vec<usize>> = Vec::new();
+        if !keys.is_empty() && self.random.one_in(5) {
+            for _ in 0..1 + self.random.below(3) {
+                let set = (0..keys.len()).filter(|_| self.random.one_in(2));
+                sets.push(set.collect());
+            }
+        }
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        }
+    }
+
+    fn order(&mut self, key: Expr) -> Order {
+        Order {
+            key,
+            descending: self.random.one_in(2),
+            nulls_first: self.random.one_in(2),
+        }
     }
 
     fn call(&mut self, types: &[Type]) -> Call {
@@ -135,19 +157,45 @@ impl QueryGenerator<'_> {
             _ => false,
         };
         let can_order = !matches!(data_type, Type::Bool | Type::Float);
-        let (function, argument) = match self.random.below(6) {
+        let is_small = data_type == Type::Int && !self.traits.extremes;
+        let mut order = None;
+        let (function, argument) = match self.random.below(12) {
             0 => (Function::Count, None),
             1 => (Function::Count, Some(argument)),
             2 if can_sum => (Function::Sum, Some(argument)),
             3 if can_sum => (Function::Average, Some(argument)),
             4 if can_order => (Function::Min, Some(argument)),
             5 if can_order => (Function::Max, Some(argument)),
+            6 if data_type == Type::Bool => (Function::BoolAnd, Some(argument)),
+            7 if data_type == Type::Bool => (Function::BoolOr, Some(argument)),
+            6 if data_type == Type::Int => (Function::BitAnd, Some(argument)),
+            7 if data_type == Type::Int => (Function::BitOr, Some(argument)),
+            8 if data_type == Type::Int => (Function::BitXor, Some(argument)),
+            6 | 7 if data_type == Type::Text => {
+                order = Some(self.order(argument.clone()));
+                (Function::StringAgg, Some(argument))
+            }
+            9 if is_small => (Function::Median, Some(argument)),
+            10 | 11 => {
+                let key = self.column(types);
+                if key.data_type() != Type::Float && data_type != Type::Float {
+                    order = Some(self.order(key));
+                }
+                match order {
+                    Some(_) if self.random.one_in(2) => (Function::First, Some(argument)),
+                    Some(_) => (Function::Last, Some(argument)),
+                    None => (Function::Count, Some(argument)),
+                }
+            }
             _ => (Function::Count, Some(argument)),
         };
+        let can_be_distinct =
+            argument.is_some() && (order.is_none() || function == Function::StringAgg);
         Call {
             function,
-            distinct: argument.is_some() && self.random.one_in(4),
+            distinct: can_be_distinct && self.random.one_in(4),
             argument,
+            order,
             filter,
         }
     }
@@ -395,6 +443,7 @@ impl QueryGenerator<'_> {
             function: Function::Count,
             argument: None,
             distinct: false,
+            order: None,
             filter: None,
         }];
         if let Some(&column) = self.random.pick(&ints) {
@@ -403,6 +452,7 @@ impl QueryGenerator<'_> {
                 function: Function::Sum,
                 argument: Some(argument),
                 distinct: self.random.one_in(3),
+                order: None,
                 filter: None,
             });
         }
@@ -411,7 +461,12 @@ impl QueryGenerator<'_> {
             1 => vec![self.column(&types)],
             _ => vec![self.failing_expression(&types, 1)],
         };
-        Query::GroupBy { input, keys, calls }
+        Query::GroupBy {
+            input,
+            keys,
+            sets: vec![],
+            calls,
+        }
     }
 
     fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {

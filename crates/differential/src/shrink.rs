@@ -211,13 +211,31 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 }
             }));
         }
-        Query::GroupBy { input, keys, calls } => {
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        } => {
             let with = |keys: Vec<Expr>, calls| Query::GroupBy {
                 input: input.clone(),
                 keys,
+                sets: sets.clone(),
                 calls,
             };
-            for index in 0..keys.len() {
+            for index in 0..sets.len() {
+                let mut fewer = sets.clone();
+                fewer.remove(index);
+                found.push(Query::GroupBy {
+                    input: input.clone(),
+                    keys: keys.clone(),
+                    sets: fewer,
+                    calls: calls.clone(),
+                });
+            }
+            // Sets name keys by their position.
+            let droppable = if sets.is_empty() { keys.len() } else { 0 };
+            for index in 0..droppable {
                 let mut fewer = keys.clone();
                 fewer.remove(index);
                 found.push(with(fewer, calls.clone()));

@@ -1,14 +1,17 @@
 //! Aggregate functions over groups, column by column: each accumulator holds
 //! one column of state for all groups of a shard.
 //!
-//! DataFusion's own accumulators are not used: their `retract_batch` assumes
-//! that rows leave in the order in which they came, and `sum` wraps.
+//! DataFusion's own accumulators are used only where the group's rows are kept
+//! (`group_rows.rs`): their `retract_batch` assumes that rows leave in the order
+//! in which they came, and `sum` wraps.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
 };
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Reader, Writer};
@@ -16,6 +19,7 @@ use sluice_core::{CodecError, Reader, Writer};
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
 use crate::exact_float::ExactFloat;
+use crate::group_rows::RowsFunction;
 use crate::key::{EncodedRows, RowCodec};
 use crate::value_counts::ValueCounts;
 
@@ -25,8 +29,12 @@ pub(crate) enum AggregateKind {
     Count,
     Sum,
     Average,
+    /// The smallest, or by ORDER BY the first.
     Min,
+    /// The greatest, or by ORDER BY the last.
     Max,
+    /// Any other function, over the kept rows.
+    Rows,
 }
 
 /// One aggregate of a GROUP BY.
@@ -34,16 +42,47 @@ pub(crate) enum AggregateKind {
 pub(crate) struct AggregateSpec {
     pub(crate) kind: AggregateKind,
     pub(crate) distinct: bool,
-    /// Type of the argument; `None` for `count(*)`.
-    pub(crate) input_type: Option<DataType>,
+    /// Types of the columns read, each with its order: those of ORDER BY, then
+    /// the arguments. None for `count(*)`.
+    pub(crate) input: Vec<(DataType, SortOptions)>,
     pub(crate) output_type: DataType,
     /// Whether the input can retract rows.
     pub(crate) input_retracts: bool,
+    /// Whether rows whose last argument is null do not count.
+    pub(crate) skips_nulls: bool,
+    /// The function of [`AggregateKind::Rows`].
+    pub(crate) function: Option<RowsFunction>,
+}
+
+impl AggregateSpec {
+    /// Type of the last argument.
+    pub(crate) fn input_type(&self) -> Option<&DataType> {
+        self.input.last().map(|(data_type, _)| data_type)
+    }
+
+    /// How values are kept, for the functions that compare or keep them.
+    pub(crate) fn codec(&self) -> Result<Option<RowCodec>, EngineError> {
+        let keeps_values = matches!(
+            self.kind,
+            AggregateKind::Min | AggregateKind::Max | AggregateKind::Rows
+        );
+        if self.input.is_empty() || !(keeps_values || self.distinct) {
+            return Ok(None);
+        }
+        let columns: Vec<_> = self
+            .input
+            .iter()
+            .map(|(found, order)| (found, *order))
+            .collect();
+        RowCodec::with_order(&columns).map(Some)
+    }
 }
 
 /// The argument of an aggregate for a whole batch.
 pub(crate) struct Argument {
+    /// The last argument.
     pub(crate) values: Option<ArrayRef>,
+    pub(crate) skips_nulls: bool,
     /// Byte form, for the functions that compare values.
     pub(crate) encoded: Option<EncodedRows>,
     /// Rows that the FILTER clause leaves out.
@@ -51,19 +90,20 @@ pub(crate) struct Argument {
 }
 
 impl Argument {
-    /// Whether a row counts: not null, not filtered out.
+    /// Whether a row counts: not filtered out, and not null where that matters.
     pub(crate) fn counts(&self, row: usize) -> bool {
         let excluded = self.excluded.as_ref().is_some_and(|rows| rows[row]);
-        let is_null = self
-            .values
-            .as_ref()
-            .is_some_and(|values| values.is_null(row));
+        let is_null = self.skips_nulls
+            && self
+                .values
+                .as_ref()
+                .is_some_and(|values| values.is_null(row));
         !excluded && !is_null
     }
 }
 
 /// Why a group has no value.
-pub(crate) type OutputErrors = Vec<(usize, &'static str)>;
+pub(crate) type OutputErrors = Vec<(usize, Cow<'static, str>)>;
 
 const OVERFLOW: &str = "the sum does not fit into the result type";
 
@@ -73,6 +113,7 @@ const OVERFLOW: &str = "the sum does not fit into the result type";
 pub(crate) enum Accumulator {
     Count {
         counts: Vec<i64>,
+        output_type: DataType,
     },
     WideSum {
         sums: Vec<WideSum>,
@@ -90,6 +131,10 @@ pub(crate) enum Accumulator {
         is_min: bool,
         retracts: bool,
     },
+    Rows {
+        groups: Vec<ValueCounts>,
+        function: RowsFunction,
+    },
     Distinct {
         /// (slot, value) → weight.
         weights: HashMap<(u32, Box<[u8]>), i64>,
@@ -99,6 +144,12 @@ pub(crate) enum Accumulator {
 
 impl Accumulator {
     pub(crate) fn new(spec: &AggregateSpec) -> Self {
+        if let Some(function) = &spec.function {
+            return Self::Rows {
+                groups: Vec::new(),
+                function: function.clone(),
+            };
+        }
         let is_extreme = matches!(spec.kind, AggregateKind::Min | AggregateKind::Max);
         if spec.distinct && !is_extreme {
             let plain = AggregateSpec {
@@ -111,7 +162,11 @@ impl Accumulator {
             };
         }
         match spec.kind {
-            AggregateKind::Count => Self::Count { counts: Vec::new() },
+            // A call over kept rows has its function, see above.
+            AggregateKind::Count | AggregateKind::Rows => Self::Count {
+                counts: Vec::new(),
+                output_type: spec.output_type.clone(),
+            },
             AggregateKind::Min | AggregateKind::Max => Self::Extreme {
                 values: Vec::new(),
                 is_min: spec.kind == AggregateKind::Min,
@@ -119,7 +174,7 @@ impl Accumulator {
             },
             AggregateKind::Sum | AggregateKind::Average => {
                 let is_average = spec.kind == AggregateKind::Average;
-                if spec.input_type == Some(DataType::Float64) {
+                if spec.input_type() == Some(&DataType::Float64) {
                     return Self::FloatSum {
                         sums: Vec::new(),
                         counts: Vec::new(),
@@ -139,7 +194,7 @@ impl Accumulator {
     /// Makes room for `slots` groups.
     pub(crate) fn resize(&mut self, slots: usize) {
         match self {
-            Self::Count { counts } => counts.resize(slots, 0),
+            Self::Count { counts, .. } => counts.resize(slots, 0),
             Self::WideSum { sums, counts, .. } => {
                 sums.resize(slots, WideSum::default());
                 counts.resize(slots, 0);
@@ -149,6 +204,7 @@ impl Accumulator {
                 counts.resize(slots, 0);
             }
             Self::Extreme { values, .. } => values.resize(slots, ValueCounts::default()),
+            Self::Rows { groups, .. } => groups.resize(slots, ValueCounts::default()),
             Self::Distinct { inner, .. } => inner.resize(slots),
         }
     }
@@ -191,7 +247,7 @@ impl Accumulator {
             .map(|((&slot, &row), &weight)| (slot as usize, row as usize, weight))
             .filter(|&(_, row, _)| argument.counts(row));
         match self {
-            Self::Count { counts } => {
+            Self::Count { counts, .. } => {
                 for (slot, _, weight) in counted {
                     counts[slot] += weight;
                 }
@@ -233,6 +289,14 @@ impl Accumulator {
                     }
                 }
             }
+            Self::Rows { groups, .. } => {
+                let Some(encoded) = &argument.encoded else {
+                    return;
+                };
+                for (slot, row, weight) in counted {
+                    groups[slot].add(encoded.get(row), weight);
+                }
+            }
             Self::Distinct { .. } => {}
         }
     }
@@ -245,9 +309,17 @@ impl Accumulator {
         errors: &mut OutputErrors,
     ) -> Result<ArrayRef, EngineError> {
         match self {
-            Self::Count { counts } => Ok(Arc::new(Int64Array::from_iter_values(
-                slots.iter().map(|&slot| counts[slot as usize]),
-            ))),
+            Self::Count {
+                counts,
+                output_type,
+            } => {
+                let counts = slots.iter().map(|&slot| counts[slot as usize]);
+                let counts = Int64Array::from_iter_values(counts);
+                if *output_type == DataType::Int64 {
+                    return Ok(Arc::new(counts));
+                }
+                Ok(arrow::compute::cast(&counts, output_type)?)
+            }
             Self::WideSum {
                 sums,
                 counts,
@@ -269,7 +341,7 @@ impl Accumulator {
                         None => sum,
                     };
                     if result.is_none() {
-                        errors.push((index, OVERFLOW));
+                        errors.push((index, OVERFLOW.into()));
                     }
                     results.push(result.map(|value| (index, value)));
                 }
@@ -309,6 +381,13 @@ impl Accumulator {
                     .pop()
                     .ok_or_else(|| EngineError::Invariant("min or max of no column".into()))
             }
+            Self::Rows { groups, function } => {
+                let codec = codec.ok_or_else(|| {
+                    EngineError::Invariant("kept rows without a type to decode".into())
+                })?;
+                let groups = slots.iter().map(|&slot| &groups[slot as usize]);
+                function.output(groups, codec, errors)
+            }
             Self::Distinct { inner, .. } => inner.output(slots, codec, errors),
         }
     }
@@ -316,7 +395,7 @@ impl Accumulator {
     /// Forgets a group whose rows are all gone.
     pub(crate) fn clear(&mut self, slot: usize) {
         match self {
-            Self::Count { counts } => counts[slot] = 0,
+            Self::Count { counts, .. } => counts[slot] = 0,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::default();
                 counts[slot] = 0;
@@ -325,7 +404,9 @@ impl Accumulator {
                 sums[slot] = ExactFloat::default();
                 counts[slot] = 0;
             }
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::default(),
+            Self::Extreme { values, .. } | Self::Rows { groups: values, .. } => {
+                values[slot] = ValueCounts::default();
+            }
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
         }
@@ -333,7 +414,7 @@ impl Accumulator {
 
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {
-            Self::Count { counts } => writer.i64(counts[slot]),
+            Self::Count { counts, .. } => writer.i64(counts[slot]),
             Self::WideSum { sums, counts, .. } => {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
@@ -342,14 +423,16 @@ impl Accumulator {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
             }
-            Self::Extreme { values, .. } => values[slot].save(writer),
+            Self::Extreme { values, .. } | Self::Rows { groups: values, .. } => {
+                values[slot].save(writer);
+            }
             Self::Distinct { inner, .. } => inner.save(slot, writer),
         }
     }
 
     pub(crate) fn load(&mut self, slot: usize, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         match self {
-            Self::Count { counts } => counts[slot] = reader.i64()?,
+            Self::Count { counts, .. } => counts[slot] = reader.i64()?,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::load(reader)?;
                 counts[slot] = reader.i64()?;
@@ -358,7 +441,9 @@ impl Accumulator {
                 sums[slot] = ExactFloat::load(reader)?;
                 counts[slot] = reader.i64()?;
             }
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::load(reader)?,
+            Self::Extreme { values, .. } | Self::Rows { groups: values, .. } => {
+                values[slot] = ValueCounts::load(reader)?;
+            }
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
         }
         Ok(())
@@ -427,7 +512,7 @@ impl DistinctChanges {
 
 /// Factor between a decimal's sum and its average's scale.
 fn average_scale(spec: &AggregateSpec) -> i128 {
-    match (&spec.input_type, &spec.output_type) {
+    match (spec.input_type(), &spec.output_type) {
         (Some(DataType::Decimal128(_, from)), DataType::Decimal128(_, to)) => {
             10_i128.pow(u32::from((to - from).unsigned_abs()))
         }
@@ -463,7 +548,7 @@ fn integer_array(
             .map(|result| {
                 let (index, value) = (*result)?;
                 if value < limit_low || value > limit_high {
-                    errors.push((index, OVERFLOW));
+                    errors.push((index, OVERFLOW.into()));
                     return None;
                 }
                 Some(value)

@@ -215,6 +215,7 @@ impl Checker<'_> {
                 self.set_expression(left, at);
                 self.set_expression(right, at);
             }
+            SetExpr::Values(_) => {}
             _ => self.refuse(at, "not a SELECT", VIEW_HELP),
         }
     }

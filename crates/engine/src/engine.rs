@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 
 use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
 
-use crate::aggregate::{Aggregate, AggregateCall};
+use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::graph::{Node, NodeKind};
 use crate::join::InnerJoin;
@@ -384,6 +385,7 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             let table = TableInput::new(program.tables[index].clone())?;
             return Ok(Running::Table(Box::new(table)));
         }
+        NodeKind::Constant(rows) => Box::new(Constant::new(rows)),
         NodeKind::Filter(predicate) => Box::new(Filter { view, predicate }),
         NodeKind::Project(expressions) => Box::new(Project {
             view,
@@ -392,14 +394,6 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
         }),
         NodeKind::Union => Box::new(Union::new(schema)),
         NodeKind::Aggregate { group_by, calls } => {
-            let calls = calls
-                .into_iter()
-                .map(|call| AggregateCall {
-                    spec: call.spec,
-                    argument: call.argument,
-                    filter: call.filter,
-                })
-                .collect();
             Box::new(Aggregate::new(view, group_by, calls, schema)?)
         }
         NodeKind::InnerJoin {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -12,7 +13,8 @@ use crate::outer_join::JoinOutput;
 #[derive(Debug, Clone)]
 pub(crate) struct AggregateCallSpec {
     pub(crate) spec: AggregateSpec,
-    pub(crate) argument: Option<Arc<dyn PhysicalExpr>>,
+    /// The expressions of ORDER BY, then the arguments.
+    pub(crate) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -21,6 +23,8 @@ pub(crate) struct AggregateCallSpec {
 pub(crate) enum NodeKind {
     /// Rows of a table, by position in the program's tables.
     Table(usize),
+    /// Rows that are there from the first epoch on.
+    Constant(RecordBatch),
     Filter(Arc<dyn PhysicalExpr>),
     Project(Vec<Arc<dyn PhysicalExpr>>),
     Union,

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::logical_plan::{Aggregate, Projection, Union};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::logical_plan::{Projection, Union, Values};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
-use crate::accumulator::{AggregateKind, AggregateSpec};
 use crate::expression::compile;
-use crate::graph::{AggregateCallSpec, Graph, Node, NodeKind};
+use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
 
 /// A construct that the engine does not keep current.
@@ -110,10 +112,13 @@ impl Lowering<'_> {
                     unique_key: None,
                 }))
             }
-            LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => refuse(
-                "a query without a table",
-                "put constants into a table or into the expressions of the view",
-            ),
+            LogicalPlan::EmptyRelation(empty) => {
+                let options = RecordBatchOptions::new().with_row_count(Some(1));
+                let schema = empty.schema.inner().clone();
+                let row = RecordBatch::try_new_with_options(schema, vec![], &options);
+                Ok(self.add_constant(row.map_err(DataFusionError::from)?))
+            }
+            LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::RecursiveQuery(_) => refuse("WITH RECURSIVE in a materialized view", ""),
             LogicalPlan::Unnest(_) => refuse(
                 "unnest in a materialized view",
@@ -179,6 +184,42 @@ impl Lowering<'_> {
         })
     }
 
+    fn add_constant(&mut self, rows: RecordBatch) -> usize {
+        let schema = rows.schema();
+        self.graph.add(Node {
+            kind: NodeKind::Constant(rows),
+            inputs: vec![],
+            schema,
+            view: self.view.clone(),
+            append_only: true,
+            unique_key: None,
+        })
+    }
+
+    fn values(&mut self, values: &Values) -> Result<usize, Refusal> {
+        // As the graph takes it: what the planner says of nulls does not count.
+        let fields = values.schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        let nothing = Arc::new(Schema::empty());
+        let nothing = RecordBatch::try_new_with_options(nothing, vec![], &options)
+            .map_err(DataFusionError::from)?;
+        let mut rows = Vec::with_capacity(values.values.len());
+        for row in &values.values {
+            let mut columns = Vec::with_capacity(row.len());
+            for (expression, field) in row.iter().zip(schema.fields()) {
+                let value = compile(expression, &DFSchema::empty())?.evaluate(&nothing)?;
+                let value = value.cast_to(field.data_type(), None)?;
+                columns.push(value.into_array(1)?);
+            }
+            let row = RecordBatch::try_new(schema.clone(), columns);
+            rows.push(row.map_err(DataFusionError::from)?);
+        }
+        let rows = concat_batches(&schema, &rows).map_err(DataFusionError::from)?;
+        Ok(self.add_constant(rows))
+    }
+
     fn project(&mut self, projection: &Projection) -> Result<usize, Refusal> {
         let input = self.lower(&projection.input)?;
         let expressions = compile_all(&projection.expr, projection.input.schema())?;
@@ -232,45 +273,6 @@ impl Lowering<'_> {
             unique_key: None,
         }))
     }
-
-    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, Refusal> {
-        let input = self.lower(&aggregate.input)?;
-        if aggregate
-            .group_expr
-            .iter()
-            .any(|expression| matches!(expression, Expr::GroupingSet(_)))
-        {
-            return refuse(
-                "GROUPING SETS, ROLLUP or CUBE in a materialized view",
-                "write one GROUP BY for each set and join them by UNION ALL",
-            );
-        }
-        let input_schema = aggregate.input.schema();
-        let group_by = compile_all(&aggregate.group_expr, input_schema)?;
-        let retracts = !self.graph.nodes[input].append_only;
-        let output = aggregate.schema.inner().clone();
-        let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
-        for (index, expression) in aggregate.aggr_expr.iter().enumerate() {
-            let output_type = output.field(group_by.len() + index).data_type().clone();
-            calls.push(aggregate_call(
-                expression,
-                input_schema,
-                output_type,
-                retracts,
-            )?);
-        }
-        let unique_key = (!group_by.is_empty()).then(|| (0..group_by.len()).collect());
-        // DISTINCT of rows that are only added only adds.
-        let append_only = calls.is_empty() && !retracts;
-        Ok(self.graph.add(Node {
-            kind: NodeKind::Aggregate { group_by, calls },
-            inputs: vec![input],
-            schema: output,
-            view: self.view.clone(),
-            append_only,
-            unique_key,
-        }))
-    }
 }
 
 pub(crate) fn compile_all(
@@ -285,91 +287,4 @@ pub(crate) fn compile_all(
 
 pub(crate) fn passed_columns(expressions: &[Arc<dyn PhysicalExpr>]) -> Option<Vec<usize>> {
     expressions.iter().map(passed_column).collect()
-}
-
-fn aggregate_call(
-    expression: &Expr,
-    input_schema: &DFSchema,
-    output_type: DataType,
-    input_retracts: bool,
-) -> Result<AggregateCallSpec, Refusal> {
-    let inner = match expression {
-        Expr::Alias(alias) => &alias.expr,
-        other => other,
-    };
-    let Expr::AggregateFunction(function) = inner else {
-        return refuse(format!("`{inner}` as an aggregate"), "");
-    };
-    let name = function.func.name();
-    let kind = match name {
-        "count" => AggregateKind::Count,
-        "sum" => AggregateKind::Sum,
-        "avg" => AggregateKind::Average,
-        "min" => AggregateKind::Min,
-        "max" => AggregateKind::Max,
-        _ => {
-            return refuse(
-                format!("the aggregate `{name}` in a materialized view"),
-                "count, sum, avg, min and max are kept current; make it a plain CREATE VIEW for others",
-            );
-        }
-    };
-    let parameters = &function.params;
-    if !parameters.order_by.is_empty() || parameters.null_treatment.is_some() {
-        return refuse(
-            format!("ORDER BY or null treatment inside `{name}`"),
-            "they do not change this aggregate; leave them out",
-        );
-    }
-    let [argument] = &parameters.args[..] else {
-        return refuse(
-            format!("`{name}` of {} arguments", parameters.args.len()),
-            "write one argument",
-        );
-    };
-    let counts_rows =
-        kind == AggregateKind::Count && !parameters.distinct && is_not_null_literal(argument);
-    let argument = if counts_rows {
-        None
-    } else {
-        Some(compile(argument, input_schema)?)
-    };
-    let input_type = match &argument {
-        Some(argument) => Some(argument.data_type(input_schema.as_arrow())?),
-        None => None,
-    };
-    if matches!(kind, AggregateKind::Sum | AggregateKind::Average) {
-        let is_number = matches!(
-            input_type,
-            Some(
-                DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(_, _)
-            )
-        );
-        if !is_number {
-            let shown = input_type.map_or_else(String::new, |found| format!(" of {found}"));
-            return refuse(
-                format!("`{name}`{shown} in a materialized view"),
-                "cast the argument to BIGINT, DECIMAL or DOUBLE",
-            );
-        }
-    }
-    let filter = match &parameters.filter {
-        Some(filter) => Some(compile(filter, input_schema)?),
-        None => None,
-    };
-    Ok(AggregateCallSpec {
-        spec: AggregateSpec {
-            kind,
-            distinct: parameters.distinct,
-            input_type,
-            output_type,
-            input_retracts,
-        },
-        argument,
-        filter,
-    })
-}
-
-fn is_not_null_literal(expression: &Expr) -> bool {
-    matches!(expression, Expr::Literal(value, _) if !value.is_null())
 }

@@ -450,6 +450,18 @@ impl Planner {
                 ));
             }
         }
+        for node in &self.graph.nodes {
+            let NodeKind::Aggregate { calls, .. } = &node.kind else {
+                continue;
+            };
+            for function in calls.iter().filter_map(|call| call.spec.function.as_ref()) {
+                self.warnings.push(format!(
+                    "`{}`: `{}` keeps all rows of a group and reads them again whenever the group changes",
+                    node.view,
+                    function.function.fun().name()
+                ));
+            }
+        }
         let mut identity = format!("{PLANNER_VERSION}\n{:?}\n", self.tables);
         for view in views {
             identity.push_str(&view.sql);

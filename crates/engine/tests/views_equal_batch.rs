@@ -187,6 +187,59 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT city, name FROM orders EXCEPT SELECT device, 'n1' FROM visits",
     ),
     (
+        "v_grouping_sets",
+        "SELECT city, name, grouping(city) AS gc, grouping(city, name) AS g, count(*) AS n, sum(amount) AS s FROM orders GROUP BY GROUPING SETS ((city, name), (city), (name), ())",
+    ),
+    (
+        "v_rollup",
+        "SELECT city, name, count(*) AS n, count(DISTINCT name) AS d FROM orders GROUP BY ROLLUP (city, name) HAVING count(*) > 1",
+    ),
+    (
+        "v_cube",
+        "SELECT upper(city) AS c, sku, max(quantity) AS m FROM orders o JOIN lines l ON o.id = l.order_id GROUP BY CUBE (upper(city), sku)",
+    ),
+    (
+        "v_mixed_sets",
+        "SELECT city, name, id % 2 AS parity, count(*) AS n FROM orders GROUP BY id % 2, ROLLUP (city, name)",
+    ),
+    (
+        "v_logic",
+        "SELECT city, bool_and(amount > 20) AS a, bool_or(amount > 45) AS o, bit_and(id) AS ba, bit_or(id) AS bo, bit_xor(id) AS bx, bool_or(amount > 40) FILTER (WHERE name = 'n1') AS f FROM orders GROUP BY city",
+    ),
+    (
+        "v_statistics",
+        "SELECT city, round(stddev(score), 6) AS s, round(stddev_pop(amount), 6) AS sp, round(var_samp(score), 4) AS v, round(var_pop(score), 4) AS vp, round(covar_samp(score, amount), 4) AS c, round(covar_pop(score, amount), 4) AS cp, round(corr(score, id), 6) AS r FROM orders GROUP BY city",
+    ),
+    (
+        "v_regression",
+        "SELECT regr_count(score, id) AS n, round(regr_slope(score, id), 4) AS s, round(regr_intercept(score, id), 4) AS i, round(regr_r2(score, id), 6) AS r, round(regr_avgx(score, id), 4) AS ax, round(regr_sxx(score, id), 3) AS sxx FROM orders",
+    ),
+    (
+        "v_lists",
+        "SELECT city, array_agg(id ORDER BY id DESC) AS ids, array_agg(DISTINCT name ORDER BY name) AS names, string_agg(name, ',' ORDER BY name NULLS LAST) AS t, string_agg(DISTINCT name, '|' ORDER BY name) AS d, array_agg(id ORDER BY id) FILTER (WHERE amount > 20) AS f FROM orders GROUP BY city",
+    ),
+    (
+        "v_first",
+        "SELECT city, first_value(name ORDER BY amount DESC NULLS LAST, id) AS f, last_value(name ORDER BY score, id) AS l, first_value(amount ORDER BY id) FILTER (WHERE amount IS NOT NULL) AS a, nth_value(id, 2 ORDER BY id) AS second FROM orders GROUP BY city",
+    ),
+    (
+        "v_first_of_log",
+        "SELECT device, first_value(pages ORDER BY pages) AS f, last_value(pages ORDER BY pages NULLS FIRST) AS l FROM visits GROUP BY device",
+    ),
+    (
+        "v_quantiles",
+        "SELECT city, median(amount) AS m, median(id) AS mi, percentile_cont(0.25) WITHIN GROUP (ORDER BY score) AS q, percentile_cont(score, 0.9) AS p, median(DISTINCT score) AS md, approx_distinct(name) AS n FROM orders GROUP BY city",
+    ),
+    (
+        "v_distinct_sums",
+        "SELECT sum(DISTINCT amount) AS s, avg(DISTINCT amount) AS a, min(DISTINCT amount) AS lo, max(DISTINCT score) AS hi, sum(DISTINCT score) AS f FROM orders",
+    ),
+    ("v_constant", "SELECT 1 AS one, 'x' AS t"),
+    (
+        "v_values",
+        "SELECT o.id, k.label FROM orders o JOIN (VALUES ('c1', 'first'), ('c2', NULL)) AS k (city, label) ON o.city = k.city",
+    ),
+    (
         "v_union_coerced",
         "SELECT id AS k FROM orders UNION ALL SELECT amount FROM orders UNION ALL SELECT NULL FROM visits",
     ),
