@@ -460,14 +460,16 @@ fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
             Ok(Value::Text(texts.collect::<Vec<_>>().join("|")))
         }
         (Function::Median, _) => {
+            let at = |index: usize| match ordered.get(index) {
+                Some(Value::Int(value)) => *value as f64,
+                _ => 0.0,
+            };
             let middle = ordered.len() / 2;
-            Ok(match (&ordered[middle], ordered.len() % 2) {
-                (Value::Int(second), 0) => match &ordered[middle - 1] {
-                    Value::Int(first) => Value::Int((first + second) / 2),
-                    other => other.clone(),
-                },
-                (value, _) => value.clone(),
-            })
+            let median = match ordered.len() % 2 {
+                0 => (at(middle - 1) + at(middle)) / 2.0,
+                _ => at(middle),
+            };
+            Ok(Value::Float(median.to_bits()))
         }
         (Function::Min, _) => Ok(values.keys().next().map_or(Value::Null, value_of)),
         (Function::Max, _) => Ok(values.keys().next_back().map_or(Value::Null, value_of)),

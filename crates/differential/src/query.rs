@@ -93,7 +93,7 @@ pub enum Function {
     Last,
     /// The texts in their order, with `|` between them.
     StringAgg,
-    /// The middle value; of an even number the mean of the middle two, cut off.
+    /// The middle value; of an even number the mean of the middle two.
     Median,
 }
 
@@ -399,7 +399,7 @@ impl Call {
             (Function::Average, Some(Type::Decimal(precision, scale))) => {
                 Type::Decimal((precision + 4).min(38), scale + 4)
             }
-            (Function::Average, _) => Type::Float,
+            (Function::Average, _) | (Function::Median, Some(Type::Int)) => Type::Float,
             (_, Some(other)) => other,
         }
     }
@@ -443,7 +443,11 @@ impl Call {
             Some(filter) => format!(" FILTER (WHERE {})", filter.sql(dialect, column)),
             None => String::new(),
         };
-        format!("{name}({distinct}{argument}{separator}{order}){filter}")
+        let call = format!("{name}({distinct}{argument}{separator}{order}){filter}");
+        match self.function {
+            Function::StringAgg => format!("CAST({call} AS VARCHAR)"),
+            _ => call,
+        }
     }
 }
 

@@ -121,11 +121,14 @@ impl QueryGenerator<'_> {
         let call_count = 1 + self.random.below(3);
         let calls = (0..call_count).map(|_| self.call(&types)).collect();
         let mut sets: Vec<Vec<usize>> = Vec::new();
-        if !keys.is_empty() && self.random.one_in(5) {
-            for _ in 0..1 + self.random.below(3) {
+        let only_columns = keys.iter().all(|key| matches!(key, Expr::Column(..)));
+        if !keys.is_empty() && only_columns && self.random.one_in(4) {
+            for _ in 0..self.random.below(3) {
                 let set = (0..keys.len()).filter(|_| self.random.one_in(2));
                 sets.push(set.collect());
             }
+            // Every key must stand in a set.
+            sets.push((0..keys.len()).collect());
         }
         Query::GroupBy {
             input,

@@ -298,13 +298,13 @@ impl Checker<'_> {
                     || !index_hints.is_empty();
                 self.refuse_if(has_other, at, "a table option", "leave it out");
             }
+            TableFactor::UNNEST { .. } => {}
             TableFactor::Derived {
-                lateral,
+                lateral: _,
                 subquery,
                 alias: _,
                 sample,
             } => {
-                self.refuse_if(*lateral, at, "LATERAL", "write a join");
                 self.refuse_if(sample.is_some(), at, "TABLESAMPLE", "leave it out");
                 self.query(subquery);
             }

@@ -8,6 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
 use crate::outer_join::JoinOutput;
+use crate::unnest::UnnestSpec;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -28,6 +29,7 @@ pub(crate) enum NodeKind {
     Filter(Arc<dyn PhysicalExpr>),
     Project(Vec<Arc<dyn PhysicalExpr>>),
     Union,
+    Unnest(UnnestSpec),
     Aggregate {
         group_by: Vec<Arc<dyn PhysicalExpr>>,
         calls: Vec<AggregateCallSpec>,

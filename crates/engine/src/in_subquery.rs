@@ -10,24 +10,28 @@
 //! | `x NOT IN s`, a condition of its own | no s.c = x, no s.c is null, and x is not null or s is empty |
 //! | either, inside another expression | true if some s.c = x, null if some s.c is null or x is null and s not empty, else false |
 //!
-//! Parts whose operands cannot be null are left out.
+//! Parts whose operands cannot be null are left out. In the SELECT list, where the
+//! planner knows no EXISTS, that in turn becomes a count.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
+use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Subquery, lit, when,
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
 };
 use datafusion::scalar::ScalarValue;
 
 /// Rewrites all conditions of `plan`, subqueries included.
 pub(crate) fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|plan| {
-        let LogicalPlan::Filter(filter) = plan else {
-            return Ok(Transformed::no(plan));
+        let filter = match plan {
+            LogicalPlan::Filter(filter) => filter,
+            LogicalPlan::Projection(projection) => return rewrite_projection(projection),
+            other => return Ok(Transformed::no(other)),
         };
         let schema = filter.input.schema().clone();
         let conditions: Vec<Expr> = split_conjunction_owned(filter.predicate.clone())
@@ -39,6 +43,45 @@ pub(crate) fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(LogicalPlan::Filter(filter)))
     })?;
     Ok(rewritten.data)
+}
+
+/// In the SELECT list the planner makes joins of scalar subqueries only, so that
+/// EXISTS becomes a count greater than 0.
+fn rewrite_projection(projection: Projection) -> Result<Transformed<LogicalPlan>> {
+    let schema = projection.input.schema().clone();
+    let mut expressions = Vec::with_capacity(projection.expr.len());
+    for expression in projection.expr {
+        let name = expression.qualified_name();
+        let rewritten = rewrite_inside(expression, &schema)?;
+        let counted = rewritten.transform_up(|expression| match expression {
+            Expr::Exists(exists) => Ok(Transformed::yes(count_is_not_zero(exists)?)),
+            other => Ok(Transformed::no(other)),
+        })?;
+        expressions.push(if counted.transformed {
+            counted.data.alias_qualified(name.0, name.1)
+        } else {
+            counted.data
+        });
+    }
+    let rewritten = Projection::try_new(expressions, projection.input)?;
+    Ok(Transformed::yes(LogicalPlan::Projection(rewritten)))
+}
+
+fn count_is_not_zero(exists: Exists) -> Result<Expr> {
+    let plan = exists.subquery.subquery.as_ref().clone();
+    let no_keys: Vec<Expr> = Vec::new();
+    let counted = LogicalPlanBuilder::from(plan)
+        .aggregate(no_keys, vec![count_all()])?
+        .build()?;
+    let count = Expr::ScalarSubquery(Subquery {
+        subquery: Arc::new(counted),
+        ..exists.subquery
+    });
+    Ok(if exists.negated {
+        count.eq(lit(0_i64))
+    } else {
+        count.gt(lit(0_i64))
+    })
 }
 
 /// A condition of its own, for which null is as good as false.

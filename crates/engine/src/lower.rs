@@ -9,7 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::logical_plan::{Projection, Union, Values};
+use datafusion::logical_expr::logical_plan::{Projection, Union, Unnest, Values};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use crate::expression::compile;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
+use crate::unnest::UnnestSpec;
 
 /// A construct that the engine does not keep current.
 #[derive(Debug)]
@@ -120,9 +121,10 @@ impl Lowering<'_> {
             }
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::RecursiveQuery(_) => refuse("WITH RECURSIVE in a materialized view", ""),
-            LogicalPlan::Unnest(_) => refuse(
-                "unnest in a materialized view",
-                "explode the array where the table is made: `explode` in sources/*.toml",
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::Subquery(_) => refuse(
+                "this form of subquery in a materialized view",
+                "write a join",
             ),
             other => refuse(
                 format!("`{}` in a materialized view", other.display()),
@@ -182,6 +184,25 @@ impl Lowering<'_> {
             append_only,
             unique_key,
         })
+    }
+
+    fn unnest(&mut self, unnest: &Unnest) -> Result<usize, Refusal> {
+        let input = self.lower(&unnest.input)?;
+        let lists = unnest.list_type_columns.iter();
+        let spec = UnnestSpec {
+            lists: lists.map(|(column, list)| (*column, list.depth)).collect(),
+            structs: unnest.struct_type_columns.clone(),
+            options: unnest.options.clone(),
+        };
+        let append_only = self.graph.nodes[input].append_only;
+        Ok(self.graph.add(Node {
+            kind: NodeKind::Unnest(spec),
+            inputs: vec![input],
+            schema: unnest.schema.inner().clone(),
+            view: self.view.clone(),
+            append_only,
+            unique_key: None,
+        }))
     }
 
     fn add_constant(&mut self, rows: RecordBatch) -> usize {

@@ -24,14 +24,15 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashMap;
-use sluice_core::{CodecError, Delta, VIRTUAL_SHARDS};
+use sluice_core::{Delta, VIRTUAL_SHARDS};
 
 use crate::EngineError;
-use crate::arrangement::{Arrangement, Entry, StoredRow};
+use crate::arrangement::{Arrangement, EntryRef, RowRef};
 use crate::expression::{evaluate, true_rows};
 use crate::join::{Pairs, join_changes};
 use crate::operator::{Operator, StepContext};
 use crate::partner_weights::PartnerWeights;
+use crate::saved_state::SavedState;
 
 /// What a join gives out for the rows of one side, besides the pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,6 @@ struct Side {
     arrangement: usize,
     output: SideOutput,
     types: Vec<DataType>,
-    /// Kept where there is a further condition.
-    partner_weights: Option<PartnerWeights>,
 }
 
 /// See the module.
@@ -72,6 +71,8 @@ pub(crate) struct OuterJoin {
     left: Side,
     right: Side,
     residual: Option<Arc<dyn PhysicalExpr>>,
+    /// Kept where there is a further condition, for the sides that give rows.
+    partner_weights: PartnerWeights,
     /// The left side's columns, then the right's.
     pair_schema: SchemaRef,
     schema: SchemaRef,
@@ -139,8 +140,6 @@ impl OuterJoin {
             arrangement,
             output,
             types,
-            partner_weights: (residual.is_some() && output != SideOutput::Nothing)
-                .then(PartnerWeights::default),
         };
         Self {
             view,
@@ -148,6 +147,7 @@ impl OuterJoin {
             left: side(left, output.left, left_types),
             right: side(right, output.right, right_types),
             residual,
+            partner_weights: PartnerWeights::default(),
             pair_schema,
             schema,
         }
@@ -275,8 +275,9 @@ impl Operator for OuterJoin {
             Some(residual) => {
                 let (pairs, left_rows, right_rows) =
                     self.join_with_condition(&residual, left, right, context)?;
-                left_rows.choose(&mut self.left, &mut of_left);
-                right_rows.choose(&mut self.right, &mut of_right);
+                let weights = &mut self.partner_weights;
+                left_rows.choose(0, self.left.output, weights, &mut of_left);
+                right_rows.choose(1, self.right.output, weights, &mut of_right);
                 pairs
             }
         };
@@ -285,21 +286,16 @@ impl Operator for OuterJoin {
         Ok(Delta::concat(&self.schema, &[pairs, of_left, of_right])?)
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let left = self.left.partner_weights.as_mut();
-        let right = self.right.partner_weights.as_mut();
-        PartnerWeights::save_changed(left, right)
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(&mut self.partner_weights)
     }
 
-    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        let left = self.left.partner_weights.as_mut();
-        let right = self.right.partner_weights.as_mut();
-        PartnerWeights::load(left, right, shard, bytes)
+    fn state_bytes(&self) -> u64 {
+        self.partner_weights.memory_bytes()
     }
 
     fn state_rows(&self) -> u64 {
-        let rows_of = |side: &Side| side.partner_weights.as_ref().map_or(0, PartnerWeights::len);
-        rows_of(&self.left) + rows_of(&self.right)
+        self.partner_weights.count() as u64
     }
 }
 
@@ -334,10 +330,10 @@ fn choose_by_total<'a>(
     }
     for (shard, other_shard) in side.shards.iter().zip(&other.shards) {
         // Whether the key of an entry has partners, before and after.
-        let partners_of = |entry: &Entry| {
-            let found = other_shard.find(entry.hash, &entry.key);
+        let partners_of = |entry: EntryRef<'_>| {
+            let found = other_shard.find(entry.hash(), entry.key());
             found.map_or((false, false), |found| {
-                (found.old_total != 0, found.total != 0)
+                (found.old_total() != 0, found.total() != 0)
             })
         };
         if side.current.is_some() {
@@ -345,7 +341,7 @@ fn choose_by_total<'a>(
                 let (before, after) = partners_of(entry);
                 if before == after {
                     let before = (row.old_weight, before);
-                    chosen.change(output, &row.bytes, before, (row.weight, after));
+                    chosen.change(output, row.bytes, before, (row.weight, after));
                 }
             }
         }
@@ -353,16 +349,16 @@ fn choose_by_total<'a>(
             continue;
         }
         for touched in other_shard.touched() {
-            let (before, after) = (touched.old_total != 0, touched.total != 0);
+            let (before, after) = (touched.old_total() != 0, touched.total() != 0);
             if before == after {
                 continue;
             }
-            let Some(entry) = shard.find(touched.hash, &touched.key) else {
+            let Some(entry) = shard.find(touched.hash(), touched.key()) else {
                 continue;
             };
-            for row in &entry.rows {
+            for row in entry.rows() {
                 let before = (row.old_weight, before);
-                chosen.change(output, &row.bytes, before, (row.weight, after));
+                chosen.change(output, row.bytes, before, (row.weight, after));
             }
         }
     }
@@ -385,12 +381,12 @@ struct RowChanges<'a> {
 }
 
 impl<'a> RowChanges<'a> {
-    fn number(&mut self, shard: usize, row: &'a StoredRow) -> usize {
+    fn number(&mut self, shard: usize, row: RowRef<'a>) -> usize {
         let changes = &mut self.changes;
-        *self.numbers.entry(&*row.bytes).or_insert_with(|| {
+        *self.numbers.entry(row.bytes).or_insert_with(|| {
             changes.push(RowChange {
                 shard,
-                bytes: &row.bytes,
+                bytes: row.bytes,
                 old_weight: row.old_weight,
                 weight: row.weight,
                 partner_change: 0,
@@ -399,17 +395,24 @@ impl<'a> RowChanges<'a> {
         })
     }
 
-    /// Brings the partner weights up to date and gives out what changes.
-    fn choose(self, side: &mut Side, chosen: &mut ChosenRows<'a>) {
-        let Some(partner_weights) = &mut side.partner_weights else {
+    /// Brings the partner weights of a side up to date and gives out what
+    /// changes.
+    fn choose(
+        self,
+        side: u8,
+        output: SideOutput,
+        partner_weights: &mut PartnerWeights,
+        chosen: &mut ChosenRows<'a>,
+    ) {
+        if output == SideOutput::Nothing {
             return;
-        };
+        }
         for row in self.changes {
             let exists = row.weight != 0;
             let (before, after) =
-                partner_weights.change(row.shard, row.bytes, row.partner_change, exists);
+                partner_weights.change(row.shard, side, row.bytes, row.partner_change, exists);
             chosen.change(
-                side.output,
+                output,
                 row.bytes,
                 (row.old_weight, before != 0),
                 (row.weight, after != 0),
@@ -444,8 +447,8 @@ impl<'a> Candidates<'a> {
             if left.current.is_some() {
                 for (entry, row) in left_shard.changed_rows() {
                     let number = found.left_rows.number(shard, row);
-                    let others = right_shard.find(entry.hash, &entry.key);
-                    for other in others.map_or(&[][..], |others| &others.rows) {
+                    let others = right_shard.find(entry.hash(), entry.key());
+                    for other in others.iter().flat_map(EntryRef::rows) {
                         if other.old_weight == 0 {
                             continue;
                         }
@@ -454,7 +457,7 @@ impl<'a> Candidates<'a> {
                         let right = found.right_rows.number(shard, other);
                         found
                             .pairs
-                            .push(&row.bytes, &other.bytes, change * other.old_weight);
+                            .push(row.bytes, other.bytes, change * other.old_weight);
                         found.meetings.push(Meeting {
                             left: number,
                             right,
@@ -467,8 +470,8 @@ impl<'a> Candidates<'a> {
             if right.current.is_some() {
                 for (entry, row) in right_shard.changed_rows() {
                     let number = found.right_rows.number(shard, row);
-                    let others = left_shard.find(entry.hash, &entry.key);
-                    for other in others.map_or(&[][..], |others| &others.rows) {
+                    let others = left_shard.find(entry.hash(), entry.key());
+                    for other in others.iter().flat_map(EntryRef::rows) {
                         if other.weight == 0 {
                             continue;
                         }
@@ -477,7 +480,7 @@ impl<'a> Candidates<'a> {
                         let left = found.left_rows.number(shard, other);
                         found
                             .pairs
-                            .push(&other.bytes, &row.bytes, other.weight * change);
+                            .push(other.bytes, row.bytes, other.weight * change);
                         found.meetings.push(Meeting {
                             left,
                             right: number,

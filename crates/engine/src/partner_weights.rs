@@ -1,17 +1,24 @@
-//! How many partners a row has, by weight, for joins whose condition is more than an
-//! equality of keys.
+//! How many partners a row has, by weight, for joins whose condition is more
+//! than an equality of keys.
 
-use hashbrown::HashMap;
-use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer};
+use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 
-#[derive(Default)]
+use crate::changed_slots::ChangedSlots;
+use crate::key_table::KeyTable;
+use crate::saved_state::{SaveScope, SavedState};
+
+/// Rows with a partner; the others are absent. The key is the side, 0 or 1, and
+/// the row in byte form.
+#[derive(Debug, Default)]
 struct Shard {
-    /// By row in byte form; rows without a partner are absent.
-    weights: HashMap<Box<[u8]>, i64>,
-    dirty: bool,
+    keys: KeyTable,
+    weights: Vec<i64>,
+    changed: ChangedSlots,
+    key: Vec<u8>,
 }
 
-/// For each row of one side of a join, the weight of all its partners.
+/// For each row of the sides of a join, the weight of all its partners.
+#[derive(Debug)]
 pub(crate) struct PartnerWeights {
     shards: Vec<Shard>,
 }
@@ -24,88 +31,119 @@ impl Default for PartnerWeights {
     }
 }
 
+impl Shard {
+    fn put(&mut self, key: &[u8], weight: i64) {
+        let number = self.keys.find_or_insert(stable_hash(key), key);
+        if self.weights.len() < self.keys.slot_count() {
+            self.weights.resize(self.keys.slot_count(), 0);
+        }
+        self.weights[number as usize] = weight;
+        if weight != 0 {
+            self.changed.change(number);
+        } else if self.changed.gone(number) {
+            self.keys.unlink(number);
+            self.keys.release(number);
+        }
+    }
+
+    fn weight(&self, key: &[u8]) -> i64 {
+        let number = self.keys.find(stable_hash(key), key);
+        number.map_or(0, |number| self.weights[number as usize])
+    }
+}
+
 impl PartnerWeights {
     /// Adds `change` to what the row has; a row that no longer `exists` is
     /// forgotten. The weight before and after.
     pub(crate) fn change(
         &mut self,
         shard: usize,
+        side: u8,
         row: &[u8],
         change: i64,
         exists: bool,
     ) -> (i64, i64) {
         let shard = &mut self.shards[shard];
-        let before = shard.weights.get(row).copied().unwrap_or(0);
+        let mut key = std::mem::take(&mut shard.key);
+        key.clear();
+        key.push(side);
+        key.extend_from_slice(row);
+        let before = shard.weight(&key);
         let after = before + change;
         let kept = if exists { after } else { 0 };
-        if kept == before {
-            return (before, after);
+        if kept != before {
+            shard.put(&key, kept);
         }
-        shard.dirty = true;
-        if kept == 0 {
-            shard.weights.remove(row);
-        } else if let Some(weight) = shard.weights.get_mut(row) {
-            *weight = kept;
-        } else {
-            shard.weights.insert(row.into(), kept);
-        }
+        shard.key = key;
         (before, after)
     }
 
-    /// Number of rows with a partner.
-    pub(crate) fn len(&self) -> u64 {
-        let lengths = self.shards.iter().map(|shard| shard.weights.len() as u64);
-        lengths.sum()
+    /// Memory taken, about.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let bytes = self.shards.iter().map(|shard| {
+            let weights = shard.weights.capacity() * size_of::<i64>();
+            shard.keys.memory_bytes() + weights + shard.changed.memory_bytes()
+        });
+        bytes.sum::<usize>() as u64
+    }
+}
+
+impl SavedState for PartnerWeights {
+    fn changed_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.changed.changed().len()).sum()
     }
 
-    /// Shards in which either side changed, with both sides' weights.
-    pub(crate) fn save_changed(
-        mut left: Option<&mut Self>,
-        mut right: Option<&mut Self>,
-    ) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for number in 0..VIRTUAL_SHARDS {
-            let mut writer = Writer::new();
-            let mut dirty = false;
-            for side in [left.as_deref_mut(), right.as_deref_mut()] {
-                let Some(side) = side else {
-                    writer.u32(0);
-                    continue;
-                };
-                let shard = &mut side.shards[number];
-                dirty |= std::mem::take(&mut shard.dirty);
-                writer.u32(shard.weights.len() as u32);
-                for (row, weight) in &shard.weights {
-                    writer.bytes(row);
-                    writer.i64(*weight);
-                }
+    fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.keys.len()).sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let shard = &self.shards[shard];
+        let mut save = |number: u32| {
+            writer.bytes(shard.keys.key(number));
+            writer.i64(shard.weights[number as usize]);
+        };
+        match scope {
+            SaveScope::Changes => {
+                let changed = shard.changed.changed().iter();
+                changed.for_each(|&number| save(number));
             }
-            if dirty {
-                parts.push((number, writer.finish()));
+            SaveScope::All => {
+                let numbers = shard.keys.slots();
+                let is_there = |number: &u32| shard.weights[*number as usize] != 0;
+                numbers.filter(is_there).for_each(save);
             }
         }
-        parts
     }
 
-    /// Takes back what [`PartnerWeights::save_changed`] gave for a shard.
-    pub(crate) fn load(
-        left: Option<&mut Self>,
-        right: Option<&mut Self>,
-        number: usize,
-        bytes: &[u8],
-    ) -> Result<(), CodecError> {
-        let mut reader = Reader::new(bytes);
-        for mut side in [left, right] {
-            let count = reader.u32()?;
-            for _ in 0..count {
-                let row: Box<[u8]> = reader.bytes()?.into();
-                let weight = reader.i64()?;
-                let Some(side) = side.as_deref_mut() else {
-                    let message = "partner weights of a side that keeps none";
-                    return Err(CodecError::Invalid(message.into()));
-                };
-                side.shards[number].weights.insert(row, weight);
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            let weights = &shard.weights;
+            let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+            for number in gone {
+                shard.keys.unlink(number);
+                shard.keys.release(number);
             }
+            shard.keys.compact();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let shard = &mut self.shards[shard];
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let key = reader.bytes()?;
+            let weight = reader.i64()?;
+            if weight != shard.weight(key) {
+                shard.put(key, weight);
+            }
+        }
+        let weights = &shard.weights;
+        let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+        for number in gone {
+            shard.keys.unlink(number);
+            shard.keys.release(number);
         }
         Ok(())
     }

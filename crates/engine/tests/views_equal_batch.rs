@@ -240,6 +240,31 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT o.id, k.label FROM orders o JOIN (VALUES ('c1', 'first'), ('c2', NULL)) AS k (city, label) ON o.city = k.city",
     ),
     (
+        "v_select_exists",
+        "SELECT o.id, EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id) AS has, NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.quantity > 4) AS lacks FROM orders o",
+    ),
+    ("v_unnest", "SELECT city, unnest(ids) AS id FROM v_lists"),
+    (
+        "v_unnest_literal",
+        "SELECT id, unnest(CASE WHEN amount > 25 THEN make_array(city, name) WHEN amount > 10 THEN make_array(name) END) AS word FROM orders",
+    ),
+    (
+        "v_struct",
+        "SELECT id, s['a'] AS a, s['b'] AS b FROM (SELECT id, named_struct('a', city, 'b', amount) AS s FROM orders)",
+    ),
+    (
+        "v_struct_group",
+        "SELECT s, count(*) AS n, max(s['b']) AS b FROM (SELECT named_struct('a', city, 'b', id % 3) AS s FROM orders) GROUP BY s",
+    ),
+    (
+        "v_array_join",
+        "SELECT a.id, b.ids FROM orders a LEFT JOIN v_lists b ON b.city = a.city AND array_has(b.ids, a.id)",
+    ),
+    (
+        "v_unnest_struct",
+        "SELECT id, unnest(s) FROM (SELECT id, named_struct('a', city, 'b', amount) AS s FROM orders)",
+    ),
+    (
         "v_union_coerced",
         "SELECT id AS k FROM orders UNION ALL SELECT amount FROM orders UNION ALL SELECT NULL FROM visits",
     ),
