@@ -89,13 +89,25 @@ pub struct Limits {
 
 /// How long the log keeps what a checkpoint holds. Without either limit it
 /// keeps everything, so that changed definitions can be applied to all of it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogRetention {
     /// Keep records of so many days.
     pub retain_days: Option<u32>,
     /// Keep so many bytes a partition.
     pub retain_bytes: Option<u64>,
+    /// Bytes of a segment, the unit in which the log is dropped.
+    pub segment_bytes_max: u64,
+}
+
+impl Default for LogRetention {
+    fn default() -> Self {
+        Self {
+            retain_days: None,
+            retain_bytes: None,
+            segment_bytes_max: 64 << 20,
+        }
+    }
 }
 
 fn utc() -> Spanned<String> {

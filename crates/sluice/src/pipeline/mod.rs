@@ -10,9 +10,12 @@ mod capture_threads;
 mod checkpoint_step;
 mod cut_step;
 mod engine_step;
+#[cfg(test)]
+mod fault_injection;
 mod recovery;
 mod route_step;
 mod store_step;
+mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
@@ -22,4 +25,5 @@ pub use engine_step::{EngineStep, engine_options};
 pub use recovery::{open_log, recover};
 pub use route_step::RouteStep;
 pub use store_step::{Published, collection_definitions};
+pub use surroundings::Surroundings;
 pub use warehouse::{Progress, Warehouse};
