@@ -76,6 +76,8 @@ pub struct Limits {
     pub worker_threads: usize,
     /// Memory of all ad-hoc queries together, in bytes.
     pub query_memory_bytes_max: usize,
+    /// Bytes of checkpointed rows of tables and views that stay in memory.
+    pub segment_cache_bytes_max: usize,
     /// Time of one ad-hoc query, in milliseconds.
     pub query_time_ms_max: u64,
     /// Bytes of one record.
@@ -143,6 +145,7 @@ impl Default for Limits {
             checkpoint_interval_ms: 10_000,
             worker_threads: 0,
             query_memory_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 1 << 30,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,

@@ -24,6 +24,6 @@ pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};
 pub use recovery::{open_log, recover};
 pub use route_step::RouteStep;
-pub use store_step::{Published, collection_definitions};
+pub use store_step::{Published, collection_definitions, horizons};
 pub use surroundings::Surroundings;
 pub use warehouse::{Progress, Warehouse};

@@ -114,7 +114,7 @@ pub fn recover(
         query_views: program.query_views().to_vec(),
     };
     let store_folder = state.join("store");
-    let (store, recovered) = open_store(disk, &store_folder)?;
+    let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
 
     let usable = match recovered {
         Some(recovered) => {
@@ -142,7 +142,7 @@ pub fn recover(
             cut: CutStep::new(control, limits, meta.cut),
             route: RouteStep::restore(project.sources.clone(), &router, positions)?,
             engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
-            store: StoreStep::new(store, program)?,
+            store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
             definitions,
             retention: project.config.log.clone(),
@@ -185,7 +185,7 @@ pub fn recover(
     };
     drop(store);
     clear_store(disk.as_ref(), &store_folder)?;
-    let (store, _) = open_store(disk, &store_folder)?;
+    let (store, _) = open_store(disk, &store_folder, &project.config)?;
     let start = EpochCut {
         epoch: first - 1,
         end_offsets: Default::default(),
@@ -195,7 +195,7 @@ pub fn recover(
         cut: CutStep::new(control, limits, start),
         route: RouteStep::new(project.sources.clone()),
         engine: EngineStep::new(program.clone(), options)?,
-        store: StoreStep::new(store, program)?,
+        store: StoreStep::new(store, program, project.sources.retentions())?,
         log,
         definitions,
         retention: project.config.log.clone(),
@@ -237,8 +237,12 @@ pub fn cut_limits(config: &Config) -> CutLimits {
 fn open_store(
     disk: &Arc<dyn Disk>,
     folder: &Path,
+    config: &Config,
 ) -> Result<(Store, Option<sluice_store::Recovered>), Failure> {
-    Store::open(disk.clone(), folder, StoreOptions::default())
+    let options = StoreOptions {
+        segment_cache_bytes_max: config.limits.segment_cache_bytes_max,
+    };
+    Store::open(disk.clone(), folder, options)
         .doing(&format!("opening the store in {}", folder.display()))
 }
 

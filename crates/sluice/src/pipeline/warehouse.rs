@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use sluice_core::{Epoch, PartitionId};
 use sluice_log::Log;
 use sluice_serve::LiveFeed;
-use sluice_store::{CheckpointJob, StoreError, WrittenCheckpoint};
+use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -116,13 +116,14 @@ impl Warehouse {
 
     /// Runs an epoch whose cut is recorded.
     pub(super) fn run_content(&mut self, content: &EpochContent) -> Result<(), Failure> {
-        let routed = self.route.run(content)?;
+        let mut routed = self.route.run(content)?;
         self.progress.epochs += 1;
         self.progress.records += content.record_count();
         self.progress.dead_letters += routed.dead_letters;
         self.progress.duplicates += routed.duplicates;
+        let event_times = std::mem::take(&mut routed.event_times);
         let output = self.engine.run(content.cut.epoch, routed)?;
-        self.store.run(&output)?;
+        self.store.run(&output, &event_times)?;
         if let Some(live) = &self.live {
             let snapshot = self.store.published().snapshot();
             live.publish(output.epoch, &output.deltas, snapshot);
@@ -228,6 +229,11 @@ impl Warehouse {
     /// What readers see.
     pub fn published(&self) -> Published {
         self.store.published()
+    }
+
+    /// What the store's cache of segments has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.store.cache_counts()
     }
 
     /// What was done since this process started.

@@ -1,6 +1,6 @@
 //! A warehouse that is small and has one of everything: a topic of a database
 //! with whole transactions and changelog tables, a topic of clients that send
-//! again, dead letters, and views that filter, join, aggregate and fail.
+//! again, rows that become old, dead letters, and views that filter, join, aggregate and fail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,12 +20,14 @@ pub const CLICKS: &str = "clicks";
 
 /// 2026-01-01 00:00 UTC.
 const START_US: i64 = 1_767_225_600_000_000;
+const HOUR_US: i64 = 3_600_000_000;
 
 const WAREHOUSE: &str = r#"
 name = "small"
 [limits]
 epoch_records_max = 9
 worker_threads = 1
+segment_cache_bytes_max = 30000
 [log]
 segment_bytes_max = 9000
 "#;
@@ -70,8 +72,10 @@ columns = [
 topic = "clicks"
 event_time = "ts"
 lateness = "1 day"
+max_ahead = "1 hour"
+retain = "2 days"
 dedup_key = ["event_id"]
-dedup_horizon = "30 days"
+dedup_horizon = "60 days"
 columns = [
   { name = "event_id", from = "/event_id", type = "string" },
   { name = "product_id", from = "/product_id", type = "int64" },
@@ -171,7 +175,7 @@ fn record(number: usize, payload: Vec<u8>, position: Vec<u8>) -> Record {
     Record {
         kind: RecordKind::Data,
         payload: payload.into(),
-        capture_time_us: START_US + number as i64 * 1_000_000,
+        capture_time_us: START_US + number as i64 * HOUR_US,
         position: position.into(),
         transaction: None,
     }
@@ -245,12 +249,12 @@ pub fn is_good_click(number: usize) -> bool {
 pub fn click_script(random: &mut Random, length: usize) -> Vec<Record> {
     let click = |number: usize| {
         let late_us = match number >= 17 && number.is_multiple_of(17) {
-            true => 10 * 86_400_000_000,
+            true => 240 * HOUR_US,
             false => random.below(30_000_000) as i64,
         };
         let mut event = json!({
             "event_id": format!("e{number}"), "product_id": random.below(12),
-            "ts": START_US + number as i64 * 10_000_000 - late_us,
+            "ts": START_US + number as i64 * HOUR_US - late_us,
         });
         if number == 1 {
             event["product_id"] = json!(0);
