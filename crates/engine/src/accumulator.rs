@@ -378,12 +378,22 @@ impl Accumulator {
         }
     }
 
-    pub(crate) fn load_shared(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
+    /// Takes back what is not kept by slot, of which there are `slots`.
+    pub(crate) fn load_shared(
+        &mut self,
+        slots: usize,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), CodecError> {
         let Self::Distinct { weights, .. } = self else {
             return Ok(());
         };
         for _ in 0..reader.u32()? {
             let slot = reader.u32()?;
+            if slot as usize >= slots {
+                return Err(CodecError::Invalid(format!(
+                    "a value belongs to group {slot} of {slots}"
+                )));
+            }
             let value = reader.bytes()?.into();
             weights.insert((slot, value), reader.i64()?);
         }

@@ -106,7 +106,7 @@ impl Shard {
             }
         }
         for accumulator in &mut self.accumulators {
-            accumulator.load_shared(&mut reader)?;
+            accumulator.load_shared(self.keys.len(), &mut reader)?;
         }
         if !reader.is_at_end() {
             return Err(CodecError::Invalid(

@@ -229,7 +229,7 @@ impl CheckpointJob {
                 .read(&path)
                 .map_err(|error| io_error(&path, error))?;
             for (name, entry) in kept.iter().filter(|(_, entry)| entry.file == old_file) {
-                let part = old.get(entry.offset..entry.offset + entry.length);
+                let part = old.get(entry.offset..entry.offset.saturating_add(entry.length));
                 match part {
                     Some(part) if parquet_file::checksum(part) == entry.checksum => {
                         write(name, part);
@@ -285,7 +285,8 @@ fn mostly_dead_files(
     let sizes = |parts: &BTreeMap<String, PartEntry>| {
         let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
         for entry in parts.values() {
-            *sizes.entry(entry.file.clone()).or_default() += entry.length;
+            let size = sizes.entry(entry.file.clone()).or_default();
+            *size = size.saturating_add(entry.length);
         }
         sizes
     };

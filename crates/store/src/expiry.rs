@@ -66,7 +66,7 @@ impl Segment {
                 return Ok(false);
             }
             if newest < before_us {
-                self.remove_all();
+                self.give_up();
                 return Ok(true);
             }
         }

@@ -132,9 +132,8 @@ impl Segment {
         self.removed = Some(mask.finish());
     }
 
-    /// Marks all rows as gone.
-    pub(crate) fn remove_all(&mut self) {
-        self.removed = Some(BooleanBuffer::new_set(self.row_count));
+    /// Says that no row is there any more, so that the segment may go.
+    pub(crate) fn give_up(&mut self) {
         self.removed_count = self.row_count;
     }
 

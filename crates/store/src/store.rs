@@ -171,6 +171,14 @@ impl Store {
             append_only: entry.append_only,
             unique_key: entry.unique_key,
         };
+        let columns = definition.schema.fields().len();
+        let key = definition.unique_key.iter().flatten();
+        if let Some(column) = key.copied().find(|&column| column >= columns) {
+            return Err(damaged(format!(
+                "`{}` has no column {column}, which its key names",
+                definition.name
+            )));
+        }
         let mut collection = Collection::new(definition, shape, entry.next_column_id);
         for segment in entry.segments {
             let removed = match &segment.removed {

@@ -9,6 +9,8 @@ mod capture_step;
 mod capture_threads;
 mod checkpoint_step;
 mod cut_step;
+#[cfg(test)]
+mod damage;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;

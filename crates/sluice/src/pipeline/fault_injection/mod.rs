@@ -12,7 +12,7 @@
 )]
 
 mod interrupted_disk;
-mod small_warehouse;
+pub(super) mod small_warehouse;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const CLICK_RECORDS: usize = 120;
 pub struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(stable_hash(&seed.to_le_bytes()) | 1)
     }
 
@@ -177,9 +177,9 @@ impl TopicBook {
 }
 
 /// Text of the rows of all collections, sorted.
-type Rows = BTreeMap<String, Vec<String>>;
+pub type Rows = BTreeMap<String, Vec<String>>;
 
-fn rows(snapshot: &Snapshot) -> Rows {
+pub fn rows(snapshot: &Snapshot) -> Rows {
     let mut all = Rows::new();
     for collection in snapshot.collections() {
         let lines = all.entry(collection.name.clone()).or_default();
