@@ -16,7 +16,9 @@ use crate::left_join::LeftJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
 use crate::table_input::TableInput;
+use crate::top_k::TopK;
 use crate::union::Union;
+use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
 /// Version of the state parts' format.
@@ -429,6 +431,8 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             right_types,
             schema,
         }),
+        NodeKind::Window(spec) => Box::new(Window::new(view, spec, schema)?),
+        NodeKind::TopK(spec) => Box::new(TopK::new(spec, schema)?),
     };
     Ok(Running::Operator(operator))
 }

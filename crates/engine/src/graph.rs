@@ -6,6 +6,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
+use crate::top_k::TopKSpec;
+use crate::window::WindowSpec;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub(crate) enum NodeKind {
         residual: Option<Arc<dyn PhysicalExpr>>,
         right_types: Vec<DataType>,
     },
+    Window(WindowSpec),
+    TopK(TopKSpec),
 }
 
 /// An operator with its inputs. Inputs always come earlier in the graph.

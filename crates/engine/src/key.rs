@@ -2,6 +2,7 @@
 //! dealt out to the virtual shards.
 
 use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
@@ -19,16 +20,26 @@ pub(crate) struct RowCodec {
 
 impl RowCodec {
     pub(crate) fn new(types: &[DataType]) -> Result<Self, EngineError> {
+        let ascending = types.iter().cloned();
+        Self::sorted(ascending.map(|found| (found, SortOptions::default())))
+    }
+
+    /// A codec whose bytes order as ORDER BY with these options does.
+    pub(crate) fn sorted(
+        columns: impl Iterator<Item = (DataType, SortOptions)>,
+    ) -> Result<Self, EngineError> {
+        let (types, options): (Vec<DataType>, Vec<SortOptions>) = columns.unzip();
         if types.is_empty() {
             return Ok(Self {
                 converter: None,
-                types: Vec::new(),
+                types,
             });
         }
-        let fields = types.iter().cloned().map(SortField::new).collect();
+        let fields = types.iter().cloned().zip(options);
+        let fields = fields.map(|(found, options)| SortField::new_with_options(found, options));
         Ok(Self {
-            converter: Some(RowConverter::new(fields)?),
-            types: types.to_vec(),
+            converter: Some(RowConverter::new(fields.collect())?),
+            types,
         })
     }
 

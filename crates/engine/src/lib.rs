@@ -13,6 +13,8 @@
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
 //! | left join | the join, and the rows of A whose key has no partner | `left_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
+//! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
 //!
 //! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]
 //! takes the changes of one epoch through them.
@@ -22,23 +24,29 @@ mod aggregate;
 mod arrangement;
 mod check_syntax;
 mod decimal_sum;
+mod distinct_on;
 mod engine;
 mod error;
 mod evaluation_errors;
 mod exact_float;
+mod exact_window_sum;
 mod expression;
 mod graph;
 mod join;
 mod key;
 mod left_join;
 mod lower;
+mod lower_top_k;
+mod lower_window;
 mod map;
 mod operator;
 mod plan_error;
 mod program;
 mod table_input;
+mod top_k;
 mod union;
 mod value_counts;
+mod window;
 
 pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
 pub use error::EngineError;

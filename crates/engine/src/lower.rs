@@ -23,7 +23,7 @@ pub(crate) struct Refusal {
     pub(crate) help: String,
 }
 
-fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         message: message.into(),
         help: help.into(),
@@ -67,38 +67,22 @@ impl Lowering<'_> {
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
             LogicalPlan::Projection(projection) => self.project(projection),
             LogicalPlan::Filter(filter) => {
+                if let Some(node) = self.ranked_filter(filter)? {
+                    return Ok(node);
+                }
                 let input = self.lower(&filter.input)?;
                 let predicate = compile(&filter.predicate, filter.input.schema())?;
-                let node = &self.graph.nodes[input];
-                let (schema, append_only, unique_key) = (
-                    node.schema.clone(),
-                    node.append_only,
-                    node.unique_key.clone(),
-                );
-                Ok(self.graph.add(Node {
-                    kind: NodeKind::Filter(predicate),
-                    inputs: vec![input],
-                    schema,
-                    view: self.view.clone(),
-                    append_only,
-                    unique_key,
-                }))
+                Ok(self.add_filter(input, predicate))
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(_) => refuse(
                 "ORDER BY in a materialized view",
-                "a view is a set of rows without an order; put ORDER BY in the query that reads it",
+                "a view is a set of rows without an order; put ORDER BY in the query that reads it, or add LIMIT",
             ),
-            LogicalPlan::Limit(_) => refuse(
-                "LIMIT in a materialized view",
-                "keep all rows in the view and put LIMIT in the query that reads it, or make it a plain CREATE VIEW",
-            ),
-            LogicalPlan::Window(_) => refuse(
-                "window functions (OVER) in a materialized view",
-                "make it a plain CREATE VIEW, which is computed when asked",
-            ),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Window(window) => self.window(window),
             // A condition that can never hold: the optimizer leaves no table.
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 Ok(self.graph.add(Node {
@@ -126,7 +110,24 @@ impl Lowering<'_> {
         }
     }
 
-    fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
+    pub(crate) fn add_filter(&mut self, input: usize, predicate: Arc<dyn PhysicalExpr>) -> usize {
+        let node = &self.graph.nodes[input];
+        let (schema, append_only, unique_key) = (
+            node.schema.clone(),
+            node.append_only,
+            node.unique_key.clone(),
+        );
+        self.graph.add(Node {
+            kind: NodeKind::Filter(predicate),
+            inputs: vec![input],
+            schema,
+            view: self.view.clone(),
+            append_only,
+            unique_key,
+        })
+    }
+
+    pub(crate) fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
         let node = &self.graph.nodes[input];
         if columns.iter().copied().eq(0..node.schema.fields().len()) {
             return input;
@@ -152,7 +153,7 @@ impl Lowering<'_> {
         found.unwrap_or_else(|| self.add_project(input, expressions, schema))
     }
 
-    fn add_project(
+    pub(crate) fn add_project(
         &mut self,
         input: usize,
         expressions: Vec<Arc<dyn PhysicalExpr>>,
@@ -180,6 +181,9 @@ impl Lowering<'_> {
     }
 
     fn project(&mut self, projection: &Projection) -> Result<usize, Refusal> {
+        if let Some(node) = self.ranked_projection(projection)? {
+            return Ok(node);
+        }
         let input = self.lower(&projection.input)?;
         let expressions = compile_all(&projection.expr, projection.input.schema())?;
         let schema = projection.schema.inner().clone();
@@ -438,7 +442,7 @@ fn join_schema(join: &Join) -> Result<DFSchema, Refusal> {
     Ok(join.left.schema().join(join.right.schema())?)
 }
 
-fn compile_all(
+pub(crate) fn compile_all(
     expressions: &[Expr],
     schema: &DFSchema,
 ) -> Result<Vec<Arc<dyn PhysicalExpr>>, Refusal> {
