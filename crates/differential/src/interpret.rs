@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::interpret_window::{top, window};
 use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query};
 use crate::value::{Row, Type, Value};
 
@@ -37,8 +38,9 @@ pub enum Failure {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// A join would look at too many pairs for a naive interpreter.
-    #[error("a join of {0} pairs is too large for the interpreter")]
+    /// A join would look at too many pairs, or a window at too many rows, for a
+    /// naive interpreter.
+    #[error("a join of {0} pairs, or a window of as many rows, is too large for the interpreter")]
     TooLarge(usize),
     /// A name that no collection has.
     #[error("there is no collection `{0}`")]
@@ -143,6 +145,8 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             let input = interpret(input, collections)?;
             Ok(group(&input, keys, calls))
         }
+        Query::Window { input, calls } => window(&interpret(input, collections)?, calls),
+        Query::Top { input, top: wanted } => top(&interpret(input, collections)?, wanted),
     }
 }
 
@@ -234,7 +238,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
 /// The value that a row brings to an aggregate; `None` if it does not count:
 /// the FILTER is not true, or the argument is NULL. `count(*)` counts rows, for
 /// which any value will do.
-fn counted_value(call: &Call, row: &Row) -> Result<Option<Value>, Failure> {
+pub(crate) fn counted_value(call: &Call, row: &Row) -> Result<Option<Value>, Failure> {
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
@@ -246,7 +250,7 @@ fn counted_value(call: &Call, row: &Row) -> Result<Option<Value>, Failure> {
     Ok((passes && !value.is_null()).then_some(value))
 }
 
-fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
+pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
     let weight_of = |weight: &i64| {
         if call.distinct {
             1

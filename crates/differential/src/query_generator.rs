@@ -26,6 +26,10 @@ impl QueryGenerator<'_> {
     /// A query of one to four operators.
     pub fn query(&mut self) -> Query {
         let depth = 1 + self.random.below(3);
+        if !self.traits.large && self.random.one_in(4) {
+            let input = self.node(depth - 1);
+            return self.over(input, true);
+        }
         self.node(depth)
     }
 
@@ -33,7 +37,7 @@ impl QueryGenerator<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.random.below(12) {
+        match self.random.below(14) {
             0 | 1 => {
                 let input = Box::new(self.node(depth - 1));
                 let types = input.types();
@@ -52,6 +56,10 @@ impl QueryGenerator<'_> {
             10 => Query::Distinct {
                 input: Box::new(self.node(depth - 1)),
             },
+            11 | 12 if !self.traits.large => {
+                let input = self.node(depth - 1);
+                self.over(input, false)
+            }
             _ => self.union_all(depth),
         }
     }
@@ -125,7 +133,7 @@ impl QueryGenerator<'_> {
         Query::GroupBy { input, keys, calls }
     }
 
-    fn call(&mut self, types: &[Type]) -> Call {
+    pub(crate) fn call(&mut self, types: &[Type]) -> Call {
         let filter = self.random.one_in(4).then(|| self.condition(types, 1));
         let argument = if self.random.one_in(4) {
             self.expression(types, 1)
@@ -187,13 +195,13 @@ impl QueryGenerator<'_> {
         }
     }
 
-    fn column(&mut self, types: &[Type]) -> Expr {
+    pub(crate) fn column(&mut self, types: &[Type]) -> Expr {
         let column = self.random.below(types.len());
         Expr::Column(column, types[column])
     }
 
     /// An expression of any type.
-    fn expression(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn expression(&mut self, types: &[Type], depth: usize) -> Expr {
         let column = self.column(types);
         if depth == 0 || self.random.one_in(3) {
             return column;
@@ -333,6 +341,9 @@ impl QueryGenerator<'_> {
             name: name.clone(),
             types: types.clone(),
         });
+        if self.random.one_in(3) {
+            return self.failing_over(*input);
+        }
         if self.random.one_in(2) {
             let count = 1 + self.random.below(3);
             let columns = (0..count)
@@ -366,7 +377,7 @@ impl QueryGenerator<'_> {
         Query::GroupBy { input, keys, calls }
     }
 
-    fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
         let column = self.column(types);
         if depth == 0 || column.data_type() != Type::Int {
             return column;
@@ -388,7 +399,7 @@ impl QueryGenerator<'_> {
     }
 }
 
-fn reads_column(expression: &Expr) -> bool {
+pub(crate) fn reads_column(expression: &Expr) -> bool {
     match expression {
         Expr::Column(..) => true,
         Expr::Literal(..) => false,

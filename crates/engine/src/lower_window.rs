@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction};
 use datafusion::logical_expr::logical_plan::Window;
 use datafusion::logical_expr::{AggregateUDF, Expr, WindowFrame, WindowFunctionDefinition};
@@ -148,6 +148,19 @@ impl<'a> WindowColumns<'a> {
 
     fn call(&mut self, function: &WindowFunction) -> Result<Call, Refusal> {
         let parameters = &function.params;
+        let name = function.fun.name();
+        if parameters.distinct {
+            return refuse(
+                format!("`{name}` (DISTINCT …) OVER in a materialized view"),
+                "count the distinct values with GROUP BY in a subquery, and join it",
+            );
+        }
+        if !is_in_order(&parameters.window_frame) {
+            return refuse(
+                format!("`{name}` over a frame that ends before it starts"),
+                "write the earlier bound first: BETWEEN 3 PRECEDING AND 1 PRECEDING",
+            );
+        }
         let keys = self.keys(&parameters.partition_by, &parameters.order_by)?;
         let mut definition = function.fun.clone();
         let aggregate = match &function.fun {
@@ -185,7 +198,6 @@ impl<'a> WindowColumns<'a> {
             filter,
             frame: parameters.window_frame.clone(),
             ignores_nulls: parameters.null_treatment == Some(NullTreatment::IgnoreNulls),
-            distinct: parameters.distinct,
         })
     }
 }
@@ -198,7 +210,6 @@ struct Call {
     filter: Option<Arc<dyn PhysicalExpr>>,
     frame: WindowFrame,
     ignores_nulls: bool,
-    distinct: bool,
 }
 
 impl Call {
@@ -223,7 +234,7 @@ impl Call {
             Arc::new(self.frame.clone()),
             schema.clone(),
             self.ignores_nulls,
-            self.distinct,
+            false,
             self.filter.clone(),
         );
         let compiled = compiled.map_err(|error| Refusal {
@@ -238,6 +249,26 @@ impl Call {
             );
         }
         Ok(compiled)
+    }
+}
+
+/// Whether the frame's start is not behind its end. Bounds in other units than
+/// rows, such as intervals, are compared by DataFusion where it can.
+fn is_in_order(frame: &WindowFrame) -> bool {
+    use datafusion::logical_expr::WindowFrameBound as Bound;
+    let less = |first: &ScalarValue, second: &ScalarValue| {
+        first.partial_cmp(second) == Some(std::cmp::Ordering::Less)
+    };
+    match (&frame.start_bound, &frame.end_bound) {
+        (Bound::Preceding(start), Bound::Preceding(end)) => {
+            start.is_null() || !end.is_null() && !less(start, end)
+        }
+        (Bound::Following(start), Bound::Following(end)) => {
+            end.is_null() || !start.is_null() && !less(end, start)
+        }
+        (Bound::CurrentRow, Bound::Preceding(_))
+        | (Bound::Following(_), Bound::Preceding(_) | Bound::CurrentRow) => false,
+        _ => true,
     }
 }
 

@@ -162,7 +162,7 @@ impl Window {
             }
             start = end;
         }
-        let rows = take_record_batch(&touched.batch, &UInt32Array::from(indices))?;
+        let rows = take_rows(&touched.batch, indices)?;
         let mut results: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.spec.calls.len()];
         let mut kept: Vec<RecordBatch> = Vec::new();
         let mut failures = Vec::new();
@@ -206,6 +206,16 @@ impl Window {
         let calls = self.spec.calls.iter();
         calls.map(|call| call.evaluate(partition)).collect()
     }
+}
+
+/// Takes rows also of a batch without columns, as `count(*) OVER ()` reads.
+fn take_rows(batch: &RecordBatch, indices: Vec<u32>) -> Result<RecordBatch, EngineError> {
+    if batch.num_columns() > 0 {
+        return Ok(take_record_batch(batch, &UInt32Array::from(indices))?);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
+    let rows = RecordBatch::try_new_with_options(batch.schema(), vec![], &options)?;
+    Ok(rows)
 }
 
 impl Operator for Window {

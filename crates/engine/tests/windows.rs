@@ -561,6 +561,16 @@ fn what_is_not_supported_is_refused_with_its_place() {
             "v.sql:2:12: `lag` OVER",
             "",
         ),
+        (
+            "SELECT id, count(DISTINCT goods) OVER (PARTITION BY day) AS n FROM sales",
+            "v.sql:2:12: `count` (DISTINCT",
+            "GROUP BY in a subquery",
+        ),
+        (
+            "SELECT id, sum(amount) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 3 PRECEDING) AS n FROM sales",
+            "v.sql:2:12: `sum` over a frame that ends before it starts",
+            "earlier bound first",
+        ),
     ];
     for (select, message, help) in cases {
         let found = plan(select).unwrap_err();
