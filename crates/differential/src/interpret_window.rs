@@ -255,21 +255,24 @@ fn frame_rows(call: &WindowCall, ordered: &Ordered<'_>, current: usize) -> Vec<u
         end: Bound::CurrentRow,
     });
     let descending = call.order.first().is_some_and(|key| key.descending);
-    let distance = |other: usize| distance(frame.unit, ordered, descending, current, other);
+    let is_null = |position: usize| ordered.keys[position] == [Value::Null];
     (0..ordered.rows.len())
         .filter(|&other| {
+            let distance = distance(frame.unit, ordered, descending, current, other);
+            // Around NULL a number of RANGE reaches every other NULL.
+            let reaches = frame.unit == FrameUnit::Range && is_null(current) && is_null(other);
             let starts = match frame.start {
                 Bound::UnboundedPreceding => true,
-                Bound::Preceding(count) => distance(other) >= -i128::from(count),
-                Bound::CurrentRow => distance(other) >= 0,
-                Bound::Following(count) => distance(other) >= i128::from(count),
+                Bound::Preceding(count) => reaches || distance >= -i128::from(count),
+                Bound::CurrentRow => distance >= 0,
+                Bound::Following(count) => reaches || distance >= i128::from(count),
                 Bound::UnboundedFollowing => false,
             };
             let ends = match frame.end {
                 Bound::UnboundedPreceding => false,
-                Bound::Preceding(count) => distance(other) <= -i128::from(count),
-                Bound::CurrentRow => distance(other) <= 0,
-                Bound::Following(count) => distance(other) <= i128::from(count),
+                Bound::Preceding(count) => reaches || distance <= -i128::from(count),
+                Bound::CurrentRow => distance <= 0,
+                Bound::Following(count) => reaches || distance <= i128::from(count),
                 Bound::UnboundedFollowing => true,
             };
             starts && ends

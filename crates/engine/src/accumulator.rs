@@ -10,13 +10,15 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use sluice_core::{CodecError, Reader, Writer};
 
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
+use crate::distinct_values::DistinctValues;
 use crate::exact_float::ExactFloat;
 use crate::key::{EncodedRows, RowCodec};
+use crate::saved_state::SaveScope;
 use crate::value_counts::ValueCounts;
 
 /// What an aggregate computes.
@@ -89,10 +91,12 @@ pub(crate) enum Accumulator {
         values: Vec<ValueCounts>,
         is_min: bool,
         retracts: bool,
+        /// If the input retracts: (slot, value) whose count changed since the
+        /// last save. Otherwise one value a group is all there is.
+        changed: HashSet<(u32, Box<[u8]>)>,
     },
     Distinct {
-        /// (slot, value) → weight.
-        weights: HashMap<(u32, Box<[u8]>), i64>,
+        seen: DistinctValues,
         inner: Box<Accumulator>,
     },
 }
@@ -106,7 +110,7 @@ impl Accumulator {
                 ..spec.clone()
             };
             return Self::Distinct {
-                weights: HashMap::default(),
+                seen: DistinctValues::default(),
                 inner: Box::new(Self::new(&plain)),
             };
         }
@@ -116,6 +120,7 @@ impl Accumulator {
                 values: Vec::new(),
                 is_min: spec.kind == AggregateKind::Min,
                 retracts: spec.input_retracts,
+                changed: HashSet::default(),
             },
             AggregateKind::Sum | AggregateKind::Average => {
                 let is_average = spec.kind == AggregateKind::Average;
@@ -161,21 +166,24 @@ impl Accumulator {
         weights: &[i64],
         argument: &Argument,
     ) {
-        if let Self::Distinct {
-            weights: seen,
-            inner,
-        } = self
-        {
-            let mut changes = DistinctChanges::default();
+        if let Self::Distinct { seen, inner } = self {
+            let mut changed_rows = Vec::new();
+            let (mut changed_slots, mut signs) = (Vec::new(), Vec::new());
             for (&slot, &row) in slots.iter().zip(rows) {
                 let index = row as usize;
                 if argument.counts(index)
                     && let Some(encoded) = &argument.encoded
                 {
-                    changes.note(seen, slot, row, encoded.get(index), weights[index]);
+                    let sign = seen.add(slot, encoded.get(index), weights[index]);
+                    if sign != 0 {
+                        changed_slots.push(slot);
+                        changed_rows.push(row);
+                        signs.push(sign);
+                    }
                 }
             }
-            inner.update_rows(&changes.slots, &changes.rows, &changes.signs, argument);
+            seen.compact();
+            inner.update_rows(&changed_slots, &changed_rows, &signs, argument);
             return;
         }
         let row_weights: Vec<i64> = rows.iter().map(|&row| weights[row as usize]).collect();
@@ -222,13 +230,17 @@ impl Accumulator {
                 values,
                 is_min,
                 retracts,
+                changed,
             } => {
                 let Some(encoded) = &argument.encoded else {
                     return;
                 };
                 for (slot, row, weight) in counted {
-                    values[slot].add(encoded.get(row), weight);
-                    if !*retracts {
+                    let value = encoded.get(row);
+                    values[slot].add(value, weight);
+                    if *retracts {
+                        changed.insert((slot as u32, value.into()));
+                    } else {
                         values[slot].keep_only(*is_min);
                     }
                 }
@@ -331,6 +343,7 @@ impl Accumulator {
         }
     }
 
+    /// Saves what the group has a fixed amount of.
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {
             Self::Count { counts } => writer.i64(counts[slot]),
@@ -342,6 +355,7 @@ impl Accumulator {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
             }
+            Self::Extreme { retracts: true, .. } => {}
             Self::Extreme { values, .. } => values[slot].save(writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
         }
@@ -358,69 +372,128 @@ impl Accumulator {
                 sums[slot] = ExactFloat::load(reader)?;
                 counts[slot] = reader.i64()?;
             }
+            Self::Extreme { retracts: true, .. } => {}
             Self::Extreme { values, .. } => values[slot] = ValueCounts::load(reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
         }
         Ok(())
     }
 
-    /// Saves what is not kept by slot; `renumber` maps slots to the order in
-    /// which groups are saved.
-    pub(crate) fn save_shared(&self, renumber: &[u32], writer: &mut Writer) {
-        let Self::Distinct { weights, .. } = self else {
-            return;
+    /// Saves the values of the groups that `number_of` gives a number, for
+    /// functions that keep many: (number, value, weight), 0 for a value that is
+    /// gone.
+    pub(crate) fn save_values(
+        &self,
+        scope: SaveScope,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+        writer: &mut Writer,
+    ) {
+        let mut count = 0_u32;
+        let mut saved = Writer::new();
+        let mut save = |slot: u32, value: &[u8], weight: i64| {
+            if let Some(number) = number_of(slot) {
+                count += 1;
+                saved.u32(number);
+                saved.bytes(value);
+                saved.i64(weight);
+            }
         };
-        writer.u32(weights.len() as u32);
-        for ((slot, value), weight) in weights {
-            writer.u32(renumber[*slot as usize]);
-            writer.bytes(value);
-            writer.i64(*weight);
+        match self {
+            Self::Extreme {
+                values,
+                retracts: true,
+                changed,
+                ..
+            } => match scope {
+                SaveScope::All => {
+                    for (slot, values) in values.iter().enumerate() {
+                        for (value, weight) in values.iter() {
+                            save(slot as u32, value, weight);
+                        }
+                    }
+                }
+                SaveScope::Changes => {
+                    for (slot, value) in changed {
+                        save(*slot, value, values[*slot as usize].weight(value));
+                    }
+                }
+            },
+            Self::Distinct { seen, .. } => seen.for_each(scope, &mut save),
+            _ => return,
         }
+        writer.u32(count);
+        writer.raw(&saved.finish());
     }
 
-    pub(crate) fn load_shared(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
-        let Self::Distinct { weights, .. } = self else {
+    /// `slots` are the groups by the numbers that they were saved under.
+    pub(crate) fn load_values(
+        &mut self,
+        slots: &[u32],
+        reader: &mut Reader<'_>,
+    ) -> Result<(), CodecError> {
+        if !matches!(
+            self,
+            Self::Extreme { retracts: true, .. } | Self::Distinct { .. }
+        ) {
             return Ok(());
-        };
+        }
         for _ in 0..reader.u32()? {
-            let slot = reader.u32()?;
-            let value = reader.bytes()?.into();
-            weights.insert((slot, value), reader.i64()?);
+            let number = reader.u32()? as usize;
+            let value = reader.bytes()?;
+            let weight = reader.i64()?;
+            let slot = *slots.get(number).ok_or_else(|| {
+                CodecError::Invalid(format!("a value of group {number}, which is not there"))
+            })?;
+            match self {
+                Self::Extreme { values, .. } => values[slot as usize].set(value, weight),
+                Self::Distinct { seen, .. } => seen.set(slot, value, weight),
+                _ => {}
+            }
         }
         Ok(())
     }
-}
 
-/// Values that appear in, or vanish from, their group.
-#[derive(Default)]
-struct DistinctChanges {
-    slots: Vec<u32>,
-    rows: Vec<u32>,
-    signs: Vec<i64>,
-}
-
-impl DistinctChanges {
-    fn note(
-        &mut self,
-        seen: &mut HashMap<(u32, Box<[u8]>), i64>,
-        slot: u32,
-        row: u32,
-        value: &[u8],
-        weight: i64,
-    ) {
-        let key = (slot, Box::from(value));
-        let before = seen.get(&key).copied().unwrap_or(0);
-        let after = before + weight;
-        if after == 0 {
-            seen.remove(&key);
-        } else {
-            seen.insert(key, after);
+    /// Called when the changes of the values were saved.
+    pub(crate) fn forget_changes(&mut self) {
+        match self {
+            Self::Extreme { changed, .. } => *changed = HashSet::default(),
+            Self::Distinct { seen, .. } => seen.forget_changes(),
+            _ => {}
         }
-        let sign = i64::from(after > 0) - i64::from(before > 0);
-        if sign != 0 {
-            self.slots.push(slot);
-            self.rows.push(row);
-            self.signs.push(sign);
+    }
+
+    /// Memory taken, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// What a value in an ordered map takes beside its bytes.
+        const VALUE_OVERHEAD_BYTES: usize = 64;
+        let count = size_of::<i64>();
+        match self {
+            Self::Count { counts } => counts.capacity() * count,
+            Self::WideSum { sums, .. } => sums.capacity() * (size_of::<WideSum>() + count),
+            Self::FloatSum { sums, .. } => sums.capacity() * (size_of::<ExactFloat>() + count),
+            Self::Extreme { values, .. } => {
+                let in_maps = values.iter().map(ValueCounts::len).sum::<usize>();
+                values.capacity() * size_of::<ValueCounts>() + in_maps * VALUE_OVERHEAD_BYTES
+            }
+            Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
+        }
+    }
+
+    /// Values whose weight changed since the last save.
+    pub(crate) fn changed_values(&self) -> usize {
+        match self {
+            Self::Extreme { changed, .. } => changed.len(),
+            Self::Distinct { seen, .. } => seen.changed_count(),
+            _ => 0,
+        }
+    }
+
+    /// Values that are kept.
+    pub(crate) fn value_count(&self) -> usize {
+        match self {
+            Self::Extreme { values, .. } => values.iter().map(ValueCounts::len).sum(),
+            Self::Distinct { seen, .. } => seen.len(),
+            _ => 0,
         }
     }
 }

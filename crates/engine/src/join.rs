@@ -127,15 +127,15 @@ fn probe<'a>(
             let found = stored.shards[number].find(changes.hashes[row], changes.keys.get(row));
             let Some(entry) = found else { continue };
             let changed = changes.rows.get(row);
-            for other in &entry.rows {
+            for other in entry.rows() {
                 match side {
                     Side::LeftChanges if other.old_weight != 0 => {
                         let weight = changes.weights[row] * other.old_weight;
-                        pairs.push(changed, &other.bytes, weight);
+                        pairs.push(changed, other.bytes, weight);
                     }
                     Side::RightChanges if other.weight != 0 => {
                         let weight = changes.weights[row] * other.weight;
-                        pairs.push(&other.bytes, changed, weight);
+                        pairs.push(other.bytes, changed, weight);
                     }
                     _ => {}
                 }

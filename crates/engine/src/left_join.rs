@@ -17,7 +17,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use sluice_core::{Delta, VIRTUAL_SHARDS};
 
 use crate::EngineError;
-use crate::arrangement::{Arrangement, Entry};
+use crate::arrangement::{Arrangement, EntryRef};
 use crate::expression::{evaluate, true_rows};
 use crate::join::{Pairs, join_changes};
 use crate::operator::{Operator, StepContext};
@@ -97,7 +97,7 @@ impl LeftJoin {
                     let key = changes.keys.get(row);
                     let old_total = right.shards[number]
                         .find(changes.hashes[row], key)
-                        .map_or(0, |entry| entry.old_total);
+                        .map_or(0, |entry| entry.old_total());
                     if old_total == 0 {
                         padded.push(changes.rows.get(row), changes.weights[row]);
                     }
@@ -107,15 +107,15 @@ impl LeftJoin {
                 continue;
             }
             for entry in right.shards[number].touched() {
-                let sign = i64::from(entry.total == 0) - i64::from(entry.old_total == 0);
+                let sign = i64::from(entry.total() == 0) - i64::from(entry.old_total() == 0);
                 if sign == 0 {
                     continue;
                 }
-                let Some(rows) = left.shards[number].find(entry_hash(entry), &entry.key) else {
+                let Some(rows) = left.shards[number].find(entry.hash(), entry.key()) else {
                     continue;
                 };
-                for row in &rows.rows {
-                    padded.push(&row.bytes, sign * row.weight);
+                for row in rows.rows() {
+                    padded.push(row.bytes, sign * row.weight);
                 }
             }
         }
@@ -138,7 +138,7 @@ impl LeftJoin {
             for side in [left, right] {
                 if side.current.is_some() {
                     for entry in side.shards[number].touched() {
-                        keys.insert(&entry.key, entry_hash(entry));
+                        keys.insert(entry.key(), entry.hash());
                     }
                 }
             }
@@ -235,13 +235,12 @@ struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    fn add(&mut self, left: &'a Entry, right: Option<&'a Entry>) {
-        for row in &left.rows {
+    fn add(&mut self, left: EntryRef<'a>, right: Option<EntryRef<'a>>) {
+        for row in left.rows() {
             let owner = self.left_rows.len();
-            self.left_rows
-                .push((&row.bytes, row.old_weight, row.weight));
-            for other in right.map_or(&[][..], |entry| &entry.rows) {
-                self.pairs.push(&row.bytes, &other.bytes, 1);
+            self.left_rows.push((row.bytes, row.old_weight, row.weight));
+            for other in right.iter().flat_map(EntryRef::rows) {
+                self.pairs.push(row.bytes, other.bytes, 1);
                 self.owners.push(owner);
                 self.new_pair_weights.push(row.weight * other.weight);
                 self.old_pair_weights
@@ -288,8 +287,4 @@ fn report_failures(
         context.errors,
     )?;
     Ok(())
-}
-
-fn entry_hash(entry: &Entry) -> u64 {
-    sluice_core::stable_hash(&entry.key)
 }

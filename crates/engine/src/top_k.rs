@@ -17,12 +17,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 
 use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::operator::{Operator, StepContext};
+use crate::saved_state::{SaveScope, SavedState};
 
 /// How rows are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,8 +244,14 @@ struct Shard {
     free: Vec<u32>,
     /// Partitions whose wanted rows the running epoch can change.
     touched: Vec<u32>,
-    dirty: bool,
+    /// Keys and rows whose weight no checkpoint has.
+    changed: HashSet<(Arc<[u8]>, RowBytes)>,
+    row_count: usize,
+    row_bytes: usize,
 }
+
+/// What a row takes besides its bytes: its place in the tree and its counts.
+const ROW_OVERHEAD_BYTES: usize = 64;
 
 impl Shard {
     fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
@@ -303,20 +310,34 @@ impl Shard {
         } else if spec.append_only {
             return Ok(());
         }
-        self.dirty = true;
-        if let Some(stored) = partition.rows.get_mut(row) {
-            stored.weight += weight;
-            if stored.weight == 0 {
-                partition.rows.remove(row);
-            }
-            return Ok(());
-        }
         let stored = Stored {
             weight,
             order_length: order_length as u32,
         };
-        partition.rows.insert(row.into(), stored);
+        self.change(slot, row, stored);
         Ok(())
+    }
+
+    /// Adds the weight of `change` to the row's.
+    fn change(&mut self, slot: u32, row: &[u8], change: Stored) {
+        let partition = &mut self.partitions[slot as usize];
+        let Some((known, stored)) = partition.rows.get_key_value(row) else {
+            let row: RowBytes = row.into();
+            self.row_count += 1;
+            self.row_bytes += row.len() + ROW_OVERHEAD_BYTES;
+            self.changed.insert((partition.key.clone(), row.clone()));
+            partition.rows.insert(row, change);
+            return;
+        };
+        let (known, weight) = (known.clone(), stored.weight + change.weight);
+        self.changed.insert((partition.key.clone(), known));
+        if weight == 0 {
+            self.row_count -= 1;
+            self.row_bytes -= row.len() + ROW_OVERHEAD_BYTES;
+            partition.rows.remove(row);
+        } else if let Some(stored) = partition.rows.get_mut(row) {
+            stored.weight = weight;
+        }
     }
 
     /// Ends the epoch: what it changed in the wanted rows.
@@ -333,7 +354,10 @@ impl Shard {
                     && let Some(boundary) = &partition.boundary
                     && last.key()[..] > boundary.row[..]
                 {
-                    last.remove();
+                    self.row_count -= 1;
+                    self.row_bytes -= last.key().len() + ROW_OVERHEAD_BYTES;
+                    let row = last.remove_entry().0;
+                    self.changed.insert((partition.key.clone(), row));
                 }
             }
             if partition.rows.is_empty() {
@@ -343,45 +367,64 @@ impl Shard {
         Ok(changes)
     }
 
-    fn save(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        for &slot in &self.index {
-            let partition = &self.partitions[slot as usize];
-            writer.bytes(&partition.key);
-            writer.u32(partition.rows.len() as u32);
-            for (row, stored) in &partition.rows {
-                writer.bytes(row);
-                writer.u32(stored.order_length);
-                writer.i64(stored.weight);
-            }
-        }
-        writer.finish()
+    fn save_row(key: &[u8], row: &[u8], stored: Stored, writer: &mut Writer) {
+        writer.bytes(key);
+        writer.bytes(row);
+        writer.u32(stored.order_length);
+        writer.i64(stored.weight);
     }
 
-    fn load(&mut self, spec: &TopKSpec, bytes: &[u8]) -> Result<(), CodecError> {
+    fn save_all(&self, writer: &mut Writer) {
+        for &slot in &self.index {
+            let partition = &self.partitions[slot as usize];
+            for (row, &stored) in &partition.rows {
+                Self::save_row(&partition.key, row, stored, writer);
+            }
+        }
+    }
+
+    fn save_changes(&self, writer: &mut Writer) {
+        let mut changed: Vec<_> = self.changed.iter().collect();
+        changed.sort_unstable();
+        for (key, row) in changed {
+            let gone = Stored {
+                weight: 0,
+                order_length: 0,
+            };
+            let is_key = |&slot: &u32| self.partitions[slot as usize].key == *key;
+            let slot = self.index.find(stable_hash(key), is_key);
+            let stored = slot.and_then(|&slot| self.partitions[slot as usize].rows.get(row));
+            Self::save_row(key, row, stored.copied().unwrap_or(gone), writer);
+        }
+    }
+
+    /// Takes rows with their weights over what is there. Without a boundary
+    /// every row counts, until an epoch finds the boundary again.
+    fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
         while !reader.is_at_end() {
             let key = reader.bytes()?;
+            let row = reader.bytes()?;
+            let order_length = reader.u32()?;
+            let weight = reader.i64()?;
+            if order_length as usize > row.len() {
+                return Err(CodecError::Invalid("an order longer than its row".into()));
+            }
             let slot = self.slot(stable_hash(key), key);
-            let partition = &mut self.partitions[slot as usize];
-            for _ in 0..reader.u32()? {
-                let row: RowBytes = reader.bytes()?.into();
-                let order_length = reader.u32()?;
-                if order_length as usize > row.len() {
-                    return Err(CodecError::Invalid("an order longer than its row".into()));
-                }
-                let weight = reader.i64()?;
-                let stored = Stored {
-                    weight,
+            let rows = &self.partitions[slot as usize].rows;
+            let before = rows.get(row).map_or(0, |stored| stored.weight);
+            if weight != before {
+                let change = Stored {
+                    weight: weight - before,
                     order_length,
                 };
-                partition.rows.insert(row, stored);
+                self.change(slot, row, change);
             }
-            let (_, boundary) = spec
-                .wanted(partition)
-                .map_err(|error| CodecError::Invalid(error.to_string()))?;
-            partition.boundary = boundary;
+            if self.partitions[slot as usize].rows.is_empty() {
+                self.forget(slot);
+            }
         }
+        self.changed.clear();
         Ok(())
     }
 }
@@ -578,26 +621,42 @@ impl Operator for TopK {
         self.delta(&total)
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if shard.dirty {
-                parts.push((number, shard.save()));
-                shard.dirty = false;
-            }
-        }
-        parts
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(self)
     }
 
-    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        self.shards[shard].load(&self.spec, bytes)
+    fn state_bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.row_bytes as u64).sum()
     }
 
     fn state_rows(&self) -> u64 {
-        self.shards
-            .iter()
-            .flat_map(|shard| &shard.partitions)
-            .map(|partition| partition.rows.len() as u64)
-            .sum()
+        self.shards.iter().map(|shard| shard.row_count as u64).sum()
+    }
+}
+
+impl SavedState for TopK {
+    fn changed_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.changed.len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.row_count).sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        match scope {
+            SaveScope::All => self.shards[shard].save_all(writer),
+            SaveScope::Changes => self.shards[shard].save_changes(writer),
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.changed = HashSet::new();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        self.shards[shard].load(bytes)
     }
 }

@@ -40,6 +40,30 @@ impl ValueCounts {
         }
     }
 
+    /// How often a value occurs.
+    pub(crate) fn weight(&self, value: &[u8]) -> i64 {
+        self.0.get(value).copied().unwrap_or(0)
+    }
+
+    /// Gives a value a weight; 0 if it is gone.
+    pub(crate) fn set(&mut self, value: &[u8], weight: i64) {
+        if weight == 0 {
+            self.0.remove(value);
+        } else {
+            self.0.insert(value.into(), weight);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        self.0
+            .iter()
+            .map(|(value, &weight)| (value.as_ref(), weight))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn save(&self, writer: &mut Writer) {
         writer.u32(self.0.len() as u32);
         for (value, count) in &self.0 {

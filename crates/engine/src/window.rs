@@ -20,7 +20,7 @@ use datafusion::physical_expr::window::WindowExpr;
 use sluice_core::{Delta, VIRTUAL_SHARDS};
 
 use crate::EngineError;
-use crate::arrangement::{Arrangement, StoredRow};
+use crate::arrangement::{Arrangement, RowRef};
 use crate::key::{RowCodec, for_each_shard};
 use crate::operator::{Operator, StepContext};
 
@@ -65,7 +65,7 @@ impl Window {
 /// The distinct rows of the touched partitions of some shards, partition by
 /// partition; in each partition in the order of the window.
 struct Touched<'a> {
-    rows: Vec<&'a StoredRow>,
+    rows: Vec<RowRef<'a>>,
     batch: RecordBatch,
     /// Row numbers, in order.
     sorted: Vec<u32>,
@@ -87,12 +87,13 @@ impl Window {
         arrangement: &'a Arrangement,
         shards: Range<usize>,
     ) -> Result<Touched<'a>, EngineError> {
-        let mut rows: Vec<&StoredRow> = Vec::new();
+        let mut rows: Vec<RowRef<'_>> = Vec::new();
         let mut ends = Vec::new();
         for shard in &arrangement.shards[shards] {
             for entry in shard.touched() {
-                if entry.rows.iter().any(|row| row.weight != row.old_weight) {
-                    rows.extend(&entry.rows);
+                if entry.rows().any(|row| row.weight != row.old_weight) {
+                    let is_there = |row: &RowRef<'_>| row.weight != 0 || row.old_weight != 0;
+                    rows.extend(entry.rows().filter(is_there));
                     ends.push(rows.len());
                 }
             }
@@ -103,7 +104,7 @@ impl Window {
                 row.weight
             )));
         }
-        let bytes = rows.iter().map(|row| &*row.bytes);
+        let bytes = rows.iter().map(|row| row.bytes);
         let columns = arrangement.row_codec.decode(bytes)?;
         let order_columns: Vec<ArrayRef> = self
             .spec
@@ -119,7 +120,7 @@ impl Window {
                 let (first, second) = (first as usize, second as usize);
                 keys.get(first)
                     .cmp(keys.get(second))
-                    .then_with(|| rows[first].bytes.cmp(&rows[second].bytes))
+                    .then_with(|| rows[first].bytes.cmp(rows[second].bytes))
             });
             start = end;
         }
@@ -145,7 +146,7 @@ impl Window {
         &self,
         touched: &Touched<'_>,
         weight: i64,
-        copies: impl Fn(&StoredRow) -> i64,
+        copies: impl Fn(RowRef<'_>) -> i64,
     ) -> Result<Image, EngineError> {
         let mut indices: Vec<u32> = Vec::with_capacity(touched.rows.len());
         let mut partitions: Vec<Range<usize>> = Vec::with_capacity(touched.ends.len());
@@ -234,7 +235,7 @@ impl Operator for Window {
             .shards
             .iter()
             .flat_map(|shard| shard.touched())
-            .map(|entry| entry.rows.len())
+            .map(|entry| entry.rows().count())
             .sum();
         let mut ranges: Vec<Range<usize>> = if context.threads > 1 {
             (0..VIRTUAL_SHARDS).map(|shard| shard..shard + 1).collect()
