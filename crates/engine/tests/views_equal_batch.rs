@@ -239,10 +239,6 @@ const VIEWS: &[(&str, &str)] = &[
         "v_values",
         "SELECT o.id, k.label FROM orders o JOIN (VALUES ('c1', 'first'), ('c2', NULL)) AS k (city, label) ON o.city = k.city",
     ),
-    (
-        "v_select_exists",
-        "SELECT o.id, EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id) AS has, NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.quantity > 4) AS lacks FROM orders o",
-    ),
     ("v_unnest", "SELECT city, unnest(ids) AS id FROM v_lists"),
     (
         "v_unnest_literal",
