@@ -136,12 +136,13 @@ pub fn recover(
             router,
             positions,
             engine,
+            files,
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, limits, meta.cut),
-            route: RouteStep::restore(project.sources.clone(), &router, positions)?,
-            engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
+            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?,
+            engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
             store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
             definitions,
