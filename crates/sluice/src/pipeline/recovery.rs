@@ -138,7 +138,8 @@ pub fn recover(
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
             cut: CutStep::new(control, limits, meta.cut),
-            route: RouteStep::restore(project.sources.clone(), &router, positions)?,
+            route: RouteStep::restore(project.sources.clone(), &router, positions)?
+                .with_threads(options.worker_threads),
             engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
             store: StoreStep::new(store, program)?,
             log,
@@ -190,7 +191,7 @@ pub fn recover(
     };
     let warehouse = Warehouse {
         cut: CutStep::new(control, limits, start),
-        route: RouteStep::new(project.sources.clone()),
+        route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
         engine: EngineStep::new(program.clone(), options)?,
         store: StoreStep::new(store, program)?,
         log,
