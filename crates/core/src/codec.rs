@@ -54,6 +54,12 @@ impl Writer {
     pub fn new() -> Self {
         Self::default()
     }
+    /// An empty buffer with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+        }
+    }
     /// Appends one byte.
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
@@ -78,6 +84,10 @@ impl Writer {
     pub fn bytes(&mut self, value: &[u8]) {
         debug_assert!(u32::try_from(value.len()).is_ok(), "a value over 4 GiB");
         self.u32(value.len() as u32);
+        self.bytes.extend_from_slice(value);
+    }
+    /// Appends bytes as they are, without a length.
+    pub fn raw(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
     }
     /// Appends a length (u32) and UTF-8.

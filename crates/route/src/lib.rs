@@ -15,6 +15,7 @@ mod json;
 mod last_values;
 mod memory;
 mod read_rows;
+mod retention;
 mod router;
 mod shape;
 mod slots;
@@ -25,4 +26,5 @@ pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, PollCursor, SourceFile, Sources,
     TransactionForm, parse_sources,
 };
+pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};
