@@ -5,6 +5,7 @@ use sluice_core::{CodecError, Delta};
 use crate::EngineError;
 use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::saved_state::SavedState;
 
 /// What an operator sees of an epoch besides its inputs.
 pub(crate) struct StepContext<'a> {
@@ -27,6 +28,12 @@ pub(crate) trait Operator: Send {
         inputs: &[&Delta],
     ) -> Result<Delta, EngineError>;
 
+    /// The operator's state, if it can tell what changed in it. Otherwise
+    /// [`Operator::save_changed`] and [`Operator::load`] save whole shards.
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        None
+    }
+
     /// The state of each shard that has changed since the last call.
     fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
         Vec::new()
@@ -35,6 +42,11 @@ pub(crate) trait Operator: Send {
     /// Takes a shard's state back.
     fn load(&mut self, _shard: usize, _bytes: &[u8]) -> Result<(), CodecError> {
         Err(CodecError::Invalid("this operator keeps no state".into()))
+    }
+
+    /// Memory that the state takes, about.
+    fn state_bytes(&self) -> u64 {
+        0
     }
 
     /// Number of rows or groups held.
