@@ -239,7 +239,7 @@ fn call_value(call: &WindowCall, ordered: &Ordered<'_>, position: usize) -> Resu
             let mut values = ZSet::new();
             for position in frame() {
                 if let Some(value) = counted_value(aggregated, ordered.rows[position])? {
-                    add(&mut values, vec![value], 1);
+                    add(&mut values, value, 1);
                 }
             }
             aggregate(aggregated, &values)

@@ -5,7 +5,7 @@
 //! other databases take any order. So elsewhere ORDER BY names all columns, or
 //! the functions are such that equal rows get equal results.
 
-use crate::query::{Expr, Query};
+use crate::query::{Call, Expr, Function, Query};
 use crate::query_generator::{QueryGenerator, reads_column};
 use crate::value::{Type, Value};
 use crate::window::{Bound, Frame, FrameUnit, SortKey, Top, TopForm, WindowCall, WindowFunction};
@@ -58,10 +58,11 @@ impl QueryGenerator<'_> {
         }
         let value = self.failing_expression(&types, 1);
         let function = match value.data_type() {
-            Type::Int => WindowFunction::Aggregate(crate::query::Call {
-                function: crate::query::Function::Sum,
+            Type::Int => WindowFunction::Aggregate(Call {
+                function: Function::Sum,
                 argument: Some(value),
                 distinct: false,
+                order: None,
                 filter: None,
             }),
             _ => WindowFunction::First(value),
@@ -217,6 +218,13 @@ impl QueryGenerator<'_> {
         let aggregate = |generator: &mut Self| {
             let mut call = generator.call(types);
             call.distinct = false;
+            let is_plain = matches!(
+                call.function,
+                Function::Count | Function::Sum | Function::Average | Function::Min | Function::Max
+            );
+            if !is_plain {
+                (call.function, call.order) = (Function::Count, None);
+            }
             WindowFunction::Aggregate(call)
         };
         let choices = if is_total { 14 } else { 8 };

@@ -1,14 +1,17 @@
 //! Aggregate functions over groups, column by column: each accumulator holds
 //! one column of state for all groups of a shard.
 //!
-//! DataFusion's own accumulators are not used: their `retract_batch` assumes
-//! that rows leave in the order in which they came, and `sum` wraps.
+//! DataFusion's own accumulators are used only where the group's rows are kept
+//! (`group_rows.rs`): their `retract_batch` assumes that rows leave in the order
+//! in which they came, and `sum` wraps.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
 };
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use hashbrown::HashSet;
 use sluice_core::{CodecError, Reader, Writer};
@@ -17,6 +20,7 @@ use crate::EngineError;
 use crate::decimal_sum::WideSum;
 use crate::distinct_values::DistinctValues;
 use crate::exact_float::ExactFloat;
+use crate::group_rows::RowsFunction;
 use crate::key::{EncodedRows, RowCodec};
 use crate::saved_state::SaveScope;
 use crate::value_counts::ValueCounts;
@@ -27,8 +31,12 @@ pub(crate) enum AggregateKind {
     Count,
     Sum,
     Average,
+    /// The smallest, or by ORDER BY the first.
     Min,
+    /// The greatest, or by ORDER BY the last.
     Max,
+    /// Any other function, over the kept rows.
+    Rows,
 }
 
 /// One aggregate of a GROUP BY.
@@ -36,16 +44,47 @@ pub(crate) enum AggregateKind {
 pub(crate) struct AggregateSpec {
     pub(crate) kind: AggregateKind,
     pub(crate) distinct: bool,
-    /// Type of the argument; `None` for `count(*)`.
-    pub(crate) input_type: Option<DataType>,
+    /// Types of the columns read, each with its order: those of ORDER BY, then
+    /// the arguments. None for `count(*)`.
+    pub(crate) input: Vec<(DataType, SortOptions)>,
     pub(crate) output_type: DataType,
     /// Whether the input can retract rows.
     pub(crate) input_retracts: bool,
+    /// Whether rows whose last argument is null do not count.
+    pub(crate) skips_nulls: bool,
+    /// The function of [`AggregateKind::Rows`].
+    pub(crate) function: Option<RowsFunction>,
+}
+
+impl AggregateSpec {
+    /// Type of the last argument.
+    pub(crate) fn input_type(&self) -> Option<&DataType> {
+        self.input.last().map(|(data_type, _)| data_type)
+    }
+
+    /// How values are kept, for the functions that compare or keep them.
+    pub(crate) fn codec(&self) -> Result<Option<RowCodec>, EngineError> {
+        let keeps_values = matches!(
+            self.kind,
+            AggregateKind::Min | AggregateKind::Max | AggregateKind::Rows
+        );
+        if self.input.is_empty() || !(keeps_values || self.distinct) {
+            return Ok(None);
+        }
+        let columns: Vec<_> = self
+            .input
+            .iter()
+            .map(|(found, order)| (found, *order))
+            .collect();
+        RowCodec::with_order(&columns).map(Some)
+    }
 }
 
 /// The argument of an aggregate for a whole batch.
 pub(crate) struct Argument {
+    /// The last argument.
     pub(crate) values: Option<ArrayRef>,
+    pub(crate) skips_nulls: bool,
     /// Byte form, for the functions that compare values.
     pub(crate) encoded: Option<EncodedRows>,
     /// Rows that the FILTER clause leaves out.
@@ -53,19 +92,20 @@ pub(crate) struct Argument {
 }
 
 impl Argument {
-    /// Whether a row counts: not null, not filtered out.
+    /// Whether a row counts: not filtered out, and not null where that matters.
     pub(crate) fn counts(&self, row: usize) -> bool {
         let excluded = self.excluded.as_ref().is_some_and(|rows| rows[row]);
-        let is_null = self
-            .values
-            .as_ref()
-            .is_some_and(|values| values.is_null(row));
+        let is_null = self.skips_nulls
+            && self
+                .values
+                .as_ref()
+                .is_some_and(|values| values.is_null(row));
         !excluded && !is_null
     }
 }
 
 /// Why a group has no value.
-pub(crate) type OutputErrors = Vec<(usize, &'static str)>;
+pub(crate) type OutputErrors = Vec<(usize, Cow<'static, str>)>;
 
 const OVERFLOW: &str = "the sum does not fit into the result type";
 
@@ -75,6 +115,7 @@ const OVERFLOW: &str = "the sum does not fit into the result type";
 pub(crate) enum Accumulator {
     Count {
         counts: Vec<i64>,
+        output_type: DataType,
     },
     WideSum {
         sums: Vec<WideSum>,
@@ -87,12 +128,14 @@ pub(crate) enum Accumulator {
         counts: Vec<i64>,
         is_average: bool,
     },
-    Extreme {
+    Values {
         values: Vec<ValueCounts>,
-        is_min: bool,
-        retracts: bool,
-        /// If the input retracts: (slot, value) whose count changed since the
-        /// last save. Otherwise one value a group is all there is.
+        result: ValuesResult,
+        /// Whether all values are kept. Otherwise the input only adds, and one
+        /// value a group is all there is.
+        keeps_all: bool,
+        /// If all are kept: (slot, value) whose count changed since the last
+        /// save.
         changed: HashSet<(u32, Box<[u8]>)>,
     },
     Distinct {
@@ -101,8 +144,24 @@ pub(crate) enum Accumulator {
     },
 }
 
+/// What is made of a group's values.
+#[derive(Debug)]
+pub(crate) enum ValuesResult {
+    Smallest,
+    Greatest,
+    Computed(RowsFunction),
+}
+
 impl Accumulator {
     pub(crate) fn new(spec: &AggregateSpec) -> Self {
+        if let Some(function) = &spec.function {
+            return Self::Values {
+                values: Vec::new(),
+                result: ValuesResult::Computed(function.clone()),
+                keeps_all: true,
+                changed: HashSet::default(),
+            };
+        }
         let is_extreme = matches!(spec.kind, AggregateKind::Min | AggregateKind::Max);
         if spec.distinct && !is_extreme {
             let plain = AggregateSpec {
@@ -115,16 +174,24 @@ impl Accumulator {
             };
         }
         match spec.kind {
-            AggregateKind::Count => Self::Count { counts: Vec::new() },
-            AggregateKind::Min | AggregateKind::Max => Self::Extreme {
+            // A call over kept rows has its function, see above.
+            AggregateKind::Count | AggregateKind::Rows => Self::Count {
+                counts: Vec::new(),
+                output_type: spec.output_type.clone(),
+            },
+            AggregateKind::Min | AggregateKind::Max => Self::Values {
                 values: Vec::new(),
-                is_min: spec.kind == AggregateKind::Min,
-                retracts: spec.input_retracts,
+                result: if spec.kind == AggregateKind::Min {
+                    ValuesResult::Smallest
+                } else {
+                    ValuesResult::Greatest
+                },
+                keeps_all: spec.input_retracts,
                 changed: HashSet::default(),
             },
             AggregateKind::Sum | AggregateKind::Average => {
                 let is_average = spec.kind == AggregateKind::Average;
-                if spec.input_type == Some(DataType::Float64) {
+                if spec.input_type() == Some(&DataType::Float64) {
                     return Self::FloatSum {
                         sums: Vec::new(),
                         counts: Vec::new(),
@@ -144,7 +211,7 @@ impl Accumulator {
     /// Makes room for `slots` groups.
     pub(crate) fn resize(&mut self, slots: usize) {
         match self {
-            Self::Count { counts } => counts.resize(slots, 0),
+            Self::Count { counts, .. } => counts.resize(slots, 0),
             Self::WideSum { sums, counts, .. } => {
                 sums.resize(slots, WideSum::default());
                 counts.resize(slots, 0);
@@ -153,7 +220,7 @@ impl Accumulator {
                 sums.resize(slots, ExactFloat::default());
                 counts.resize(slots, 0);
             }
-            Self::Extreme { values, .. } => values.resize(slots, ValueCounts::default()),
+            Self::Values { values, .. } => values.resize(slots, ValueCounts::default()),
             Self::Distinct { inner, .. } => inner.resize(slots),
         }
     }
@@ -199,7 +266,7 @@ impl Accumulator {
             .map(|((&slot, &row), &weight)| (slot as usize, row as usize, weight))
             .filter(|&(_, row, _)| argument.counts(row));
         match self {
-            Self::Count { counts } => {
+            Self::Count { counts, .. } => {
                 for (slot, _, weight) in counted {
                     counts[slot] += weight;
                 }
@@ -226,10 +293,10 @@ impl Accumulator {
                     counts[slot] += weight;
                 }
             }
-            Self::Extreme {
+            Self::Values {
                 values,
-                is_min,
-                retracts,
+                result,
+                keeps_all,
                 changed,
             } => {
                 let Some(encoded) = &argument.encoded else {
@@ -238,10 +305,10 @@ impl Accumulator {
                 for (slot, row, weight) in counted {
                     let value = encoded.get(row);
                     values[slot].add(value, weight);
-                    if *retracts {
+                    if *keeps_all {
                         changed.insert((slot as u32, value.into()));
                     } else {
-                        values[slot].keep_only(*is_min);
+                        values[slot].keep_only(matches!(result, ValuesResult::Smallest));
                     }
                 }
             }
@@ -257,9 +324,17 @@ impl Accumulator {
         errors: &mut OutputErrors,
     ) -> Result<ArrayRef, EngineError> {
         match self {
-            Self::Count { counts } => Ok(Arc::new(Int64Array::from_iter_values(
-                slots.iter().map(|&slot| counts[slot as usize]),
-            ))),
+            Self::Count {
+                counts,
+                output_type,
+            } => {
+                let counts = slots.iter().map(|&slot| counts[slot as usize]);
+                let counts = Int64Array::from_iter_values(counts);
+                if *output_type == DataType::Int64 {
+                    return Ok(Arc::new(counts));
+                }
+                Ok(arrow::compute::cast(&counts, output_type)?)
+            }
             Self::WideSum {
                 sums,
                 counts,
@@ -281,7 +356,7 @@ impl Accumulator {
                         None => sum,
                     };
                     if result.is_none() {
-                        errors.push((index, OVERFLOW));
+                        errors.push((index, OVERFLOW.into()));
                     }
                     results.push(result.map(|value| (index, value)));
                 }
@@ -302,21 +377,25 @@ impl Accumulator {
                     }
                 },
             )))),
-            Self::Extreme { values, is_min, .. } => {
+            Self::Values { values, result, .. } => {
                 let codec = codec.ok_or_else(|| {
-                    EngineError::Invariant("min or max without a type to decode".into())
+                    EngineError::Invariant("kept values without a type to decode".into())
                 })?;
+                let groups = slots.iter().map(|&slot| &values[slot as usize]);
                 let null = codec.encode_null()?;
-                let found = slots.iter().map(|&slot| {
-                    let values = &values[slot as usize];
-                    let value = if *is_min {
-                        values.smallest()
-                    } else {
-                        values.greatest()
-                    };
-                    value.unwrap_or(&null)
-                });
-                let mut columns = codec.decode(found)?;
+                let found: Vec<&[u8]> = match result {
+                    ValuesResult::Computed(function) => {
+                        return function.output(groups, codec, errors);
+                    }
+                    ValuesResult::Smallest => groups
+                        .map(|values| values.smallest().unwrap_or(&null))
+                        .collect(),
+                    ValuesResult::Greatest => groups
+                        .map(|values| values.greatest().unwrap_or(&null))
+                        .collect(),
+                };
+                // The value stands behind what it is ordered by.
+                let mut columns = codec.decode(found.into_iter())?;
                 columns
                     .pop()
                     .ok_or_else(|| EngineError::Invariant("min or max of no column".into()))
@@ -328,7 +407,7 @@ impl Accumulator {
     /// Forgets a group whose rows are all gone.
     pub(crate) fn clear(&mut self, slot: usize) {
         match self {
-            Self::Count { counts } => counts[slot] = 0,
+            Self::Count { counts, .. } => counts[slot] = 0,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::default();
                 counts[slot] = 0;
@@ -337,7 +416,7 @@ impl Accumulator {
                 sums[slot] = ExactFloat::default();
                 counts[slot] = 0;
             }
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::default(),
+            Self::Values { values, .. } => values[slot] = ValueCounts::default(),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
         }
@@ -346,7 +425,7 @@ impl Accumulator {
     /// Saves what the group has a fixed amount of.
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {
-            Self::Count { counts } => writer.i64(counts[slot]),
+            Self::Count { counts, .. } => writer.i64(counts[slot]),
             Self::WideSum { sums, counts, .. } => {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
@@ -355,15 +434,17 @@ impl Accumulator {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
             }
-            Self::Extreme { retracts: true, .. } => {}
-            Self::Extreme { values, .. } => values[slot].save(writer),
+            Self::Values {
+                keeps_all: true, ..
+            } => {}
+            Self::Values { values, .. } => values[slot].save(writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
         }
     }
 
     pub(crate) fn load(&mut self, slot: usize, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         match self {
-            Self::Count { counts } => counts[slot] = reader.i64()?,
+            Self::Count { counts, .. } => counts[slot] = reader.i64()?,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::load(reader)?;
                 counts[slot] = reader.i64()?;
@@ -372,8 +453,10 @@ impl Accumulator {
                 sums[slot] = ExactFloat::load(reader)?;
                 counts[slot] = reader.i64()?;
             }
-            Self::Extreme { retracts: true, .. } => {}
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::load(reader)?,
+            Self::Values {
+                keeps_all: true, ..
+            } => {}
+            Self::Values { values, .. } => values[slot] = ValueCounts::load(reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
         }
         Ok(())
@@ -399,9 +482,9 @@ impl Accumulator {
             }
         };
         match self {
-            Self::Extreme {
+            Self::Values {
                 values,
-                retracts: true,
+                keeps_all: true,
                 changed,
                 ..
             } => match scope {
@@ -433,7 +516,10 @@ impl Accumulator {
     ) -> Result<(), CodecError> {
         if !matches!(
             self,
-            Self::Extreme { retracts: true, .. } | Self::Distinct { .. }
+            Self::Values {
+                keeps_all: true,
+                ..
+            } | Self::Distinct { .. }
         ) {
             return Ok(());
         }
@@ -445,7 +531,7 @@ impl Accumulator {
                 CodecError::Invalid(format!("a value of group {number}, which is not there"))
             })?;
             match self {
-                Self::Extreme { values, .. } => values[slot as usize].set(value, weight),
+                Self::Values { values, .. } => values[slot as usize].set(value, weight),
                 Self::Distinct { seen, .. } => seen.set(slot, value, weight),
                 _ => {}
             }
@@ -456,7 +542,7 @@ impl Accumulator {
     /// Called when the changes of the values were saved.
     pub(crate) fn forget_changes(&mut self) {
         match self {
-            Self::Extreme { changed, .. } => *changed = HashSet::default(),
+            Self::Values { changed, .. } => *changed = HashSet::default(),
             Self::Distinct { seen, .. } => seen.forget_changes(),
             _ => {}
         }
@@ -468,10 +554,10 @@ impl Accumulator {
         const VALUE_OVERHEAD_BYTES: usize = 64;
         let count = size_of::<i64>();
         match self {
-            Self::Count { counts } => counts.capacity() * count,
+            Self::Count { counts, .. } => counts.capacity() * count,
             Self::WideSum { sums, .. } => sums.capacity() * (size_of::<WideSum>() + count),
             Self::FloatSum { sums, .. } => sums.capacity() * (size_of::<ExactFloat>() + count),
-            Self::Extreme { values, .. } => {
+            Self::Values { values, .. } => {
                 let in_maps = values.iter().map(ValueCounts::len).sum::<usize>();
                 values.capacity() * size_of::<ValueCounts>() + in_maps * VALUE_OVERHEAD_BYTES
             }
@@ -482,7 +568,7 @@ impl Accumulator {
     /// Values whose weight changed since the last save.
     pub(crate) fn changed_values(&self) -> usize {
         match self {
-            Self::Extreme { changed, .. } => changed.len(),
+            Self::Values { changed, .. } => changed.len(),
             Self::Distinct { seen, .. } => seen.changed_count(),
             _ => 0,
         }
@@ -491,7 +577,7 @@ impl Accumulator {
     /// Values that are kept.
     pub(crate) fn value_count(&self) -> usize {
         match self {
-            Self::Extreme { values, .. } => values.iter().map(ValueCounts::len).sum(),
+            Self::Values { values, .. } => values.iter().map(ValueCounts::len).sum(),
             Self::Distinct { seen, .. } => seen.len(),
             _ => 0,
         }
@@ -500,7 +586,7 @@ impl Accumulator {
 
 /// Factor between a decimal's sum and its average's scale.
 fn average_scale(spec: &AggregateSpec) -> i128 {
-    match (&spec.input_type, &spec.output_type) {
+    match (spec.input_type(), &spec.output_type) {
         (Some(DataType::Decimal128(_, from)), DataType::Decimal128(_, to)) => {
             10_i128.pow(u32::from((to - from).unsigned_abs()))
         }
@@ -536,7 +622,7 @@ fn integer_array(
             .map(|result| {
                 let (index, value) = (*result)?;
                 if value < limit_low || value > limit_high {
-                    errors.push((index, OVERFLOW));
+                    errors.push((index, OVERFLOW.into()));
                     return None;
                 }
                 Some(value)

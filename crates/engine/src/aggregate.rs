@@ -10,9 +10,10 @@ use hashbrown::{HashMap, HashSet};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash};
 
 use crate::EngineError;
-use crate::accumulator::{Accumulator, AggregateKind, AggregateSpec, Argument, OutputErrors};
+use crate::accumulator::{Accumulator, Argument, OutputErrors};
 use crate::changed_slots::ChangedSlots;
 use crate::expression::evaluate;
+use crate::graph::AggregateCallSpec;
 use crate::key::{RowCodec, ShardedRows, for_each_shard};
 use crate::key_table::KeyTable;
 use crate::operator::{Operator, StepContext};
@@ -158,18 +159,11 @@ struct Image {
     errors: OutputErrors,
 }
 
-/// One aggregate with its argument and filter as expressions.
-pub(crate) struct AggregateCall {
-    pub(crate) spec: AggregateSpec,
-    pub(crate) argument: Option<Arc<dyn PhysicalExpr>>,
-    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
-}
-
 /// See the module.
 pub(crate) struct Aggregate {
     view: String,
     group_by: Vec<Arc<dyn PhysicalExpr>>,
-    calls: Vec<AggregateCall>,
+    calls: Vec<AggregateCallSpec>,
     schema: SchemaRef,
     key_codec: RowCodec,
     value_codecs: Vec<Option<RowCodec>>,
@@ -183,7 +177,7 @@ impl Aggregate {
     pub(crate) fn new(
         view: String,
         group_by: Vec<Arc<dyn PhysicalExpr>>,
-        calls: Vec<AggregateCall>,
+        calls: Vec<AggregateCallSpec>,
         schema: SchemaRef,
     ) -> Result<Self, EngineError> {
         let key_types: Vec<DataType> = schema
@@ -192,17 +186,8 @@ impl Aggregate {
             .take(group_by.len())
             .map(|field| field.data_type().clone())
             .collect();
-        let mut value_codecs = Vec::with_capacity(calls.len());
-        for call in &calls {
-            let compares_values = call.spec.distinct
-                || matches!(call.spec.kind, AggregateKind::Min | AggregateKind::Max);
-            value_codecs.push(match &call.spec.input_type {
-                Some(data_type) if compares_values => {
-                    Some(RowCodec::new(std::slice::from_ref(data_type))?)
-                }
-                _ => None,
-            });
-        }
+        let value_codecs = calls.iter().map(|call| call.spec.codec());
+        let value_codecs = value_codecs.collect::<Result<_, _>>()?;
         let shards = (0..VIRTUAL_SHARDS)
             .map(|_| Shard {
                 accumulators: calls
@@ -233,7 +218,7 @@ impl Aggregate {
     fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
         let mut expressions = self.group_by.clone();
         for call in &self.calls {
-            expressions.extend(call.argument.clone());
+            expressions.extend(call.arguments.iter().cloned());
             expressions.extend(call.filter.clone());
         }
         expressions
@@ -246,16 +231,15 @@ impl Aggregate {
     ) -> Result<Vec<Argument>, EngineError> {
         let mut arguments = Vec::with_capacity(self.calls.len());
         for (call, codec) in self.calls.iter().zip(&self.value_codecs) {
-            let values = call.argument.as_ref().and_then(|_| columns.next());
+            let values: Vec<ArrayRef> = columns.take(call.arguments.len()).collect();
             let filter = call.filter.as_ref().and_then(|_| columns.next());
-            let encoded = match (codec, &values) {
-                (Some(codec), Some(values)) => {
-                    Some(codec.encode(std::slice::from_ref(values), row_count)?)
-                }
-                _ => None,
+            let encoded = match codec {
+                Some(codec) => Some(codec.encode(&values, row_count)?),
+                None => None,
             };
             arguments.push(Argument {
-                values,
+                values: values.last().cloned(),
+                skips_nulls: call.spec.skips_nulls,
                 encoded,
                 excluded: filter.map(|filter| excluded_rows(&filter)),
             });
@@ -274,7 +258,7 @@ fn excluded_rows(filter: &ArrayRef) -> Vec<bool> {
 
 /// Borrowed parts of an aggregate that the worker threads share.
 struct Work<'a> {
-    calls: &'a [AggregateCall],
+    calls: &'a [AggregateCallSpec],
     value_codecs: &'a [Option<RowCodec>],
     key_codec: &'a RowCodec,
     schema: &'a SchemaRef,
@@ -503,7 +487,7 @@ fn give_out(
     let mut failed = vec![false; delta.len()];
     for (row, message) in errors {
         if !std::mem::replace(&mut failed[row], true) {
-            let message = message.to_owned();
+            let message = message.into_owned();
             context
                 .errors
                 .push_row(view, message, delta.rows(), row, sign);

@@ -142,6 +142,27 @@ impl Shard {
         })
     }
 
+    /// Rows whose weight the running epoch changed, each with its entry.
+    pub(crate) fn changed_rows(&self) -> impl Iterator<Item = (EntryRef<'_>, RowRef<'_>)> {
+        let rows = self
+            .touched_rows
+            .iter()
+            .map(|&row| &self.rows[row as usize]);
+        let changed = rows.filter(|row| row.weight != row.old_weight);
+        changed.map(|row| {
+            let entry = EntryRef {
+                shard: self,
+                number: row.entry,
+            };
+            let row = RowRef {
+                bytes: self.heap.get(row.span),
+                weight: row.weight,
+                old_weight: row.old_weight,
+            };
+            (entry, row)
+        })
+    }
+
     fn entry_number(&mut self, hash: u64, key: &[u8]) -> u32 {
         let number = self.keys.find_or_insert(hash, key);
         if self.entries.len() < self.keys.slot_count() {

@@ -7,19 +7,21 @@ use parking_lot::Mutex;
 
 use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
 
-use crate::aggregate::{Aggregate, AggregateCall};
+use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::graph::{Node, NodeKind};
 use crate::join::InnerJoin;
-use crate::left_join::LeftJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
+use crate::outer_join::OuterJoin;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
 use crate::top_k::TopK;
 use crate::union::Union;
+use crate::unnest::Unnest;
 use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
@@ -403,30 +405,22 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             let table = TableInput::new(program.tables[index].clone())?;
             return Ok(Running::Table(Box::new(table)));
         }
+        NodeKind::Constant(rows) => Box::new(Constant::new(rows)),
         NodeKind::Filter(predicate) => Box::new(Filter { view, predicate }),
         NodeKind::Project(expressions) => Box::new(Project {
             view,
             expressions,
             schema,
         }),
+        NodeKind::Unnest(spec) => Box::new(Unnest::new(spec, schema)),
         NodeKind::Union => Box::new(Union::new(schema)),
         NodeKind::Aggregate { group_by, calls } => {
-            let calls = calls
-                .into_iter()
-                .map(|call| AggregateCall {
-                    spec: call.spec,
-                    argument: call.argument,
-                    filter: call.filter,
-                })
-                .collect();
             Box::new(Aggregate::new(view, group_by, calls, schema)?)
         }
-        NodeKind::Join {
-            is_left: false,
+        NodeKind::InnerJoin {
             left,
             right,
             residual,
-            right_types: _,
         } => Box::new(InnerJoin {
             view,
             left,
@@ -434,20 +428,25 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             residual,
             schema,
         }),
-        NodeKind::Join {
-            is_left: true,
+        NodeKind::OuterJoin {
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
-        } => Box::new(LeftJoin {
+            residual,
+            pair_schema,
+        } => Box::new(OuterJoin::new(
             view,
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
+            residual,
+            pair_schema,
             schema,
-        }),
+        )),
         NodeKind::Window(spec) => Box::new(Window::new(view, spec, schema)?),
         NodeKind::TopK(spec) => Box::new(TopK::new(spec, schema)?),
     };

@@ -29,7 +29,7 @@ impl<'a> Pairs<'a> {
         self.weights.push(weight);
     }
 
-    fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.left.append(&mut other.left);
         self.right.append(&mut other.right);
         self.weights.append(&mut other.weights);

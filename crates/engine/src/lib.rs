@@ -9,9 +9,9 @@
 //!
 //! | operator | identity | file |
 //! |---|---|---|
-//! | filter, project, union all | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs` |
+//! | filter, project, union all, unnest | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs`, `unnest.rs` |
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
-//! | left join | the join, and the rows of A whose key has no partner | `left_join.rs` |
+//! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
 //! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
 //! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
@@ -25,6 +25,7 @@ mod arrangement;
 mod byte_heap;
 mod changed_slots;
 mod check_syntax;
+mod constant;
 mod decimal_sum;
 mod distinct_on;
 mod distinct_values;
@@ -35,15 +36,20 @@ mod exact_float;
 mod exact_window_sum;
 mod expression;
 mod graph;
+mod group_rows;
+mod in_subquery;
 mod join;
 mod key;
 mod key_table;
-mod left_join;
 mod lower;
+mod lower_aggregate;
+mod lower_join;
 mod lower_top_k;
 mod lower_window;
 mod map;
 mod operator;
+mod outer_join;
+mod partner_weights;
 mod plan_error;
 mod program;
 mod saved_state;
@@ -51,6 +57,7 @@ mod state_parts;
 mod table_input;
 mod top_k;
 mod union;
+mod unnest;
 mod value_counts;
 mod window;
 

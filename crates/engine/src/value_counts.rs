@@ -21,6 +21,11 @@ impl ValueCounts {
         }
     }
 
+    /// All values in order, with their weights.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        self.0.iter().map(|(value, count)| (value.as_ref(), *count))
+    }
+
     pub(crate) fn smallest(&self) -> Option<&[u8]> {
         self.0.keys().next().map(AsRef::as_ref)
     }
@@ -52,12 +57,6 @@ impl ValueCounts {
         } else {
             self.0.insert(value.into(), weight);
         }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], i64)> {
-        self.0
-            .iter()
-            .map(|(value, &weight)| (value.as_ref(), weight))
     }
 
     pub(crate) fn len(&self) -> usize {
