@@ -245,7 +245,7 @@ impl QueryGenerator<'_> {
                     Type::Int => Value::Int(self.random.between(-2, 2)),
                     _ => Value::Text("none".into()),
                 };
-                let otherwise = has_default.then(|| Expr::Literal(default, data_type));
+                let otherwise = has_default.then_some(Expr::Literal(default, data_type));
                 WindowFunction::Lag(value, self.random.between(-2, 2), otherwise)
             }
             12 => {
