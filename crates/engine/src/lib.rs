@@ -42,6 +42,7 @@ mod lower_aggregate;
 mod lower_join;
 mod map;
 mod operator;
+mod optimize;
 mod outer_join;
 mod partner_weights;
 mod plan_error;

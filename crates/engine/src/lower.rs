@@ -94,6 +94,10 @@ impl Lowering<'_> {
                 "ORDER BY in a materialized view",
                 "a view is a set of rows without an order; put ORDER BY in the query that reads it",
             ),
+            // It limits nothing; see `optimize.rs`.
+            LogicalPlan::Limit(limit) if limit.skip.is_none() && limit.fetch.is_none() => {
+                self.lower(&limit.input)
+            }
             LogicalPlan::Limit(_) => refuse(
                 "LIMIT in a materialized view",
                 "keep all rows in the view and put LIMIT in the query that reads it, or make it a plain CREATE VIEW",
