@@ -22,6 +22,7 @@ use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
+use crate::distinct_on::DistinctOnToRowNumber;
 use crate::in_subquery::rewrite_in_subqueries;
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
@@ -31,6 +32,7 @@ type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 pub(crate) fn subquery_rules() -> Rules {
     vec![
         Arc::new(SimplifyExpressions::new()),
+        Arc::new(DistinctOnToRowNumber),
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
