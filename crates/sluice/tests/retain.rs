@@ -1,6 +1,10 @@
 //! Old rows leave a table, views keep what they counted, and a replay agrees.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
