@@ -141,7 +141,8 @@ pub fn recover(
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, limits, meta.cut),
-            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?,
+            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
+                .with_threads(options.worker_threads),
             engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
             store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
@@ -194,7 +195,7 @@ pub fn recover(
     let warehouse = Warehouse {
         surroundings: surroundings.clone(),
         cut: CutStep::new(control, limits, start),
-        route: RouteStep::new(project.sources.clone()),
+        route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
         engine: EngineStep::new(program.clone(), options)?,
         store: StoreStep::new(store, program, project.sources.retentions())?,
         log,

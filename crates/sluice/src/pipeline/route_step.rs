@@ -62,6 +62,14 @@ impl RouteStep {
         Ok(Self { router, positions })
     }
 
+    /// Reads records on so many threads; what comes of them does not depend on
+    /// it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.router = self.router.with_threads(threads);
+        self
+    }
+
     /// Routes one epoch.
     ///
     /// # Errors
