@@ -20,7 +20,7 @@ pub enum RouteError {
     #[error("the router's state cannot be read: {0}")]
     Damaged(#[from] serde_json::Error),
     /// A part of it is damaged.
-    #[error("the part {part} of the router's state cannot be read: {problem}")]
+    #[error("the part {} of the router's state cannot be read: {problem}", .part.replace('\n', "/"))]
     BadPart {
         /// The part.
         part: String,
@@ -35,6 +35,16 @@ pub enum RouteError {
         /// Version expected.
         expected: u32,
     },
+}
+
+impl RouteError {
+    /// Name of the part that cannot be used.
+    pub fn part(&self) -> &str {
+        match self {
+            Self::Damaged(_) | Self::Version { .. } => memory::GENERAL_PART,
+            Self::BadPart { part, .. } => part,
+        }
+    }
 }
 
 /// What came of some records.

@@ -136,13 +136,14 @@ pub fn recover(
             router,
             positions,
             engine,
+            files,
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, limits, meta.cut),
-            route: RouteStep::restore(project.sources.clone(), &router, positions)?
+            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
                 .with_threads(options.worker_threads),
-            engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
+            engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
             store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
             definitions,
