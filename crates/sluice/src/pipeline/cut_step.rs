@@ -198,7 +198,15 @@ fn take_whole_transactions(
         };
         next = last.offset + 1;
         bytes += payload_bytes(&read);
-        taken.extend(read);
+        append(&mut taken, read);
+    }
+}
+
+/// Appends `more`, without moving anything if there was nothing before.
+fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
+    match records.is_empty() {
+        true => *records = more,
+        false => records.append(&mut more),
     }
 }
 
@@ -239,7 +247,7 @@ pub fn read_between(
             )));
         };
         next = last.offset + 1;
-        records.extend(read);
+        append(&mut records, read);
     }
     Ok(records)
 }
