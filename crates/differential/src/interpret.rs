@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::interpret_window::{top, window};
 use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
 use crate::value::{Row, Type, Value};
 
@@ -38,8 +39,9 @@ pub enum Failure {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// A join would look at too many pairs for a naive interpreter.
-    #[error("a join of {0} pairs is too large for the interpreter")]
+    /// A join would look at too many pairs, or a window at too many rows, for a
+    /// naive interpreter.
+    #[error("a join of {0} pairs, or a window of as many rows, is too large for the interpreter")]
     TooLarge(usize),
     /// A name that no collection has.
     #[error("there is no collection `{0}`")]
@@ -219,6 +221,8 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             }
             Ok(answer)
         }
+        Query::Window { input, calls } => window(&interpret(input, collections)?, calls),
+        Query::Top { input, top: wanted } => top(&interpret(input, collections)?, wanted),
     }
 }
 
@@ -367,7 +371,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
 /// `None` if it does not count: the FILTER is not true, or the argument is NULL
 /// (which counts where an order chooses). `count(*)` counts rows, for which any
 /// value will do.
-fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
+pub(crate) fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
@@ -410,7 +414,7 @@ fn in_order(call: &Call, values: &ZSet) -> Vec<Value> {
     rows.into_iter().map(|row| row[0].clone()).collect()
 }
 
-fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
+pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
     let weight_of = |weight: &i64| {
         if call.distinct {
             1

@@ -19,8 +19,10 @@ use crate::outer_join::OuterJoin;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
+use crate::top_k::TopK;
 use crate::union::Union;
 use crate::unnest::Unnest;
+use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
 /// The part that says which program the others belong to.
@@ -445,6 +447,8 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             pair_schema,
             schema,
         )),
+        NodeKind::Window(spec) => Box::new(Window::new(view, spec, schema)?),
+        NodeKind::TopK(spec) => Box::new(TopK::new(spec, schema)?),
     };
     Ok(Running::Operator(operator))
 }

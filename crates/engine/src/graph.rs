@@ -8,7 +8,9 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
 use crate::outer_join::JoinOutput;
+use crate::top_k::TopKSpec;
 use crate::unnest::UnnestSpec;
+use crate::window::WindowSpec;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub(crate) enum NodeKind {
         residual: Option<Arc<dyn PhysicalExpr>>,
         pair_schema: SchemaRef,
     },
+    Window(WindowSpec),
+    TopK(TopKSpec),
 }
 
 /// An operator with its inputs. Inputs always come earlier in the graph.
