@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
+use crate::time::rewrite::{rewrite, window_function};
 use crate::{PlanError, ViewDefinition};
 
 /// A model as parsed.
@@ -121,14 +122,16 @@ impl Checker<'_> {
                 "name the file as the view: one view a file",
             );
         }
+        let mut query = view.query.clone();
         if view.materialized {
-            self.query(&view.query);
-            self.expressions(&view.query);
+            self.query(&query);
+            self.expressions(&query);
         }
+        rewrite(&mut query);
         Some(ParsedView {
             name,
             is_materialized: view.materialized,
-            query: view.query.clone(),
+            query,
             name_location: (name_span.line as usize, name_span.column as usize),
         })
     }
@@ -270,7 +273,7 @@ impl Checker<'_> {
         let at = factor.span().start;
         match factor {
             TableFactor::Table {
-                name: _,
+                name,
                 alias: _,
                 args,
                 with_hints,
@@ -281,7 +284,12 @@ impl Checker<'_> {
                 sample,
                 index_hints,
             } => {
-                self.refuse_if(args.is_some(), at, "a table function", QUERY_VIEW_HELP);
+                self.refuse_if(
+                    args.is_some() && window_function(name).is_none(),
+                    at,
+                    &format!("the table function `{name}`"),
+                    "tumble, hop and session give windows of time; others are computed in a plain CREATE VIEW",
+                );
                 self.refuse_if(
                     version.is_some(),
                     at,

@@ -391,6 +391,7 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             schema,
         }),
         NodeKind::Union => Box::new(Union::new(schema)),
+        NodeKind::Time(node) => node.start(schema)?,
         NodeKind::Aggregate { group_by, calls } => {
             let calls = calls
                 .into_iter()

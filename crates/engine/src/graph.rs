@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
+use crate::time::node::TimeNode;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(crate) enum NodeKind {
         group_by: Vec<Arc<dyn PhysicalExpr>>,
         calls: Vec<AggregateCallSpec>,
     },
+    /// See `time/node.rs`.
+    Time(TimeNode),
     /// Arrangements of the two inputs, by number.
     Join {
         is_left: bool,

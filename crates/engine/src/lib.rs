@@ -37,6 +37,7 @@ mod operator;
 mod plan_error;
 mod program;
 mod table_input;
+mod time;
 mod union;
 mod value_counts;
 

@@ -87,6 +87,7 @@ impl Lowering<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Extension(extension) => self.extension(extension),
             LogicalPlan::Sort(_) => refuse(
                 "ORDER BY in a materialized view",
                 "a view is a set of rows without an order; put ORDER BY in the query that reads it",
@@ -258,6 +259,9 @@ impl Lowering<'_> {
                 output_type,
                 retracts,
             )?);
+        }
+        if let Some(node) = self.aggregate_by_panes(input, &group_by, &calls, &output) {
+            return Ok(node);
         }
         let unique_key = (!group_by.is_empty()).then(|| (0..group_by.len()).collect());
         // DISTINCT of rows that are only added only adds.

@@ -28,6 +28,7 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
+use crate::time::plan_window::{WindowPlanner, find_window};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
@@ -330,6 +331,12 @@ impl Planner {
             Err(error) => return self.planning_error(definition, view, &error),
         };
         if !view.is_materialized {
+            if let Some(function) = find_window(&plan) {
+                let message = format!("`{function}` in a plain view");
+                let help = "make it a CREATE MATERIALIZED VIEW: windows are kept current, not computed when asked";
+                self.error(definition, view.name_location, message, help);
+                return;
+            }
             let schema = plan.schema().inner().clone();
             self.register(&view.name, schema);
             self.query_views
@@ -536,6 +543,7 @@ fn session_state() -> SessionState {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(rules)
+        .with_relation_planners(vec![Arc::new(WindowPlanner)])
         .build()
 }
 
