@@ -12,6 +12,7 @@ use crate::query_generator::QueryGenerator;
 use crate::random::Random;
 use crate::run::Case;
 use crate::stream::{Batch, Change, EpochInput, Table};
+use crate::time_generator::add_time;
 use crate::value::{Row, Type, Value};
 
 /// Rows of the one large batch that a large case has: enough that the engine
@@ -43,14 +44,16 @@ pub fn generate(seed: u64) -> Case {
         .collect();
     let views = views(&mut random, &tables, traits);
     let epochs = epochs(&mut random, &tables, traits);
-    Case {
+    let mut case = Case {
         tables,
         views,
         worker_threads: 1 + random.below(4),
         epochs,
         ask_batch: seed.is_multiple_of(5),
         ask_sqlite: seed % 5 < 3,
-    }
+    };
+    add_time(seed, &mut case, traits);
+    case
 }
 
 fn column_type(random: &mut Random, traits: Traits) -> Type {
@@ -88,6 +91,7 @@ fn table(random: &mut Random, number: usize, traits: Traits) -> Table {
         name: format!("t{number}"),
         columns,
         key_width,
+        event_time: None,
     }
 }
 
@@ -116,6 +120,7 @@ fn views(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<View> {
             name,
             query,
             may_fail,
+            emit: None,
         });
     }
     views
@@ -178,6 +183,7 @@ fn epochs(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<EpochInp
         let restarts = checkpoint && random.one_in(2);
         epochs.push(EpochInput {
             batches,
+            watermarks: Vec::new(),
             checkpoint,
             restart_threads: restarts.then(|| 1 + random.below(4)),
             compare: compares_always || random.one_in(3),

@@ -105,6 +105,30 @@ pub enum JoinKind {
     Right,
 }
 
+/// How rows are put into windows of time. Lengths are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WindowKind {
+    /// `tumble`.
+    Tumble {
+        /// Length of a window.
+        size: i64,
+    },
+    /// `hop`.
+    Hop {
+        /// Distance between the beginnings of two windows.
+        slide: i64,
+        /// Length of a window.
+        size: i64,
+    },
+    /// `session`.
+    Session {
+        /// Rows at least so far apart are in different sessions.
+        gap: i64,
+        /// Columns that keep sessions apart.
+        keys: Vec<usize>,
+    },
+}
+
 /// A query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
@@ -156,6 +180,15 @@ pub enum Query {
         /// What is made distinct.
         input: Box<Query>,
     },
+    /// The rows with `window_start` and `window_end` behind their columns.
+    Window {
+        /// What is put into windows.
+        input: Box<Query>,
+        /// The time column.
+        time: usize,
+        /// The windows.
+        kind: WindowKind,
+    },
     /// UNION ALL of two queries with the same types.
     UnionAll {
         /// First.
@@ -175,6 +208,20 @@ pub struct View {
     /// Whether rows may fail. Such a view is a single operator over a table, so
     /// that no optimizer can decide which rows are looked at.
     pub may_fail: bool,
+    /// EMIT ON WINDOW CLOSE: the column that holds the window's end.
+    pub emit: Option<usize>,
+}
+
+impl View {
+    /// The definition.
+    pub fn sql(&self) -> String {
+        let query = self.query.sql(Dialect::Engine);
+        let emit = match self.emit {
+            Some(_) => " EMIT ON WINDOW CLOSE",
+            None => "",
+        };
+        format!("CREATE MATERIALIZED VIEW {} AS {query}{emit}", self.name)
+    }
 }
 
 impl Expr {
@@ -362,6 +409,9 @@ impl Query {
                 keys.chain(calls.iter().map(Call::data_type)).collect()
             }
             Self::UnionAll { left, .. } => left.types(),
+            Self::Window { input, .. } => {
+                [input.types(), vec![Type::Timestamp, Type::Timestamp]].concat()
+            }
         }
     }
 
@@ -372,7 +422,8 @@ impl Query {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
-            | Self::Distinct { input } => vec![input],
+            | Self::Distinct { input }
+            | Self::Window { input, .. } => vec![input],
             Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
         }
     }
@@ -384,7 +435,8 @@ impl Query {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
-            | Self::Distinct { input } => vec![input],
+            | Self::Distinct { input }
+            | Self::Window { input, .. } => vec![input],
             Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
         }
     }
@@ -459,6 +511,31 @@ impl Query {
             }
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
+            }
+            Self::Window { input, time, kind } => {
+                let width = input.types().len();
+                let mut columns = all_columns(input, "a", 0);
+                columns.push(format!("a.window_start AS c{width}"));
+                columns.push(format!("a.window_end AS c{}", width + 1));
+                let relation = match input.as_ref() {
+                    Self::Scan { name, .. } => name.clone(),
+                    other => format!("({})", other.sql(dialect)),
+                };
+                let length = |seconds: &i64| format!("INTERVAL '{seconds} seconds'");
+                let call = match kind {
+                    WindowKind::Tumble { size } => {
+                        format!("tumble({relation}, c{time}, {})", length(size))
+                    }
+                    WindowKind::Hop { slide, size } => {
+                        let (slide, size) = (length(slide), length(size));
+                        format!("hop({relation}, c{time}, {slide}, {size})")
+                    }
+                    WindowKind::Session { gap, keys } => {
+                        let keys: String = keys.iter().map(|key| format!("c{key}, ")).collect();
+                        format!("session({relation}, {keys}c{time}, {})", length(gap))
+                    }
+                };
+                format!("SELECT {} FROM {call} AS a", columns.join(", "))
             }
             Self::UnionAll { left, right } => {
                 let left = select("", &all_columns(left, "a", 0), left, dialect);

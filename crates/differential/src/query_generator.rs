@@ -125,7 +125,7 @@ impl QueryGenerator<'_> {
         Query::GroupBy { input, keys, calls }
     }
 
-    fn call(&mut self, types: &[Type]) -> Call {
+    pub(crate) fn call(&mut self, types: &[Type]) -> Call {
         let filter = self.random.one_in(4).then(|| self.condition(types, 1));
         let argument = if self.random.one_in(4) {
             self.expression(types, 1)
@@ -288,7 +288,7 @@ impl QueryGenerator<'_> {
     }
 
     /// An expression of truth.
-    fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
         if depth > 0 && self.random.one_in(2) {
             let left = Box::new(self.condition(types, depth - 1));
             return match self.random.below(5) {

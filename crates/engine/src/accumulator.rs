@@ -331,6 +331,30 @@ impl Accumulator {
         }
     }
 
+    /// Forgets the values of groups that are dropped with their rows.
+    pub(crate) fn forget_values(&mut self, slots: &[u32]) {
+        if let Self::Distinct { weights, .. } = self {
+            let slots: std::collections::BTreeSet<u32> = slots.iter().copied().collect();
+            weights.retain(|(slot, _), _| !slots.contains(slot));
+        }
+    }
+
+    /// About how many bytes the state takes.
+    pub(crate) fn state_bytes(&self) -> usize {
+        match self {
+            Self::Count { counts } => counts.len() * size_of::<i64>(),
+            Self::WideSum { sums, .. } => sums.len() * (size_of::<WideSum>() + size_of::<i64>()),
+            Self::FloatSum { sums, .. } => {
+                sums.len() * (size_of::<ExactFloat>() + size_of::<i64>())
+            }
+            Self::Extreme { values, .. } => values.iter().map(ValueCounts::state_bytes).sum(),
+            Self::Distinct { weights, inner } => {
+                let values: usize = weights.keys().map(|(_, value)| value.len() + 32).sum();
+                values + inner.state_bytes()
+            }
+        }
+    }
+
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {
             Self::Count { counts } => writer.i64(counts[slot]),

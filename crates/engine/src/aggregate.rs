@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashTable;
@@ -14,6 +14,8 @@ use crate::accumulator::{Accumulator, AggregateKind, AggregateSpec, Argument, Ou
 use crate::expression::evaluate;
 use crate::key::{RowCodec, ShardedRows, for_each_shard};
 use crate::operator::{Operator, StepContext};
+use crate::time::times_of_slots::TimesOfSlots;
+use crate::time::values::{first_kept, ticks};
 
 /// The groups of one shard, by slot.
 #[derive(Default)]
@@ -26,6 +28,8 @@ struct Shard {
     touched: Vec<bool>,
     free: Vec<u32>,
     accumulators: Vec<Accumulator>,
+    /// Ages of the groups, where old ones are dropped.
+    times: TimesOfSlots,
     dirty: bool,
 }
 
@@ -73,6 +77,23 @@ impl Shard {
             accumulator.clear(slot as usize);
         }
         self.free.push(slot);
+    }
+
+    /// Drops groups of times before `first_kept`.
+    fn drop_before(&mut self, first_kept: i64) {
+        let mut dropped = self.times.take_before(first_kept);
+        dropped.retain(|&slot| self.weights[slot as usize] > 0);
+        if dropped.is_empty() {
+            return;
+        }
+        for &slot in &dropped {
+            self.weights[slot as usize] = 0;
+            self.forget(slot);
+        }
+        for accumulator in &mut self.accumulators {
+            accumulator.forget_values(&dropped);
+        }
+        self.dirty = true;
     }
 
     fn save(&self) -> Vec<u8> {
@@ -150,6 +171,8 @@ pub(crate) struct Aggregate {
     /// An aggregate without GROUP BY has a row from the first epoch on, even
     /// without input. True once that row was given out.
     started: bool,
+    /// The grouping column by whose time groups are dropped.
+    time_column: Option<usize>,
 }
 
 impl Aggregate {
@@ -194,6 +217,7 @@ impl Aggregate {
             value_codecs,
             shards,
             started: false,
+            time_column: None,
         })
     }
 
@@ -252,6 +276,8 @@ struct Work<'a> {
     key_codec: &'a RowCodec,
     schema: &'a SchemaRef,
     is_global: bool,
+    /// The times of the rows' groups, where old groups are dropped.
+    times: Option<Int64Array>,
 }
 
 impl Work<'_> {
@@ -292,6 +318,11 @@ impl Work<'_> {
         for &row in rows {
             let slot = shard.slot(hashes[row as usize], keys.get(row as usize));
             slots.push(slot);
+            if let Some(times) = &self.times
+                && times.is_valid(row as usize)
+            {
+                shard.times.note(slot, times.value(row as usize));
+            }
             if !std::mem::replace(&mut shard.touched[slot as usize], true) {
                 touched.push(slot);
             }
@@ -352,6 +383,10 @@ impl Operator for Aggregate {
             key_codec: &self.key_codec,
             schema: &self.schema,
             is_global,
+            times: match self.time_column {
+                Some(column) => Some(ticks(&columns[column])?),
+                None => None,
+            },
         };
         let outputs = for_each_shard(
             context.threads,
@@ -409,7 +444,52 @@ impl Operator for Aggregate {
         // The one group of an aggregate without GROUP BY is there once it was
         // given out.
         self.started |= self.is_global() && !self.shards[shard].index.is_empty();
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        let shard = &mut self.shards[shard];
+        let slots: Vec<u32> = shard.index.iter().copied().collect();
+        let keys = slots
+            .iter()
+            .map(|&slot| &*shard.keys[slot as usize] as &[u8]);
+        let unreadable = |error: EngineError| CodecError::Invalid(error.to_string());
+        let columns = self.key_codec.decode(keys).map_err(unreadable)?;
+        let times = ticks(&columns[column]).map_err(unreadable)?;
+        for (row, &slot) in slots.iter().enumerate() {
+            if times.is_valid(row) {
+                shard.times.note(slot, times.value(row));
+            }
+        }
         Ok(())
+    }
+
+    fn prepare_to_drop(&mut self, column: usize) {
+        self.time_column = Some(column);
+    }
+
+    fn drop_before(&mut self, cutoff_us: i64) {
+        let data_type = self
+            .time_column
+            .map(|column| self.schema.field(column).data_type());
+        let first_kept = data_type.and_then(|data_type| first_kept(data_type, cutoff_us));
+        if let Some(first_kept) = first_kept {
+            for shard in &mut self.shards {
+                shard.drop_before(first_kept);
+            }
+        }
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let groups = |shard: &Shard| {
+            let keys: usize = shard.keys.iter().map(|key| key.len() + 48).sum();
+            let states: usize = shard
+                .accumulators
+                .iter()
+                .map(Accumulator::state_bytes)
+                .sum();
+            (keys + states) as u64
+        };
+        self.shards.iter().map(groups).sum()
     }
 
     fn state_rows(&self) -> u64 {

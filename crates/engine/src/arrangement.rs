@@ -5,11 +5,14 @@
 //! changes, because Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB needs one side before and the
 //! other after them.
 
+use arrow::array::Array;
 use hashbrown::HashTable;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 
 use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
+use crate::time::times_of_slots::TimesOfSlots;
+use crate::time::values::{first_kept, ticks};
 
 /// Keys with more rows than this get an index of their own, so that one hot key
 /// does not make every retraction a search.
@@ -108,6 +111,8 @@ pub(crate) struct Shard {
     free: Vec<u32>,
     /// Entries that the running epoch changed.
     touched: Vec<u32>,
+    /// Ages of the entries, where old ones are dropped.
+    times: TimesOfSlots,
     dirty: bool,
 }
 
@@ -154,7 +159,8 @@ impl Shard {
         number
     }
 
-    fn add(&mut self, hash: u64, key: &[u8], row: &[u8], weight: i64) {
+    /// Returns the number of the entry.
+    fn add(&mut self, hash: u64, key: &[u8], row: &[u8], weight: i64) -> u32 {
         let number = self.entry_mut(hash, key);
         let entry = &mut self.entries[number as usize];
         if !entry.touched {
@@ -163,6 +169,26 @@ impl Shard {
         }
         entry.add(row, weight);
         self.dirty = true;
+        number
+    }
+
+    fn remove(&mut self, number: u32) {
+        let hash = self.entries[number as usize].hash;
+        if let Ok(occupied) = self.index.find_entry(hash, |&found| found == number) {
+            occupied.remove();
+        }
+        self.entries[number as usize] = Entry::default();
+        self.free.push(number);
+    }
+
+    /// Drops entries of times before `first_kept`.
+    fn drop_before(&mut self, first_kept: i64) {
+        for number in self.times.take_before(first_kept) {
+            if !self.entries[number as usize].rows.is_empty() {
+                self.remove(number);
+                self.dirty = true;
+            }
+        }
     }
 
     fn settle(&mut self) {
@@ -172,12 +198,7 @@ impl Shard {
             if !entry.rows.is_empty() {
                 continue;
             }
-            let hash = entry.hash;
-            if let Ok(occupied) = self.index.find_entry(hash, |&found| found == number) {
-                occupied.remove();
-            }
-            self.entries[number as usize] = Entry::default();
-            self.free.push(number);
+            self.remove(number);
         }
     }
 
@@ -233,6 +254,8 @@ pub(crate) struct Arrangement {
     pub(crate) shards: Vec<Shard>,
     /// The running epoch's changes; `None` when there are none.
     pub(crate) current: Option<EncodedDelta>,
+    /// Position in the key of the time by which entries are dropped.
+    time_column: Option<usize>,
 }
 
 impl Arrangement {
@@ -259,7 +282,17 @@ impl Arrangement {
             row_codec: RowCodec::new(&row_types)?,
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
             current: None,
+            time_column: None,
         })
+    }
+
+    /// Keys of another collection, to look up here.
+    pub(crate) fn encode_keys(
+        &self,
+        columns: &[arrow::array::ArrayRef],
+        row_count: usize,
+    ) -> Result<EncodedRows, EngineError> {
+        self.key_codec.encode(columns, row_count)
     }
 
     /// Takes in the changes of the epoch.
@@ -284,10 +317,19 @@ impl Arrangement {
         };
         let sharded = ShardedRows::new(&hashes, null_key.as_deref());
         let weights = delta.weights();
+        let times = match self.time_column {
+            Some(column) => Some(ticks(&key_columns[column])?),
+            None => None,
+        };
         for_each_shard(threads, delta.len(), &mut self.shards, |number, shard| {
             for &row in sharded.of_shard(number) {
                 let row = row as usize;
-                shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+                let entry = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+                if let Some(times) = &times
+                    && times.is_valid(row)
+                {
+                    shard.times.note(entry, times.value(row));
+                }
             }
         });
         self.current = Some(EncodedDelta {
@@ -322,7 +364,52 @@ impl Arrangement {
     }
 
     pub(crate) fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        self.shards[shard].load(bytes)
+        let shard = &mut self.shards[shard];
+        shard.load(bytes)?;
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        let numbers: Vec<u32> = shard.index.iter().copied().collect();
+        let keys = numbers
+            .iter()
+            .map(|&number| &*shard.entries[number as usize].key as &[u8]);
+        let unreadable = |error: EngineError| CodecError::Invalid(error.to_string());
+        let columns = self.key_codec.decode(keys).map_err(unreadable)?;
+        let times = ticks(&columns[column]).map_err(unreadable)?;
+        for (row, &number) in numbers.iter().enumerate() {
+            if times.is_valid(row) {
+                shard.times.note(number, times.value(row));
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on [`Arrangement::drop_before`] may be called, with times of
+    /// this position of the key. Called once, before anything is stored.
+    pub(crate) fn prepare_to_drop(&mut self, column: usize) {
+        self.time_column = Some(column);
+    }
+
+    /// Drops what has a time before `cutoff_us`: no change will meet it.
+    pub(crate) fn drop_before(&mut self, cutoff_us: i64) {
+        let Some(column) = self.time_column else {
+            return;
+        };
+        if let Some(first_kept) = first_kept(&self.key_codec.types()[column], cutoff_us) {
+            for shard in &mut self.shards {
+                shard.drop_before(first_kept);
+            }
+        }
+    }
+
+    pub(crate) fn state_bytes(&self) -> u64 {
+        let entries = self.shards.iter().flat_map(|shard| &shard.entries);
+        entries
+            .map(|entry| {
+                let rows = entry.rows.iter().map(|row| row.bytes.len() + 32);
+                (entry.key.len() + 96 + rows.sum::<usize>()) as u64
+            })
+            .sum()
     }
 
     pub(crate) fn state_rows(&self) -> u64 {

@@ -40,6 +40,18 @@ pub(crate) enum NodeKind {
     },
 }
 
+impl NodeKind {
+    /// What it is, for people.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Aggregate { .. } => "aggregate",
+            Self::Time(node) => node.label(),
+            _ => "operator",
+        }
+    }
+}
+
 /// An operator with its inputs. Inputs always come earlier in the graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -66,6 +78,8 @@ pub(crate) struct ArrangementSpec {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) arrangements: Vec<ArrangementSpec>,
+    /// How often each arrangement was asked for.
+    pub(crate) arrangement_uses: Vec<usize>,
 }
 
 impl Graph {
@@ -87,8 +101,10 @@ impl Graph {
     /// The arrangement of `node` by `key_columns`, made on first demand.
     pub(crate) fn arrange(&mut self, spec: ArrangementSpec) -> usize {
         if let Some(found) = self.arrangements.iter().position(|other| *other == spec) {
+            self.arrangement_uses[found] += 1;
             return found;
         }
+        self.arrangement_uses.push(1);
         self.arrangements.push(spec);
         self.arrangements.len() - 1
     }

@@ -32,6 +32,11 @@ impl RowCodec {
         })
     }
 
+    /// The types of the columns.
+    pub(crate) fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
     pub(crate) fn encode(
         &self,
         columns: &[ArrayRef],

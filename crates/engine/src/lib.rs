@@ -41,7 +41,9 @@ mod time;
 mod union;
 mod value_counts;
 
-pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
+pub use engine::{
+    Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput, OperatorState,
+};
 pub use error::EngineError;
 pub use evaluation_errors::EVALUATION_ERRORS;
 pub use plan_error::PlanError;

@@ -5,6 +5,7 @@ use sluice_core::{CodecError, Delta};
 use crate::EngineError;
 use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::time::watermarks::Watermarks;
 
 /// What an operator sees of an epoch besides its inputs.
 pub(crate) struct StepContext<'a> {
@@ -13,6 +14,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) arrangements: &'a [Arrangement],
     /// Where rows go on which an expression fails.
     pub(crate) errors: &'a mut EvaluationErrors,
+    /// How far event time has come with this epoch.
+    pub(crate) watermarks: &'a Watermarks,
     /// Number of worker threads.
     pub(crate) threads: usize,
 }
@@ -41,4 +44,16 @@ pub(crate) trait Operator: Send {
     fn state_rows(&self) -> u64 {
         0
     }
+
+    /// About how many bytes they take.
+    fn state_bytes(&self) -> u64 {
+        0
+    }
+
+    /// From now on [`Operator::drop_before`] may be called, with times of this
+    /// column of the output. Called once, before any step or load.
+    fn prepare_to_drop(&mut self, _column: usize) {}
+
+    /// Drops what has a time before `cutoff_us`: no change will touch it.
+    fn drop_before(&mut self, _cutoff_us: i64) {}
 }

@@ -28,12 +28,14 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
+use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
+use crate::time::plan_temporal::TemporalPlanner;
 use crate::time::plan_window::{WindowPlanner, find_window};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
-const PLANNER_VERSION: u32 = 1;
+const PLANNER_VERSION: u32 = 2;
 
 /// The SQL text of one model file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,10 @@ pub struct Collection {
 pub struct Program {
     pub(crate) tables: Vec<TableDefinition>,
     pub(crate) graph: Graph,
+    /// What each node's state can be rid of.
+    pub(crate) state_limits: Vec<Option<StateLimit>>,
+    /// The same for each arrangement.
+    pub(crate) arrangement_limits: Vec<Option<StateLimit>>,
     /// Node of each collection, by name.
     pub(crate) collection_nodes: BTreeMap<String, usize>,
     /// The tables that each collection is made from.
@@ -143,7 +149,7 @@ struct Planner {
 
 impl Planner {
     fn new(tables: &[TableDefinition]) -> Self {
-        let context = SessionContext::new_with_state(session_state());
+        let context = SessionContext::new_with_state(session_state(tables));
         let mut planner = Self {
             state: context.state(),
             context,
@@ -357,7 +363,13 @@ impl Planner {
             collections: &self.collection_nodes,
             view: view.name.clone(),
         };
-        match lowering.lower(&optimized) {
+        let lowered = lowering.lower(&optimized).and_then(|node| {
+            if view.emit_location.is_some() {
+                return lowering.emit_on_close(node, &self.tables);
+            }
+            Ok(node)
+        });
+        match lowered {
             Ok(node) => {
                 let node = self.with_output_names(node, &plan);
                 let tables = references
@@ -370,7 +382,11 @@ impl Planner {
                 self.add_collection(&view.name, node, true);
             }
             Err(Refusal { message, help }) => {
-                self.error(definition, view.name_location, message, help);
+                let location = match view.emit_location {
+                    Some(location) if message.starts_with("EMIT") => location,
+                    _ => view.name_location,
+                };
+                self.error(definition, location, message, help);
             }
         }
     }
@@ -460,7 +476,10 @@ impl Planner {
             identity.push_str(&view.sql);
             identity.push('\0');
         }
+        let bounds = bounds_of_graph(&self.graph, &self.tables);
         Program {
+            state_limits: state_limits(&self.graph, &bounds),
+            arrangement_limits: arrangement_limits(&self.graph, &bounds),
             tables: self.tables,
             graph: self.graph,
             collection_nodes: self.collection_nodes,
@@ -514,7 +533,7 @@ impl Visit<'_> {
 }
 
 /// DataFusion with the optimizer rules whose results the engine can run.
-fn session_state() -> SessionState {
+fn session_state(tables: &[TableDefinition]) -> SessionState {
     let mut config = SessionConfig::new();
     let options = config.options_mut();
     // Money written as 0.1 must be exact.
@@ -543,7 +562,10 @@ fn session_state() -> SessionState {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(rules)
-        .with_relation_planners(vec![Arc::new(WindowPlanner)])
+        .with_relation_planners(vec![
+            Arc::new(WindowPlanner),
+            Arc::new(TemporalPlanner::new(tables)),
+        ])
         .build()
 }
 

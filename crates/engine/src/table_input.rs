@@ -202,6 +202,14 @@ impl TableInput {
         &self.definition.name
     }
 
+    /// The event-time column of a table that refuses late rows.
+    pub(crate) fn event_time(&self) -> Option<usize> {
+        match self.primary_key {
+            None => self.definition.event_time,
+            Some(_) => None,
+        }
+    }
+
     /// Turns the epoch's changes, in order, into one delta.
     pub(crate) fn step(&mut self, changes: &[TableChanges]) -> Result<Delta, EngineError> {
         let mut parts = Vec::new();
@@ -360,6 +368,15 @@ impl TableInput {
 
     pub(crate) fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
         self.shards[shard].load(bytes)
+    }
+
+    pub(crate) fn state_bytes(&self) -> u64 {
+        let stored = self.shards.iter().flat_map(|shard| &shard.stored);
+        let bytes = stored.map(|stored| {
+            let row = stored.row.as_ref().map_or(0, |row| row.len());
+            (stored.key.len() + row + 72) as u64
+        });
+        bytes.sum()
     }
 
     pub(crate) fn state_rows(&self) -> u64 {

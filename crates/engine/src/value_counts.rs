@@ -40,6 +40,11 @@ impl ValueCounts {
         }
     }
 
+    /// About how many bytes the values take.
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.0.keys().map(|value| value.len() + 40).sum()
+    }
+
     pub(crate) fn save(&self, writer: &mut Writer) {
         writer.u32(self.0.len() as u32);
         for (value, count) in &self.0 {

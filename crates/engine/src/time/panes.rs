@@ -92,6 +92,7 @@ impl Lowering<'_> {
                 time: hop.time,
                 slide_us: pane_us,
                 size_us: pane_us,
+                piece_us: 1,
             }),
             source,
             hop_schema.clone(),
@@ -139,6 +140,7 @@ impl Lowering<'_> {
                 time: pane_column,
                 slide_us: hop.slide_us,
                 size_us: hop.size_us,
+                piece_us: pane_us,
             }),
             by_pane,
             Arc::new(Schema::new(fields)),
@@ -204,6 +206,7 @@ impl Lowering<'_> {
                 time,
                 slide_us,
                 size_us,
+                piece_us: 1,
             }) if slide_us < size_us => {
                 let hop = Hop {
                     node,

@@ -204,23 +204,40 @@ impl Call {
     /// The rows that get windows. Every name was made a subquery before.
     fn input(&self, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let first = &self.arguments[0];
-        let SqlExpr::Subquery(query) = first else {
-            let message = format!("`{first}` is not the name of a table or view");
-            return self.refuse(first.span(), message);
-        };
-        let alias = only_relation(query).map(|name| TableAlias {
-            explicit: false,
-            name,
-            columns: vec![],
-            at: None,
-        });
-        context.plan(TableFactor::Derived {
-            lateral: false,
-            subquery: query.clone(),
-            alias,
-            sample: None,
-        })
+        match subquery_relation(first) {
+            Some(relation) => context.plan(relation),
+            None => {
+                let message = format!("`{first}` is not the name of a table or view");
+                self.refuse(first.span(), message)
+            }
+        }
     }
+}
+
+/// The relation that an argument names. Every name was made a subquery before.
+pub(crate) fn named_relation(argument: &FunctionArg) -> Option<TableFactor> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => subquery_relation(value),
+        _ => None,
+    }
+}
+
+fn subquery_relation(argument: &SqlExpr) -> Option<TableFactor> {
+    let SqlExpr::Subquery(query) = argument else {
+        return None;
+    };
+    let alias = only_relation(query).map(|name| TableAlias {
+        explicit: false,
+        name,
+        columns: vec![],
+        at: None,
+    });
+    Some(TableFactor::Derived {
+        lateral: false,
+        subquery: query.clone(),
+        alias,
+        sample: None,
+    })
 }
 
 /// The one table that a subquery reads, by whose name its columns go.

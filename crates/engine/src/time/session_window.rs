@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer};
 
-use super::values::{from_ticks, ticks};
+use super::values::{first_kept, from_ticks, ticks};
 use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::operator::{Operator, StepContext};
@@ -211,6 +211,39 @@ struct Shard {
     /// forgotten. Entries of sessions that have grown since are passed over.
     by_last: BTreeMap<i64, Vec<Box<[u8]>>>,
     dirty: bool,
+}
+
+impl Shard {
+    /// Forgets the sessions whose last row is before `first_kept`.
+    fn forget_before(&mut self, first_kept: i64) {
+        while let Some(entry) = self.by_last.first_entry() {
+            let last = *entry.key();
+            if last >= first_kept {
+                return;
+            }
+            for key in entry.remove() {
+                let Some(state) = self.keys.get_mut(&key) else {
+                    continue;
+                };
+                let Some((&first, &found)) = state.sessions.range(..=last).next_back() else {
+                    continue;
+                };
+                if found != last {
+                    continue;
+                }
+                state.sessions.remove(&first);
+                let rows = state.rows.range(first..=last);
+                let times: Vec<i64> = rows.map(|(&time, _)| time).collect();
+                for time in times {
+                    state.rows.remove(&time);
+                }
+                if state.rows.is_empty() {
+                    self.keys.remove(&key);
+                }
+                self.dirty = true;
+            }
+        }
+    }
 }
 
 /// See the module. Times are in the unit of the time column.
@@ -412,6 +445,30 @@ impl Operator for SessionWindow {
             shard.keys.insert(key, state);
         }
         Ok(())
+    }
+
+    fn prepare_to_drop(&mut self, _column: usize) {
+        self.forgets = true;
+    }
+
+    fn drop_before(&mut self, cutoff_us: i64) {
+        let data_type = self.schema.field(self.time).data_type();
+        let Some(first_kept) = first_kept(data_type, cutoff_us) else {
+            return;
+        };
+        for shard in &mut self.shards {
+            shard.forget_before(first_kept.saturating_sub(self.gap));
+        }
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let keys = self.shards.iter().flat_map(|shard| &shard.keys);
+        keys.map(|(key, state)| {
+            let rows = state.rows.values().flatten();
+            let rows: u64 = rows.map(|row| row.bytes.len() as u64 + 48).sum();
+            rows + key.len() as u64 + 64
+        })
+        .sum()
     }
 
     fn state_rows(&self) -> u64 {
