@@ -8,6 +8,10 @@ use std::io::Read;
 
 use bytes::Bytes;
 
+/// A body may ask for a window of 2 to this many bytes (16 MiB) while it is
+/// unpacked.
+const ZSTD_WINDOW_LOG_MAX: u32 = 24;
+
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -50,7 +54,8 @@ pub(crate) fn unpack(body: Bytes, encoding: Encoding, limit: usize) -> Result<By
             decoder.take(most).read_to_end(&mut unpacked).map_err(bad)?;
         }
         Encoding::Zstd => {
-            let decoder = zstd::Decoder::new(&*body).map_err(bad)?;
+            let mut decoder = zstd::Decoder::new(&*body).map_err(bad)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
             decoder.take(most).read_to_end(&mut unpacked).map_err(bad)?;
         }
     }

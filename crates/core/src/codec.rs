@@ -80,6 +80,10 @@ impl Writer {
         self.u32(value.len() as u32);
         self.bytes.extend_from_slice(value);
     }
+    /// Appends bytes as they are, without a length.
+    pub fn raw(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+    }
     /// Appends a length (u32) and UTF-8.
     pub fn str(&mut self, value: &str) {
         self.bytes(value.as_bytes());

@@ -74,7 +74,7 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// When the disk refuses.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
-    /// Makes a folder and those above it.
+    /// Makes a folder and those above it; durable on return.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -172,7 +172,18 @@ impl Disk for RealDisk {
         Ok(names)
     }
     fn create_dir_all(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)
+        let missing: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect();
+        fs::create_dir_all(folder)?;
+        for folder in missing {
+            if let Some(parent) = folder.parent() {
+                let is_here = parent.as_os_str().is_empty();
+                self.sync_dir(if is_here { Path::new(".") } else { parent })?;
+            }
+        }
+        Ok(())
     }
     #[expect(clippy::disallowed_methods, reason = "this is the disk itself")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

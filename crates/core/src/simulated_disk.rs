@@ -71,9 +71,9 @@ impl SimulatedDisk {
     }
 
     /// The machine loses power and starts again: of each file a random part of
-    /// what was not synced survives, independently of other files (writes are
-    /// torn and reordered); names that were not synced may or may not exist.
-    /// Faults are cleared.
+    /// what was not synced survives, its beginning or any of its pages,
+    /// independently of other files (writes are torn and reordered); names that
+    /// were not synced may or may not exist. Faults are cleared.
     pub fn crash(&self) {
         let mut state = self.0.lock();
         let mut surviving = BTreeMap::new();
@@ -103,18 +103,12 @@ impl SimulatedDisk {
                 surviving.insert(path, cell);
             }
         }
+        let state = &mut *state;
         for cell in surviving.values() {
             let mut content = cell.lock();
             let unsynced = content.visible.len().saturating_sub(content.durable.len());
             if content.visible.starts_with(&content.durable) {
-                let kept = next_random(&mut state.random) as usize % (unsynced + 1);
-                let length = content.durable.len() + kept;
-                content.visible.truncate(length);
-                // A torn sector: the last kept bytes may be garbage.
-                if kept > 0 && next_random(&mut state.random).is_multiple_of(3) {
-                    let last = content.visible.len() - 1;
-                    content.visible[last] ^= 0x5a;
-                }
+                tear(&mut content, unsynced, &mut state.random);
             } else {
                 content.visible = content.durable.clone();
             }
@@ -144,6 +138,32 @@ impl SimulatedDisk {
             *byte ^= 1;
         }
         Ok(())
+    }
+}
+
+/// The system writes files in pages of so many bytes, in any order.
+const PAGE_BYTES: usize = 4096;
+
+/// What a crash leaves of the `unsynced` bytes at the end of a file: the first
+/// of them, the last perhaps as garbage, or some pages, zeros in between.
+fn tear(content: &mut Content, unsynced: usize, random: &mut u64) {
+    let durable = content.durable.len();
+    if next_random(random).is_multiple_of(3) {
+        let mut start = durable;
+        while start < content.visible.len() {
+            let end = ((start / PAGE_BYTES + 1) * PAGE_BYTES).min(content.visible.len());
+            if next_random(random).is_multiple_of(2) {
+                content.visible[start..end].fill(0);
+            }
+            start = end;
+        }
+        return;
+    }
+    let kept = next_random(random) as usize % (unsynced + 1);
+    content.visible.truncate(durable + kept);
+    if kept > 0 && next_random(random).is_multiple_of(3) {
+        let last = content.visible.len() - 1;
+        content.visible[last] ^= 0x5a;
     }
 }
 

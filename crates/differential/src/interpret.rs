@@ -4,9 +4,12 @@
 //! changes, of Arrow or of DataFusion; it computes the whole answer from the
 //! whole input and is written to be read, not to be fast.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, WindowKind};
+use crate::query::{
+    Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest, WindowKind,
+};
 use crate::value::{Row, Type, Value};
 
 /// A multiset: how often each row is there. No row is there 0 times.
@@ -136,14 +139,15 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
                     _ => Ok(keys_are_equal),
                 }
             });
-            if *kind == JoinKind::Left {
-                for row in rows_without_partner(&left.rows, &answer.rows, 0) {
+            let pairs = answer.rows.clone();
+            if matches!(kind, JoinKind::Left | JoinKind::Full) {
+                for row in rows_without_partner(&left.rows, &pairs, 0) {
                     let padded = [row.clone(), vec![Value::Null; right_width]].concat();
                     add(&mut answer.rows, padded, left.rows[&row]);
                 }
             }
-            if *kind == JoinKind::Right {
-                for row in rows_without_partner(&right.rows, &answer.rows, left_width) {
+            if matches!(kind, JoinKind::Right | JoinKind::Full) {
+                for row in rows_without_partner(&right.rows, &pairs, left_width) {
                     let padded = [vec![Value::Null; left_width], row.clone()].concat();
                     add(&mut answer.rows, padded, right.rows[&row]);
                 }
@@ -151,10 +155,140 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             answer.failures += left.failures + right.failures;
             Ok(answer)
         }
-        Query::GroupBy { input, keys, calls } => {
+        Query::WhereSubquery {
+            input,
+            other,
+            test,
+            negated,
+            or,
+            not,
+        } => {
             let input = interpret(input, collections)?;
-            Ok(group(&input, keys, calls))
+            let other = interpret(other, collections)?;
+            let pair_count = input.rows.len() * other.rows.len();
+            if pair_count > JOIN_PAIRS_MAX {
+                return Err(NoAnswer::TooLarge(pair_count));
+            }
+            let other_failures = other.failures;
+            let mut answer = each_row(input, |row| {
+                let mut truth = subquery_truth(test, row, &other.rows)?;
+                if *negated {
+                    truth = not_true(truth);
+                }
+                if let Some(or) = or {
+                    truth = either(truth, evaluate(or, row)?);
+                }
+                if *not {
+                    truth = not_true(truth);
+                }
+                Ok((truth == Value::Bool(true)).then(|| row.clone()))
+            });
+            answer.failures += other_failures;
+            Ok(answer)
         }
+        Query::SetOperation {
+            is_except,
+            left,
+            right,
+        } => {
+            let left = interpret(left, collections)?;
+            let right = interpret(right, collections)?;
+            let kept = left.rows.into_keys();
+            let kept = kept.filter(|row| right.rows.contains_key(row) != *is_except);
+            Ok(Answer {
+                rows: kept.map(|row| (row, 1)).collect(),
+                failures: left.failures + right.failures,
+            })
+        }
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        } => {
+            let input = interpret(input, collections)?;
+            if sets.is_empty() {
+                return Ok(group(&input, keys, calls));
+            }
+            let mut answer = Answer {
+                failures: input.failures,
+                ..Answer::default()
+            };
+            for set in sets {
+                let chosen: Vec<Expr> = set.iter().map(|&key| keys[key].clone()).collect();
+                let part = group(&input, &chosen, calls);
+                answer.failures += part.failures - input.failures;
+                for (found, weight) in part.rows {
+                    let (found_keys, results) = found.split_at(set.len());
+                    let mut row = vec![Value::Null; keys.len()];
+                    let mut marks = vec![Value::Int(1); keys.len()];
+                    for (&key, value) in set.iter().zip(found_keys) {
+                        row[key] = value.clone();
+                        marks[key] = Value::Int(0);
+                    }
+                    row.extend_from_slice(results);
+                    row.extend(marks);
+                    add(&mut answer.rows, row, weight);
+                }
+            }
+            Ok(answer)
+        }
+    }
+}
+
+/// What a subquery's test says of a row. `x IN s` is true if an item of s
+/// equals x, else null if x or an item is null (and s not empty), else false.
+fn subquery_truth(test: &SubqueryTest, row: &Row, other: &ZSet) -> Result<Value, Failure> {
+    let equal = |other_row: &Row, (left, right): (usize, usize)| {
+        !row[left].is_null() && row[left] == other_row[right]
+    };
+    match test {
+        SubqueryTest::In { pair, correlation } => {
+            let mut truth = Value::Bool(false);
+            for other_row in other.keys() {
+                if correlation.is_some_and(|pair| !equal(other_row, pair)) {
+                    continue;
+                }
+                if equal(other_row, *pair) {
+                    return Ok(Value::Bool(true));
+                }
+                if row[pair.0].is_null() || other_row[pair.1].is_null() {
+                    truth = Value::Null;
+                }
+            }
+            Ok(truth)
+        }
+        SubqueryTest::Exists { keys, condition } => {
+            for other_row in other.keys() {
+                let keys_are_equal = keys.iter().all(|&pair| equal(other_row, pair));
+                let both = || [row.clone(), other_row.clone()].concat();
+                let holds = match condition {
+                    Some(condition) if keys_are_equal => {
+                        evaluate(condition, &both())? == Value::Bool(true)
+                    }
+                    _ => keys_are_equal,
+                };
+                if holds {
+                    return Ok(Value::Bool(true));
+                }
+            }
+            Ok(Value::Bool(false))
+        }
+    }
+}
+
+fn not_true(truth: Value) -> Value {
+    match truth {
+        Value::Bool(truth) => Value::Bool(!truth),
+        other => other,
+    }
+}
+
+fn either(left: Value, right: Value) -> Value {
+    match (left, right) {
+        (Value::Bool(true), _) | (_, Value::Bool(true)) => Value::Bool(true),
+        (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
+        _ => Value::Null,
     }
 }
 
@@ -259,7 +393,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
     }
     for (row, &weight) in &input.rows {
         let key: Result<Row, Failure> = keys.iter().map(|key| evaluate(key, row)).collect();
-        let counted: Result<Vec<Option<Value>>, Failure> =
+        let counted: Result<Vec<Option<Row>>, Failure> =
             calls.iter().map(|call| counted_value(call, row)).collect();
         let (Ok(key), Ok(counted)) = (key, counted) else {
             answer.failures += weight;
@@ -269,7 +403,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
         let values_of_calls = groups.entry(key).or_insert_with(new_group);
         for (values, counted) in values_of_calls.iter_mut().zip(counted) {
             if let Some(value) = counted {
-                add(values, vec![value], weight);
+                add(values, value, weight);
             }
         }
     }
@@ -287,19 +421,51 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
     answer
 }
 
-/// The value that a row brings to an aggregate; `None` if it does not count:
-/// the FILTER is not true, or the argument is NULL. `count(*)` counts rows, for
-/// which any value will do.
-fn counted_value(call: &Call, row: &Row) -> Result<Option<Value>, Failure> {
+/// The value that a row brings to an aggregate, and what it is ordered by;
+/// `None` if it does not count: the FILTER is not true, or the argument is NULL
+/// (which counts where an order chooses). `count(*)` counts rows, for which any
+/// value will do.
+fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
+    };
+    let order = match &call.order {
+        Some(order) => evaluate(&order.key, row)?,
+        None => Value::Null,
     };
     let passes = match &call.filter {
         Some(filter) => evaluate(filter, row)? == Value::Bool(true),
         None => true,
     };
-    Ok((passes && !value.is_null()).then_some(value))
+    let null_counts = matches!(call.function, Function::First | Function::Last);
+    Ok((passes && (null_counts || !value.is_null())).then(|| vec![value, order]))
+}
+
+/// The values by the call's order, and then by value, each as often as it
+/// counts.
+fn in_order(call: &Call, values: &ZSet) -> Vec<Value> {
+    let mut rows: Vec<&Row> = Vec::new();
+    for (row, &weight) in values {
+        let copies = if call.distinct { 1 } else { weight };
+        rows.extend((0..copies).map(|_| row));
+    }
+    rows.sort_by(|first, second| {
+        let by_key = match &call.order {
+            None => Ordering::Equal,
+            Some(order) => match (first[1].is_null(), second[1].is_null()) {
+                (true, true) => Ordering::Equal,
+                (true, false) if order.nulls_first => Ordering::Less,
+                (true, false) => Ordering::Greater,
+                (false, true) if order.nulls_first => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) if order.descending => second[1].cmp(&first[1]),
+                (false, false) => first[1].cmp(&second[1]),
+            },
+        };
+        by_key.then_with(|| first[0].cmp(&second[0]))
+    });
+    rows.into_iter().map(|row| row[0].clone()).collect()
 }
 
 fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
@@ -328,7 +494,41 @@ fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
             _ => 0,
         })
         .sum();
+    let ordered = in_order(call, values);
+    let fold = |operation: fn(i64, i64) -> i64| {
+        let integers = ordered.iter().filter_map(|value| match value {
+            Value::Int(value) => Some(*value),
+            _ => None,
+        });
+        integers.reduce(operation).map_or(Value::Null, Value::Int)
+    };
     match (call.function, call.data_type()) {
+        (Function::BoolAnd, _) => Ok(Value::Bool(!ordered.contains(&Value::Bool(false)))),
+        (Function::BoolOr, _) => Ok(Value::Bool(ordered.contains(&Value::Bool(true)))),
+        (Function::BitAnd, _) => Ok(fold(|left, right| left & right)),
+        (Function::BitOr, _) => Ok(fold(|left, right| left | right)),
+        (Function::BitXor, _) => Ok(fold(|left, right| left ^ right)),
+        (Function::First, _) => Ok(ordered.first().cloned().unwrap_or(Value::Null)),
+        (Function::Last, _) => Ok(ordered.last().cloned().unwrap_or(Value::Null)),
+        (Function::StringAgg, _) => {
+            let texts = ordered.iter().filter_map(|value| match value {
+                Value::Text(text) => Some(text.as_str()),
+                _ => None,
+            });
+            Ok(Value::Text(texts.collect::<Vec<_>>().join("|")))
+        }
+        (Function::Median, _) => {
+            let at = |index: usize| match ordered.get(index) {
+                Some(Value::Int(value)) => *value as f64,
+                _ => 0.0,
+            };
+            let middle = ordered.len() / 2;
+            let median = match ordered.len() % 2 {
+                0 => (at(middle - 1) + at(middle)) / 2.0,
+                _ => at(middle),
+            };
+            Ok(Value::Float(median.to_bits()))
+        }
         (Function::Min, _) => Ok(values.keys().next().map_or(Value::Null, value_of)),
         (Function::Max, _) => Ok(values.keys().next_back().map_or(Value::Null, value_of)),
         (Function::Sum, Type::Int) => i64::try_from(sum)
@@ -365,15 +565,8 @@ pub fn evaluate(expression: &Expr, row: &Row) -> Result<Value, Failure> {
             (Value::Bool(true), Value::Bool(true)) => Value::Bool(true),
             _ => Value::Null,
         },
-        Expr::Or(left, right) => match (value(left)?, value(right)?) {
-            (Value::Bool(true), _) | (_, Value::Bool(true)) => Value::Bool(true),
-            (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
-            _ => Value::Null,
-        },
-        Expr::Not(input) => match value(input)? {
-            Value::Bool(truth) => Value::Bool(!truth),
-            _ => Value::Null,
-        },
+        Expr::Or(left, right) => either(value(left)?, value(right)?),
+        Expr::Not(input) => not_true(value(input)?),
         Expr::IsNull(input, negated) => Value::Bool(value(input)?.is_null() != *negated),
         // `x IN (a, b)` is `x = a OR x = b`.
         Expr::In(input, list, negated) => {

@@ -81,6 +81,31 @@ pub enum Function {
     Average,
     Min,
     Max,
+    BoolAnd,
+    BoolOr,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// The first value by the order, null or not. Equal rows of the order go by
+    /// the value, nulls first.
+    First,
+    /// The last value.
+    Last,
+    /// The texts in their order, with `|` between them.
+    StringAgg,
+    /// The middle value; of an even number the mean of the middle two.
+    Median,
+}
+
+/// An ORDER BY inside an aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub key: Expr,
+    /// Greatest first.
+    pub descending: bool,
+    /// Whether nulls come first.
+    pub nulls_first: bool,
 }
 
 /// One aggregate of a GROUP BY.
@@ -92,6 +117,8 @@ pub struct Call {
     pub argument: Option<Expr>,
     /// Whether equal values count once.
     pub distinct: bool,
+    /// ORDER BY.
+    pub order: Option<Order>,
     /// The FILTER clause.
     pub filter: Option<Expr>,
 }
@@ -103,6 +130,28 @@ pub enum JoinKind {
     Inner,
     Left,
     Right,
+    Full,
+}
+
+/// A question about a row that another query answers. Pairs of columns are
+/// (of the row, of the other query).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubqueryTest {
+    /// `column IN (SELECT column …)`, of the rows in which a second pair of
+    /// columns is equal, if there is one.
+    In {
+        /// The columns compared.
+        pair: (usize, usize),
+        /// The correlation.
+        correlation: Option<(usize, usize)>,
+    },
+    /// `EXISTS (SELECT …)` of the rows in which the columns are equal.
+    Exists {
+        /// The columns that must be equal.
+        keys: Vec<(usize, usize)>,
+        /// What must hold besides, over the columns of both.
+        condition: Option<Expr>,
+    },
 }
 
 /// How rows are put into windows of time. Lengths are in seconds.
@@ -172,6 +221,9 @@ pub enum Query {
         input: Box<Query>,
         /// Grouping expressions.
         keys: Vec<Expr>,
+        /// GROUPING SETS, by position in `keys`; none for a plain GROUP BY.
+        /// With them `grouping(key)` of each key follows the aggregates.
+        sets: Vec<Vec<usize>>,
         /// The aggregates.
         calls: Vec<Call>,
     },
@@ -188,6 +240,30 @@ pub enum Query {
         time: usize,
         /// The windows.
         kind: WindowKind,
+    },
+    /// WHERE \[NOT\] (test \[OR predicate\]).
+    WhereSubquery {
+        /// Whose rows are chosen.
+        input: Box<Query>,
+        /// What the test asks.
+        other: Box<Query>,
+        /// The test.
+        test: SubqueryTest,
+        /// NOT IN, NOT EXISTS.
+        negated: bool,
+        /// What will do in its place.
+        or: Option<Expr>,
+        /// NOT before the whole.
+        not: bool,
+    },
+    /// INTERSECT, or EXCEPT, of two queries with the same types.
+    SetOperation {
+        /// EXCEPT.
+        is_except: bool,
+        /// First.
+        left: Box<Query>,
+        /// Second.
+        right: Box<Query>,
     },
     /// UNION ALL of two queries with the same types.
     UnionAll {
@@ -370,8 +446,8 @@ impl Call {
             (Function::Average, Some(Type::Decimal(precision, scale))) => {
                 Type::Decimal((precision + 4).min(38), scale + 4)
             }
-            (Function::Average, _) => Type::Float,
-            (Function::Sum | Function::Min | Function::Max, Some(other)) => other,
+            (Function::Average, _) | (Function::Median, Some(Type::Int)) => Type::Float,
+            (_, Some(other)) => other,
         }
     }
 
@@ -382,6 +458,28 @@ impl Call {
             Function::Average => "avg",
             Function::Min => "min",
             Function::Max => "max",
+            Function::BoolAnd => "bool_and",
+            Function::BoolOr => "bool_or",
+            Function::BitAnd => "bit_and",
+            Function::BitOr => "bit_or",
+            Function::BitXor => "bit_xor",
+            Function::First => "first_value",
+            Function::Last => "last_value",
+            Function::StringAgg => "string_agg",
+            Function::Median => "median",
+        };
+        let separator = match self.function {
+            Function::StringAgg => ", '|'",
+            _ => "",
+        };
+        let order = match &self.order {
+            Some(order) => format!(
+                " ORDER BY {}{} NULLS {}",
+                order.key.sql(dialect, column),
+                if order.descending { " DESC" } else { "" },
+                if order.nulls_first { "FIRST" } else { "LAST" }
+            ),
+            None => String::new(),
         };
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let argument = match &self.argument {
@@ -392,7 +490,11 @@ impl Call {
             Some(filter) => format!(" FILTER (WHERE {})", filter.sql(dialect, column)),
             None => String::new(),
         };
-        format!("{name}({distinct}{argument}){filter}")
+        let call = format!("{name}({distinct}{argument}{separator}{order}){filter}");
+        match self.function {
+            Function::StringAgg => format!("CAST({call} AS VARCHAR)"),
+            _ => call,
+        }
     }
 }
 
@@ -401,14 +503,21 @@ impl Query {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan { types, .. } => types.clone(),
-            Self::Filter { input, .. } | Self::Distinct { input } => input.types(),
+            Self::Filter { input, .. }
+            | Self::Distinct { input }
+            | Self::WhereSubquery { input, .. } => input.types(),
             Self::Project { columns, .. } => columns.iter().map(Expr::data_type).collect(),
             Self::Join { left, right, .. } => [left.types(), right.types()].concat(),
-            Self::GroupBy { keys, calls, .. } => {
+            Self::GroupBy {
+                keys, sets, calls, ..
+            } => {
+                let marks = if sets.is_empty() { 0 } else { keys.len() };
                 let keys = keys.iter().map(Expr::data_type);
-                keys.chain(calls.iter().map(Call::data_type)).collect()
+                let calls = calls.iter().map(Call::data_type);
+                let marks = std::iter::repeat_n(Type::Int, marks);
+                keys.chain(calls).chain(marks).collect()
             }
-            Self::UnionAll { left, .. } => left.types(),
+            Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
             Self::Window { input, .. } => {
                 [input.types(), vec![Type::Timestamp, Type::Timestamp]].concat()
             }
@@ -424,7 +533,10 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. } => vec![input],
-            Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::UnionAll { left, right }
+            | Self::SetOperation { left, right, .. } => vec![left, right],
+            Self::WhereSubquery { input, other, .. } => vec![input, other],
         }
     }
 
@@ -437,7 +549,10 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. } => vec![input],
-            Self::Join { left, right, .. } | Self::UnionAll { left, right } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::UnionAll { left, right }
+            | Self::SetOperation { left, right, .. } => vec![left, right],
+            Self::WhereSubquery { input, other, .. } => vec![input, other],
         }
     }
 
@@ -484,6 +599,7 @@ impl Query {
                     JoinKind::Inner => "JOIN",
                     JoinKind::Left => "LEFT JOIN",
                     JoinKind::Right => "RIGHT JOIN",
+                    JoinKind::Full => "FULL JOIN",
                 };
                 let mut terms: Vec<String> = keys
                     .iter()
@@ -498,12 +614,28 @@ impl Query {
                     terms.join(" AND ")
                 )
             }
-            Self::GroupBy { input, keys, calls } => {
+            Self::GroupBy {
+                input,
+                keys,
+                sets,
+                calls,
+            } => {
                 let keys: Vec<String> =
                     keys.iter().map(|key| key.sql(dialect, &of_input)).collect();
                 let calls = calls.iter().map(|call| call.sql(dialect, &of_input));
-                let columns = numbered(keys.iter().cloned().chain(calls));
+                let marked = if sets.is_empty() { &[][..] } else { &keys };
+                let marks = marked.iter();
+                let marks = marks.map(|key| format!("CAST(grouping({key}) AS BIGINT)"));
+                let columns = numbered(keys.iter().cloned().chain(calls).chain(marks));
                 let selected = select("", &columns, input, dialect);
+                if !sets.is_empty() {
+                    let set = |set: &Vec<usize>| {
+                        let names: Vec<&str> = set.iter().map(|&key| keys[key].as_str()).collect();
+                        format!("({})", names.join(", "))
+                    };
+                    let sets: Vec<String> = sets.iter().map(set).collect();
+                    return format!("{selected} GROUP BY GROUPING SETS ({})", sets.join(", "));
+                }
                 if keys.is_empty() {
                     return selected;
                 }
@@ -536,6 +668,59 @@ impl Query {
                     }
                 };
                 format!("SELECT {} FROM {call} AS a", columns.join(", "))
+            }
+            Self::WhereSubquery {
+                input,
+                other,
+                test,
+                negated,
+                or,
+                not,
+            } => {
+                let width = input.types().len();
+                let of_both = |index: usize| match index.checked_sub(width) {
+                    Some(index) => format!("b.c{index}"),
+                    None => format!("a.c{index}"),
+                };
+                let other = format!("({}) AS b", other.sql(dialect));
+                let equal = |(left, right): &(usize, usize)| format!("b.c{right} = a.c{left}");
+                let filter = |terms: Vec<String>| match terms.is_empty() {
+                    true => String::new(),
+                    false => format!(" WHERE {}", terms.join(" AND ")),
+                };
+                let negation = if *negated { "NOT " } else { "" };
+                let test = match test {
+                    SubqueryTest::In { pair, correlation } => format!(
+                        "a.c{} {negation}IN (SELECT b.c{} FROM {other}{})",
+                        pair.0,
+                        pair.1,
+                        filter(correlation.iter().map(equal).collect())
+                    ),
+                    SubqueryTest::Exists { keys, condition } => {
+                        let mut terms: Vec<String> = keys.iter().map(equal).collect();
+                        terms.extend(condition.iter().map(|term| term.sql(dialect, &of_both)));
+                        format!("{negation}EXISTS (SELECT 1 FROM {other}{})", filter(terms))
+                    }
+                };
+                let whole = match or {
+                    Some(or) => format!("({test} OR {})", or.sql(dialect, &of_input)),
+                    None => test,
+                };
+                let not = if *not { "NOT " } else { "" };
+                format!(
+                    "{} WHERE {not}({whole})",
+                    select("", &all_columns(input, "a", 0), input, dialect)
+                )
+            }
+            Self::SetOperation {
+                is_except,
+                left,
+                right,
+            } => {
+                let left = select("", &all_columns(left, "a", 0), left, dialect);
+                let right = select("", &all_columns(right, "a", 0), right, dialect);
+                let word = if *is_except { "EXCEPT" } else { "INTERSECT" };
+                format!("{left} {word} {right}")
             }
             Self::UnionAll { left, right } => {
                 let left = select("", &all_columns(left, "a", 0), left, dialect);

@@ -1,7 +1,9 @@
 //! Random queries over given tables and views.
 
 use crate::generator::{Traits, value};
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query};
+use crate::query::{
+    Arithmetic, Call, Comparison, Expr, Function, JoinKind, Order, Query, SubqueryTest,
+};
 use crate::random::Random;
 use crate::value::{Type, Value};
 
@@ -33,7 +35,7 @@ impl QueryGenerator<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.random.below(12) {
+        match self.random.below(16) {
             0 | 1 => {
                 let input = Box::new(self.node(depth - 1));
                 let types = input.types();
@@ -52,7 +54,9 @@ impl QueryGenerator<'_> {
             10 => Query::Distinct {
                 input: Box::new(self.node(depth - 1)),
             },
-            _ => self.union_all(depth),
+            11 | 12 => self.set_operation(depth),
+            _ if self.traits.large => self.set_operation(depth),
+            _ => self.where_subquery(depth),
         }
     }
 
@@ -74,14 +78,7 @@ impl QueryGenerator<'_> {
         if left_types.len() + right_types.len() > COLUMNS_MAX {
             return left;
         }
-        let mut pairs = Vec::new();
-        for (left_column, left_type) in left_types.iter().enumerate() {
-            for (right_column, right_type) in right_types.iter().enumerate() {
-                if left_type == right_type && *left_type != Type::Float {
-                    pairs.push((left_column, right_column));
-                }
-            }
-        }
+        let mut pairs = equal_types(&left_types, &right_types);
         self.random.shuffle(&mut pairs);
         let key_count = if self.random.one_in(12) {
             0
@@ -92,10 +89,11 @@ impl QueryGenerator<'_> {
         let both = [left_types, right_types].concat();
         let needs_condition = pairs.is_empty() || self.random.one_in(3);
         let condition = needs_condition.then(|| self.condition(&both, 1));
-        let kind = match self.random.below(5) {
+        let kind = match self.random.below(6) {
             0 | 1 => JoinKind::Inner,
-            2 | 3 => JoinKind::Left,
-            _ => JoinKind::Right,
+            2 => JoinKind::Left,
+            3 => JoinKind::Right,
+            _ => JoinKind::Full,
         };
         Query::Join {
             kind,
@@ -122,7 +120,30 @@ impl QueryGenerator<'_> {
         }
         let call_count = 1 + self.random.below(3);
         let calls = (0..call_count).map(|_| self.call(&types)).collect();
-        Query::GroupBy { input, keys, calls }
+        let mut sets: Vec<Vec<usize>> = Vec::new();
+        let only_columns = keys.iter().all(|key| matches!(key, Expr::Column(..)));
+        if !keys.is_empty() && only_columns && self.random.one_in(4) {
+            for _ in 0..self.random.below(3) {
+                let set = (0..keys.len()).filter(|_| self.random.one_in(2));
+                sets.push(set.collect());
+            }
+            // Every key must stand in a set.
+            sets.push((0..keys.len()).collect());
+        }
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        }
+    }
+
+    fn order(&mut self, key: Expr) -> Order {
+        Order {
+            key,
+            descending: self.random.one_in(2),
+            nulls_first: self.random.one_in(2),
+        }
     }
 
     pub(crate) fn call(&mut self, types: &[Type]) -> Call {
@@ -139,20 +160,98 @@ impl QueryGenerator<'_> {
             _ => false,
         };
         let can_order = !matches!(data_type, Type::Bool | Type::Float);
-        let (function, argument) = match self.random.below(6) {
+        let is_small = data_type == Type::Int && !self.traits.extremes;
+        let mut order = None;
+        let (function, argument) = match self.random.below(12) {
             0 => (Function::Count, None),
             1 => (Function::Count, Some(argument)),
             2 if can_sum => (Function::Sum, Some(argument)),
             3 if can_sum => (Function::Average, Some(argument)),
             4 if can_order => (Function::Min, Some(argument)),
             5 if can_order => (Function::Max, Some(argument)),
+            6 if data_type == Type::Bool => (Function::BoolAnd, Some(argument)),
+            7 if data_type == Type::Bool => (Function::BoolOr, Some(argument)),
+            6 if data_type == Type::Int => (Function::BitAnd, Some(argument)),
+            7 if data_type == Type::Int => (Function::BitOr, Some(argument)),
+            8 if data_type == Type::Int => (Function::BitXor, Some(argument)),
+            6 | 7 if data_type == Type::Text => {
+                order = Some(self.order(argument.clone()));
+                (Function::StringAgg, Some(argument))
+            }
+            9 if is_small => (Function::Median, Some(argument)),
+            10 | 11 => {
+                let key = self.column(types);
+                if key.data_type() != Type::Float && data_type != Type::Float {
+                    order = Some(self.order(key));
+                }
+                match order {
+                    Some(_) if self.random.one_in(2) => (Function::First, Some(argument)),
+                    Some(_) => (Function::Last, Some(argument)),
+                    None => (Function::Count, Some(argument)),
+                }
+            }
             _ => (Function::Count, Some(argument)),
         };
+        let can_be_distinct =
+            argument.is_some() && (order.is_none() || function == Function::StringAgg);
         Call {
             function,
-            distinct: argument.is_some() && self.random.one_in(4),
+            distinct: can_be_distinct && self.random.one_in(4),
             argument,
+            order,
             filter,
+        }
+    }
+
+    /// IN, EXISTS and their negations, alone or below OR and NOT.
+    fn where_subquery(&mut self, depth: usize) -> Query {
+        let input = self.node(depth - 1);
+        let other = {
+            let depth = self.random.below(depth);
+            self.node(depth)
+        };
+        let (types, other_types) = (input.types(), other.types());
+        let mut pairs = equal_types(&types, &other_types);
+        self.random.shuffle(&mut pairs);
+        let test = match pairs[..] {
+            [pair, ..] if self.random.one_in(2) => SubqueryTest::In {
+                pair,
+                correlation: match pairs.get(1) {
+                    Some(&second) if self.random.one_in(3) => Some(second),
+                    _ => None,
+                },
+            },
+            _ => {
+                let key_count = self.random.below(3);
+                pairs.truncate(key_count);
+                let both = [types.clone(), other_types].concat();
+                let condition = self.random.one_in(3).then(|| self.condition(&both, 1));
+                SubqueryTest::Exists {
+                    keys: pairs,
+                    condition,
+                }
+            }
+        };
+        let or = self.random.one_in(3).then(|| self.condition(&types, 1));
+        Query::WhereSubquery {
+            input: Box::new(input),
+            other: Box::new(other),
+            test,
+            negated: self.random.one_in(2),
+            not: self.random.one_in(6),
+            or,
+        }
+    }
+
+    /// UNION ALL, INTERSECT or EXCEPT.
+    fn set_operation(&mut self, depth: usize) -> Query {
+        match self.union_all(depth) {
+            Query::UnionAll { left, right } if self.random.one_in(2) => Query::SetOperation {
+                is_except: self.random.one_in(2),
+                left,
+                right,
+            },
+            other => other,
         }
     }
 
@@ -347,6 +446,7 @@ impl QueryGenerator<'_> {
             function: Function::Count,
             argument: None,
             distinct: false,
+            order: None,
             filter: None,
         }];
         if let Some(&column) = self.random.pick(&ints) {
@@ -355,6 +455,7 @@ impl QueryGenerator<'_> {
                 function: Function::Sum,
                 argument: Some(argument),
                 distinct: self.random.one_in(3),
+                order: None,
                 filter: None,
             });
         }
@@ -363,7 +464,12 @@ impl QueryGenerator<'_> {
             1 => vec![self.column(&types)],
             _ => vec![self.failing_expression(&types, 1)],
         };
-        Query::GroupBy { input, keys, calls }
+        Query::GroupBy {
+            input,
+            keys,
+            sets: vec![],
+            calls,
+        }
     }
 
     fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
@@ -386,6 +492,19 @@ impl QueryGenerator<'_> {
         };
         Expr::Arithmetic(operator, Box::new(column), Box::new(right))
     }
+}
+
+/// Pairs of columns (left, right) that can be compared.
+fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (left_column, left_type) in left.iter().enumerate() {
+        for (right_column, right_type) in right.iter().enumerate() {
+            if left_type == right_type && *left_type != Type::Float {
+                pairs.push((left_column, right_column));
+            }
+        }
+    }
+    pairs
 }
 
 fn reads_column(expression: &Expr) -> bool {

@@ -240,7 +240,7 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
     let can_ask = failures == 0 && !case.epochs.is_empty();
     let tables: Vec<ZSet> = contents.iter().map(Content::rows).collect();
     let mut batch_comparisons = 0;
-    if case.ask_batch && can_ask {
+    if case.ask_batch && can_ask && batch::knows(case) {
         let answers = batch::answer(case, &tables);
         batch_comparisons = compare_other(case, WrongKind::Batch, answers, &expected)?;
     }

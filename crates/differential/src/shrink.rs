@@ -1,6 +1,6 @@
 //! Makes a wrong case smaller while it stays wrong in the same way.
 
-use crate::query::{Expr, Query, WindowKind};
+use crate::query::{Expr, Query, SubqueryTest, WindowKind};
 use crate::run::{Case, Start, Wrong, run_case};
 
 /// Runs that shrinking may take.
@@ -215,13 +215,31 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 }
             }));
         }
-        Query::GroupBy { input, keys, calls } => {
+        Query::GroupBy {
+            input,
+            keys,
+            sets,
+            calls,
+        } => {
             let with = |keys: Vec<Expr>, calls| Query::GroupBy {
                 input: input.clone(),
                 keys,
+                sets: sets.clone(),
                 calls,
             };
-            for index in 0..keys.len() {
+            for index in 0..sets.len() {
+                let mut fewer = sets.clone();
+                fewer.remove(index);
+                found.push(Query::GroupBy {
+                    input: input.clone(),
+                    keys: keys.clone(),
+                    sets: fewer,
+                    calls: calls.clone(),
+                });
+            }
+            // Sets name keys by their position.
+            let droppable = if sets.is_empty() { keys.len() } else { 0 };
+            for index in 0..droppable {
                 let mut fewer = keys.clone();
                 fewer.remove(index);
                 found.push(with(fewer, calls.clone()));
@@ -283,7 +301,39 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 });
             }
         }
-        Query::Scan { .. } | Query::Distinct { .. } | Query::UnionAll { .. } => {}
+        Query::WhereSubquery {
+            or, not, negated, ..
+        } => {
+            let mut plainer = query.clone();
+            if let Query::WhereSubquery { or, not, .. } = &mut plainer {
+                (*or, *not) = (None, false);
+            }
+            if or.is_some() || *not {
+                found.push(plainer.clone());
+            }
+            let condition = match &mut plainer {
+                Query::WhereSubquery {
+                    test: SubqueryTest::In { correlation, .. },
+                    ..
+                } => correlation.take().is_some(),
+                Query::WhereSubquery {
+                    test: SubqueryTest::Exists { condition, .. },
+                    ..
+                } => condition.take().is_some(),
+                _ => false,
+            };
+            if condition {
+                found.push(plainer.clone());
+            }
+            if let (true, Query::WhereSubquery { negated, .. }) = (*negated, &mut plainer) {
+                *negated = false;
+                found.push(plainer);
+            }
+        }
+        Query::Scan { .. }
+        | Query::Distinct { .. }
+        | Query::UnionAll { .. }
+        | Query::SetOperation { .. } => {}
     }
     found.retain(|candidate| !keeps_types || candidate.types() == types);
     for (index, input) in query.inputs().into_iter().enumerate() {

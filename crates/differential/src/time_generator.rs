@@ -269,6 +269,7 @@ impl TimeGenerator<'_> {
         let query = Query::GroupBy {
             input: Box::new(windows),
             keys,
+            sets: vec![],
             calls,
         };
         (query, end)

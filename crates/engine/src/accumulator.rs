@@ -1,22 +1,28 @@
 //! Aggregate functions over groups, column by column: each accumulator holds
 //! one column of state for all groups of a shard.
 //!
-//! DataFusion's own accumulators are not used: their `retract_batch` assumes
-//! that rows leave in the order in which they came, and `sum` wraps.
+//! DataFusion's own accumulators are used only where the group's rows are kept
+//! (`group_rows.rs`): their `retract_batch` assumes that rows leave in the order
+//! in which they came, and `sum` wraps.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
 };
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use sluice_core::{CodecError, Reader, Writer};
 
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
+use crate::distinct_values::DistinctValues;
 use crate::exact_float::ExactFloat;
+use crate::group_rows::RowsFunction;
 use crate::key::{EncodedRows, RowCodec};
+use crate::saved_state::SaveScope;
 use crate::value_counts::ValueCounts;
 
 /// What an aggregate computes.
@@ -25,8 +31,12 @@ pub(crate) enum AggregateKind {
     Count,
     Sum,
     Average,
+    /// The smallest, or by ORDER BY the first.
     Min,
+    /// The greatest, or by ORDER BY the last.
     Max,
+    /// Any other function, over the kept rows.
+    Rows,
 }
 
 /// One aggregate of a GROUP BY.
@@ -34,16 +44,47 @@ pub(crate) enum AggregateKind {
 pub(crate) struct AggregateSpec {
     pub(crate) kind: AggregateKind,
     pub(crate) distinct: bool,
-    /// Type of the argument; `None` for `count(*)`.
-    pub(crate) input_type: Option<DataType>,
+    /// Types of the columns read, each with its order: those of ORDER BY, then
+    /// the arguments. None for `count(*)`.
+    pub(crate) input: Vec<(DataType, SortOptions)>,
     pub(crate) output_type: DataType,
     /// Whether the input can retract rows.
     pub(crate) input_retracts: bool,
+    /// Whether rows whose last argument is null do not count.
+    pub(crate) skips_nulls: bool,
+    /// The function of [`AggregateKind::Rows`].
+    pub(crate) function: Option<RowsFunction>,
+}
+
+impl AggregateSpec {
+    /// Type of the last argument.
+    pub(crate) fn input_type(&self) -> Option<&DataType> {
+        self.input.last().map(|(data_type, _)| data_type)
+    }
+
+    /// How values are kept, for the functions that compare or keep them.
+    pub(crate) fn codec(&self) -> Result<Option<RowCodec>, EngineError> {
+        let keeps_values = matches!(
+            self.kind,
+            AggregateKind::Min | AggregateKind::Max | AggregateKind::Rows
+        );
+        if self.input.is_empty() || !(keeps_values || self.distinct) {
+            return Ok(None);
+        }
+        let columns: Vec<_> = self
+            .input
+            .iter()
+            .map(|(found, order)| (found, *order))
+            .collect();
+        RowCodec::with_order(&columns).map(Some)
+    }
 }
 
 /// The argument of an aggregate for a whole batch.
 pub(crate) struct Argument {
+    /// The last argument.
     pub(crate) values: Option<ArrayRef>,
+    pub(crate) skips_nulls: bool,
     /// Byte form, for the functions that compare values.
     pub(crate) encoded: Option<EncodedRows>,
     /// Rows that the FILTER clause leaves out.
@@ -51,19 +92,20 @@ pub(crate) struct Argument {
 }
 
 impl Argument {
-    /// Whether a row counts: not null, not filtered out.
+    /// Whether a row counts: not filtered out, and not null where that matters.
     pub(crate) fn counts(&self, row: usize) -> bool {
         let excluded = self.excluded.as_ref().is_some_and(|rows| rows[row]);
-        let is_null = self
-            .values
-            .as_ref()
-            .is_some_and(|values| values.is_null(row));
+        let is_null = self.skips_nulls
+            && self
+                .values
+                .as_ref()
+                .is_some_and(|values| values.is_null(row));
         !excluded && !is_null
     }
 }
 
 /// Why a group has no value.
-pub(crate) type OutputErrors = Vec<(usize, &'static str)>;
+pub(crate) type OutputErrors = Vec<(usize, Cow<'static, str>)>;
 
 const OVERFLOW: &str = "the sum does not fit into the result type";
 
@@ -73,6 +115,7 @@ const OVERFLOW: &str = "the sum does not fit into the result type";
 pub(crate) enum Accumulator {
     Count {
         counts: Vec<i64>,
+        output_type: DataType,
     },
     WideSum {
         sums: Vec<WideSum>,
@@ -85,20 +128,40 @@ pub(crate) enum Accumulator {
         counts: Vec<i64>,
         is_average: bool,
     },
-    Extreme {
+    Values {
         values: Vec<ValueCounts>,
-        is_min: bool,
-        retracts: bool,
+        result: ValuesResult,
+        /// Whether all values are kept. Otherwise the input only adds, and one
+        /// value a group is all there is.
+        keeps_all: bool,
+        /// If all are kept: (slot, value) whose count changed since the last
+        /// save.
+        changed: HashSet<(u32, Box<[u8]>)>,
     },
     Distinct {
-        /// (slot, value) → weight.
-        weights: HashMap<(u32, Box<[u8]>), i64>,
+        seen: DistinctValues,
         inner: Box<Accumulator>,
     },
 }
 
+/// What is made of a group's values.
+#[derive(Debug)]
+pub(crate) enum ValuesResult {
+    Smallest,
+    Greatest,
+    Computed(RowsFunction),
+}
+
 impl Accumulator {
     pub(crate) fn new(spec: &AggregateSpec) -> Self {
+        if let Some(function) = &spec.function {
+            return Self::Values {
+                values: Vec::new(),
+                result: ValuesResult::Computed(function.clone()),
+                keeps_all: true,
+                changed: HashSet::default(),
+            };
+        }
         let is_extreme = matches!(spec.kind, AggregateKind::Min | AggregateKind::Max);
         if spec.distinct && !is_extreme {
             let plain = AggregateSpec {
@@ -106,20 +169,29 @@ impl Accumulator {
                 ..spec.clone()
             };
             return Self::Distinct {
-                weights: HashMap::default(),
+                seen: DistinctValues::default(),
                 inner: Box::new(Self::new(&plain)),
             };
         }
         match spec.kind {
-            AggregateKind::Count => Self::Count { counts: Vec::new() },
-            AggregateKind::Min | AggregateKind::Max => Self::Extreme {
+            // A call over kept rows has its function, see above.
+            AggregateKind::Count | AggregateKind::Rows => Self::Count {
+                counts: Vec::new(),
+                output_type: spec.output_type.clone(),
+            },
+            AggregateKind::Min | AggregateKind::Max => Self::Values {
                 values: Vec::new(),
-                is_min: spec.kind == AggregateKind::Min,
-                retracts: spec.input_retracts,
+                result: if spec.kind == AggregateKind::Min {
+                    ValuesResult::Smallest
+                } else {
+                    ValuesResult::Greatest
+                },
+                keeps_all: spec.input_retracts,
+                changed: HashSet::default(),
             },
             AggregateKind::Sum | AggregateKind::Average => {
                 let is_average = spec.kind == AggregateKind::Average;
-                if spec.input_type == Some(DataType::Float64) {
+                if spec.input_type() == Some(&DataType::Float64) {
                     return Self::FloatSum {
                         sums: Vec::new(),
                         counts: Vec::new(),
@@ -139,7 +211,7 @@ impl Accumulator {
     /// Makes room for `slots` groups.
     pub(crate) fn resize(&mut self, slots: usize) {
         match self {
-            Self::Count { counts } => counts.resize(slots, 0),
+            Self::Count { counts, .. } => counts.resize(slots, 0),
             Self::WideSum { sums, counts, .. } => {
                 sums.resize(slots, WideSum::default());
                 counts.resize(slots, 0);
@@ -148,7 +220,7 @@ impl Accumulator {
                 sums.resize(slots, ExactFloat::default());
                 counts.resize(slots, 0);
             }
-            Self::Extreme { values, .. } => values.resize(slots, ValueCounts::default()),
+            Self::Values { values, .. } => values.resize(slots, ValueCounts::default()),
             Self::Distinct { inner, .. } => inner.resize(slots),
         }
     }
@@ -161,21 +233,24 @@ impl Accumulator {
         weights: &[i64],
         argument: &Argument,
     ) {
-        if let Self::Distinct {
-            weights: seen,
-            inner,
-        } = self
-        {
-            let mut changes = DistinctChanges::default();
+        if let Self::Distinct { seen, inner } = self {
+            let mut changed_rows = Vec::new();
+            let (mut changed_slots, mut signs) = (Vec::new(), Vec::new());
             for (&slot, &row) in slots.iter().zip(rows) {
                 let index = row as usize;
                 if argument.counts(index)
                     && let Some(encoded) = &argument.encoded
                 {
-                    changes.note(seen, slot, row, encoded.get(index), weights[index]);
+                    let sign = seen.add(slot, encoded.get(index), weights[index]);
+                    if sign != 0 {
+                        changed_slots.push(slot);
+                        changed_rows.push(row);
+                        signs.push(sign);
+                    }
                 }
             }
-            inner.update_rows(&changes.slots, &changes.rows, &changes.signs, argument);
+            seen.compact();
+            inner.update_rows(&changed_slots, &changed_rows, &signs, argument);
             return;
         }
         let row_weights: Vec<i64> = rows.iter().map(|&row| weights[row as usize]).collect();
@@ -191,7 +266,7 @@ impl Accumulator {
             .map(|((&slot, &row), &weight)| (slot as usize, row as usize, weight))
             .filter(|&(_, row, _)| argument.counts(row));
         match self {
-            Self::Count { counts } => {
+            Self::Count { counts, .. } => {
                 for (slot, _, weight) in counted {
                     counts[slot] += weight;
                 }
@@ -218,18 +293,22 @@ impl Accumulator {
                     counts[slot] += weight;
                 }
             }
-            Self::Extreme {
+            Self::Values {
                 values,
-                is_min,
-                retracts,
+                result,
+                keeps_all,
+                changed,
             } => {
                 let Some(encoded) = &argument.encoded else {
                     return;
                 };
                 for (slot, row, weight) in counted {
-                    values[slot].add(encoded.get(row), weight);
-                    if !*retracts {
-                        values[slot].keep_only(*is_min);
+                    let value = encoded.get(row);
+                    values[slot].add(value, weight);
+                    if *keeps_all {
+                        changed.insert((slot as u32, value.into()));
+                    } else {
+                        values[slot].keep_only(matches!(result, ValuesResult::Smallest));
                     }
                 }
             }
@@ -245,9 +324,17 @@ impl Accumulator {
         errors: &mut OutputErrors,
     ) -> Result<ArrayRef, EngineError> {
         match self {
-            Self::Count { counts } => Ok(Arc::new(Int64Array::from_iter_values(
-                slots.iter().map(|&slot| counts[slot as usize]),
-            ))),
+            Self::Count {
+                counts,
+                output_type,
+            } => {
+                let counts = slots.iter().map(|&slot| counts[slot as usize]);
+                let counts = Int64Array::from_iter_values(counts);
+                if *output_type == DataType::Int64 {
+                    return Ok(Arc::new(counts));
+                }
+                Ok(arrow::compute::cast(&counts, output_type)?)
+            }
             Self::WideSum {
                 sums,
                 counts,
@@ -269,7 +356,7 @@ impl Accumulator {
                         None => sum,
                     };
                     if result.is_none() {
-                        errors.push((index, OVERFLOW));
+                        errors.push((index, OVERFLOW.into()));
                     }
                     results.push(result.map(|value| (index, value)));
                 }
@@ -290,21 +377,25 @@ impl Accumulator {
                     }
                 },
             )))),
-            Self::Extreme { values, is_min, .. } => {
+            Self::Values { values, result, .. } => {
                 let codec = codec.ok_or_else(|| {
-                    EngineError::Invariant("min or max without a type to decode".into())
+                    EngineError::Invariant("kept values without a type to decode".into())
                 })?;
+                let groups = slots.iter().map(|&slot| &values[slot as usize]);
                 let null = codec.encode_null()?;
-                let found = slots.iter().map(|&slot| {
-                    let values = &values[slot as usize];
-                    let value = if *is_min {
-                        values.smallest()
-                    } else {
-                        values.greatest()
-                    };
-                    value.unwrap_or(&null)
-                });
-                let mut columns = codec.decode(found)?;
+                let found: Vec<&[u8]> = match result {
+                    ValuesResult::Computed(function) => {
+                        return function.output(groups, codec, errors);
+                    }
+                    ValuesResult::Smallest => groups
+                        .map(|values| values.smallest().unwrap_or(&null))
+                        .collect(),
+                    ValuesResult::Greatest => groups
+                        .map(|values| values.greatest().unwrap_or(&null))
+                        .collect(),
+                };
+                // The value stands behind what it is ordered by.
+                let mut columns = codec.decode(found.into_iter())?;
                 columns
                     .pop()
                     .ok_or_else(|| EngineError::Invariant("min or max of no column".into()))
@@ -316,7 +407,7 @@ impl Accumulator {
     /// Forgets a group whose rows are all gone.
     pub(crate) fn clear(&mut self, slot: usize) {
         match self {
-            Self::Count { counts } => counts[slot] = 0,
+            Self::Count { counts, .. } => counts[slot] = 0,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::default();
                 counts[slot] = 0;
@@ -325,7 +416,7 @@ impl Accumulator {
                 sums[slot] = ExactFloat::default();
                 counts[slot] = 0;
             }
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::default(),
+            Self::Values { values, .. } => values[slot] = ValueCounts::default(),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
         }
@@ -333,31 +424,15 @@ impl Accumulator {
 
     /// Forgets the values of groups that are dropped with their rows.
     pub(crate) fn forget_values(&mut self, slots: &[u32]) {
-        if let Self::Distinct { weights, .. } = self {
-            let slots: std::collections::BTreeSet<u32> = slots.iter().copied().collect();
-            weights.retain(|(slot, _), _| !slots.contains(slot));
+        if let Self::Distinct { seen, .. } = self {
+            seen.forget_groups(slots);
         }
     }
 
-    /// About how many bytes the state takes.
-    pub(crate) fn state_bytes(&self) -> usize {
-        match self {
-            Self::Count { counts } => counts.len() * size_of::<i64>(),
-            Self::WideSum { sums, .. } => sums.len() * (size_of::<WideSum>() + size_of::<i64>()),
-            Self::FloatSum { sums, .. } => {
-                sums.len() * (size_of::<ExactFloat>() + size_of::<i64>())
-            }
-            Self::Extreme { values, .. } => values.iter().map(ValueCounts::state_bytes).sum(),
-            Self::Distinct { weights, inner } => {
-                let values: usize = weights.keys().map(|(_, value)| value.len() + 32).sum();
-                values + inner.state_bytes()
-            }
-        }
-    }
-
+    /// Saves what the group has a fixed amount of.
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {
-            Self::Count { counts } => writer.i64(counts[slot]),
+            Self::Count { counts, .. } => writer.i64(counts[slot]),
             Self::WideSum { sums, counts, .. } => {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
@@ -366,14 +441,17 @@ impl Accumulator {
                 sums[slot].save(writer);
                 writer.i64(counts[slot]);
             }
-            Self::Extreme { values, .. } => values[slot].save(writer),
+            Self::Values {
+                keeps_all: true, ..
+            } => {}
+            Self::Values { values, .. } => values[slot].save(writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
         }
     }
 
     pub(crate) fn load(&mut self, slot: usize, reader: &mut Reader<'_>) -> Result<(), CodecError> {
         match self {
-            Self::Count { counts } => counts[slot] = reader.i64()?,
+            Self::Count { counts, .. } => counts[slot] = reader.i64()?,
             Self::WideSum { sums, counts, .. } => {
                 sums[slot] = WideSum::load(reader)?;
                 counts[slot] = reader.i64()?;
@@ -382,76 +460,140 @@ impl Accumulator {
                 sums[slot] = ExactFloat::load(reader)?;
                 counts[slot] = reader.i64()?;
             }
-            Self::Extreme { values, .. } => values[slot] = ValueCounts::load(reader)?,
+            Self::Values {
+                keeps_all: true, ..
+            } => {}
+            Self::Values { values, .. } => values[slot] = ValueCounts::load(reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
         }
         Ok(())
     }
 
-    /// Saves what is not kept by slot; `renumber` maps slots to the order in
-    /// which groups are saved.
-    pub(crate) fn save_shared(&self, renumber: &[u32], writer: &mut Writer) {
-        let Self::Distinct { weights, .. } = self else {
-            return;
+    /// Saves the values of the groups that `number_of` gives a number, for
+    /// functions that keep many: (number, value, weight), 0 for a value that is
+    /// gone.
+    pub(crate) fn save_values(
+        &self,
+        scope: SaveScope,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+        writer: &mut Writer,
+    ) {
+        let mut count = 0_u32;
+        let mut saved = Writer::new();
+        let mut save = |slot: u32, value: &[u8], weight: i64| {
+            if let Some(number) = number_of(slot) {
+                count += 1;
+                saved.u32(number);
+                saved.bytes(value);
+                saved.i64(weight);
+            }
         };
-        writer.u32(weights.len() as u32);
-        for ((slot, value), weight) in weights {
-            writer.u32(renumber[*slot as usize]);
-            writer.bytes(value);
-            writer.i64(*weight);
+        match self {
+            Self::Values {
+                values,
+                keeps_all: true,
+                changed,
+                ..
+            } => match scope {
+                SaveScope::All => {
+                    for (slot, values) in values.iter().enumerate() {
+                        for (value, weight) in values.iter() {
+                            save(slot as u32, value, weight);
+                        }
+                    }
+                }
+                SaveScope::Changes => {
+                    for (slot, value) in changed {
+                        save(*slot, value, values[*slot as usize].weight(value));
+                    }
+                }
+            },
+            Self::Distinct { seen, .. } => seen.for_each(scope, &mut save),
+            _ => return,
         }
+        writer.u32(count);
+        writer.raw(&saved.finish());
     }
 
-    pub(crate) fn load_shared(&mut self, reader: &mut Reader<'_>) -> Result<(), CodecError> {
-        let Self::Distinct { weights, .. } = self else {
+    /// `slots` are the groups by the numbers that they were saved under.
+    pub(crate) fn load_values(
+        &mut self,
+        slots: &[u32],
+        reader: &mut Reader<'_>,
+    ) -> Result<(), CodecError> {
+        if !matches!(
+            self,
+            Self::Values {
+                keeps_all: true,
+                ..
+            } | Self::Distinct { .. }
+        ) {
             return Ok(());
-        };
+        }
         for _ in 0..reader.u32()? {
-            let slot = reader.u32()?;
-            let value = reader.bytes()?.into();
-            weights.insert((slot, value), reader.i64()?);
+            let number = reader.u32()? as usize;
+            let value = reader.bytes()?;
+            let weight = reader.i64()?;
+            let slot = *slots.get(number).ok_or_else(|| {
+                CodecError::Invalid(format!("a value of group {number}, which is not there"))
+            })?;
+            match self {
+                Self::Values { values, .. } => values[slot as usize].set(value, weight),
+                Self::Distinct { seen, .. } => seen.set(slot, value, weight),
+                _ => {}
+            }
         }
         Ok(())
     }
-}
 
-/// Values that appear in, or vanish from, their group.
-#[derive(Default)]
-struct DistinctChanges {
-    slots: Vec<u32>,
-    rows: Vec<u32>,
-    signs: Vec<i64>,
-}
-
-impl DistinctChanges {
-    fn note(
-        &mut self,
-        seen: &mut HashMap<(u32, Box<[u8]>), i64>,
-        slot: u32,
-        row: u32,
-        value: &[u8],
-        weight: i64,
-    ) {
-        let key = (slot, Box::from(value));
-        let before = seen.get(&key).copied().unwrap_or(0);
-        let after = before + weight;
-        if after == 0 {
-            seen.remove(&key);
-        } else {
-            seen.insert(key, after);
+    /// Called when the changes of the values were saved.
+    pub(crate) fn forget_changes(&mut self) {
+        match self {
+            Self::Values { changed, .. } => *changed = HashSet::default(),
+            Self::Distinct { seen, .. } => seen.forget_changes(),
+            _ => {}
         }
-        let sign = i64::from(after > 0) - i64::from(before > 0);
-        if sign != 0 {
-            self.slots.push(slot);
-            self.rows.push(row);
-            self.signs.push(sign);
+    }
+
+    /// Memory taken, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// What a value in an ordered map takes beside its bytes.
+        const VALUE_OVERHEAD_BYTES: usize = 64;
+        let count = size_of::<i64>();
+        match self {
+            Self::Count { counts, .. } => counts.capacity() * count,
+            Self::WideSum { sums, .. } => sums.capacity() * (size_of::<WideSum>() + count),
+            Self::FloatSum { sums, .. } => sums.capacity() * (size_of::<ExactFloat>() + count),
+            Self::Values { values, .. } => {
+                let in_maps = values.iter().map(ValueCounts::len).sum::<usize>();
+                values.capacity() * size_of::<ValueCounts>() + in_maps * VALUE_OVERHEAD_BYTES
+            }
+            Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
+        }
+    }
+
+    /// Values whose weight changed since the last save.
+    pub(crate) fn changed_values(&self) -> usize {
+        match self {
+            Self::Values { changed, .. } => changed.len(),
+            Self::Distinct { seen, .. } => seen.changed_count(),
+            _ => 0,
+        }
+    }
+
+    /// Values that are kept.
+    pub(crate) fn value_count(&self) -> usize {
+        match self {
+            Self::Values { values, .. } => values.iter().map(ValueCounts::len).sum(),
+            Self::Distinct { seen, .. } => seen.len(),
+            _ => 0,
         }
     }
 }
 
 /// Factor between a decimal's sum and its average's scale.
 fn average_scale(spec: &AggregateSpec) -> i128 {
-    match (&spec.input_type, &spec.output_type) {
+    match (spec.input_type(), &spec.output_type) {
         (Some(DataType::Decimal128(_, from)), DataType::Decimal128(_, to)) => {
             10_i128.pow(u32::from((to - from).unsigned_abs()))
         }
@@ -487,7 +629,7 @@ fn integer_array(
             .map(|result| {
                 let (index, value) = (*result)?;
                 if value < limit_low || value > limit_high {
-                    errors.push((index, OVERFLOW));
+                    errors.push((index, OVERFLOW.into()));
                     return None;
                 }
                 Some(value)

@@ -6,77 +6,63 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashSet};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash};
 
 use crate::EngineError;
-use crate::accumulator::{Accumulator, AggregateKind, AggregateSpec, Argument, OutputErrors};
+use crate::accumulator::{Accumulator, Argument, OutputErrors};
+use crate::changed_slots::ChangedSlots;
 use crate::expression::evaluate;
+use crate::graph::AggregateCallSpec;
 use crate::key::{RowCodec, ShardedRows, for_each_shard};
+use crate::key_table::KeyTable;
 use crate::operator::{Operator, StepContext};
+use crate::saved_state::{SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
 
 /// The groups of one shard, by slot.
 #[derive(Default)]
 struct Shard {
-    index: HashTable<u32>,
-    keys: Vec<Box<[u8]>>,
-    hashes: Vec<u64>,
+    keys: KeyTable,
     /// Sum of the weights of the group's rows.
     weights: Vec<i64>,
     touched: Vec<bool>,
-    free: Vec<u32>,
     accumulators: Vec<Accumulator>,
+    changed: ChangedSlots,
+    /// Groups that are gone, but not yet for the checkpoints.
+    gone: Vec<u32>,
     /// Ages of the groups, where old ones are dropped.
     times: TimesOfSlots,
-    dirty: bool,
 }
 
 impl Shard {
     fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
-        let Self {
-            index,
-            keys,
-            hashes,
-            weights,
-            touched,
-            free,
-            ..
-        } = self;
-        if let Some(&slot) = index.find(hash, |&slot| *keys[slot as usize] == *key) {
-            return slot;
-        }
-        let slot = match free.pop() {
-            Some(slot) => {
-                keys[slot as usize] = key.into();
-                hashes[slot as usize] = hash;
-                slot
-            }
-            None => {
-                keys.push(key.into());
-                hashes.push(hash);
-                weights.push(0);
-                touched.push(false);
-                (keys.len() - 1) as u32
-            }
-        };
-        index.insert_unique(hash, slot, |&slot| hashes[slot as usize]);
+        let slot = self.keys.find_or_insert(hash, key);
+        let slot_count = self.keys.slot_count();
+        self.weights.resize(slot_count, 0);
+        self.touched.resize(slot_count, false);
         slot
     }
 
-    fn forget(&mut self, slot: u32) {
-        if let Ok(occupied) = self
-            .index
-            .find_entry(self.hashes[slot as usize], |&found| found == slot)
-        {
-            occupied.remove();
+    fn resize_accumulators(&mut self) {
+        let slot_count = self.keys.slot_count();
+        for accumulator in &mut self.accumulators {
+            accumulator.resize(slot_count);
         }
-        self.keys[slot as usize] = Box::default();
+    }
+
+    fn forget(&mut self, slot: u32) {
+        self.keys.unlink(slot);
+        self.weights[slot as usize] = 0;
         for accumulator in &mut self.accumulators {
             accumulator.clear(slot as usize);
         }
-        self.free.push(slot);
+        if self.changed.gone(slot) {
+            self.keys.release(slot);
+        } else {
+            self.gone.push(slot);
+        }
     }
 
     /// Drops groups of times before `first_kept`.
@@ -86,55 +72,96 @@ impl Shard {
         if dropped.is_empty() {
             return;
         }
-        for &slot in &dropped {
-            self.weights[slot as usize] = 0;
-            self.forget(slot);
-        }
         for accumulator in &mut self.accumulators {
             accumulator.forget_values(&dropped);
         }
-        self.dirty = true;
+        for slot in dropped {
+            self.forget(slot);
+        }
+        self.keys.compact();
     }
 
-    fn save(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        let mut renumber = vec![0; self.keys.len()];
-        writer.u32(self.index.len() as u32);
-        for (number, &slot) in self.index.iter().enumerate() {
-            renumber[slot as usize] = number as u32;
-            writer.bytes(&self.keys[slot as usize]);
+    /// Two lists of groups, first those that are gone: their keys may be there
+    /// again under other slots.
+    fn save(&self, scope: SaveScope, writer: &mut Writer) {
+        let gone: HashSet<u32> = self.gone.iter().copied().collect();
+        let there: Vec<u32> = match scope {
+            SaveScope::All => self.keys.slots().collect(),
+            SaveScope::Changes => {
+                let changed = self.changed.changed().iter().copied();
+                changed.filter(|slot| !gone.contains(slot)).collect()
+            }
+        };
+        match scope {
+            SaveScope::All => self.save_groups(&[], scope, writer),
+            SaveScope::Changes => self.save_groups(&self.gone, scope, writer),
+        }
+        self.save_groups(&there, scope, writer);
+    }
+
+    fn save_groups(&self, slots: &[u32], scope: SaveScope, writer: &mut Writer) {
+        let mut numbers: HashMap<u32, u32> = HashMap::with_capacity(slots.len());
+        writer.u32(slots.len() as u32);
+        for (number, &slot) in slots.iter().enumerate() {
+            numbers.insert(slot, number as u32);
+            writer.bytes(self.keys.key(slot));
             writer.i64(self.weights[slot as usize]);
             for accumulator in &self.accumulators {
-                accumulator.save(slot as usize, &mut writer);
+                accumulator.save(slot as usize, writer);
             }
         }
         for accumulator in &self.accumulators {
-            accumulator.save_shared(&renumber, &mut writer);
+            accumulator.save_values(scope, &|slot| numbers.get(&slot).copied(), writer);
         }
-        writer.finish()
     }
 
-    fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+    fn load(&mut self, bytes: &[u8], is_global: bool) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
-        let count = reader.u32()?;
-        for _ in 0..count {
-            let key = reader.bytes()?;
-            let slot = self.slot(stable_hash(key), key) as usize;
-            self.weights[slot] = reader.i64()?;
-            for accumulator in &mut self.accumulators {
-                accumulator.resize(slot + 1);
-                accumulator.load(slot, &mut reader)?;
-            }
+        for slot in self.load_groups(&mut reader)? {
+            self.forget(slot);
         }
-        for accumulator in &mut self.accumulators {
-            accumulator.load_shared(&mut reader)?;
+        for slot in self.load_groups(&mut reader)? {
+            if self.weights[slot as usize] == 0 && !is_global {
+                return Err(CodecError::Invalid("a group without rows".into()));
+            }
         }
         if !reader.is_at_end() {
             return Err(CodecError::Invalid(
                 "bytes are left after the last group".into(),
             ));
         }
+        self.forget_changes();
         Ok(())
+    }
+
+    fn load_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<u32>, CodecError> {
+        let mut slots = Vec::new();
+        for _ in 0..reader.u32()? {
+            let key = reader.bytes()?;
+            let slot = self.slot(stable_hash(key), key);
+            self.resize_accumulators();
+            self.weights[slot as usize] = reader.i64()?;
+            for accumulator in &mut self.accumulators {
+                accumulator.load(slot as usize, reader)?;
+            }
+            self.changed.change(slot);
+            slots.push(slot);
+        }
+        for accumulator in &mut self.accumulators {
+            accumulator.load_values(&slots, reader)?;
+        }
+        Ok(slots)
+    }
+
+    fn forget_changes(&mut self) {
+        let gone: HashSet<u32> = std::mem::take(&mut self.gone).into_iter().collect();
+        for accumulator in &mut self.accumulators {
+            accumulator.forget_changes();
+        }
+        for slot in self.changed.saved(|slot| gone.contains(&slot)) {
+            self.keys.release(slot);
+        }
+        self.keys.compact();
     }
 }
 
@@ -152,18 +179,11 @@ struct Image {
     errors: OutputErrors,
 }
 
-/// One aggregate with its argument and filter as expressions.
-pub(crate) struct AggregateCall {
-    pub(crate) spec: AggregateSpec,
-    pub(crate) argument: Option<Arc<dyn PhysicalExpr>>,
-    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
-}
-
 /// See the module.
 pub(crate) struct Aggregate {
     view: String,
     group_by: Vec<Arc<dyn PhysicalExpr>>,
-    calls: Vec<AggregateCall>,
+    calls: Vec<AggregateCallSpec>,
     schema: SchemaRef,
     key_codec: RowCodec,
     value_codecs: Vec<Option<RowCodec>>,
@@ -173,13 +193,15 @@ pub(crate) struct Aggregate {
     started: bool,
     /// The grouping column by whose time groups are dropped.
     time_column: Option<usize>,
+    /// Whether the ages of loaded groups are still to be noted.
+    has_loaded: bool,
 }
 
 impl Aggregate {
     pub(crate) fn new(
         view: String,
         group_by: Vec<Arc<dyn PhysicalExpr>>,
-        calls: Vec<AggregateCall>,
+        calls: Vec<AggregateCallSpec>,
         schema: SchemaRef,
     ) -> Result<Self, EngineError> {
         let key_types: Vec<DataType> = schema
@@ -188,17 +210,8 @@ impl Aggregate {
             .take(group_by.len())
             .map(|field| field.data_type().clone())
             .collect();
-        let mut value_codecs = Vec::with_capacity(calls.len());
-        for call in &calls {
-            let compares_values = call.spec.distinct
-                || matches!(call.spec.kind, AggregateKind::Min | AggregateKind::Max);
-            value_codecs.push(match &call.spec.input_type {
-                Some(data_type) if compares_values => {
-                    Some(RowCodec::new(std::slice::from_ref(data_type))?)
-                }
-                _ => None,
-            });
-        }
+        let value_codecs = calls.iter().map(|call| call.spec.codec());
+        let value_codecs = value_codecs.collect::<Result<_, _>>()?;
         let shards = (0..VIRTUAL_SHARDS)
             .map(|_| Shard {
                 accumulators: calls
@@ -218,6 +231,7 @@ impl Aggregate {
             shards,
             started: false,
             time_column: None,
+            has_loaded: false,
         })
     }
 
@@ -230,7 +244,7 @@ impl Aggregate {
     fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
         let mut expressions = self.group_by.clone();
         for call in &self.calls {
-            expressions.extend(call.argument.clone());
+            expressions.extend(call.arguments.iter().cloned());
             expressions.extend(call.filter.clone());
         }
         expressions
@@ -243,16 +257,15 @@ impl Aggregate {
     ) -> Result<Vec<Argument>, EngineError> {
         let mut arguments = Vec::with_capacity(self.calls.len());
         for (call, codec) in self.calls.iter().zip(&self.value_codecs) {
-            let values = call.argument.as_ref().and_then(|_| columns.next());
+            let values: Vec<ArrayRef> = columns.take(call.arguments.len()).collect();
             let filter = call.filter.as_ref().and_then(|_| columns.next());
-            let encoded = match (codec, &values) {
-                (Some(codec), Some(values)) => {
-                    Some(codec.encode(std::slice::from_ref(values), row_count)?)
-                }
-                _ => None,
+            let encoded = match codec {
+                Some(codec) => Some(codec.encode(&values, row_count)?),
+                None => None,
             };
             arguments.push(Argument {
-                values,
+                values: values.last().cloned(),
+                skips_nulls: call.spec.skips_nulls,
                 encoded,
                 excluded: filter.map(|filter| excluded_rows(&filter)),
             });
@@ -271,7 +284,7 @@ fn excluded_rows(filter: &ArrayRef) -> Vec<bool> {
 
 /// Borrowed parts of an aggregate that the worker threads share.
 struct Work<'a> {
-    calls: &'a [AggregateCall],
+    calls: &'a [AggregateCallSpec],
     value_codecs: &'a [Option<RowCodec>],
     key_codec: &'a RowCodec,
     schema: &'a SchemaRef,
@@ -287,9 +300,7 @@ impl Work<'_> {
             .copied()
             .filter(|&slot| self.is_global || shard.weights[slot as usize] > 0)
             .collect();
-        let keys = existing
-            .iter()
-            .map(|&slot| &*shard.keys[slot as usize] as &[u8]);
+        let keys = existing.iter().map(|&slot| shard.keys.key(slot));
         let mut columns = self.key_codec.decode(keys)?;
         let mut errors = OutputErrors::new();
         for (accumulator, codec) in shard.accumulators.iter().zip(self.value_codecs) {
@@ -327,10 +338,7 @@ impl Work<'_> {
                 touched.push(slot);
             }
         }
-        let slot_count = shard.keys.len();
-        for accumulator in &mut shard.accumulators {
-            accumulator.resize(slot_count);
-        }
+        shard.resize_accumulators();
         let before = self.image(shard, &touched)?;
         for (&slot, &row) in slots.iter().zip(rows) {
             shard.weights[slot as usize] += weights[row as usize];
@@ -349,9 +357,11 @@ impl Work<'_> {
             }
             if weight == 0 && !self.is_global {
                 shard.forget(slot);
+            } else {
+                shard.changed.change(slot);
             }
         }
-        shard.dirty = true;
+        shard.keys.compact();
         debug_assert_eq!(self.calls.len(), arguments.len());
         Ok(ShardOutput { before, after })
     }
@@ -416,11 +426,8 @@ impl Operator for Aggregate {
                 let hash = stable_hash(empty_key);
                 let shard = &mut self.shards[shard_of_hash(hash)];
                 let slot = shard.slot(hash, empty_key);
-                let slot_count = shard.keys.len();
-                for accumulator in &mut shard.accumulators {
-                    accumulator.resize(slot_count);
-                }
-                shard.dirty = true;
+                shard.resize_accumulators();
+                shard.changed.change(slot);
                 let image = work.image(shard, &[slot])?;
                 parts.extend(give_out(image, 1, &self.view, context)?);
             }
@@ -428,75 +435,93 @@ impl Operator for Aggregate {
         Ok(Delta::concat(&self.schema, &parts)?.consolidate()?)
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if shard.dirty {
-                parts.push((number, shard.save()));
-                shard.dirty = false;
-            }
-        }
-        parts
-    }
-
-    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        self.shards[shard].load(bytes)?;
-        // The one group of an aggregate without GROUP BY is there once it was
-        // given out.
-        self.started |= self.is_global() && !self.shards[shard].index.is_empty();
-        let Some(column) = self.time_column else {
-            return Ok(());
-        };
-        let shard = &mut self.shards[shard];
-        let slots: Vec<u32> = shard.index.iter().copied().collect();
-        let keys = slots
-            .iter()
-            .map(|&slot| &*shard.keys[slot as usize] as &[u8]);
-        let unreadable = |error: EngineError| CodecError::Invalid(error.to_string());
-        let columns = self.key_codec.decode(keys).map_err(unreadable)?;
-        let times = ticks(&columns[column]).map_err(unreadable)?;
-        for (row, &slot) in slots.iter().enumerate() {
-            if times.is_valid(row) {
-                shard.times.note(slot, times.value(row));
-            }
-        }
-        Ok(())
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(self)
     }
 
     fn prepare_to_drop(&mut self, column: usize) {
         self.time_column = Some(column);
     }
 
-    fn drop_before(&mut self, cutoff_us: i64) {
-        let data_type = self
-            .time_column
-            .map(|column| self.schema.field(column).data_type());
-        let first_kept = data_type.and_then(|data_type| first_kept(data_type, cutoff_us));
-        if let Some(first_kept) = first_kept {
+    fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        if std::mem::take(&mut self.has_loaded) {
+            for shard in &mut self.shards {
+                let slots: Vec<u32> = shard.keys.slots().collect();
+                let keys = slots.iter().map(|&slot| shard.keys.key(slot));
+                let columns = self.key_codec.decode(keys)?;
+                shard.times.note_all(&slots, &ticks(&columns[column])?);
+            }
+        }
+        if let Some(first_kept) = first_kept(self.schema.field(column).data_type(), cutoff_us) {
             for shard in &mut self.shards {
                 shard.drop_before(first_kept);
             }
         }
+        Ok(())
     }
 
     fn state_bytes(&self) -> u64 {
-        let groups = |shard: &Shard| {
-            let keys: usize = shard.keys.iter().map(|key| key.len() + 48).sum();
-            let states: usize = shard
-                .accumulators
-                .iter()
-                .map(Accumulator::state_bytes)
-                .sum();
-            (keys + states) as u64
-        };
-        self.shards.iter().map(groups).sum()
+        let bytes = self.shards.iter().map(|shard| {
+            let accumulators = shard.accumulators.iter().map(Accumulator::memory_bytes);
+            let slots = shard.weights.capacity() * (size_of::<i64>() + 1);
+            shard.keys.memory_bytes()
+                + slots
+                + accumulators.sum::<usize>()
+                + shard.changed.memory_bytes()
+        });
+        bytes.sum::<usize>() as u64
     }
 
     fn state_rows(&self) -> u64 {
         self.shards
             .iter()
-            .map(|shard| shard.index.len() as u64)
+            .map(|shard| shard.keys.len() as u64)
             .sum()
+    }
+}
+
+impl SavedState for Aggregate {
+    fn changed_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| {
+                let values = shard.accumulators.iter().map(Accumulator::changed_values);
+                shard.changed.changed().len() + values.sum::<usize>()
+            })
+            .sum()
+    }
+
+    fn count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| {
+                let values = shard.accumulators.iter().map(Accumulator::value_count);
+                shard.keys.len() + values.sum::<usize>()
+            })
+            .sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        self.shards[shard].save(scope, writer);
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.forget_changes();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let is_global = self.is_global();
+        self.shards[shard].load(bytes, is_global)?;
+        self.has_loaded = true;
+        // The one group of an aggregate without GROUP BY is there once it was
+        // given out.
+        self.started |= is_global && self.shards[shard].keys.len() > 0;
+        Ok(())
     }
 }
 
@@ -524,7 +549,7 @@ fn give_out(
     let mut failed = vec![false; delta.len()];
     for (row, message) in errors {
         if !std::mem::replace(&mut failed[row], true) {
-            let message = message.to_owned();
+            let message = message.into_owned();
             context
                 .errors
                 .push_row(view, message, delta.rows(), row, sign);

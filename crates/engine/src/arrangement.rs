@@ -6,230 +6,388 @@
 //! other after them.
 
 use arrow::array::Array;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 
 use crate::EngineError;
+use crate::byte_heap::{ByteHeap, Span};
+use crate::changed_slots::ChangedSlots;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
+use crate::key_table::KeyTable;
+use crate::saved_state::{SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
 
 /// Keys with more rows than this get an index of their own, so that one hot key
-/// does not make every retraction a search.
-const INDEXED_ROWS_MIN: usize = 16;
+/// does not make every change a search.
+const INDEXED_ROWS_MIN: u32 = 16;
+/// The end of a list of rows.
+const NONE: u32 = u32::MAX;
 
-/// One distinct row under a key.
-#[derive(Debug)]
-pub(crate) struct StoredRow {
-    pub(crate) bytes: Box<[u8]>,
-    /// Weight with the epoch's changes.
-    pub(crate) weight: i64,
+/// One distinct row under a key, in a list of that key's rows.
+#[derive(Debug, Clone, Copy)]
+struct StoredRow {
+    span: Span,
+    entry: u32,
+    previous: u32,
+    next: u32,
+    touched: bool,
+    /// Weight with the epoch's changes. A row of weight 0 stays until a
+    /// checkpoint knows that it is gone.
+    weight: i64,
     /// Weight without them.
+    old_weight: i64,
+}
+
+/// All rows under one key. Its number is the key's slot.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    first_row: u32,
+    row_count: u32,
+    touched: bool,
+    total: i64,
+    old_total: i64,
+}
+
+const EMPTY_ENTRY: Entry = Entry {
+    first_row: NONE,
+    row_count: 0,
+    touched: false,
+    total: 0,
+    old_total: 0,
+};
+
+/// A row as operators see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowRef<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Weight with the epoch's changes; 0 if the row is gone.
+    pub(crate) weight: i64,
+    /// Weight without them; 0 if the row is new.
     pub(crate) old_weight: i64,
 }
 
-/// All rows under one key.
-#[derive(Debug, Default)]
-pub(crate) struct Entry {
-    hash: u64,
-    pub(crate) key: Box<[u8]>,
-    pub(crate) rows: Vec<StoredRow>,
-    index: Option<Box<HashTable<u32>>>,
-    /// Sum of the weights, with and without the epoch's changes.
-    pub(crate) total: i64,
-    pub(crate) old_total: i64,
-    touched: bool,
+/// A key with its rows as operators see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EntryRef<'a> {
+    shard: &'a Shard,
+    number: u32,
 }
 
-impl Entry {
-    fn find_row(&self, bytes: &[u8]) -> Option<usize> {
-        match &self.index {
-            Some(index) => index
-                .find(stable_hash(bytes), |&row| {
-                    *self.rows[row as usize].bytes == *bytes
-                })
-                .map(|&row| row as usize),
-            None => self.rows.iter().position(|row| *row.bytes == *bytes),
-        }
+impl<'a> EntryRef<'a> {
+    fn entry(&self) -> &'a Entry {
+        &self.shard.entries[self.number as usize]
     }
 
-    fn add(&mut self, bytes: &[u8], weight: i64) {
-        self.total += weight;
-        if let Some(row) = self.find_row(bytes) {
-            self.rows[row].weight += weight;
-            return;
-        }
-        self.rows.push(StoredRow {
-            bytes: bytes.into(),
-            weight,
-            old_weight: 0,
-        });
-        let Self { rows, index, .. } = self;
-        let rehash = |row: &u32| stable_hash(&rows[*row as usize].bytes);
-        let new_row = (rows.len() - 1) as u32;
-        match index {
-            Some(index) => {
-                index.insert_unique(stable_hash(bytes), new_row, rehash);
-            }
-            None if rows.len() > INDEXED_ROWS_MIN => {
-                let mut table = HashTable::with_capacity(rows.len() * 2);
-                for row in 0..rows.len() as u32 {
-                    table.insert_unique(rehash(&row), row, rehash);
-                }
-                *index = Some(Box::new(table));
-            }
-            None => {}
-        }
+    pub(crate) fn key(&self) -> &'a [u8] {
+        self.shard.keys.key(self.number)
     }
 
-    /// Makes the epoch's weights the old ones and forgets rows that are gone.
-    fn settle(&mut self) {
-        self.old_total = self.total;
-        self.touched = false;
-        let before = self.rows.len();
-        self.rows.retain_mut(|row| {
-            row.old_weight = row.weight;
-            row.weight != 0
-        });
-        if self.rows.len() == before || self.index.is_none() {
-            return;
-        }
-        let rows = &self.rows;
-        let rehash = |row: &u32| stable_hash(&rows[*row as usize].bytes);
-        let mut table = HashTable::with_capacity(rows.len());
-        for row in 0..rows.len() as u32 {
-            table.insert_unique(rehash(&row), row, rehash);
-        }
-        self.index = Some(Box::new(table));
+    pub(crate) fn hash(&self) -> u64 {
+        self.shard.keys.hash(self.number)
+    }
+
+    /// Sum of the weights with the epoch's changes.
+    pub(crate) fn total(&self) -> i64 {
+        self.entry().total
+    }
+
+    /// Sum of the weights without them.
+    pub(crate) fn old_total(&self) -> i64 {
+        self.entry().old_total
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = RowRef<'a>> + use<'a> {
+        let shard = self.shard;
+        let mut next = self.entry().first_row;
+        std::iter::from_fn(move || {
+            let row = shard.rows.get(next as usize)?;
+            next = row.next;
+            Some(RowRef {
+                bytes: shard.heap.get(row.span),
+                weight: row.weight,
+                old_weight: row.old_weight,
+            })
+        })
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    index: HashTable<u32>,
+    keys: KeyTable,
     entries: Vec<Entry>,
-    free: Vec<u32>,
-    /// Entries that the running epoch changed.
-    touched: Vec<u32>,
+    rows: Vec<StoredRow>,
+    free_rows: Vec<u32>,
+    heap: ByteHeap,
+    /// Rows by content, for entries with many.
+    row_indexes: HashMap<u32, HashTable<u32>>,
+    /// Entries and rows that the running epoch changed.
+    touched_entries: Vec<u32>,
+    touched_rows: Vec<u32>,
+    changed_rows: ChangedSlots,
     /// Ages of the entries, where old ones are dropped.
     times: TimesOfSlots,
-    dirty: bool,
 }
 
 impl Shard {
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
-        self.index
-            .find(hash, |&entry| *self.entries[entry as usize].key == *key)
-            .map(|&entry| &self.entries[entry as usize])
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
+        let number = self.keys.find(hash, key)?;
+        Some(EntryRef {
+            shard: self,
+            number,
+        })
     }
 
     /// Entries that the running epoch changed, in the order of change.
-    pub(crate) fn touched(&self) -> impl Iterator<Item = &Entry> {
-        self.touched
-            .iter()
-            .map(|&entry| &self.entries[entry as usize])
+    pub(crate) fn touched(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        let numbers = self.touched_entries.iter();
+        numbers.map(|&number| EntryRef {
+            shard: self,
+            number,
+        })
     }
 
-    fn entry_mut(&mut self, hash: u64, key: &[u8]) -> u32 {
-        let Self {
-            index,
-            entries,
-            free,
-            ..
-        } = self;
-        if let Some(&found) = index.find(hash, |&entry| *entries[entry as usize].key == *key) {
-            return found;
+    /// Rows whose weight the running epoch changed, each with its entry.
+    pub(crate) fn changed_rows(&self) -> impl Iterator<Item = (EntryRef<'_>, RowRef<'_>)> {
+        let rows = self
+            .touched_rows
+            .iter()
+            .map(|&row| &self.rows[row as usize]);
+        let changed = rows.filter(|row| row.weight != row.old_weight);
+        changed.map(|row| {
+            let entry = EntryRef {
+                shard: self,
+                number: row.entry,
+            };
+            let row = RowRef {
+                bytes: self.heap.get(row.span),
+                weight: row.weight,
+                old_weight: row.old_weight,
+            };
+            (entry, row)
+        })
+    }
+
+    fn entry_number(&mut self, hash: u64, key: &[u8]) -> u32 {
+        let number = self.keys.find_or_insert(hash, key);
+        if self.entries.len() < self.keys.slot_count() {
+            self.entries.resize(self.keys.slot_count(), EMPTY_ENTRY);
         }
-        let entry = Entry {
-            hash,
-            key: key.into(),
-            ..Entry::default()
+        number
+    }
+
+    fn find_row(&self, entry: u32, bytes: &[u8]) -> Option<u32> {
+        let is_it = |row: u32| self.heap.get(self.rows[row as usize].span) == bytes;
+        if let Some(index) = self.row_indexes.get(&entry) {
+            let found = index.find(stable_hash(bytes), |&row| is_it(row));
+            return found.copied();
+        }
+        let mut row = self.entries[entry as usize].first_row;
+        while row != NONE && !is_it(row) {
+            row = self.rows[row as usize].next;
+        }
+        (row != NONE).then_some(row)
+    }
+
+    fn add_row(&mut self, number: u32, bytes: &[u8]) -> u32 {
+        let span = self.heap.add(bytes);
+        let entry = &mut self.entries[number as usize];
+        let new = StoredRow {
+            span,
+            entry: number,
+            previous: NONE,
+            next: entry.first_row,
+            touched: false,
+            weight: 0,
+            old_weight: 0,
         };
-        let number = match free.pop() {
-            Some(number) => {
-                entries[number as usize] = entry;
-                number
+        let row = match self.free_rows.pop() {
+            Some(row) => {
+                self.rows[row as usize] = new;
+                row
             }
             None => {
-                entries.push(entry);
-                (entries.len() - 1) as u32
+                self.rows.push(new);
+                (self.rows.len() - 1) as u32
             }
         };
-        index.insert_unique(hash, number, |&entry| entries[entry as usize].hash);
-        number
+        let second = std::mem::replace(&mut entry.first_row, row);
+        entry.row_count += 1;
+        let row_count = entry.row_count;
+        if second != NONE {
+            self.rows[second as usize].previous = row;
+        }
+        if row_count > INDEXED_ROWS_MIN {
+            self.index_row(number, row);
+        }
+        row
+    }
+
+    /// Puts a new row into the index of its entry; the first time, all rows.
+    fn index_row(&mut self, number: u32, row: u32) {
+        let Self {
+            rows,
+            heap,
+            row_indexes,
+            ..
+        } = self;
+        let hash_of = |row: &u32| stable_hash(heap.get(rows[*row as usize].span));
+        if let Some(index) = row_indexes.get_mut(&number) {
+            index.insert_unique(hash_of(&row), row, hash_of);
+            return;
+        }
+        let mut index = HashTable::new();
+        let mut next = row;
+        while next != NONE {
+            index.insert_unique(hash_of(&next), next, hash_of);
+            next = rows[next as usize].next;
+        }
+        row_indexes.insert(number, index);
+    }
+
+    fn remove_row(&mut self, row: u32) {
+        let StoredRow {
+            span,
+            entry: number,
+            previous,
+            next,
+            ..
+        } = self.rows[row as usize];
+        if let Some(index) = self.row_indexes.get_mut(&number) {
+            let hash = stable_hash(self.heap.get(span));
+            if let Ok(occupied) = index.find_entry(hash, |&found| found == row) {
+                occupied.remove();
+            }
+        }
+        let entry = &mut self.entries[number as usize];
+        entry.row_count -= 1;
+        match self.rows.get_mut(previous as usize) {
+            Some(previous) => previous.next = next,
+            None => entry.first_row = next,
+        }
+        if let Some(next) = self.rows.get_mut(next as usize) {
+            next.previous = previous;
+        }
+        let is_last = entry.row_count == 0;
+        self.heap.free(span);
+        self.rows[row as usize].span = Span::default();
+        self.free_rows.push(row);
+        if is_last {
+            self.entries[number as usize] = EMPTY_ENTRY;
+            self.row_indexes.remove(&number);
+            self.keys.unlink(number);
+            self.keys.release(number);
+        }
     }
 
     /// Returns the number of the entry.
-    fn add(&mut self, hash: u64, key: &[u8], row: &[u8], weight: i64) -> u32 {
-        let number = self.entry_mut(hash, key);
+    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> u32 {
+        let number = self.entry_number(hash, key);
+        let row = match self.find_row(number, bytes) {
+            Some(row) => row,
+            None => self.add_row(number, bytes),
+        };
+        let stored = &mut self.rows[row as usize];
+        stored.weight += weight;
+        if !std::mem::replace(&mut stored.touched, true) {
+            self.touched_rows.push(row);
+        }
         let entry = &mut self.entries[number as usize];
-        if !entry.touched {
-            entry.touched = true;
-            self.touched.push(number);
+        entry.total += weight;
+        if !std::mem::replace(&mut entry.touched, true) {
+            self.touched_entries.push(number);
         }
-        entry.add(row, weight);
-        self.dirty = true;
         number
-    }
-
-    fn remove(&mut self, number: u32) {
-        let hash = self.entries[number as usize].hash;
-        if let Ok(occupied) = self.index.find_entry(hash, |&found| found == number) {
-            occupied.remove();
-        }
-        self.entries[number as usize] = Entry::default();
-        self.free.push(number);
     }
 
     /// Drops entries of times before `first_kept`.
     fn drop_before(&mut self, first_kept: i64) {
         for number in self.times.take_before(first_kept) {
-            if !self.entries[number as usize].rows.is_empty() {
-                self.remove(number);
-                self.dirty = true;
-            }
-        }
-    }
-
-    fn settle(&mut self) {
-        for number in std::mem::take(&mut self.touched) {
             let entry = &mut self.entries[number as usize];
-            entry.settle();
-            if !entry.rows.is_empty() {
-                continue;
+            (entry.total, entry.old_total) = (0, 0);
+            let mut row = entry.first_row;
+            while row != NONE {
+                let stored = &mut self.rows[row as usize];
+                (stored.weight, stored.old_weight) = (0, 0);
+                let next = stored.next;
+                if self.changed_rows.gone(row) {
+                    self.remove_row(row);
+                }
+                row = next;
             }
-            self.remove(number);
+        }
+        self.compact();
+    }
+
+    /// Makes the epoch's weights the old ones and forgets rows that are gone.
+    fn settle(&mut self) {
+        for number in std::mem::take(&mut self.touched_entries) {
+            let entry = &mut self.entries[number as usize];
+            entry.touched = false;
+            entry.old_total = entry.total;
+        }
+        for row in std::mem::take(&mut self.touched_rows) {
+            let stored = &mut self.rows[row as usize];
+            stored.touched = false;
+            let before = std::mem::replace(&mut stored.old_weight, stored.weight);
+            if stored.weight == 0 {
+                if self.changed_rows.gone(row) {
+                    self.remove_row(row);
+                }
+            } else if stored.weight != before {
+                self.changed_rows.change(row);
+            }
+        }
+        self.compact();
+    }
+
+    fn compact(&mut self) {
+        let Self { rows, heap, .. } = self;
+        heap.compact(rows.iter_mut().map(|row| &mut row.span));
+        self.keys.compact();
+    }
+
+    fn save_rows(&self, rows: impl Iterator<Item = u32>, writer: &mut Writer) {
+        for row in rows {
+            let stored = &self.rows[row as usize];
+            writer.bytes(self.keys.key(stored.entry));
+            writer.bytes(self.heap.get(stored.span));
+            writer.i64(stored.weight);
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        for &number in &self.index {
-            let entry = &self.entries[number as usize];
-            writer.bytes(&entry.key);
-            writer.u32(entry.rows.len() as u32);
-            for row in &entry.rows {
-                writer.bytes(&row.bytes);
-                writer.i64(row.weight);
-            }
-        }
-        writer.finish()
-    }
-
+    /// Takes rows with their weights over what is there.
     fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
         while !reader.is_at_end() {
             let key = reader.bytes()?;
+            let row = reader.bytes()?;
+            let weight = reader.i64()?;
             let hash = stable_hash(key);
-            for _ in 0..reader.u32()? {
-                let row = reader.bytes()?;
-                let weight = reader.i64()?;
-                self.add(hash, key, row, weight);
+            let before = self
+                .keys
+                .find(hash, key)
+                .and_then(|number| self.find_row(number, row))
+                .map_or(0, |found| self.rows[found as usize].weight);
+            if weight != before {
+                self.add(hash, key, row, weight - before);
             }
         }
         self.settle();
-        self.dirty = false;
+        self.forget_changes();
         Ok(())
+    }
+
+    /// Ends a save: what is gone can go.
+    fn forget_changes(&mut self) {
+        let rows = &self.rows;
+        let gone = self
+            .changed_rows
+            .saved(|row| rows[row as usize].weight == 0);
+        for row in gone {
+            self.remove_row(row);
+        }
+        self.compact();
     }
 }
 
@@ -256,6 +414,8 @@ pub(crate) struct Arrangement {
     pub(crate) current: Option<EncodedDelta>,
     /// Position in the key of the time by which entries are dropped.
     time_column: Option<usize>,
+    /// Whether the ages of loaded entries are still to be noted.
+    has_loaded: bool,
 }
 
 impl Arrangement {
@@ -283,6 +443,7 @@ impl Arrangement {
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
             current: None,
             time_column: None,
+            has_loaded: false,
         })
     }
 
@@ -293,6 +454,33 @@ impl Arrangement {
         row_count: usize,
     ) -> Result<EncodedRows, EngineError> {
         self.key_codec.encode(columns, row_count)
+    }
+
+    /// From now on [`Arrangement::drop_before`] may be called, with times of
+    /// this position of the key. Called once, before anything is stored.
+    pub(crate) fn prepare_to_drop(&mut self, column: usize) {
+        self.time_column = Some(column);
+    }
+
+    /// Drops what has a time before `cutoff_us`: no change will meet it.
+    pub(crate) fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        if std::mem::take(&mut self.has_loaded) {
+            for shard in &mut self.shards {
+                let numbers: Vec<u32> = shard.keys.slots().collect();
+                let keys = numbers.iter().map(|&number| shard.keys.key(number));
+                let columns = self.key_codec.decode(keys)?;
+                shard.times.note_all(&numbers, &ticks(&columns[column])?);
+            }
+        }
+        if let Some(first_kept) = first_kept(&self.key_codec.types()[column], cutoff_us) {
+            for shard in &mut self.shards {
+                shard.drop_before(first_kept);
+            }
+        }
+        Ok(())
     }
 
     /// Takes in the changes of the epoch.
@@ -352,72 +540,66 @@ impl Arrangement {
         }
     }
 
-    pub(crate) fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if shard.dirty {
-                parts.push((number, shard.save()));
-                shard.dirty = false;
-            }
-        }
-        parts
-    }
-
-    pub(crate) fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        let shard = &mut self.shards[shard];
-        shard.load(bytes)?;
-        let Some(column) = self.time_column else {
-            return Ok(());
-        };
-        let numbers: Vec<u32> = shard.index.iter().copied().collect();
-        let keys = numbers
-            .iter()
-            .map(|&number| &*shard.entries[number as usize].key as &[u8]);
-        let unreadable = |error: EngineError| CodecError::Invalid(error.to_string());
-        let columns = self.key_codec.decode(keys).map_err(unreadable)?;
-        let times = ticks(&columns[column]).map_err(unreadable)?;
-        for (row, &number) in numbers.iter().enumerate() {
-            if times.is_valid(row) {
-                shard.times.note(number, times.value(row));
-            }
-        }
-        Ok(())
-    }
-
-    /// From now on [`Arrangement::drop_before`] may be called, with times of
-    /// this position of the key. Called once, before anything is stored.
-    pub(crate) fn prepare_to_drop(&mut self, column: usize) {
-        self.time_column = Some(column);
-    }
-
-    /// Drops what has a time before `cutoff_us`: no change will meet it.
-    pub(crate) fn drop_before(&mut self, cutoff_us: i64) {
-        let Some(column) = self.time_column else {
-            return;
-        };
-        if let Some(first_kept) = first_kept(&self.key_codec.types()[column], cutoff_us) {
-            for shard in &mut self.shards {
-                shard.drop_before(first_kept);
-            }
-        }
-    }
-
+    /// Memory taken, about.
     pub(crate) fn state_bytes(&self) -> u64 {
-        let entries = self.shards.iter().flat_map(|shard| &shard.entries);
-        entries
-            .map(|entry| {
-                let rows = entry.rows.iter().map(|row| row.bytes.len() + 32);
-                (entry.key.len() + 96 + rows.sum::<usize>()) as u64
-            })
-            .sum()
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.memory_bytes() as u64).sum()
     }
 
     pub(crate) fn state_rows(&self) -> u64 {
-        self.shards
-            .iter()
-            .flat_map(|shard| &shard.entries)
-            .map(|entry| entry.rows.len() as u64)
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| (shard.rows.len() - shard.free_rows.len()) as u64)
             .sum()
+    }
+}
+
+impl Shard {
+    fn memory_bytes(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        let rows = self.rows.capacity() * size_of::<StoredRow>();
+        let indexes = self.row_indexes.values();
+        let indexes: usize = indexes
+            .map(|index| index.capacity() * (size_of::<u32>() + 1))
+            .sum();
+        let heaps = self.keys.memory_bytes() + self.heap.allocated_bytes();
+        entries + rows + indexes + heaps + self.changed_rows.memory_bytes()
+    }
+}
+
+impl SavedState for Arrangement {
+    fn changed_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.changed_rows.changed().len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.state_rows() as usize
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let shard = &self.shards[shard];
+        match scope {
+            SaveScope::Changes => {
+                shard.save_rows(shard.changed_rows.changed().iter().copied(), writer);
+            }
+            SaveScope::All => {
+                let is_there = |&row: &u32| shard.rows[row as usize].weight != 0;
+                let rows = (0..shard.rows.len() as u32).filter(is_there);
+                shard.save_rows(rows, writer);
+            }
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.forget_changes();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        self.has_loaded = true;
+        self.shards[shard].load(bytes)
     }
 }
 

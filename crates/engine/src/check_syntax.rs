@@ -212,19 +212,21 @@ impl Checker<'_> {
                 left,
                 right,
             } => {
-                let known_quantifier = matches!(
-                    set_quantifier,
-                    SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None
-                );
+                let is_known = match set_quantifier {
+                    SetQuantifier::All => *op == SetOperator::Union,
+                    SetQuantifier::Distinct | SetQuantifier::None => *op != SetOperator::Minus,
+                    _ => false,
+                };
                 self.refuse_if(
-                    *op != SetOperator::Union || !known_quantifier,
+                    !is_known,
                     left.span().start,
                     &format!("{op} {set_quantifier}"),
-                    "UNION and UNION ALL are kept current; for others use joins",
+                    "UNION, UNION ALL, INTERSECT and EXCEPT are kept current; to count duplicates, GROUP BY all columns and compare count(*)",
                 );
                 self.set_expression(left, at);
                 self.set_expression(right, at);
             }
+            SetExpr::Values(_) => {}
             _ => self.refuse(at, "not a SELECT", VIEW_HELP),
         }
     }
@@ -317,13 +319,13 @@ impl Checker<'_> {
                     || !index_hints.is_empty();
                 self.refuse_if(has_other, at, "a table option", "leave it out");
             }
+            TableFactor::UNNEST { .. } => {}
             TableFactor::Derived {
-                lateral,
+                lateral: _,
                 subquery,
                 alias: _,
                 sample,
             } => {
-                self.refuse_if(*lateral, at, "LATERAL", "write a join");
                 self.refuse_if(sample.is_some(), at, "TABLESAMPLE", "leave it out");
                 self.query(subquery);
             }

@@ -7,14 +7,17 @@ use parking_lot::Mutex;
 
 use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
 
-use crate::aggregate::{Aggregate, AggregateCall};
+use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::graph::{Node, NodeKind};
 use crate::join::InnerJoin;
-use crate::left_join::LeftJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
+use crate::outer_join::OuterJoin;
+use crate::saved_state::SavedState;
+use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
 use crate::time::bounds::StateLimit;
 use crate::time::history::{history_definition, versions};
@@ -22,12 +25,15 @@ use crate::time::late_rows::divert;
 use crate::time::node::TimeNode;
 use crate::time::watermarks::Watermarks;
 use crate::union::Union;
+use crate::unnest::Unnest;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
-/// Version of the state parts' format.
-const STATE_VERSION: u8 = 1;
 /// The part that says which program the others belong to.
 const HEADER_PART: &str = "program";
+
+/// Prefixes of the other parts' names.
+const NODE: &str = "node";
+const ARRANGEMENT: &str = "arrangement";
 
 /// How the engine runs.
 #[derive(Debug, Clone)]
@@ -68,6 +74,9 @@ pub struct EngineMetrics {
     pub state_rows: BTreeMap<String, u64>,
     /// The same by operator, with bytes; those that keep nothing are left out.
     pub operators: Vec<OperatorState>,
+    /// Memory that they take, about, by view. An arrangement that several views
+    /// share counts for the one that made its collection.
+    pub state_bytes: BTreeMap<String, u64>,
     /// Changes ignored by table because a newer one was stored.
     pub ignored_changes: BTreeMap<String, u64>,
 }
@@ -113,10 +122,14 @@ pub struct Engine {
     options: EngineOptions,
     running: Vec<Running>,
     arrangements: Vec<Arrangement>,
+    /// What the checkpoints have of each node and arrangement.
+    node_parts: Vec<StateParts>,
+    arrangement_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
     last_epoch: Option<Epoch>,
-    live_parts: BTreeSet<String>,
+    /// Parts of the operators that save whole shards.
+    whole_parts: BTreeSet<String>,
     watermarks: Watermarks,
     /// The watermarks at the end of the last epoch: windows were closed by them.
     closed_by: Watermarks,
@@ -160,14 +173,21 @@ impl Engine {
             arrangements.push(arrangement);
             arrangements_of_node[spec.node].push(number);
         }
+        let parts_of = |kind: &str, count: usize| -> Vec<StateParts> {
+            (0..count)
+                .map(|number| StateParts::new(format!("{kind}/{number}")))
+                .collect()
+        };
         Ok(Self {
+            node_parts: parts_of(NODE, running.len()),
+            arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
             program,
             options,
             running,
             arrangements,
             arrangements_of_node,
             last_epoch: None,
-            live_parts: BTreeSet::new(),
+            whole_parts: BTreeSet::new(),
             watermarks: Watermarks::default(),
             closed_by: Watermarks::default(),
             failed: false,
@@ -263,7 +283,7 @@ impl Engine {
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
-        self.drop_finished_state();
+        self.drop_finished_state()?;
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -295,9 +315,9 @@ impl Engine {
     }
 
     /// Drops state of windows that are closed: no change can touch it.
-    fn drop_finished_state(&mut self) {
+    fn drop_finished_state(&mut self) -> Result<(), EngineError> {
         if self.watermarks == self.closed_by {
-            return;
+            return Ok(());
         }
         self.closed_by = self.watermarks.clone();
         let cutoff_us = |limit: &StateLimit| {
@@ -308,15 +328,16 @@ impl Engine {
             if let (Running::Operator(operator), Some(limit)) = (running, limit)
                 && let Some(cutoff_us) = cutoff_us(limit)
             {
-                operator.drop_before(cutoff_us);
+                operator.drop_before(cutoff_us)?;
             }
         }
         let limits = &self.program.arrangement_limits;
         for (arrangement, limit) in self.arrangements.iter_mut().zip(limits) {
             if let Some(cutoff_us) = limit.as_ref().and_then(cutoff_us) {
-                arrangement.drop_before(cutoff_us);
+                arrangement.drop_before(cutoff_us)?;
             }
         }
+        Ok(())
     }
 
     /// The watermark of a table or view: the least of the tables that it is
@@ -342,18 +363,36 @@ impl Engine {
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
         changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
-        let nodes = self.running.iter_mut().enumerate();
-        let nodes = nodes.map(|(number, running)| Stateful::Node(number, running));
-        let arrangements = self.arrangements.iter_mut().enumerate();
+        let nodes = self.running.iter_mut().zip(&mut self.node_parts);
+        let nodes = nodes
+            .enumerate()
+            .map(|(number, (running, parts))| match running {
+                Running::Table(table) | Running::History(table) => {
+                    Stateful::Tracked(table.as_mut(), parts)
+                }
+                Running::Operator(operator) => match operator.saved_state().is_some() {
+                    true => Stateful::TrackedOperator(operator.as_mut(), parts),
+                    false => Stateful::Whole(number, operator.as_mut()),
+                },
+            });
+        let arrangements = self
+            .arrangements
+            .iter_mut()
+            .zip(&mut self.arrangement_parts);
         let arrangements =
-            arrangements.map(|(number, arrangement)| Stateful::Arrangement(number, arrangement));
+            arrangements.map(|(arrangement, parts)| Stateful::Tracked(arrangement, parts));
         let stateful: Vec<Stateful<'_>> = nodes.chain(arrangements).collect();
-        changed.extend(save_all(stateful, self.options.worker_threads));
-        self.live_parts.extend(changed.keys().cloned());
-        Ok(EngineCheckpoint {
-            changed,
-            live: self.live_parts.clone(),
-        })
+        let epoch = self.last_epoch.unwrap_or_default();
+        let saved = save_all(stateful, epoch, self.options.worker_threads);
+        self.whole_parts.extend(saved.whole.keys().cloned());
+        changed.extend(saved.tracked);
+        changed.extend(saved.whole);
+        let mut live = self.whole_parts.clone();
+        live.insert(HEADER_PART.to_owned());
+        for parts in self.node_parts.iter().chain(&self.arrangement_parts) {
+            live.extend(parts.names());
+        }
+        Ok(EngineCheckpoint { changed, live })
     }
 
     /// An engine as it was after `epoch`. Parts with other names are ignored.
@@ -370,47 +409,25 @@ impl Engine {
         let mut engine = Self::new(program, options)?;
         engine.watermarks = engine.read_header(epoch, parts)?;
         engine.closed_by = engine.watermarks.clone();
-        for (name, bytes) in parts {
-            let state_error = |source| EngineError::State {
-                part: name.clone(),
-                source,
-            };
-            let mut path = name.split('/');
-            let kind = path.next().unwrap_or_default();
-            let number = path.next().and_then(|text| text.parse::<usize>().ok());
-            let shard = path.next().and_then(|text| text.parse::<usize>().ok());
-            let (Some(number), Some(shard)) = (number, shard) else {
-                continue;
-            };
-            if shard >= sluice_core::VIRTUAL_SHARDS {
-                return Err(EngineError::Checkpoint(format!("no shard {shard}")));
-            }
-            match kind {
-                "node" => {
-                    let body = unversioned(name, bytes)?;
-                    match engine.running.get_mut(number) {
-                        Some(Running::Table(table) | Running::History(table)) => {
-                            table.load(shard, body)
-                        }
-                        Some(Running::Operator(operator)) => operator.load(shard, body),
-                        None => {
-                            return Err(EngineError::Checkpoint(format!("no node {number}")));
-                        }
+        let known = engine.node_parts.iter_mut().zip(&mut engine.running);
+        for (number, (known, running)) in known.enumerate() {
+            let state: &mut dyn SavedState = match running {
+                Running::Table(table) | Running::History(table) => table.as_mut(),
+                Running::Operator(operator) => match operator.saved_state() {
+                    Some(state) => state,
+                    None => {
+                        let names = load_whole(number, operator.as_mut(), parts)?;
+                        engine.whole_parts.extend(names);
+                        continue;
                     }
-                    .map_err(state_error)?;
-                }
-                "arrangement" => {
-                    let body = unversioned(name, bytes)?;
-                    let Some(arrangement) = engine.arrangements.get_mut(number) else {
-                        return Err(EngineError::Checkpoint(format!("no arrangement {number}")));
-                    };
-                    arrangement.load(shard, body).map_err(state_error)?;
-                }
-                _ => continue,
-            }
-            engine.live_parts.insert(name.clone());
+                },
+            };
+            known.load(state, parts)?;
         }
-        engine.live_parts.insert(HEADER_PART.to_owned());
+        let known = engine.arrangement_parts.iter_mut();
+        for (known, arrangement) in known.zip(&mut engine.arrangements) {
+            known.load(arrangement, parts)?;
+        }
         engine.last_epoch = Some(epoch);
         Ok(engine)
     }
@@ -463,6 +480,7 @@ impl Engine {
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
             metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
+            *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
         for (arrangement, spec) in self
@@ -473,6 +491,7 @@ impl Engine {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
             metrics.note_operator(&view, "index", rows, bytes);
+            *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }
         metrics
@@ -487,12 +506,14 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             let table = TableInput::new(program.tables[index].clone())?;
             return Ok(Running::Table(Box::new(table)));
         }
+        NodeKind::Constant(rows) => Box::new(Constant::new(rows)),
         NodeKind::Filter(predicate) => Box::new(Filter { view, predicate }),
         NodeKind::Project(expressions) => Box::new(Project {
             view,
             expressions,
             schema,
         }),
+        NodeKind::Unnest(spec) => Box::new(Unnest::new(spec, schema)),
         NodeKind::Union => Box::new(Union::new(schema)),
         NodeKind::Time(TimeNode::History { table }) => {
             let history = history_definition(&program.tables[table]);
@@ -504,22 +525,12 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             time_node.start(schema, left_width.unwrap_or_default())?
         }
         NodeKind::Aggregate { group_by, calls } => {
-            let calls = calls
-                .into_iter()
-                .map(|call| AggregateCall {
-                    spec: call.spec,
-                    argument: call.argument,
-                    filter: call.filter,
-                })
-                .collect();
             Box::new(Aggregate::new(view, group_by, calls, schema)?)
         }
-        NodeKind::Join {
-            is_left: false,
+        NodeKind::InnerJoin {
             left,
             right,
             residual,
-            right_types: _,
         } => Box::new(InnerJoin {
             view,
             left,
@@ -527,83 +538,107 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             residual,
             schema,
         }),
-        NodeKind::Join {
-            is_left: true,
+        NodeKind::OuterJoin {
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
-        } => Box::new(LeftJoin {
+            residual,
+            pair_schema,
+        } => Box::new(OuterJoin::new(
             view,
+            output,
             left,
             right,
-            residual,
+            left_types,
             right_types,
+            residual,
+            pair_schema,
             schema,
-        }),
+        )),
     };
     Ok(Running::Operator(operator))
 }
 
-fn versioned(bytes: &[u8]) -> Vec<u8> {
-    let mut versioned = Vec::with_capacity(bytes.len() + 1);
-    versioned.push(STATE_VERSION);
-    versioned.extend_from_slice(bytes);
-    versioned
-}
-
-fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
-    match bytes.split_first() {
-        Some((&STATE_VERSION, body)) => Ok(body),
-        Some((other, _)) => Err(EngineError::Checkpoint(format!(
-            "part `{name}` has format version {other}, this program reads version {STATE_VERSION}"
-        ))),
-        None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
+/// Takes back an operator that saves whole shards. Returns the parts' names.
+fn load_whole(
+    number: usize,
+    operator: &mut dyn Operator,
+    parts: &BTreeMap<String, Vec<u8>>,
+) -> Result<Vec<String>, EngineError> {
+    let mut names = Vec::new();
+    for shard in 0..sluice_core::VIRTUAL_SHARDS {
+        let name = format!("{NODE}/{number}/{shard}");
+        let Some(bytes) = parts.get(&name) else {
+            continue;
+        };
+        let body = unversioned(&name, bytes)?;
+        operator
+            .load(shard, body)
+            .map_err(|source| EngineError::State {
+                part: name.clone(),
+                source,
+            })?;
+        names.push(name);
     }
+    Ok(names)
 }
 
 /// Something that a checkpoint saves.
 enum Stateful<'a> {
-    Node(usize, &'a mut Running),
-    Arrangement(usize, &'a mut Arrangement),
+    Tracked(&'a mut dyn SavedState, &'a mut StateParts),
+    TrackedOperator(&'a mut dyn Operator, &'a mut StateParts),
+    Whole(usize, &'a mut dyn Operator),
 }
 
-impl Stateful<'_> {
-    fn save_changed(self) -> Vec<(String, Vec<u8>)> {
-        let (prefix, shards) = match self {
-            Self::Node(number, Running::Table(table) | Running::History(table)) => {
-                (format!("node/{number}"), table.save_changed())
-            }
-            Self::Node(number, Running::Operator(operator)) => {
-                (format!("node/{number}"), operator.save_changed())
-            }
-            Self::Arrangement(number, arrangement) => {
-                (format!("arrangement/{number}"), arrangement.save_changed())
-            }
-        };
-        let shards = shards.into_iter();
-        shards
-            .map(|(shard, bytes)| (format!("{prefix}/{shard}"), versioned(&bytes)))
-            .collect()
-    }
+/// What a checkpoint has to write.
+#[derive(Default)]
+struct Saved {
+    tracked: Parts,
+    whole: BTreeMap<String, Vec<u8>>,
 }
 
 /// Saves what changed, each thread taking the next that nobody took. Parts have
 /// names, so that who saved them does not matter.
-fn save_all(stateful: Vec<Stateful<'_>>, threads: usize) -> BTreeMap<String, Vec<u8>> {
+fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved {
     let waiting = Mutex::new(stateful);
-    let saved = Mutex::new(BTreeMap::new());
+    let saved = Mutex::new(Saved::default());
+    let save_next = |next: Stateful<'_>| match next {
+        Stateful::Tracked(state, parts) => {
+            let parts = versioned_parts(parts.save(epoch, state));
+            saved.lock().tracked.extend(parts);
+        }
+        Stateful::TrackedOperator(operator, parts) => {
+            if let Some(state) = operator.saved_state() {
+                let parts = versioned_parts(parts.save(epoch, state));
+                saved.lock().tracked.extend(parts);
+            }
+        }
+        Stateful::Whole(number, operator) => {
+            let shards = operator.save_changed().into_iter();
+            let parts = shards.map(|(shard, bytes)| (format!("{NODE}/{number}/{shard}"), bytes));
+            let parts = versioned_parts(parts.collect());
+            saved.lock().whole.extend(parts);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().pop();
                     let Some(next) = next else { return };
-                    let parts = next.save_changed();
-                    saved.lock().extend(parts);
+                    save_next(next);
                 }
             });
         }
     });
     saved.into_inner()
+}
+
+fn versioned_parts(parts: Parts) -> Parts {
+    let parts = parts.into_iter();
+    parts
+        .map(|(name, bytes)| (name, versioned(&bytes)))
+        .collect()
 }

@@ -7,6 +7,10 @@
 //! accumulator ("Computer Arithmetic and Validity", 2008); only the digits in
 //! use are kept.
 
+/// A double has 2,098 bits from the least to the greatest: 66 limbs, and a few
+/// for carries.
+const LIMBS_MAX: usize = 72;
+
 use sluice_core::{CodecError, Reader, Writer};
 
 /// Smallest exponent of a double's last bit.
@@ -187,8 +191,14 @@ impl ExactFloat {
 
     pub(crate) fn load(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let first = reader.u32()? as usize;
+        let count = reader.u32()? as usize;
+        if first.saturating_add(count) > LIMBS_MAX {
+            return Err(CodecError::Invalid(format!(
+                "a sum of {count} limbs from limb {first} is no sum of doubles"
+            )));
+        }
         let mut limbs = Vec::new();
-        for _ in 0..reader.u32()? {
+        for _ in 0..count {
             limbs.push(reader.i64()?);
         }
         Ok(Self {

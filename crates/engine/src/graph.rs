@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
+use crate::outer_join::JoinOutput;
 use crate::time::node::TimeNode;
+use crate::unnest::UnnestSpec;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct AggregateCallSpec {
     pub(crate) spec: AggregateSpec,
-    pub(crate) argument: Option<Arc<dyn PhysicalExpr>>,
+    /// The expressions of ORDER BY, then the arguments.
+    pub(crate) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -21,9 +25,12 @@ pub(crate) struct AggregateCallSpec {
 pub(crate) enum NodeKind {
     /// Rows of a table, by position in the program's tables.
     Table(usize),
+    /// Rows that are there from the first epoch on.
+    Constant(RecordBatch),
     Filter(Arc<dyn PhysicalExpr>),
     Project(Vec<Arc<dyn PhysicalExpr>>),
     Union,
+    Unnest(UnnestSpec),
     Aggregate {
         group_by: Vec<Arc<dyn PhysicalExpr>>,
         calls: Vec<AggregateCallSpec>,
@@ -31,12 +38,20 @@ pub(crate) enum NodeKind {
     /// See `time/node.rs`.
     Time(TimeNode),
     /// Arrangements of the two inputs, by number.
-    Join {
-        is_left: bool,
+    InnerJoin {
         left: usize,
         right: usize,
         residual: Option<Arc<dyn PhysicalExpr>>,
+    },
+    /// The same, with rows chosen by whether they have a partner.
+    OuterJoin {
+        output: JoinOutput,
+        left: usize,
+        right: usize,
+        left_types: Vec<DataType>,
         right_types: Vec<DataType>,
+        residual: Option<Arc<dyn PhysicalExpr>>,
+        pair_schema: SchemaRef,
     },
 }
 

@@ -29,7 +29,7 @@ impl<'a> Pairs<'a> {
         self.weights.push(weight);
     }
 
-    fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.left.append(&mut other.left);
         self.right.append(&mut other.right);
         self.weights.append(&mut other.weights);
@@ -127,15 +127,15 @@ fn probe<'a>(
             let found = stored.shards[number].find(changes.hashes[row], changes.keys.get(row));
             let Some(entry) = found else { continue };
             let changed = changes.rows.get(row);
-            for other in &entry.rows {
+            for other in entry.rows() {
                 match side {
                     Side::LeftChanges if other.old_weight != 0 => {
                         let weight = changes.weights[row] * other.old_weight;
-                        pairs.push(changed, &other.bytes, weight);
+                        pairs.push(changed, other.bytes, weight);
                     }
                     Side::RightChanges if other.weight != 0 => {
                         let weight = changes.weights[row] * other.weight;
-                        pairs.push(&other.bytes, changed, weight);
+                        pairs.push(other.bytes, changed, weight);
                     }
                     _ => {}
                 }

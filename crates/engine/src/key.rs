@@ -2,6 +2,7 @@
 //! dealt out to the virtual shards.
 
 use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
@@ -19,17 +20,24 @@ pub(crate) struct RowCodec {
 
 impl RowCodec {
     pub(crate) fn new(types: &[DataType]) -> Result<Self, EngineError> {
-        if types.is_empty() {
-            return Ok(Self {
-                converter: None,
-                types: Vec::new(),
-            });
-        }
-        let fields = types.iter().cloned().map(SortField::new).collect();
-        Ok(Self {
-            converter: Some(RowConverter::new(fields)?),
-            types: types.to_vec(),
-        })
+        let ascending = SortOptions::default();
+        let columns: Vec<_> = types.iter().map(|found| (found, ascending)).collect();
+        Self::with_order(&columns)
+    }
+
+    /// A codec whose bytes order as each column's options say.
+    pub(crate) fn with_order(columns: &[(&DataType, SortOptions)]) -> Result<Self, EngineError> {
+        let types: Vec<DataType> = columns.iter().map(|(found, _)| (*found).clone()).collect();
+        let fields = columns
+            .iter()
+            .map(|(found, options)| SortField::new_with_options((*found).clone(), *options))
+            .collect();
+        let converter = if types.is_empty() {
+            None
+        } else {
+            Some(RowConverter::new(fields)?)
+        };
+        Ok(Self { converter, types })
     }
 
     /// The types of the columns.

@@ -9,9 +9,9 @@
 //!
 //! | operator | identity | file |
 //! |---|---|---|
-//! | filter, project, union all | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs` |
+//! | filter, project, union all, unnest | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs`, `unnest.rs` |
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
-//! | left join | the join, and the rows of A whose key has no partner | `left_join.rs` |
+//! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
 //!
 //! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]
@@ -20,25 +20,38 @@
 mod accumulator;
 mod aggregate;
 mod arrangement;
+mod byte_heap;
+mod changed_slots;
 mod check_syntax;
+mod constant;
 mod decimal_sum;
+mod distinct_values;
 mod engine;
 mod error;
 mod evaluation_errors;
 mod exact_float;
 mod expression;
 mod graph;
+mod group_rows;
+mod in_subquery;
 mod join;
 mod key;
-mod left_join;
+mod key_table;
 mod lower;
+mod lower_aggregate;
+mod lower_join;
 mod map;
 mod operator;
+mod outer_join;
+mod partner_weights;
 mod plan_error;
 mod program;
+mod saved_state;
+mod state_parts;
 mod table_input;
 mod time;
 mod union;
+mod unnest;
 mod value_counts;
 
 pub use engine::{

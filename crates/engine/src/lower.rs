@@ -4,17 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{DFSchema, JoinType, NullEquality};
-use datafusion::logical_expr::logical_plan::{Aggregate, Join, Projection, Union};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::logical_plan::{Projection, Union, Unnest, Values};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
-use crate::accumulator::{AggregateKind, AggregateSpec};
 use crate::expression::compile;
-use crate::graph::{AggregateCallSpec, ArrangementSpec, Graph, Node, NodeKind};
+use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
+use crate::unnest::UnnestSpec;
 
 /// A construct that the engine does not keep current.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(crate) struct Refusal {
     pub(crate) help: String,
 }
 
-fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         message: message.into(),
         help: help.into(),
@@ -111,14 +114,18 @@ impl Lowering<'_> {
                     unique_key: None,
                 }))
             }
-            LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => refuse(
-                "a query without a table",
-                "put constants into a table or into the expressions of the view",
-            ),
+            LogicalPlan::EmptyRelation(empty) => {
+                let options = RecordBatchOptions::new().with_row_count(Some(1));
+                let schema = empty.schema.inner().clone();
+                let row = RecordBatch::try_new_with_options(schema, vec![], &options);
+                Ok(self.add_constant(row.map_err(DataFusionError::from)?))
+            }
+            LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::RecursiveQuery(_) => refuse("WITH RECURSIVE in a materialized view", ""),
-            LogicalPlan::Unnest(_) => refuse(
-                "unnest in a materialized view",
-                "explode the array where the table is made: `explode` in sources/*.toml",
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::Subquery(_) => refuse(
+                "this form of subquery in a materialized view",
+                "write a join",
             ),
             other => refuse(
                 format!("`{}` in a materialized view", other.display()),
@@ -127,7 +134,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
+    pub(crate) fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
         let node = &self.graph.nodes[input];
         if columns.iter().copied().eq(0..node.schema.fields().len()) {
             return input;
@@ -153,7 +160,7 @@ impl Lowering<'_> {
         found.unwrap_or_else(|| self.add_project(input, expressions, schema))
     }
 
-    fn add_project(
+    pub(crate) fn add_project(
         &mut self,
         input: usize,
         expressions: Vec<Arc<dyn PhysicalExpr>>,
@@ -178,6 +185,61 @@ impl Lowering<'_> {
             append_only,
             unique_key,
         })
+    }
+
+    fn unnest(&mut self, unnest: &Unnest) -> Result<usize, Refusal> {
+        let input = self.lower(&unnest.input)?;
+        let lists = unnest.list_type_columns.iter();
+        let spec = UnnestSpec {
+            lists: lists.map(|(column, list)| (*column, list.depth)).collect(),
+            structs: unnest.struct_type_columns.clone(),
+            options: unnest.options.clone(),
+        };
+        let append_only = self.graph.nodes[input].append_only;
+        Ok(self.graph.add(Node {
+            kind: NodeKind::Unnest(spec),
+            inputs: vec![input],
+            schema: unnest.schema.inner().clone(),
+            view: self.view.clone(),
+            append_only,
+            unique_key: None,
+        }))
+    }
+
+    fn add_constant(&mut self, rows: RecordBatch) -> usize {
+        let schema = rows.schema();
+        self.graph.add(Node {
+            kind: NodeKind::Constant(rows),
+            inputs: vec![],
+            schema,
+            view: self.view.clone(),
+            append_only: true,
+            unique_key: None,
+        })
+    }
+
+    fn values(&mut self, values: &Values) -> Result<usize, Refusal> {
+        // As the graph takes it: what the planner says of nulls does not count.
+        let fields = values.schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        let nothing = Arc::new(Schema::empty());
+        let nothing = RecordBatch::try_new_with_options(nothing, vec![], &options)
+            .map_err(DataFusionError::from)?;
+        let mut rows = Vec::with_capacity(values.values.len());
+        for row in &values.values {
+            let mut columns = Vec::with_capacity(row.len());
+            for (expression, field) in row.iter().zip(schema.fields()) {
+                let value = compile(expression, &DFSchema::empty())?.evaluate(&nothing)?;
+                let value = value.cast_to(field.data_type(), None)?;
+                columns.push(value.into_array(1)?);
+            }
+            let row = RecordBatch::try_new(schema.clone(), columns);
+            rows.push(row.map_err(DataFusionError::from)?);
+        }
+        let rows = concat_batches(&schema, &rows).map_err(DataFusionError::from)?;
+        Ok(self.add_constant(rows))
     }
 
     fn project(&mut self, projection: &Projection) -> Result<usize, Refusal> {
@@ -233,216 +295,9 @@ impl Lowering<'_> {
             unique_key: None,
         }))
     }
-
-    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, Refusal> {
-        let input = self.lower(&aggregate.input)?;
-        if aggregate
-            .group_expr
-            .iter()
-            .any(|expression| matches!(expression, Expr::GroupingSet(_)))
-        {
-            return refuse(
-                "GROUPING SETS, ROLLUP or CUBE in a materialized view",
-                "write one GROUP BY for each set and join them by UNION ALL",
-            );
-        }
-        let input_schema = aggregate.input.schema();
-        let group_by = compile_all(&aggregate.group_expr, input_schema)?;
-        let retracts = !self.graph.nodes[input].append_only;
-        let output = aggregate.schema.inner().clone();
-        let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
-        for (index, expression) in aggregate.aggr_expr.iter().enumerate() {
-            let output_type = output.field(group_by.len() + index).data_type().clone();
-            calls.push(aggregate_call(
-                expression,
-                input_schema,
-                output_type,
-                retracts,
-            )?);
-        }
-        if let Some(node) = self.aggregate_by_panes(input, &group_by, &calls, &output) {
-            return Ok(node);
-        }
-        let unique_key = (!group_by.is_empty()).then(|| (0..group_by.len()).collect());
-        // DISTINCT of rows that are only added only adds.
-        let append_only = calls.is_empty() && !retracts;
-        Ok(self.graph.add(Node {
-            kind: NodeKind::Aggregate { group_by, calls },
-            inputs: vec![input],
-            schema: output,
-            view: self.view.clone(),
-            append_only,
-            unique_key,
-        }))
-    }
-
-    fn join(&mut self, join: &Join) -> Result<usize, Refusal> {
-        let swapped = match join.join_type {
-            JoinType::Inner | JoinType::Left => false,
-            JoinType::Right => true,
-            JoinType::Full => {
-                return refuse(
-                    "FULL JOIN in a materialized view",
-                    "write a LEFT JOIN, UNION ALL the rows of the right side that have no partner",
-                );
-            }
-            _ => {
-                return refuse(
-                    "a subquery with IN, NOT IN, EXISTS or NOT EXISTS in a materialized view",
-                    "write a join with the distinct keys of the subquery; for NOT, a LEFT JOIN and WHERE … IS NULL",
-                );
-            }
-        };
-        let left_input = self.lower(&join.left)?;
-        let right_input = self.lower(&join.right)?;
-        let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = join.on.iter().cloned().unzip();
-        let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
-        let (left_width, right_width) = (
-            join.left.schema().fields().len(),
-            join.right.schema().fields().len(),
-        );
-        let left = self.with_keys(left_input, &left_keys, join.left.schema())?;
-        let right = self.with_keys(right_input, &right_keys, join.right.schema())?;
-        for (left_key, right_key) in left.keys.iter().zip(&right.keys) {
-            let left_type = self.graph.nodes[left.node]
-                .schema
-                .field(*left_key)
-                .data_type();
-            let right_type = self.graph.nodes[right.node]
-                .schema
-                .field(*right_key)
-                .data_type();
-            if left_type != right_type {
-                return refuse(
-                    format!("a join of {left_type} with {right_type}"),
-                    "add a CAST to one side",
-                );
-            }
-        }
-        let (first, second) = if swapped {
-            (right, left)
-        } else {
-            (left, right)
-        };
-        let (first_width, second_width) = if swapped {
-            (right_width, left_width)
-        } else {
-            (left_width, right_width)
-        };
-        // Columns of the wide join: first side with its extra keys, then the
-        // second with its.
-        let first_schema = self.graph.nodes[first.node].schema.clone();
-        let second_schema = self.graph.nodes[second.node].schema.clone();
-        let pads = join.join_type != JoinType::Inner;
-        let mut fields: Vec<_> = first_schema.fields().iter().cloned().collect();
-        for field in second_schema.fields() {
-            let nullable = field.is_nullable() || pads;
-            fields.push(Arc::new(field.as_ref().clone().with_nullable(nullable)));
-        }
-        let wide_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let second_start = first_schema.fields().len();
-        // Where the logical join's columns stand in the wide one.
-        let first_columns = 0..first_width;
-        let second_columns = second_start..second_start + second_width;
-        let positions: Vec<usize> = if swapped {
-            second_columns.chain(first_columns).collect()
-        } else {
-            first_columns.chain(second_columns).collect()
-        };
-        let residual = match &join.filter {
-            None => None,
-            Some(filter) => {
-                let compiled = compile(filter, &join_schema(join)?)?;
-                Some(move_columns(compiled, &positions)?)
-            }
-        };
-        let append_only = join.join_type == JoinType::Inner
-            && self.graph.nodes[first.node].append_only
-            && self.graph.nodes[second.node].append_only;
-        let left_arrangement = self.graph.arrange(ArrangementSpec {
-            node: first.node,
-            key_columns: first.keys,
-            nulls_match,
-        });
-        let right_arrangement = self.graph.arrange(ArrangementSpec {
-            node: second.node,
-            key_columns: second.keys,
-            nulls_match,
-        });
-        let right_types = second_schema
-            .fields()
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect();
-        let wide = self.graph.add(Node {
-            kind: NodeKind::Join {
-                is_left: pads,
-                left: left_arrangement,
-                right: right_arrangement,
-                residual,
-                right_types,
-            },
-            inputs: vec![first.node, second.node],
-            schema: wide_schema,
-            view: self.view.clone(),
-            append_only,
-            unique_key: None,
-        });
-        Ok(self.select_columns(wide, &positions))
-    }
-
-    /// The input with its join keys as columns; keys that are expressions are
-    /// computed into extra columns behind the others.
-    fn with_keys(
-        &mut self,
-        input: usize,
-        keys: &[Expr],
-        schema: &DFSchema,
-    ) -> Result<KeyedInput, Refusal> {
-        let compiled = compile_all(keys, schema)?;
-        if let Some(columns) = passed_columns(&compiled) {
-            return Ok(KeyedInput {
-                node: input,
-                keys: columns,
-            });
-        }
-        let input_schema = self.graph.nodes[input].schema.clone();
-        let mut expressions: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
-        let mut fields: Vec<Arc<arrow::datatypes::Field>> = Vec::new();
-        for (column, field) in input_schema.fields().iter().enumerate() {
-            expressions.push(Arc::new(PhysicalColumn::new(field.name(), column)));
-            fields.push(field.clone());
-        }
-        let mut positions = Vec::with_capacity(compiled.len());
-        for (number, key) in compiled.into_iter().enumerate() {
-            positions.push(expressions.len());
-            let data_type = key.data_type(&input_schema)?;
-            let nullable = key.nullable(&input_schema)?;
-            let name = format!("join_key_{number}");
-            fields.push(Arc::new(arrow::datatypes::Field::new(
-                name, data_type, nullable,
-            )));
-            expressions.push(key);
-        }
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let node = self.add_project(input, expressions, schema);
-        Ok(KeyedInput {
-            node,
-            keys: positions,
-        })
-    }
 }
 
-struct KeyedInput {
-    node: usize,
-    keys: Vec<usize>,
-}
-
-fn join_schema(join: &Join) -> Result<DFSchema, Refusal> {
-    Ok(join.left.schema().join(join.right.schema())?)
-}
-
-fn compile_all(
+pub(crate) fn compile_all(
     expressions: &[Expr],
     schema: &DFSchema,
 ) -> Result<Vec<Arc<dyn PhysicalExpr>>, Refusal> {
@@ -452,109 +307,6 @@ fn compile_all(
         .collect()
 }
 
-fn passed_columns(expressions: &[Arc<dyn PhysicalExpr>]) -> Option<Vec<usize>> {
+pub(crate) fn passed_columns(expressions: &[Arc<dyn PhysicalExpr>]) -> Option<Vec<usize>> {
     expressions.iter().map(passed_column).collect()
-}
-
-/// Replaces column *i* by column `positions[i]`.
-fn move_columns(
-    expression: Arc<dyn PhysicalExpr>,
-    positions: &[usize],
-) -> Result<Arc<dyn PhysicalExpr>, Refusal> {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let moved = expression.transform_up(|node| {
-        let Some(column) = node.downcast_ref::<PhysicalColumn>() else {
-            return Ok(Transformed::no(node));
-        };
-        let moved = PhysicalColumn::new(column.name(), positions[column.index()]);
-        Ok(Transformed::yes(Arc::new(moved) as Arc<dyn PhysicalExpr>))
-    })?;
-    Ok(moved.data)
-}
-
-fn aggregate_call(
-    expression: &Expr,
-    input_schema: &DFSchema,
-    output_type: DataType,
-    input_retracts: bool,
-) -> Result<AggregateCallSpec, Refusal> {
-    let inner = match expression {
-        Expr::Alias(alias) => &alias.expr,
-        other => other,
-    };
-    let Expr::AggregateFunction(function) = inner else {
-        return refuse(format!("`{inner}` as an aggregate"), "");
-    };
-    let name = function.func.name();
-    let kind = match name {
-        "count" => AggregateKind::Count,
-        "sum" => AggregateKind::Sum,
-        "avg" => AggregateKind::Average,
-        "min" => AggregateKind::Min,
-        "max" => AggregateKind::Max,
-        _ => {
-            return refuse(
-                format!("the aggregate `{name}` in a materialized view"),
-                "count, sum, avg, min and max are kept current; make it a plain CREATE VIEW for others",
-            );
-        }
-    };
-    let parameters = &function.params;
-    if !parameters.order_by.is_empty() || parameters.null_treatment.is_some() {
-        return refuse(
-            format!("ORDER BY or null treatment inside `{name}`"),
-            "they do not change this aggregate; leave them out",
-        );
-    }
-    let [argument] = &parameters.args[..] else {
-        return refuse(
-            format!("`{name}` of {} arguments", parameters.args.len()),
-            "write one argument",
-        );
-    };
-    let counts_rows =
-        kind == AggregateKind::Count && !parameters.distinct && is_not_null_literal(argument);
-    let argument = if counts_rows {
-        None
-    } else {
-        Some(compile(argument, input_schema)?)
-    };
-    let input_type = match &argument {
-        Some(argument) => Some(argument.data_type(input_schema.as_arrow())?),
-        None => None,
-    };
-    if matches!(kind, AggregateKind::Sum | AggregateKind::Average) {
-        let is_number = matches!(
-            input_type,
-            Some(
-                DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(_, _)
-            )
-        );
-        if !is_number {
-            let shown = input_type.map_or_else(String::new, |found| format!(" of {found}"));
-            return refuse(
-                format!("`{name}`{shown} in a materialized view"),
-                "cast the argument to BIGINT, DECIMAL or DOUBLE",
-            );
-        }
-    }
-    let filter = match &parameters.filter {
-        Some(filter) => Some(compile(filter, input_schema)?),
-        None => None,
-    };
-    Ok(AggregateCallSpec {
-        spec: AggregateSpec {
-            kind,
-            distinct: parameters.distinct,
-            input_type,
-            output_type,
-            input_retracts,
-        },
-        argument,
-        filter,
-    })
-}
-
-fn is_not_null_literal(expression: &Expr) -> bool {
-    matches!(expression, Expr::Literal(value, _) if !value.is_null())
 }

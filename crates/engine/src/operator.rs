@@ -5,6 +5,7 @@ use sluice_core::{CodecError, Delta};
 use crate::EngineError;
 use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::saved_state::SavedState;
 use crate::time::watermarks::Watermarks;
 
 /// What an operator sees of an epoch besides its inputs.
@@ -30,6 +31,12 @@ pub(crate) trait Operator: Send {
         inputs: &[&Delta],
     ) -> Result<Delta, EngineError>;
 
+    /// The operator's state, if it can tell what changed in it. Otherwise
+    /// [`Operator::save_changed`] and [`Operator::load`] save whole shards.
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        None
+    }
+
     /// The state of each shard that has changed since the last call.
     fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
         Vec::new()
@@ -40,13 +47,13 @@ pub(crate) trait Operator: Send {
         Err(CodecError::Invalid("this operator keeps no state".into()))
     }
 
-    /// Number of rows or groups held.
-    fn state_rows(&self) -> u64 {
+    /// Memory that the state takes, about.
+    fn state_bytes(&self) -> u64 {
         0
     }
 
-    /// About how many bytes they take.
-    fn state_bytes(&self) -> u64 {
+    /// Number of rows or groups held.
+    fn state_rows(&self) -> u64 {
         0
     }
 
@@ -55,5 +62,10 @@ pub(crate) trait Operator: Send {
     fn prepare_to_drop(&mut self, _column: usize) {}
 
     /// Drops what has a time before `cutoff_us`: no change will touch it.
-    fn drop_before(&mut self, _cutoff_us: i64) {}
+    ///
+    /// # Errors
+    /// When the state is broken.
+    fn drop_before(&mut self, _cutoff_us: i64) -> Result<(), EngineError> {
+        Ok(())
+    }
 }

@@ -10,6 +10,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::eliminate_filter::EliminateFilter;
@@ -27,6 +28,7 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
+use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
 use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
 use crate::time::plan_temporal::TemporalPlanner;
@@ -349,7 +351,8 @@ impl Planner {
                 .push((view.name.clone(), view.query.to_string()));
             return;
         }
-        let optimized = match self.state.optimize(&plan) {
+        let rewritten = rewrite_in_subqueries(plan.clone());
+        let optimized = match rewritten.and_then(|plan| self.state.optimize(&plan)) {
             Ok(optimized) => optimized,
             Err(error) => return self.planning_error(definition, view, &error),
         };
@@ -471,6 +474,18 @@ impl Planner {
                 ));
             }
         }
+        for node in &self.graph.nodes {
+            let NodeKind::Aggregate { calls, .. } = &node.kind else {
+                continue;
+            };
+            for function in calls.iter().filter_map(|call| call.spec.function.as_ref()) {
+                self.warnings.push(format!(
+                    "`{}`: `{}` keeps all rows of a group and reads them again whenever the group changes",
+                    node.view,
+                    function.function.fun().name()
+                ));
+            }
+        }
         let mut identity = format!("{PLANNER_VERSION}\n{:?}\n", self.tables);
         for view in views {
             identity.push_str(&view.sql);
@@ -550,6 +565,7 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(DecorrelateLateralJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateFilter::new()),
         Arc::new(EliminateCrossJoin::new()),

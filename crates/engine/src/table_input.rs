@@ -10,121 +10,188 @@ use std::collections::VecDeque;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
-use hashbrown::HashTable;
 use sluice_core::{
     ChangeKind, CodecError, Delta, Reader, SourceVersion, TableChanges, TableDefinition, TableKind,
     VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash,
 };
 
 use crate::EngineError;
+use crate::byte_heap::{ByteHeap, Span};
+use crate::changed_slots::ChangedSlots;
 use crate::key::RowCodec;
+use crate::key_table::KeyTable;
+use crate::saved_state::{SaveScope, SavedState};
 
 /// Tombstones kept per virtual shard; beyond that the oldest is forgotten.
 const TOMBSTONES_PER_SHARD_MAX: usize = 16_384;
 
-#[derive(Debug)]
+/// What is under a key.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Row(Span),
+    /// A deleted key, with its place in the order of deletions.
+    Tombstone(u64),
+    /// A tombstone that is forgotten, but not yet by the checkpoints.
+    Forgotten,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Stored {
-    key: Box<[u8]>,
-    hash: u64,
-    /// `None` for a tombstone.
-    row: Option<Box<[u8]>>,
+    content: Content,
     version: SourceVersion,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    index: HashTable<u32>,
+    keys: KeyTable,
+    /// By the key's slot.
     stored: Vec<Stored>,
-    free: Vec<u32>,
-    tombstones: VecDeque<(u32, SourceVersion)>,
-    dirty: bool,
+    heap: ByteHeap,
+    /// Deletions in order, also of keys that live again.
+    tombstones: VecDeque<(u32, u64)>,
+    tombstone_count: usize,
+    next_deletion: u64,
+    changed: ChangedSlots,
 }
+
+/// Kinds of saved keys.
+const TOMBSTONE: u8 = 0;
+const ROW: u8 = 1;
+const FORGOTTEN: u8 = 2;
 
 impl Shard {
     fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index
-            .find(hash, |&number| *self.stored[number as usize].key == *key)
-            .copied()
+        self.keys.find(hash, key)
     }
 
-    fn put(&mut self, hash: u64, key: &[u8], row: Option<Box<[u8]>>, version: SourceVersion) {
-        self.dirty = true;
-        let is_tombstone = row.is_none();
-        let number = match self.find(hash, key) {
-            Some(number) => {
-                let stored = &mut self.stored[number as usize];
-                stored.row = row;
-                stored.version = version;
-                number
-            }
-            None => self.insert(Stored {
-                key: key.into(),
-                hash,
-                row,
-                version,
-            }),
+    fn row(&self, slot: u32) -> Option<&[u8]> {
+        match self.stored[slot as usize].content {
+            Content::Row(span) => Some(self.heap.get(span)),
+            Content::Tombstone(_) | Content::Forgotten => None,
+        }
+    }
+
+    fn put(&mut self, hash: u64, key: &[u8], row: Option<&[u8]>, version: SourceVersion) {
+        let deletion = self.next_deletion;
+        let content = match row {
+            Some(row) => Content::Row(self.heap.add(row)),
+            None => Content::Tombstone(deletion),
         };
-        if is_tombstone {
-            self.tombstones.push_back((number, version));
+        let slot = self.replace(hash, key, Stored { content, version });
+        if row.is_none() {
+            self.next_deletion += 1;
+            self.tombstones.push_back((slot, deletion));
             self.forget_old_tombstones();
         }
     }
 
-    fn insert(&mut self, new: Stored) -> u32 {
-        let Self {
-            index,
-            stored,
-            free,
-            ..
-        } = self;
-        let hash = new.hash;
-        let number = match free.pop() {
-            Some(number) => {
-                stored[number as usize] = new;
-                number
+    fn replace(&mut self, hash: u64, key: &[u8], new: Stored) -> u32 {
+        let key_count = self.keys.len();
+        let slot = self.keys.find_or_insert(hash, key);
+        let is_new = self.keys.len() > key_count;
+        if is_new && slot as usize == self.stored.len() {
+            self.stored.push(new);
+        } else {
+            let old = std::mem::replace(&mut self.stored[slot as usize], new);
+            match old.content {
+                Content::Row(span) => self.heap.free(span),
+                Content::Tombstone(_) => self.tombstone_count -= 1,
+                Content::Forgotten => {}
             }
-            None => {
-                stored.push(new);
-                (stored.len() - 1) as u32
-            }
-        };
-        index.insert_unique(hash, number, |&number| stored[number as usize].hash);
-        number
+        }
+        if matches!(new.content, Content::Tombstone(_)) {
+            self.tombstone_count += 1;
+        }
+        self.changed.change(slot);
+        slot
+    }
+
+    fn is_current(&self, slot: u32, deletion: u64) -> bool {
+        let content = self.stored[slot as usize].content;
+        matches!(content, Content::Tombstone(found) if found == deletion)
     }
 
     fn forget_old_tombstones(&mut self) {
-        while self.tombstones.len() > TOMBSTONES_PER_SHARD_MAX {
-            let Some((number, version)) = self.tombstones.pop_front() else {
+        while self.tombstone_count > TOMBSTONES_PER_SHARD_MAX {
+            let Some((slot, deletion)) = self.tombstones.pop_front() else {
                 return;
             };
-            let stored = &self.stored[number as usize];
             // The key may live again, or have been deleted anew since.
-            if stored.row.is_some() || stored.version != version {
-                continue;
+            if self.is_current(slot, deletion) {
+                self.forget_key(slot);
             }
-            if let Ok(occupied) = self.index.find_entry(stored.hash, |&found| found == number) {
-                occupied.remove();
-                self.free.push(number);
-            }
+        }
+        if self.tombstones.len() > 2 * TOMBSTONES_PER_SHARD_MAX {
+            let mut tombstones = std::mem::take(&mut self.tombstones);
+            tombstones.retain(|&(slot, deletion)| self.is_current(slot, deletion));
+            self.tombstones = tombstones;
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        for &number in &self.index {
-            let stored = &self.stored[number as usize];
-            writer.bytes(&stored.key);
-            writer.u64(stored.version.major);
-            writer.u64(stored.version.minor);
-            match &stored.row {
-                Some(row) => {
-                    writer.u8(1);
-                    writer.bytes(row);
+    fn forget_key(&mut self, slot: u32) {
+        self.keys.unlink(slot);
+        let old = &mut self.stored[slot as usize].content;
+        match std::mem::replace(old, Content::Forgotten) {
+            Content::Row(span) => self.heap.free(span),
+            Content::Tombstone(_) => self.tombstone_count -= 1,
+            Content::Forgotten => {}
+        }
+        if self.changed.gone(slot) {
+            self.keys.release(slot);
+        }
+    }
+
+    fn compact(&mut self) {
+        let Self { stored, heap, .. } = self;
+        heap.compact(
+            stored
+                .iter_mut()
+                .filter_map(|stored| match &mut stored.content {
+                    Content::Row(span) => Some(span),
+                    Content::Tombstone(_) | Content::Forgotten => None,
+                }),
+        );
+        self.keys.compact();
+    }
+
+    fn save_slot(&self, slot: u32, writer: &mut Writer) {
+        let stored = &self.stored[slot as usize];
+        writer.bytes(self.keys.key(slot));
+        writer.u64(stored.version.major);
+        writer.u64(stored.version.minor);
+        match stored.content {
+            Content::Row(span) => {
+                writer.u8(ROW);
+                writer.bytes(self.heap.get(span));
+            }
+            Content::Tombstone(deletion) => {
+                writer.u8(TOMBSTONE);
+                writer.u64(deletion);
+            }
+            Content::Forgotten => writer.u8(FORGOTTEN),
+        }
+    }
+
+    fn is_forgotten(&self, slot: u32) -> bool {
+        matches!(self.stored[slot as usize].content, Content::Forgotten)
+    }
+
+    fn save(&self, scope: SaveScope, writer: &mut Writer) {
+        if scope == SaveScope::All {
+            for slot in self.keys.slots() {
+                self.save_slot(slot, writer);
+            }
+            return;
+        }
+        // A forgotten key may be there again under another slot: first what is
+        // gone.
+        for is_forgotten in [true, false] {
+            for &slot in self.changed.changed() {
+                if self.is_forgotten(slot) == is_forgotten {
+                    self.save_slot(slot, writer);
                 }
-                None => writer.u8(0),
             }
         }
-        writer.finish()
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
@@ -132,28 +199,46 @@ impl Shard {
         let mut tombstones = Vec::new();
         while !reader.is_at_end() {
             let key = reader.bytes()?;
+            let hash = stable_hash(key);
             let version = SourceVersion {
                 major: reader.u64()?,
                 minor: reader.u64()?,
             };
-            let row = match reader.u8()? {
-                1 => Some(reader.bytes()?.into()),
-                _ => None,
-            };
-            let is_tombstone = row.is_none();
-            let number = self.insert(Stored {
-                key: key.into(),
-                hash: stable_hash(key),
-                row,
-                version,
-            });
-            if is_tombstone {
-                tombstones.push((number, version));
+            match reader.u8()? {
+                ROW => {
+                    let content = Content::Row(self.heap.add(reader.bytes()?));
+                    self.replace(hash, key, Stored { content, version });
+                }
+                TOMBSTONE => {
+                    let deletion = reader.u64()?;
+                    let content = Content::Tombstone(deletion);
+                    let slot = self.replace(hash, key, Stored { content, version });
+                    tombstones.push((slot, deletion));
+                    self.next_deletion = self.next_deletion.max(deletion.saturating_add(1));
+                }
+                FORGOTTEN => {
+                    if let Some(slot) = self.find(hash, key) {
+                        self.forget_key(slot);
+                    }
+                }
+                other => {
+                    return Err(CodecError::Invalid(format!("a key of kind {other}")));
+                }
             }
         }
-        tombstones.sort_by_key(|&(_, version)| version);
-        self.tombstones = tombstones.into();
+        tombstones.sort_by_key(|&(_, deletion)| deletion);
+        self.tombstones.extend(tombstones);
+        self.forget_changes();
         Ok(())
+    }
+
+    fn forget_changes(&mut self) {
+        let stored = &self.stored;
+        let is_forgotten = |slot: u32| matches!(stored[slot as usize].content, Content::Forgotten);
+        for slot in self.changed.saved(is_forgotten) {
+            self.keys.release(slot);
+        }
+        self.compact();
     }
 }
 
@@ -298,12 +383,15 @@ impl TableInput {
                     self.replace(keys.get(row), None, version, &mut retracted);
                 }
                 ChangeKind::Insert | ChangeKind::Upsert => {
-                    let new = Some(Box::from(rows.get(row)));
+                    let new = Some(rows.get(row));
                     if self.replace(keys.get(row), new, version, &mut retracted) {
                         added.push(row as u32);
                     }
                 }
             }
+        }
+        for shard in &mut self.shards {
+            shard.compact();
         }
         let added_rows = take_record_batch(&change.rows, &UInt32Array::from(added))?;
         let additions = Delta::insert(self.with_own_schema(&added_rows)?);
@@ -335,54 +423,61 @@ impl TableInput {
     fn replace(
         &mut self,
         key: &[u8],
-        new: Option<Box<[u8]>>,
+        new: Option<&[u8]>,
         version: SourceVersion,
         retracted: &mut Vec<Box<[u8]>>,
     ) -> bool {
         let hash = stable_hash(key);
         let shard = &mut self.shards[shard_of_hash(hash)];
-        if let Some(number) = shard.find(hash, key) {
-            let stored = &mut shard.stored[number as usize];
-            if version < stored.version {
+        if let Some(slot) = shard.find(hash, key) {
+            if version < shard.stored[slot as usize].version {
                 self.ignored_changes += 1;
                 return false;
             }
-            if let Some(old) = stored.row.take() {
-                retracted.push(old);
-            }
+            retracted.extend(shard.row(slot).map(Box::from));
         }
         shard.put(hash, key, new, version);
         true
     }
 
-    pub(crate) fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if shard.dirty {
-                parts.push((number, shard.save()));
-                shard.dirty = false;
-            }
-        }
-        parts
-    }
-
-    pub(crate) fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        self.shards[shard].load(bytes)
-    }
-
+    /// Memory taken, about.
     pub(crate) fn state_bytes(&self) -> u64 {
-        let stored = self.shards.iter().flat_map(|shard| &shard.stored);
-        let bytes = stored.map(|stored| {
-            let row = stored.row.as_ref().map_or(0, |row| row.len());
-            (stored.key.len() + row + 72) as u64
+        let bytes = self.shards.iter().map(|shard| {
+            shard.keys.memory_bytes()
+                + shard.stored.capacity() * size_of::<Stored>()
+                + shard.heap.allocated_bytes()
+                + shard.changed.memory_bytes()
         });
-        bytes.sum()
+        bytes.sum::<usize>() as u64
     }
 
     pub(crate) fn state_rows(&self) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.index.len() as u64)
-            .sum()
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.keys.len() as u64).sum()
+    }
+}
+
+impl SavedState for TableInput {
+    fn changed_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.changed.changed().len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.state_rows() as usize
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        self.shards[shard].save(scope, writer);
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.forget_changes();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        self.shards[shard].load(bytes)
     }
 }

@@ -21,6 +21,11 @@ impl ValueCounts {
         }
     }
 
+    /// All values in order, with their weights.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        self.0.iter().map(|(value, count)| (value.as_ref(), *count))
+    }
+
     pub(crate) fn smallest(&self) -> Option<&[u8]> {
         self.0.keys().next().map(AsRef::as_ref)
     }
@@ -40,9 +45,22 @@ impl ValueCounts {
         }
     }
 
-    /// About how many bytes the values take.
-    pub(crate) fn state_bytes(&self) -> usize {
-        self.0.keys().map(|value| value.len() + 40).sum()
+    /// How often a value occurs.
+    pub(crate) fn weight(&self, value: &[u8]) -> i64 {
+        self.0.get(value).copied().unwrap_or(0)
+    }
+
+    /// Gives a value a weight; 0 if it is gone.
+    pub(crate) fn set(&mut self, value: &[u8], weight: i64) {
+        if weight == 0 {
+            self.0.remove(value);
+        } else {
+            self.0.insert(value.into(), weight);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn save(&self, writer: &mut Writer) {

@@ -22,8 +22,6 @@ pub(crate) const HEADER_BYTES: usize = 48;
 const NO_SEGMENT: u64 = u64::MAX;
 /// The system writes files in pages of so many bytes.
 const PAGE_BYTES: usize = 4096;
-/// So many bytes of zeros are not there by chance.
-const ZEROS_MIN: usize = 16;
 
 /// What a segment's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,18 +155,21 @@ fn is_torn(bytes: &[u8], place: usize, expected: u64) -> bool {
     has_lost_page(bytes, place, next.place as usize)
 }
 
-/// Whether a page, as far as it lies between two places, is all zeros.
+/// Whether a page between two places, where blocks begin, was never written.
+/// The first need only be empty behind `from`, if by a few bytes: what should
+/// be there begins with a magic number. The page of `to` was written.
 fn has_lost_page(bytes: &[u8], from: usize, to: usize) -> bool {
     let mut start = from;
-    while start < to {
+    loop {
         let end = (start / PAGE_BYTES + 1) * PAGE_BYTES;
-        let part = &bytes[start..end.min(to)];
-        if part.len() >= ZEROS_MIN && part.iter().all(|byte| *byte == 0) {
+        if end > to {
+            return false;
+        }
+        if bytes[start..end].iter().all(|byte| *byte == 0) {
             return true;
         }
         start = end;
     }
-    false
 }
 
 /// Reads where the blocks of a segment lie that is no longer written: it is

@@ -256,6 +256,34 @@ fn a_page_that_was_never_written_is_torn_and_a_durable_one_is_damaged() {
     }
 }
 
+/// The page that was not written may hold no more of a block than its first
+/// few bytes.
+#[test]
+fn a_block_that_begins_at_the_end_of_a_lost_page_is_torn() {
+    for bytes_in_page in 1..70 {
+        let disk = SimulatedDisk::new(1);
+        let log = open_large(&disk).unwrap();
+        let mut first = record(1);
+        first.position = Bytes::new();
+        first.transaction = None;
+        // Behind the headers of segment, block and record.
+        first.payload = Bytes::from(vec![b'x'; 4096 - bytes_in_page - 48 - 44 - 18]);
+        log.append(&id(0), &[first]).unwrap();
+        log.sync().unwrap();
+        log.append(&id(0), &[record(1), record(2)]).unwrap();
+        log.append(&id(0), &[record(3)]).unwrap();
+        drop(log);
+        let path = Path::new(FIRST_SEGMENT);
+        let mut bytes = disk.read(path).unwrap();
+        let block = bytes.windows(4).rposition(|window| window == b"BLCK");
+        assert!(block > Some(4096), "the last block is in the second page");
+        bytes[4096 - bytes_in_page..4096].fill(0);
+        overwrite(&disk, path, &bytes);
+        let log = open_large(&disk).unwrap();
+        assert_eq!(log.end_offset(&id(0)), 1, "{bytes_in_page}");
+    }
+}
+
 /// A process is killed: what it wrote is seen by the next, which acknowledges
 /// it. Then the power fails.
 #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
 use toml::Spanned;
 
+use crate::retention::{Retention, RetentionText};
 use crate::source_text::{
     CaptureText, ChangeKindDefinition, ColumnText, Condition, FileText, Policy, TableText,
     TopicText,
@@ -168,6 +169,7 @@ pub(crate) struct Table {
     pub(crate) dedup: Option<Dedup>,
     pub(crate) lateness_us: i64,
     pub(crate) max_ahead_us: i64,
+    pub(crate) retention: Option<Retention>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
     pub(crate) columns: Vec<Column>,
 }
@@ -194,6 +196,12 @@ impl Sources {
             .iter()
             .map(|table| table.definition.clone())
             .collect()
+    }
+
+    /// How long tables keep their rows, where they do not keep them for ever.
+    pub fn retentions(&self) -> Vec<Retention> {
+        let retentions = self.tables.iter().map(|table| table.retention.clone());
+        retentions.flatten().collect()
     }
 
     /// Topics with their number of partitions.
@@ -445,6 +453,10 @@ impl Reading {
             .event_time
             .as_ref()
             .map(|wanted| (position(self, wanted), wanted.span().start));
+        let retain_by = text
+            .retain_by
+            .as_ref()
+            .map(|wanted| (position(self, wanted), wanted.span().start));
         let primary_key: Vec<usize> = text
             .primary_key
             .iter()
@@ -494,6 +506,17 @@ impl Reading {
             let message = format!("table `{name}` has no columns");
             self.error(file, at, message, "add [[table.NAME.columns]]");
         }
+        let age = RetentionText {
+            retain: text.retain,
+            retain_by,
+            event_time: event_time.map(|(column, _)| column),
+            is_changelog: !primary_key.is_empty(),
+            has_max_ahead: text.max_ahead.is_some(),
+        };
+        let retention = age.read(&name, &columns).unwrap_or_else(|problem| {
+            self.error(file, problem.at, problem.message, problem.help);
+            None
+        });
         let horizon_us = self.duration(file, text.dedup_horizon, DEDUP_HORIZON_US);
         let dedup = (!dedup_key.is_empty()).then_some(Dedup {
             key: dedup_key,
@@ -573,6 +596,7 @@ impl Reading {
             dedup,
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
+            retention,
             change_kind: text.change_kind,
             columns,
         };

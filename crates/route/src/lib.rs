@@ -13,6 +13,7 @@ mod fields;
 mod json;
 mod last_values;
 mod memory;
+mod retention;
 mod router;
 mod source_text;
 mod time;
@@ -21,4 +22,5 @@ pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, PollCursor, SourceFile, Sources,
     TransactionForm, parse_sources,
 };
+pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};

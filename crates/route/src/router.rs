@@ -83,6 +83,19 @@ impl Router {
         batch.finish()
     }
 
+    /// Greatest accepted event time of each table that has one, in
+    /// microseconds.
+    pub fn event_times(&self) -> BTreeMap<String, i64> {
+        let mut greatest: BTreeMap<String, i64> = BTreeMap::new();
+        for memory in self.memory.values() {
+            for (table, &time) in &memory.general.event_times {
+                let known = greatest.entry(table.clone()).or_insert(time);
+                *known = time.max(*known);
+            }
+        }
+        greatest
+    }
+
     /// What changed in the router's memory since the last call.
     pub fn checkpoint(&mut self) -> RouterCheckpoint {
         memory::save(&mut self.memory)

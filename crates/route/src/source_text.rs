@@ -111,6 +111,8 @@ pub(crate) struct TableText {
     pub(crate) event_time: Option<Spanned<String>>,
     pub(crate) lateness: Option<Spanned<String>>,
     pub(crate) max_ahead: Option<Spanned<String>>,
+    pub(crate) retain: Option<Spanned<String>>,
+    pub(crate) retain_by: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) primary_key: Vec<Spanned<String>>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,

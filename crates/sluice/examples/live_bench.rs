@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! live_bench latency    URL RATE SECONDS   from sending an event to seeing it in SQL
-//! live_bench throughput URL SECONDS        how many events are taken, and how far views lag
+//! live_bench throughput URL SECONDS [RATE] how many events are taken, and how far views lag
 //! live_bench lookups    URL RATE SECONDS   point look-ups
 //! ```
 //!
@@ -31,9 +31,12 @@ fn main() -> Outcome<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["latency", url, rate, seconds] => latency(url, rate.parse()?, seconds.parse()?),
-        ["throughput", url, seconds] => throughput(url, seconds.parse()?),
+        ["throughput", url, seconds] => throughput(url, seconds.parse()?, None),
+        ["throughput", url, seconds, rate] => {
+            throughput(url, seconds.parse()?, Some(rate.parse()?))
+        }
         ["lookups", url, rate, seconds] => lookups(url, rate.parse()?, seconds.parse()?),
-        _ => Err("usage: live_bench latency URL RATE SECONDS | throughput URL SECONDS | lookups URL RATE SECONDS".into()),
+        _ => Err("usage: live_bench latency URL RATE SECONDS | throughput URL SECONDS [RATE] | lookups URL RATE SECONDS".into()),
     }
 }
 
@@ -57,14 +60,18 @@ struct Step {
 }
 
 impl Step {
+    /// In requests that are not too large: a shop's first step brings its
+    /// whole catalogue and all its members.
     fn send(&self, agent: &ureq::Agent, url: &str) -> Outcome<()> {
+        const LINES_MAX: usize = 5_000;
         for (topic, body) in [
             (Topic::ShopDb, &self.shop_db),
             (Topic::AppLog, &self.app_log),
         ] {
-            if !body.is_empty() {
-                let address = format!("{url}/collect/{}", topic.name());
-                post(agent, &address, body)?;
+            let address = format!("{url}/collect/{}", topic.name());
+            let lines: Vec<&str> = body.split_inclusive('\n').collect();
+            for chunk in lines.chunks(LINES_MAX) {
+                post(agent, &address, &chunk.concat())?;
             }
         }
         Ok(())
@@ -134,21 +141,6 @@ fn step_of(messages: &[sluice_shop::Message]) -> Step {
     step
 }
 
-/// The first messages, which may be many, in requests that are not too large.
-fn send_first(agent: &ureq::Agent, url: &str, first: &Step) -> Outcome<()> {
-    for (topic, body) in [
-        (Topic::ShopDb, &first.shop_db),
-        (Topic::AppLog, &first.app_log),
-    ] {
-        let lines: Vec<&str> = body.lines().collect();
-        for chunk in lines.chunks(2_000) {
-            let address = format!("{url}/collect/{}", topic.name());
-            post(agent, &address, &chunk.join("\n"))?;
-        }
-    }
-    Ok(())
-}
-
 fn metric(agent: &ureq::Agent, url: &str, name: &str) -> Outcome<u64> {
     let text = agent
         .get(format!("{url}/metrics"))
@@ -201,7 +193,7 @@ fn wait_for_views(agent: &ureq::Agent, url: &str) -> Outcome<()> {
 fn latency(url: &str, rate: f64, seconds: u64) -> Outcome<()> {
     let client = agent();
     let (first, steps) = load(rate, seconds, STEP)?;
-    send_first(&client, url, &first)?;
+    first.send(&client, url)?;
     std::thread::sleep(Duration::from_millis(300));
     wait_for_views(&client, url)?;
     let is_over = AtomicBool::new(false);
@@ -259,13 +251,10 @@ fn latency(url: &str, rate: f64, seconds: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn throughput(url: &str, seconds: u64) -> Outcome<()> {
+/// As fast as the records are taken, or at about `pace` records a second.
+fn throughput(url: &str, seconds: u64, pace: Option<f64>) -> Outcome<()> {
     const RATE: f64 = 20_000.0;
     let client = agent();
-    // One second of the shop is sent as often as it is taken.
-    let (first, _) = load(RATE, 0, STEP)?;
-    send_first(&client, url, &first)?;
-    wait_for_views(&client, url)?;
     let mut options = ShopOptions::new(now_us() as u64 + 1, now_us() - 3_600_000_000);
     options.devices = 200_000;
     options.messages_per_second = RATE;
@@ -275,7 +264,20 @@ fn throughput(url: &str, seconds: u64) -> Outcome<()> {
     let mut lags = Vec::new();
     let start = Instant::now();
     let mut messages = Vec::new();
+    let mut next_line = Duration::from_secs(60);
     while start.elapsed() < Duration::from_secs(seconds) {
+        if let Some(pace) = pace {
+            let due = start + Duration::from_secs_f64(records as f64 / pace);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        if start.elapsed() >= next_line {
+            let waiting = lags.last().copied().unwrap_or(0.0);
+            println!(
+                "{:.0} s: {records} records, {waiting:.0} waiting",
+                next_line.as_secs_f64()
+            );
+            next_line += Duration::from_secs(60);
+        }
         let making = Instant::now();
         messages.clear();
         until_us += 500_000;

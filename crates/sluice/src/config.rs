@@ -76,6 +76,8 @@ pub struct Limits {
     pub worker_threads: usize,
     /// Memory of all ad-hoc queries together, in bytes.
     pub query_memory_bytes_max: usize,
+    /// Bytes of checkpointed rows of tables and views that stay in memory.
+    pub segment_cache_bytes_max: usize,
     /// Time of one ad-hoc query, in milliseconds.
     pub query_time_ms_max: u64,
     /// Bytes of one record.
@@ -89,13 +91,25 @@ pub struct Limits {
 
 /// How long the log keeps what a checkpoint holds. Without either limit it
 /// keeps everything, so that changed definitions can be applied to all of it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogRetention {
     /// Keep records of so many days.
     pub retain_days: Option<u32>,
     /// Keep so many bytes a partition.
     pub retain_bytes: Option<u64>,
+    /// Bytes of a segment, the unit in which the log is dropped.
+    pub segment_bytes_max: u64,
+}
+
+impl Default for LogRetention {
+    fn default() -> Self {
+        Self {
+            retain_days: None,
+            retain_bytes: None,
+            segment_bytes_max: 64 << 20,
+        }
+    }
 }
 
 fn utc() -> Spanned<String> {
@@ -131,6 +145,7 @@ impl Default for Limits {
             checkpoint_interval_ms: 10_000,
             worker_threads: 0,
             query_memory_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 1 << 30,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,

@@ -21,6 +21,10 @@ pub struct Gauges {
     collected_bytes: Metric,
     collect_accepted: Metric,
     collect_refused: Metric,
+    cache_bytes: Metric,
+    cache_hits: Metric,
+    cache_misses: Metric,
+    cache_evictions: Metric,
     collector: Arc<Collector>,
 }
 
@@ -63,6 +67,22 @@ impl Gauges {
             ),
             collect_accepted: requests("accepted"),
             collect_refused: requests("refused"),
+            cache_bytes: metrics.gauge(
+                "sluice_segment_cache_bytes",
+                "Bytes of checkpointed rows that are in memory.",
+            ),
+            cache_hits: metrics.counter(
+                "sluice_segment_cache_hits_total",
+                "Times that checkpointed rows were in memory.",
+            ),
+            cache_misses: metrics.counter(
+                "sluice_segment_cache_misses_total",
+                "Times that checkpointed rows were read from disk.",
+            ),
+            cache_evictions: metrics.counter(
+                "sluice_segment_cache_evictions_total",
+                "Times that checkpointed rows left memory to give room to others.",
+            ),
             collector,
         }
     }
@@ -76,6 +96,11 @@ impl Gauges {
         self.records_waiting.set(warehouse.records_waiting());
         self.dead_letters.set(progress.dead_letters);
         self.duplicates.set(progress.duplicates);
+        let cache = warehouse.cache_counts();
+        self.cache_bytes.set(cache.bytes);
+        self.cache_hits.set(cache.hits);
+        self.cache_misses.set(cache.misses);
+        self.cache_evictions.set(cache.evictions);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counts = &self.collector.counts;
         self.collected_records.set(read(&counts.records));

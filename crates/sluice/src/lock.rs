@@ -4,6 +4,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
+use sluice_core::{Disk, RealDisk};
+
 use crate::failure::{Doing, Failure};
 
 /// A lock that is held until it is dropped.
@@ -18,7 +20,7 @@ pub struct StateLock {
 /// When another process holds it, or the folder cannot be written.
 pub fn lock_to_write(state: &Path) -> Result<StateLock, Failure> {
     let what = format!("opening the state in {}", state.display());
-    std::fs::create_dir_all(state).doing(&what)?;
+    RealDisk.create_dir_all(state).doing(&what)?;
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     let file = options.open(state.join("LOCK")).doing(&what)?;

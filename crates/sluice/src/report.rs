@@ -20,6 +20,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter {
     is_json: bool,
+    is_silent: bool,
 }
 
 impl Reporter {
@@ -30,7 +31,19 @@ impl Reporter {
             LogFormat::Human => false,
             LogFormat::Json => true,
         };
-        Self { is_json }
+        Self {
+            is_json,
+            is_silent: false,
+        }
+    }
+
+    /// A reporter that says nothing.
+    #[cfg(test)]
+    pub fn silent() -> Self {
+        Self {
+            is_json: false,
+            is_silent: true,
+        }
     }
 
     /// Something that a person wants to know.
@@ -70,6 +83,9 @@ impl Reporter {
     }
 
     fn write(&self, level: &str, message: &str) {
+        if self.is_silent {
+            return;
+        }
         // A closed standard error must not stop the warehouse.
         let mut output = std::io::stderr().lock();
         if self.is_json {

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use sluice_core::{Disk, Epoch};
 
 use crate::StoreError;
@@ -30,6 +31,23 @@ pub struct CheckpointRequest {
     pub live_parts: BTreeSet<String>,
     /// Anything else, small.
     pub meta: serde_json::Value,
+}
+
+/// Segment files that somebody may still read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HeldFiles(Arc<Mutex<BTreeMap<String, Weak<SegmentFile>>>>);
+
+impl HeldFiles {
+    pub(crate) fn insert(&self, file: &Arc<SegmentFile>) {
+        let mut files = self.0.lock();
+        files.insert(file.name.clone(), Arc::downgrade(file));
+    }
+
+    fn is_held(&self, name: &str) -> bool {
+        let mut files = self.0.lock();
+        files.retain(|_, file| file.strong_count() > 0);
+        files.contains_key(name)
+    }
 }
 
 /// What the last checkpoint held.
@@ -69,6 +87,7 @@ pub struct CheckpointJob {
     pub(crate) request: CheckpointRequest,
     pub(crate) collections: Vec<CollectionJob>,
     pub(crate) old_parts: BTreeMap<String, PartEntry>,
+    pub(crate) files: HeldFiles,
     pub(crate) state_file: String,
     pub(crate) next_file: u64,
 }
@@ -78,7 +97,7 @@ pub struct CheckpointJob {
 pub struct WrittenCheckpoint {
     pub(crate) parts: BTreeMap<String, PartEntry>,
     /// Collection, number of the segment, and its new file.
-    pub(crate) files: Vec<(String, u64, SegmentFile)>,
+    pub(crate) files: Vec<(String, u64, Arc<SegmentFile>)>,
 }
 
 impl CheckpointJob {
@@ -111,7 +130,7 @@ impl CheckpointJob {
     fn write_collection(
         &mut self,
         collection: CollectionJob,
-        files: &mut Vec<(String, u64, SegmentFile)>,
+        files: &mut Vec<(String, u64, Arc<SegmentFile>)>,
     ) -> Result<CollectionEntry, StoreError> {
         let name = &collection.definition.name;
         let shape = &collection.shape;
@@ -123,10 +142,11 @@ impl CheckpointJob {
                     let ids = &shape.column_ids;
                     let file =
                         parquet_file::write(&self.disk, &self.folder, file_name, &rows, ids)?;
+                    let file = Arc::new(file);
                     files.push((name.clone(), job.number, file.clone()));
-                    Arc::new(file)
+                    file
                 }
-                None => match &job.segment.file {
+                None => match job.segment.file() {
                     Some(file) => file.clone(),
                     None => continue,
                 },
@@ -169,6 +189,7 @@ impl CheckpointJob {
             checksum: file.checksum,
             column_ids: file.column_ids.clone(),
             removed,
+            ages: segment.ages,
         }
     }
 
@@ -208,7 +229,7 @@ impl CheckpointJob {
                 .read(&path)
                 .map_err(|error| io_error(&path, error))?;
             for (name, entry) in kept.iter().filter(|(_, entry)| entry.file == old_file) {
-                let part = old.get(entry.offset..entry.offset + entry.length);
+                let part = old.get(entry.offset..entry.offset.saturating_add(entry.length));
                 match part {
                     Some(part) if parquet_file::checksum(part) == entry.checksum => {
                         write(name, part);
@@ -243,7 +264,9 @@ impl CheckpointJob {
             .map_err(|error| io_error(&self.folder, error))?;
         for name in names {
             let is_ours = name.starts_with("segment-") || name.starts_with("state-");
-            if is_ours && !referenced.contains(name.as_str()) {
+            // A reader may hold a snapshot with a segment that was merged since.
+            let is_held = || self.files.is_held(&name);
+            if is_ours && !referenced.contains(name.as_str()) && !is_held() {
                 let path = self.folder.join(&name);
                 self.disk
                     .remove(&path)
@@ -262,7 +285,8 @@ fn mostly_dead_files(
     let sizes = |parts: &BTreeMap<String, PartEntry>| {
         let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
         for entry in parts.values() {
-            *sizes.entry(entry.file.clone()).or_default() += entry.length;
+            let size = sizes.entry(entry.file.clone()).or_default();
+            *size = size.saturating_add(entry.length);
         }
         sizes
     };

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use sluice_core::{Delta, stable_hash};
 
 use crate::StoreError;
+use crate::expiry::Ages;
 use crate::row_index::{Position, RowIndex, encode, row_bytes, row_hashes};
 use crate::segment::{Segment, Shape};
 
@@ -248,7 +249,7 @@ impl Collection {
         let in_memory: Vec<u64> = self
             .segments
             .iter()
-            .filter(|(_, segment)| segment.file.is_none() && !segment.is_leaving)
+            .filter(|(_, segment)| segment.file().is_none() && !segment.is_leaving)
             .map(|(&number, _)| number)
             .collect();
         if in_memory.len() <= SMALL_SEGMENTS_MAX {
@@ -277,7 +278,7 @@ impl Collection {
         let mut small_files: Vec<u64> = Vec::new();
         for (&number, segment) in &self.segments {
             let mostly_gone = segment.removed_count() * 2 > segment.row_count;
-            if segment.file.is_none() || mostly_gone {
+            if segment.file().is_none() || mostly_gone {
                 chosen.push(number);
             } else if segment.row_count < SMALL_FILE_ROWS {
                 small_files.push(number);
@@ -288,6 +289,33 @@ impl Collection {
             chosen.sort_unstable();
         }
         self.merge(&chosen)
+    }
+
+    /// The oldest and newest time of several segments, if known of all.
+    fn common_ages(&self, numbers: &[u64]) -> Option<Ages> {
+        let mut common = [i64::MAX, i64::MIN];
+        for number in numbers {
+            let [oldest, newest] = self.segments[number].ages?;
+            common = [common[0].min(oldest), common[1].max(newest)];
+        }
+        Some(common)
+    }
+
+    /// Lets rows go whose `column` is before `before_us`; true if there were
+    /// any.
+    pub(crate) fn expire(&mut self, column: usize, before_us: i64) -> Result<bool, StoreError> {
+        if !self.definition.append_only {
+            return Err(StoreError::BadDelta {
+                collection: self.definition.name.clone(),
+                problem: "rows leave by age in append-only tables alone".into(),
+            });
+        }
+        let mut has_changed = false;
+        for segment in self.segments.values_mut() {
+            has_changed |= segment.expire(&self.shape, column, before_us)?;
+        }
+        self.segments.retain(|_, segment| segment.live_rows() > 0);
+        Ok(has_changed)
     }
 
     /// Replaces segments by one that holds their live rows.
@@ -319,11 +347,15 @@ impl Collection {
                 }
             }
         }
+        let ages = self.common_ages(numbers);
         for number in numbers {
             self.segments.remove(number);
         }
         if rows.num_rows() > 0 {
             self.add(rows)?;
+            if let Some(mut merged) = self.segments.last_entry() {
+                merged.get_mut().ages = ages;
+            }
         }
         Ok(())
     }

@@ -10,15 +10,19 @@
 mod checkpoint;
 mod collection;
 mod error;
+mod expiry;
 mod manifest;
 mod parquet_file;
 mod row_index;
 mod segment;
+mod segment_cache;
 mod snapshot;
 mod store;
 
 pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpoint};
 pub use collection::CollectionDefinition;
 pub use error::StoreError;
+pub use expiry::Horizon;
+pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
 pub use store::{Store, StoreOptions};

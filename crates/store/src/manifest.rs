@@ -49,6 +49,9 @@ pub(crate) struct SegmentEntry {
     pub(crate) column_ids: Vec<u32>,
     /// The part that holds the mask of removed rows, if any are.
     pub(crate) removed: Option<String>,
+    /// Oldest and newest time of its rows, where rows are dropped by age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ages: Option<[i64; 2]>,
 }
 
 /// Where a state part lies.

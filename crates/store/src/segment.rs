@@ -1,7 +1,7 @@
 //! A segment: rows that never change, and which of them are gone.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
@@ -10,8 +10,10 @@ use hashbrown::HashTable;
 use sluice_core::{Disk, stable_hash};
 
 use crate::StoreError;
+use crate::expiry::Ages;
 use crate::parquet_file;
 use crate::row_index::{encode, row_bytes, row_hashes};
+use crate::segment_cache::{CachePlace, KeyIndex, Loaded, SegmentCache};
 
 /// A file on disk that holds a segment.
 #[derive(Debug, Clone)]
@@ -24,51 +26,81 @@ pub(crate) struct SegmentFile {
     pub(crate) column_ids: Vec<u32>,
 }
 
-type KeyIndex = HashTable<(u64, u32)>;
+/// Where the rows of a segment are.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In memory, as long as they have no file.
+    Memory(Arc<Loaded>),
+    /// In a file, and in memory while there is room.
+    File {
+        file: Arc<SegmentFile>,
+        cached: Arc<CachePlace>,
+    },
+}
 
-/// Rows of a segment, in memory or read on first use.
+/// Rows of a segment, in memory or read when they are needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
-    rows: Arc<OnceLock<RecordBatch>>,
-    /// Where rows lie by the hash of their key; made when a reader first asks.
-    keys: Arc<OnceLock<KeyIndex>>,
+    place: Place,
     pub(crate) row_count: usize,
-    pub(crate) file: Option<Arc<SegmentFile>>,
     /// It is being written to a file, so that it stays what it is.
     pub(crate) is_leaving: bool,
     /// True for rows that are gone; `None` while all are there.
     removed: Option<BooleanBuffer>,
     removed_count: usize,
+    /// Of the rows that are there; known where rows are dropped by age.
+    pub(crate) ages: Option<Ages>,
 }
 
 impl Segment {
     pub(crate) fn in_memory(rows: RecordBatch) -> Self {
         let row_count = rows.num_rows();
         Self {
-            rows: Arc::new(OnceLock::from(rows)),
-            keys: Arc::default(),
+            place: Place::Memory(Loaded::new(rows)),
             row_count,
-            file: None,
             is_leaving: false,
             removed: None,
             removed_count: 0,
+            ages: None,
         }
     }
 
     pub(crate) fn on_disk(
-        file: SegmentFile,
+        file: Arc<SegmentFile>,
+        cache: &Arc<SegmentCache>,
         row_count: usize,
         removed: Option<BooleanBuffer>,
     ) -> Self {
         let removed_count = removed.as_ref().map_or(0, BooleanBuffer::count_set_bits);
         Self {
-            rows: Arc::default(),
-            keys: Arc::default(),
+            place: Place::File {
+                file,
+                cached: Arc::new(CachePlace::new(cache)),
+            },
             row_count,
-            file: Some(Arc::new(file)),
             is_leaving: false,
             removed,
             removed_count,
+            ages: None,
+        }
+    }
+
+    /// The file that holds the rows, if there is one.
+    pub(crate) fn file(&self) -> Option<&Arc<SegmentFile>> {
+        match &self.place {
+            Place::Memory(_) => None,
+            Place::File { file, .. } => Some(file),
+        }
+    }
+
+    /// Takes note that a file holds the rows, so that memory need not.
+    pub(crate) fn was_written(&mut self, file: Arc<SegmentFile>, cache: &Arc<SegmentCache>) {
+        self.is_leaving = false;
+        if let Place::Memory(loaded) = &self.place {
+            let cached = CachePlace::new(cache);
+            cached.put(loaded);
+            let cached = Arc::new(cached);
+            self.place = Place::File { file, cached };
         }
     }
 
@@ -100,6 +132,11 @@ impl Segment {
         self.removed = Some(mask.finish());
     }
 
+    /// Says that no row is there any more, so that the segment may go.
+    pub(crate) fn give_up(&mut self) {
+        self.removed_count = self.row_count;
+    }
+
     pub(crate) fn is_removed(&self, position: usize) -> bool {
         self.removed
             .as_ref()
@@ -108,12 +145,17 @@ impl Segment {
 
     /// All rows, gone ones among them, in the collection's present columns.
     pub(crate) fn all_rows(&self, shape: &Shape) -> Result<RecordBatch, StoreError> {
-        if let Some(rows) = self.rows.get() {
-            return Ok(rows.clone());
-        }
-        let Some(file) = &self.file else {
-            return Ok(RecordBatch::new_empty(shape.schema.clone()));
+        Ok(self.load(shape)?.rows.clone())
+    }
+
+    fn load(&self, shape: &Shape) -> Result<Arc<Loaded>, StoreError> {
+        let (file, cached) = match &self.place {
+            Place::Memory(loaded) => return Ok(loaded.clone()),
+            Place::File { file, cached } => (file, cached),
         };
+        if let Some(loaded) = cached.get() {
+            return Ok(loaded);
+        }
         let rows = parquet_file::read(file, shape)?;
         if rows.num_rows() != self.row_count {
             return Err(StoreError::Damaged {
@@ -125,7 +167,9 @@ impl Segment {
                 ),
             });
         }
-        Ok(self.rows.get_or_init(|| rows).clone())
+        let loaded = Loaded::new(rows);
+        cached.put(&loaded);
+        Ok(loaded)
     }
 
     /// The rows that are there and whose key columns have the bytes `wanted`.
@@ -135,12 +179,13 @@ impl Segment {
         key_columns: &[usize],
         wanted: &[u8],
     ) -> Result<Option<RecordBatch>, StoreError> {
-        let rows = self.all_rows(shape)?;
-        let keys = match self.keys.get() {
+        let loaded = self.load(shape)?;
+        let rows = &loaded.rows;
+        let keys = match loaded.keys.get() {
             Some(keys) => keys,
             None => {
-                let keys = key_index(&rows, key_columns)?;
-                self.keys.get_or_init(|| keys)
+                let keys = key_index(rows, key_columns)?;
+                loaded.keys.get_or_init(|| keys)
             }
         };
         let hash = stable_hash(wanted);
@@ -152,7 +197,7 @@ impl Segment {
             return Ok(None);
         }
         candidates.sort_unstable();
-        let candidates = take_record_batch(&rows, &UInt32Array::from(candidates))?;
+        let candidates = take_record_batch(rows, &UInt32Array::from(candidates))?;
         // Other keys may have the same hash.
         let encoded = encode(candidates.project(key_columns)?.columns())?;
         let is_it =

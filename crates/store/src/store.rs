@@ -10,17 +10,31 @@ use sluice_core::{Delta, Disk, Epoch};
 
 use crate::StoreError;
 use crate::checkpoint::{
-    self, CheckpointJob, CheckpointRequest, CollectionJob, Recovered, SegmentJob, WrittenCheckpoint,
+    self, CheckpointJob, CheckpointRequest, CollectionJob, HeldFiles, Recovered, SegmentJob,
+    WrittenCheckpoint,
 };
 use crate::collection::{Collection, CollectionDefinition};
+use crate::expiry::Horizon;
 use crate::manifest::{self, CollectionEntry, Manifest, PartEntry};
 use crate::parquet_file::{self, io_error};
 use crate::segment::{Segment, SegmentFile, Shape};
+use crate::segment_cache::{CacheCounts, SegmentCache};
 use crate::snapshot::{CollectionSnapshot, Snapshot};
 
 /// Settings of the store.
-#[derive(Debug, Clone, Default)]
-pub struct StoreOptions {}
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Bytes of rows of checkpointed segments that stay in memory.
+    pub segment_cache_bytes_max: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            segment_cache_bytes_max: 1 << 30,
+        }
+    }
+}
 
 /// See the crate's documentation. After an error it must be opened anew.
 #[derive(Debug)]
@@ -32,6 +46,8 @@ pub struct Store {
     snapshots: Arc<BTreeMap<String, Arc<CollectionSnapshot>>>,
     parts: BTreeMap<String, PartEntry>,
     next_file: u64,
+    cache: Arc<SegmentCache>,
+    files: HeldFiles,
 }
 
 impl Store {
@@ -43,7 +59,7 @@ impl Store {
     pub fn open(
         disk: Arc<dyn Disk>,
         folder: &Path,
-        _options: StoreOptions,
+        options: StoreOptions,
     ) -> Result<(Self, Option<Recovered>), StoreError> {
         disk.create_dir_all(folder)
             .map_err(|error| io_error(folder, error))?;
@@ -56,6 +72,8 @@ impl Store {
             snapshots: Arc::default(),
             parts: BTreeMap::new(),
             next_file: 0,
+            cache: SegmentCache::new(options.segment_cache_bytes_max),
+            files: HeldFiles::default(),
         };
         let recovered = match manifest {
             Some(manifest) => Some(store.recover(manifest)?),
@@ -153,6 +171,14 @@ impl Store {
             append_only: entry.append_only,
             unique_key: entry.unique_key,
         };
+        let columns = definition.schema.fields().len();
+        let key = definition.unique_key.iter().flatten();
+        if let Some(column) = key.copied().find(|&column| column >= columns) {
+            return Err(damaged(format!(
+                "`{}` has no column {column}, which its key names",
+                definition.name
+            )));
+        }
         let mut collection = Collection::new(definition, shape, entry.next_column_id);
         for segment in entry.segments {
             let removed = match &segment.removed {
@@ -166,14 +192,17 @@ impl Store {
                     Some(BooleanBuffer::new(buffer, 0, segment.rows))
                 }
             };
-            let file = SegmentFile {
+            let file = Arc::new(SegmentFile {
                 disk: self.disk.clone(),
                 path: self.folder.join(&segment.file),
                 name: segment.file,
                 checksum: segment.checksum,
                 column_ids: segment.column_ids,
-            };
-            collection.recover_segment(Segment::on_disk(file, segment.rows, removed));
+            });
+            self.files.insert(&file);
+            let mut recovered = Segment::on_disk(file, &self.cache, segment.rows, removed);
+            recovered.ages = segment.ages;
+            collection.recover_segment(recovered);
         }
         Ok(collection)
     }
@@ -189,7 +218,7 @@ impl Store {
         for definition in definitions {
             let name = definition.name.clone();
             let collection = match old.remove(&name) {
-                Some(found) => redefine(found, definition)?,
+                Some(found) => redefine(found, definition, &self.cache)?,
                 None => {
                     let column_count = definition.schema.fields().len() as u32;
                     let shape = Shape {
@@ -242,6 +271,31 @@ impl Store {
         Ok(())
     }
 
+    /// Lets rows go that have become old, from now on and from the next
+    /// snapshot. Views that counted them are not touched.
+    ///
+    /// # Errors
+    /// When a collection is not append-only or the column holds no times, or a
+    /// file is damaged.
+    pub fn expire(&mut self, horizons: &[Horizon]) -> Result<(), StoreError> {
+        for horizon in horizons {
+            let name = &horizon.collection;
+            let Some(collection) = self.collections.get_mut(name) else {
+                return Err(StoreError::UnknownCollection(name.clone()));
+            };
+            if collection.expire(horizon.column, horizon.before_us)? {
+                let snapshots = Arc::make_mut(&mut self.snapshots);
+                snapshots.insert(name.clone(), snapshot_of(collection));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the cache of segments has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.counts()
+    }
+
     fn publish_all(&mut self) {
         let snapshots = self
             .collections
@@ -290,7 +344,7 @@ impl Store {
             collection.merge_for_checkpoint()?;
             let mut segments = Vec::with_capacity(collection.segments.len());
             for (&number, segment) in &mut collection.segments {
-                let new_file = segment.file.is_none().then(|| {
+                let new_file = segment.file().is_none().then(|| {
                     segment.is_leaving = true;
                     next_file_name(&mut self.next_file, "segment", "parquet")
                 });
@@ -314,6 +368,7 @@ impl Store {
             request,
             collections,
             old_parts: self.parts.clone(),
+            files: self.files.clone(),
             state_file,
             next_file: self.next_file,
         })
@@ -323,12 +378,12 @@ impl Store {
     pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
         self.parts = written.parts;
         for (name, number, file) in written.files {
+            self.files.insert(&file);
             // All rows of the segment may be gone since.
             let collection = self.collections.get_mut(&name);
             let segment = collection.and_then(|collection| collection.segments.get_mut(&number));
             if let Some(segment) = segment {
-                segment.file = Some(Arc::new(file));
-                segment.is_leaving = false;
+                segment.was_written(file, &self.cache);
             }
         }
         self.publish_all();
@@ -350,7 +405,11 @@ fn snapshot_of(collection: &Collection) -> Arc<CollectionSnapshot> {
 }
 
 /// The collection under a new definition, with its rows.
-fn redefine(found: Collection, definition: CollectionDefinition) -> Result<Collection, StoreError> {
+fn redefine(
+    found: Collection,
+    definition: CollectionDefinition,
+    cache: &Arc<SegmentCache>,
+) -> Result<Collection, StoreError> {
     if *found.definition == definition {
         return Ok(found);
     }
@@ -380,7 +439,7 @@ fn redefine(found: Collection, definition: CollectionDefinition) -> Result<Colle
     };
     let mut collection = Collection::new(definition, shape, next_column_id);
     for segment in found.segments.into_values() {
-        let Some(file) = &segment.file else {
+        let Some(file) = segment.file() else {
             // Definitions change between runs, after recovery, when every
             // segment has a file.
             return Err(StoreError::BadDelta {
@@ -389,7 +448,8 @@ fn redefine(found: Collection, definition: CollectionDefinition) -> Result<Colle
             });
         };
         let reread = Segment::on_disk(
-            file.as_ref().clone(),
+            file.clone(),
+            cache,
             segment.row_count,
             segment.removed().cloned(),
         );

@@ -122,7 +122,11 @@ fn check(snapshot: &Snapshot, model: &Model) {
 
 fn open(disk: &SimulatedDisk) -> Result<(Store, Option<Recovered>), StoreError> {
     let disk = Arc::new(disk.clone());
-    let (mut store, recovered) = Store::open(disk, Path::new(FOLDER), StoreOptions::default())?;
+    // So little that rows are read from disk again and again.
+    let options = StoreOptions {
+        segment_cache_bytes_max: 6_000,
+    };
+    let (mut store, recovered) = Store::open(disk, Path::new(FOLDER), options)?;
     store.define(definitions())?;
     Ok((store, recovered))
 }

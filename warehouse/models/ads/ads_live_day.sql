@@ -1,6 +1,6 @@
 -- Grain: business day. Key: day.
 -- Inputs: dwd_trade_order, dwd_trade_refund_pay_suc, dws_traffic_channel_minute,
--- dws_traffic_device_day, dws_traffic_session.
+-- dwd_traffic_unique_visitor_detail, dwd_traffic_session.
 --
 -- By the day of the order's creation, goods without freight: gmv_gross; of it
 -- gmv_unpaid (neither paid nor cancelled yet) and gmv_cancelled (cancelled
@@ -73,7 +73,7 @@ FROM (
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     0, 0, 0, 0, count(*), 0
-  FROM dws_traffic_device_day
+  FROM dwd_traffic_unique_visitor_detail
   GROUP BY day
   UNION ALL
   SELECT
@@ -81,7 +81,7 @@ FROM (
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     0, 0, 0, 0, 0, count(*)
-  FROM dws_traffic_session
+  FROM dwd_traffic_session
   GROUP BY day
 ) AS parts
 GROUP BY day

@@ -1,7 +1,7 @@
 -- Grain: minute of a business day in which something happened. Key: day,
 -- minute (0 to 1439).
 -- Inputs: dwd_trade_order, dwd_trade_refund_pay_suc, dws_traffic_channel_minute,
--- dws_traffic_device_day.
+-- dwd_traffic_unique_visitor_detail.
 --
 -- gmv_gross, orders: orders created in the minute, goods without freight.
 -- gmv_net: goods paid in the minute minus refunds paid out in it.
@@ -54,7 +54,7 @@ FROM (
     day, first_minute,
     CAST(0 AS DECIMAL(16, 2)), CAST(0 AS DECIMAL(16, 2)),
     0, 0, 0, count(*)
-  FROM dws_traffic_device_day
+  FROM dwd_traffic_unique_visitor_detail
   GROUP BY day, first_minute
 ) AS parts
 GROUP BY day, minute

@@ -1,9 +1,12 @@
 -- Grain: order line. Key: detail_id.
--- Inputs: order_detail, order_info, dim_test_user.
+-- Inputs: order_detail, order_detail_activity, order_detail_coupon, base_dic,
+-- order_info, dim_test_user, dim_sku_history.
 --
--- amount: what is to be paid for the line; sku_name: as it was when the order
--- was made; day: of the order's creation, in the business time zone; is_test: of
--- a test order or member.
+-- amount: what is to be paid for the line = original_amount (pieces × price) -
+-- activity_amount - coupon_amount; sku_name: as it was when the order was made;
+-- spu_id, tm_id, category3_id: of the goods at that time; status: of the order,
+-- now; day: of the order's creation, in the business time zone; is_test: of a
+-- test order or member.
 CREATE MATERIALIZED VIEW dwd_trade_order_detail AS
 SELECT
   d.id AS detail_id,
@@ -12,9 +15,33 @@ SELECT
   d.sku_id,
   d.sku_name,
   d.sku_num AS pieces,
+  d.order_price,
+  CAST(d.sku_num AS DECIMAL(10, 0)) * d.order_price AS original_amount,
+  d.split_activity_amount AS activity_amount,
+  d.split_coupon_amount AS coupon_amount,
   d.split_total_amount AS amount,
+  a.activity_id,
+  a.activity_rule_id,
+  c.coupon_id,
+  c.coupon_use_id,
+  d.source_type,
+  s.dic_name AS source_type_name,
+  o.province_id,
+  o.channel,
+  o.campaign,
+  o.order_status AS status,
+  h.spu_id,
+  h.tm_id,
+  h.category3_id,
   o.is_test OR t.user_id IS NOT NULL AS is_test,
+  o.create_time,
   CAST(o.create_time AT TIME ZONE '${time_zone}' AS DATE) AS day
 FROM order_detail AS d
+LEFT JOIN order_detail_activity AS a ON a.order_detail_id = d.id
+LEFT JOIN order_detail_coupon AS c ON c.order_detail_id = d.id
+LEFT JOIN base_dic AS s ON s.dic_code = d.source_type
 JOIN order_info AS o ON o.id = d.order_id
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id
+LEFT JOIN dim_sku_history AS h ON h.sku_id = d.sku_id
+  AND (h.valid_from IS NULL OR h.valid_from <= o.create_time)
+  AND (h.valid_to IS NULL OR o.create_time < h.valid_to)

@@ -8,8 +8,10 @@ SELECT
   r.id AS refund_id,
   r.order_id,
   r.sku_id,
+  o.user_id,
   r.total_amount AS refund_amount,
   coalesce(o.is_test, FALSE) OR t.user_id IS NOT NULL AS is_test,
+  r.callback_time,
   CAST(r.callback_time AT TIME ZONE '${time_zone}' AS DATE) AS day,
   CAST(date_part('hour', r.callback_time AT TIME ZONE '${time_zone}') * 60
     + date_part('minute', r.callback_time AT TIME ZONE '${time_zone}') AS INT) AS minute

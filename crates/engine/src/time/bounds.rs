@@ -19,6 +19,7 @@ use sluice_core::{TableDefinition, TableKind};
 use super::node::TimeNode;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
+use crate::outer_join::{JoinOutput, SideOutput};
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
@@ -72,18 +73,17 @@ pub(crate) fn bounds_of_graph(graph: &Graph, tables: &[TableDefinition]) -> Vec<
             NodeKind::Project(expressions) => of_expressions(expressions, inputs[0]),
             NodeKind::Aggregate { group_by, .. } => of_expressions(group_by, inputs[0]),
             NodeKind::Union => of_union(&inputs),
-            NodeKind::Join {
-                is_left,
-                left,
-                right,
-                ..
-            } => {
+            NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. } => {
                 let keys = (
                     &graph.arrangements[*left].key_columns[..],
                     &graph.arrangements[*right].key_columns[..],
                 );
                 let left_width = graph.nodes[node.inputs[0]].schema.fields().len();
-                of_join(inputs[0], inputs[1], keys, left_width, *is_left)
+                let output = match &node.kind {
+                    NodeKind::OuterJoin { output, .. } => Some(output),
+                    _ => None,
+                };
+                of_join(inputs[0], inputs[1], keys, left_width, output)
             }
             NodeKind::Time(time_node) => of_time_node(time_node, node, &inputs),
             #[allow(
@@ -189,8 +189,10 @@ fn of_join(
     right: &[TimeBound],
     keys: (&[usize], &[usize]),
     left_width: usize,
-    is_left: bool,
+    output: Option<&JoinOutput>,
 ) -> Vec<TimeBound> {
+    let gives_pairs = output.is_none_or(|output| output.pairs);
+    let gives_left = output.is_none_or(|output| output.left != SideOutput::Nothing);
     let mut found = Vec::new();
     for (&left_key, &right_key) in keys.0.iter().zip(keys.1) {
         let (Some(of_left), Some(of_right)) =
@@ -199,16 +201,15 @@ fn of_join(
             continue;
         };
         let both = of_left.and(of_right);
-        if !is_left {
+        if gives_pairs {
             found.push(TimeBound {
                 column: left_width + right_key,
                 ..both.clone()
             });
         }
-        found.push(TimeBound {
-            is_window_end: of_left.is_window_end,
-            ..both
-        });
+        if gives_pairs || gives_left {
+            found.push(both);
+        }
     }
     found
 }
@@ -300,7 +301,9 @@ pub(crate) fn arrangement_limits(
     let mut uses = vec![0_usize; graph.arrangements.len()];
     let mut unlimited = vec![false; graph.arrangements.len()];
     for node in &graph.nodes {
-        let NodeKind::Join { left, right, .. } = &node.kind else {
+        let (NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. }) =
+            &node.kind
+        else {
             continue;
         };
         let sides = [&graph.arrangements[*left], &graph.arrangements[*right]];

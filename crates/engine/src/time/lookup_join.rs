@@ -48,10 +48,10 @@ impl Operator for LookupJoin {
             let shard = &right.shards[shard_of_hash(hash)];
             let entry = has_key.then(|| shard.find(hash, keys.get(row))).flatten();
             let before = weights.len();
-            for partner in entry.into_iter().flat_map(|entry| &entry.rows) {
+            for partner in entry.into_iter().flat_map(|entry| entry.rows()) {
                 if partner.weight != 0 {
                     left_rows.push(row as u32);
-                    right_rows.push(&partner.bytes);
+                    right_rows.push(partner.bytes);
                     weights.push(weight * partner.weight);
                 }
             }

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
@@ -68,17 +69,21 @@ impl Lowering<'_> {
         let mut parts = Vec::with_capacity(calls.len());
         let mut totals = Vec::with_capacity(calls.len());
         for (index, call) in calls.iter().enumerate() {
-            let expression = |found: &Option<Arc<dyn PhysicalExpr>>| match found {
-                None => Some(None),
-                Some(found) => {
-                    let found = through(found, projection.as_deref())?;
-                    has_no_bound(&found).then_some(Some(found))
-                }
+            let expression = |found: &Arc<dyn PhysicalExpr>| {
+                let found = through(found, projection.as_deref())?;
+                has_no_bound(&found).then_some(found)
             };
             let part = AggregateCallSpec {
                 spec: part_spec(&call.spec)?,
-                argument: expression(&call.argument)?,
-                filter: expression(&call.filter)?,
+                arguments: call
+                    .arguments
+                    .iter()
+                    .map(expression)
+                    .collect::<Option<_>>()?,
+                filter: match &call.filter {
+                    Some(filter) => Some(expression(filter)?),
+                    None => None,
+                },
             };
             let column = pane_column + 1 + index;
             totals.push(total_call(&call.spec, &part.spec, column));
@@ -255,7 +260,12 @@ fn part_spec(spec: &AggregateSpec) -> Option<AggregateSpec> {
     if spec.distinct && !is_extreme {
         return None;
     }
-    match (spec.kind, &spec.input_type) {
+    // The first or last by another column cannot be told from the firsts of the
+    // parts.
+    if is_extreme && (spec.input.len() != 1 || !spec.skips_nulls) {
+        return None;
+    }
+    match (spec.kind, spec.input_type()) {
         (AggregateKind::Count | AggregateKind::Min | AggregateKind::Max, _) => Some(spec.clone()),
         // A part may be wider than the whole that it is made up to.
         (AggregateKind::Sum, Some(DataType::Int64 | DataType::UInt64)) => Some(AggregateSpec {
@@ -280,11 +290,13 @@ fn total_call(whole: &AggregateSpec, part: &AggregateSpec, column: usize) -> Agg
         spec: AggregateSpec {
             kind,
             distinct: false,
-            input_type: Some(part.output_type.clone()),
+            input: vec![(part.output_type.clone(), SortOptions::default())],
             output_type: whole.output_type.clone(),
             input_retracts: true,
+            skips_nulls: true,
+            function: None,
         },
-        argument: Some(Arc::new(Column::new("part", column))),
+        arguments: vec![Arc::new(Column::new("part", column))],
         filter: None,
     }
 }

@@ -451,14 +451,14 @@ impl Operator for SessionWindow {
         self.forgets = true;
     }
 
-    fn drop_before(&mut self, cutoff_us: i64) {
+    fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
         let data_type = self.schema.field(self.time).data_type();
-        let Some(first_kept) = first_kept(data_type, cutoff_us) else {
-            return;
-        };
-        for shard in &mut self.shards {
-            shard.forget_before(first_kept.saturating_sub(self.gap));
+        if let Some(first_kept) = first_kept(data_type, cutoff_us) {
+            for shard in &mut self.shards {
+                shard.forget_before(first_kept.saturating_sub(self.gap));
+            }
         }
+        Ok(())
     }
 
     fn state_bytes(&self) -> u64 {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::{Array, Int64Array};
+
 /// A slot without a time.
 const NONE: i64 = i64::MAX;
 
@@ -24,6 +26,15 @@ impl TimesOfSlots {
         if self.times[index] != time {
             self.times[index] = time;
             self.slots.entry(time).or_default().push(slot);
+        }
+    }
+
+    /// Notes the times of many slots; a slot whose time is null has none.
+    pub(crate) fn note_all(&mut self, slots: &[u32], times: &Int64Array) {
+        for (row, &slot) in slots.iter().enumerate() {
+            if times.is_valid(row) {
+                self.note(slot, times.value(row));
+            }
         }
     }
 

@@ -16,8 +16,8 @@ use sluice_store::{Snapshot, Store, StoreOptions};
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::pipeline::{
-    EngineStep, EpochContent, RouteStep, collection_definitions, engine_options, open_log,
-    read_between, read_meta,
+    EngineStep, EpochContent, RouteStep, collection_definitions, engine_options, horizons,
+    open_log, read_between, read_meta,
 };
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
@@ -89,6 +89,7 @@ fn rebuild(
     store
         .define(collection_definitions(program))
         .doing("preparing the store")?;
+    let retentions = project.sources.retentions();
     let mut route = RouteStep::new(project.sources.clone());
     let options = engine_options(project.config.limits.worker_threads);
     let mut engine = EngineStep::new(program.clone(), options)?;
@@ -116,9 +117,12 @@ fn rebuild(
                 records: vec![(id.clone(), records)],
             };
             records_done += content.record_count();
-            let output = engine.run(epoch, route.run(&content)?)?;
+            let routed = route.run(&content)?;
+            let horizons = horizons(&retentions, &routed.event_times);
+            let output = engine.run(epoch, routed)?;
             store
                 .apply(epoch, &output.deltas)
+                .and_then(|()| store.expire(&horizons))
                 .doing(&format!("storing epoch {epoch} of the replay"))?;
             next = to;
         }

@@ -16,7 +16,7 @@ use crate::address::{self, Address};
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
-use crate::pipeline::{Capture, Published, Warehouse, collector, recover};
+use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
 use crate::serving::{Serving, ServingParts};
@@ -97,7 +97,8 @@ pub fn run_with(
     address::withdraw(&state);
 
     let start_us = SystemClock.now_us();
-    let recovery = recover(&project, &program, &state, &stop, reporter)?;
+    let surroundings = Surroundings::of_machine(reporter);
+    let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
     let mut warehouse = recovery.warehouse;
     let published = warehouse.published();
     let submissions = Arc::new(Submissions::new(

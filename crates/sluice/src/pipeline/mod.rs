@@ -9,10 +9,15 @@ mod capture_step;
 mod capture_threads;
 mod checkpoint_step;
 mod cut_step;
+#[cfg(test)]
+mod damage;
 mod engine_step;
+#[cfg(test)]
+mod fault_injection;
 mod recovery;
 mod route_step;
 mod store_step;
+mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
@@ -21,5 +26,6 @@ pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};
 pub use recovery::{open_log, recover};
 pub use route_step::RouteStep;
-pub use store_step::{Published, collection_definitions};
+pub use store_step::{Published, collection_definitions, horizons};
+pub use surroundings::Surroundings;
 pub use warehouse::{Progress, Warehouse};

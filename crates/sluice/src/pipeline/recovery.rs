@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sluice_core::{Clock, Disk, Epoch, EpochCut, PartitionId, RealDisk, SystemClock};
+use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
 use sluice_engine::Program;
 use sluice_log::{ControlEntry, ControlLog, Log, LogOptions};
 use sluice_store::{Store, StoreOptions};
@@ -20,11 +20,12 @@ use super::cut_step::{CutLimits, CutStep};
 use super::engine_step::{EngineStep, engine_options};
 use super::route_step::{Positions, RouteStep, observe};
 use super::store_step::StoreStep;
+use super::surroundings::Surroundings;
 use super::{Progress, Warehouse};
 use crate::config::Config;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
-use crate::report::{Reporter, with_commas};
+use crate::report::with_commas;
 
 /// How often a long recovery says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
@@ -98,10 +99,10 @@ pub fn recover(
     program: &Arc<Program>,
     state: &Path,
     stop: &AtomicBool,
-    reporter: Reporter,
+    surroundings: &Surroundings,
 ) -> Result<Recovery, Failure> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let log = Arc::new(open_log(&disk, project, state)?);
+    let disk = &surroundings.disk;
+    let log = Arc::new(open_log(disk, project, state)?);
     let (mut control, entries) =
         ControlLog::open(disk.clone(), &state.join("control")).doing("opening the control log")?;
     let recorded = Recorded::new(entries);
@@ -113,7 +114,7 @@ pub fn recover(
         query_views: program.query_views().to_vec(),
     };
     let store_folder = state.join("store");
-    let (store, recovered) = open_store(&disk, &store_folder)?;
+    let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
 
     let usable = match recovered {
         Some(recovered) => {
@@ -137,10 +138,11 @@ pub fn recover(
             engine,
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
+            surroundings: surroundings.clone(),
             cut: CutStep::new(control, limits, meta.cut),
             route: RouteStep::restore(project.sources.clone(), &router, positions)?,
             engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
-            store: StoreStep::new(store, program)?,
+            store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
             definitions,
             retention: project.config.log.clone(),
@@ -149,7 +151,7 @@ pub fn recover(
             durable_epoch: Some(epoch),
             writing: None,
         };
-        return replay(warehouse, cuts, stop, reporter);
+        return replay(warehouse, cuts, stop);
     }
 
     // Everything is computed from the start of the log. Where a rebuild under
@@ -167,7 +169,7 @@ pub fn recover(
         None => {
             if has_history {
                 refuse_after_retention(&log)?;
-                reporter.info("the definitions have changed: computing everything again from the start of the log");
+                surroundings.reporter.info("the definitions have changed: computing everything again from the start of the log");
             }
             let first = recorded.last_epoch + 1;
             let entry = ControlEntry::Definitions {
@@ -182,17 +184,18 @@ pub fn recover(
         }
     };
     drop(store);
-    clear_folder(&store_folder)?;
-    let (store, _) = open_store(&disk, &store_folder)?;
+    clear_store(disk.as_ref(), &store_folder)?;
+    let (store, _) = open_store(disk, &store_folder, &project.config)?;
     let start = EpochCut {
         epoch: first - 1,
         end_offsets: Default::default(),
     };
     let warehouse = Warehouse {
+        surroundings: surroundings.clone(),
         cut: CutStep::new(control, limits, start),
         route: RouteStep::new(project.sources.clone()),
         engine: EngineStep::new(program.clone(), options)?,
-        store: StoreStep::new(store, program)?,
+        store: StoreStep::new(store, program, project.sources.retentions())?,
         log,
         definitions,
         retention: project.config.log.clone(),
@@ -202,7 +205,7 @@ pub fn recover(
         durable_epoch: (first > 1).then_some(first - 1),
         writing: None,
     };
-    replay(warehouse, cuts, stop, reporter)
+    replay(warehouse, cuts, stop)
 }
 
 /// Opens the log and makes the project's topics.
@@ -212,7 +215,7 @@ pub fn recover(
 pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result<Log, Failure> {
     let options = LogOptions {
         record_bytes_max: project.config.limits.record_bytes_max,
-        ..LogOptions::default()
+        segment_bytes_max: project.config.log.segment_bytes_max,
     };
     let what = format!("opening the log in {}", state.join("log").display());
     let log = Log::open(disk.clone(), &state.join("log"), options).doing(&what)?;
@@ -234,8 +237,12 @@ pub fn cut_limits(config: &Config) -> CutLimits {
 fn open_store(
     disk: &Arc<dyn Disk>,
     folder: &Path,
+    config: &Config,
 ) -> Result<(Store, Option<sluice_store::Recovered>), Failure> {
-    Store::open(disk.clone(), folder, StoreOptions::default())
+    let options = StoreOptions {
+        segment_cache_bytes_max: config.limits.segment_cache_bytes_max,
+    };
+    Store::open(disk.clone(), folder, options)
         .doing(&format!("opening the store in {}", folder.display()))
 }
 
@@ -244,10 +251,12 @@ fn replay(
     mut warehouse: Warehouse,
     cuts: Vec<EpochCut>,
     stop: &AtomicBool,
-    reporter: Reporter,
 ) -> Result<Recovery, Failure> {
+    let Surroundings {
+        clock, reporter, ..
+    } = warehouse.surroundings.clone();
     let total = cuts.len();
-    let start_us = SystemClock.now_us();
+    let start_us = clock.now_us();
     let mut said_us = start_us;
     for (done, cut) in cuts.into_iter().enumerate() {
         if stop.load(Ordering::Acquire) {
@@ -257,7 +266,7 @@ fn replay(
         }
         let content = warehouse.cut.recorded(&warehouse.log, cut)?;
         warehouse.run_content(&content)?;
-        let now_us = SystemClock.now_us();
+        let now_us = clock.now_us();
         if now_us - said_us >= PROGRESS_INTERVAL_US {
             said_us = now_us;
             let done = done + 1;
@@ -320,20 +329,20 @@ fn refuse_after_retention(log: &Log) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes what is in a folder: manifests of the store first, so that what is
-/// left of an interrupted removal is no checkpoint.
-fn clear_folder(folder: &Path) -> Result<(), Failure> {
+/// Removes the store's files. The manifest goes first, for good: a crash must
+/// not leave a checkpoint whose files are gone.
+fn clear_store(disk: &dyn Disk, folder: &Path) -> Result<(), Failure> {
     let what = format!("removing the old store in {}", folder.display());
-    let disk = RealDisk;
-    let mut names = disk.list(folder).doing(&what)?;
-    names.sort_by_key(|name| !name.to_lowercase().contains("manifest"));
-    for name in names {
-        let path = folder.join(name);
-        if path.is_dir() {
-            std::fs::remove_dir_all(&path).doing(&what)?;
-        } else {
-            disk.remove(&path).doing(&what)?;
+    let (manifests, others): (Vec<String>, Vec<String>) = disk
+        .list(folder)
+        .doing(&what)?
+        .into_iter()
+        .partition(|name| name.starts_with("MANIFEST"));
+    for names in [manifests, others] {
+        for name in names {
+            disk.remove(&folder.join(name)).doing(&what)?;
         }
+        disk.sync_dir(folder).doing(&what)?;
     }
     Ok(())
 }

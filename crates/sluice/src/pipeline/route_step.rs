@@ -21,6 +21,8 @@ pub struct RoutedEpoch {
     pub changes: Vec<TableChanges>,
     /// How far event time has come, by table.
     pub watermarks: BTreeMap<String, i64>,
+    /// The newest event time of each table that has one, in microseconds.
+    pub event_times: BTreeMap<String, i64>,
     /// Number of dead letters.
     pub dead_letters: u64,
     /// Rows left out because their key was seen before.
@@ -77,6 +79,7 @@ impl RouteStep {
             routed_epoch.dead_letters += routed.dead_letters.len() as u64;
             routed_epoch.changes.push(changes);
         }
+        routed_epoch.event_times = self.router.event_times();
         Ok(routed_epoch)
     }
 

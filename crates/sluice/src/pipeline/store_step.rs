@@ -1,11 +1,14 @@
 //! Changes become visible to readers, an epoch at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use sluice_engine::{EpochOutput, Program};
+use sluice_route::Retention;
 use sluice_store::{
-    CheckpointJob, CheckpointRequest, CollectionDefinition, Snapshot, Store, WrittenCheckpoint,
+    CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot, Store,
+    WrittenCheckpoint,
 };
 
 use crate::failure::{Doing, Failure};
@@ -26,6 +29,7 @@ impl Published {
 pub struct StoreStep {
     store: Store,
     published: Published,
+    retentions: Vec<Retention>,
 }
 
 impl StoreStep {
@@ -33,12 +37,20 @@ impl StoreStep {
     ///
     /// # Errors
     /// When the collections do not fit what is stored.
-    pub fn new(mut store: Store, program: &Program) -> Result<Self, Failure> {
+    pub fn new(
+        mut store: Store,
+        program: &Program,
+        retentions: Vec<Retention>,
+    ) -> Result<Self, Failure> {
         store
             .define(collection_definitions(program))
             .doing("preparing the store")?;
         let published = Published(Arc::new(RwLock::new(store.snapshot())));
-        Ok(Self { store, published })
+        Ok(Self {
+            store,
+            published,
+            retentions,
+        })
     }
 
     /// What readers see.
@@ -46,14 +58,23 @@ impl StoreStep {
         self.published.clone()
     }
 
-    /// Makes one epoch visible.
+    /// Makes one epoch visible; rows that have become old by `event_times`, the
+    /// newest of each table, leave with it.
     ///
     /// # Errors
     /// For faults of the program.
-    pub fn run(&mut self, output: &EpochOutput) -> Result<(), Failure> {
+    pub fn run(
+        &mut self,
+        output: &EpochOutput,
+        event_times: &BTreeMap<String, i64>,
+    ) -> Result<(), Failure> {
+        let what = format!("storing epoch {}", output.epoch);
         self.store
             .apply(output.epoch, &output.deltas)
-            .doing(&format!("storing epoch {}", output.epoch))?;
+            .doing(&what)?;
+        self.store
+            .expire(&horizons(&self.retentions, event_times))
+            .doing(&what)?;
         *self.published.0.write() = self.store.snapshot();
         Ok(())
     }
@@ -70,11 +91,29 @@ impl StoreStep {
         job.doing("preparing a checkpoint")
     }
 
+    /// What the cache of segments has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.store.cache_counts()
+    }
+
     /// Takes note of a checkpoint that is durable.
     pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
         self.store.finish_checkpoint(written);
         *self.published.0.write() = self.store.snapshot();
     }
+}
+
+/// What is old in each table, by its newest event time.
+pub fn horizons(retentions: &[Retention], event_times: &BTreeMap<String, i64>) -> Vec<Horizon> {
+    let horizon = |retention: &Retention| {
+        let newest_us = *event_times.get(&retention.table)?;
+        Some(Horizon {
+            collection: retention.table.clone(),
+            column: retention.column,
+            before_us: retention.horizon_us(newest_us),
+        })
+    };
+    retentions.iter().filter_map(horizon).collect()
 }
 
 /// The store's collections for a program's tables and views.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use sluice_core::{Clock, Epoch, PartitionId, SystemClock};
+use sluice_core::{Epoch, PartitionId};
 use sluice_log::Log;
 use sluice_serve::LiveFeed;
-use sluice_store::{StoreError, WrittenCheckpoint};
+use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
 use super::engine_step::EngineStep;
 use super::route_step::RouteStep;
 use super::store_step::{Published, StoreStep};
+use super::surroundings::{CheckpointWriter, Surroundings};
 use crate::config::LogRetention;
 use crate::failure::{Doing, Failure};
 
@@ -36,12 +37,53 @@ pub(super) struct WritingCheckpoint {
     epoch: Epoch,
     /// Where the epoch ends in the log.
     ends: BTreeMap<PartitionId, u64>,
-    thread: JoinHandle<Result<WrittenCheckpoint, StoreError>>,
+    work: Writing,
+}
+
+/// Who writes a checkpoint.
+#[derive(Debug)]
+enum Writing {
+    Thread(JoinHandle<Result<WrittenCheckpoint, StoreError>>),
+    /// Whoever asks for the result.
+    Caller(Box<CheckpointJob>),
+}
+
+impl Writing {
+    fn start(job: CheckpointJob, writer: CheckpointWriter) -> Result<Self, Failure> {
+        if writer == CheckpointWriter::Caller {
+            return Ok(Self::Caller(Box::new(job)));
+        }
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(move || job.write())
+            .doing("starting the thread of a checkpoint")?;
+        Ok(Self::Thread(thread))
+    }
+
+    /// Whether [`Writing::finish`] gives the result without waiting for another
+    /// thread.
+    fn is_ready(&self) -> bool {
+        match self {
+            Self::Thread(thread) => thread.is_finished(),
+            Self::Caller(_) => true,
+        }
+    }
+
+    fn finish(self) -> Result<WrittenCheckpoint, Failure> {
+        let written = match self {
+            Self::Thread(thread) => thread.join().map_err(|_| {
+                Failure::Failed("the thread of a checkpoint ended abnormally".into())
+            })?,
+            Self::Caller(job) => job.write(),
+        };
+        written.doing("writing a checkpoint")
+    }
 }
 
 /// See the module. Made by [`super::recovery`].
 #[derive(Debug)]
 pub struct Warehouse {
+    pub(super) surroundings: Surroundings,
     pub(super) log: Arc<Log>,
     pub(super) cut: CutStep,
     pub(super) route: RouteStep,
@@ -74,13 +116,14 @@ impl Warehouse {
 
     /// Runs an epoch whose cut is recorded.
     pub(super) fn run_content(&mut self, content: &EpochContent) -> Result<(), Failure> {
-        let routed = self.route.run(content)?;
+        let mut routed = self.route.run(content)?;
         self.progress.epochs += 1;
         self.progress.records += content.record_count();
         self.progress.dead_letters += routed.dead_letters;
         self.progress.duplicates += routed.duplicates;
+        let event_times = std::mem::take(&mut routed.event_times);
         let output = self.engine.run(content.cut.epoch, routed)?;
-        self.store.run(&output)?;
+        self.store.run(&output, &event_times)?;
         if let Some(live) = &self.live {
             let snapshot = self.store.published().snapshot();
             live.publish(output.epoch, &output.deltas, snapshot);
@@ -110,15 +153,8 @@ impl Warehouse {
         let ends = cut.end_offsets.clone();
         let request = checkpoint_step::request(cut, definitions, &mut self.route, engine)?;
         let job = self.store.begin_checkpoint(request)?;
-        let thread = std::thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(move || job.write())
-            .doing("starting the thread of a checkpoint")?;
-        self.writing = Some(WritingCheckpoint {
-            epoch,
-            ends,
-            thread,
-        });
+        let work = Writing::start(job, self.surroundings.checkpoint_writer)?;
+        self.writing = Some(WritingCheckpoint { epoch, ends, work });
         Ok(())
     }
 
@@ -128,7 +164,7 @@ impl Warehouse {
     /// When it could not be written; the one before stays whole.
     pub fn poll_checkpoint(&mut self) -> Result<(), Failure> {
         match self.writing.take() {
-            Some(writing) if writing.thread.is_finished() => self.finish_checkpoint(writing),
+            Some(writing) if writing.work.is_ready() => self.finish_checkpoint(writing),
             writing => {
                 self.writing = writing;
                 Ok(())
@@ -152,11 +188,7 @@ impl Warehouse {
     }
 
     fn finish_checkpoint(&mut self, writing: WritingCheckpoint) -> Result<(), Failure> {
-        let Ok(written) = writing.thread.join() else {
-            let problem = "the thread of a checkpoint ended abnormally";
-            return Err(Failure::Failed(problem.into()));
-        };
-        let written = written.doing("writing a checkpoint")?;
+        let written = writing.work.finish()?;
         self.store.finish_checkpoint(written);
         self.durable_epoch = Some(writing.epoch);
         self.cut.forget_before(writing.epoch)?;
@@ -168,12 +200,14 @@ impl Warehouse {
         let LogRetention {
             retain_days,
             retain_bytes,
+            ..
         } = self.retention;
         if retain_days.is_none() && retain_bytes.is_none() {
             return Ok(());
         }
         let day_us = 86_400_000_000;
-        let older_than_us = retain_days.map(|days| SystemClock.now_us() - i64::from(days) * day_us);
+        let now_us = self.surroundings.clock.now_us();
+        let older_than_us = retain_days.map(|days| now_us - i64::from(days) * day_us);
         for (id, end) in ends {
             self.log
                 .retain(&id, end, older_than_us, retain_bytes)
@@ -195,6 +229,11 @@ impl Warehouse {
     /// What readers see.
     pub fn published(&self) -> Published {
         self.store.published()
+    }
+
+    /// What the store's cache of segments has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.store.cache_counts()
     }
 
     /// What was done since this process started.

@@ -1,0 +1,104 @@
+//! Which slots of some state a checkpoint must write.
+//!
+//! What is gone must be written, too, if an earlier checkpoint has it: its slot
+//! stays until then. What no checkpoint has seen can go at once.
+
+const UNCHANGED: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedSlots {
+    /// By slot: where it is in `changed`, or [`UNCHANGED`].
+    places: Vec<u32>,
+    /// By slot: whether a checkpoint has it.
+    saved: Vec<bool>,
+    changed: Vec<u32>,
+}
+
+impl ChangedSlots {
+    /// Notes that the slot's content is new or another.
+    pub(crate) fn change(&mut self, slot: u32) {
+        let index = slot as usize;
+        if index >= self.places.len() {
+            self.places.resize(index + 1, UNCHANGED);
+            self.saved.resize(index + 1, false);
+        }
+        if self.places[index] == UNCHANGED {
+            self.places[index] = self.changed.len() as u32;
+            self.changed.push(slot);
+        }
+    }
+
+    /// Notes that the slot's content is gone. True if its owner can release the
+    /// slot at once; otherwise it must keep what names the content until
+    /// [`ChangedSlots::saved`] gives the slot back.
+    pub(crate) fn gone(&mut self, slot: u32) -> bool {
+        let index = slot as usize;
+        if self.saved.get(index).copied().unwrap_or(false) {
+            self.change(slot);
+            return false;
+        }
+        let Some(place) = self.places.get_mut(index) else {
+            return true;
+        };
+        let place = std::mem::replace(place, UNCHANGED);
+        if place != UNCHANGED {
+            self.changed.swap_remove(place as usize);
+            if let Some(&moved) = self.changed.get(place as usize) {
+                self.places[moved as usize] = place;
+            }
+        }
+        true
+    }
+
+    /// Memory taken.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let numbers = self.places.capacity() + self.changed.capacity();
+        numbers * size_of::<u32>() + self.saved.capacity()
+    }
+
+    pub(crate) fn changed(&self) -> &[u32] {
+        &self.changed
+    }
+
+    /// Notes that a checkpoint has all changes. Returns the slots that can be
+    /// released: those for which `is_gone` holds.
+    pub(crate) fn saved(&mut self, is_gone: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut released = Vec::new();
+        for slot in std::mem::take(&mut self.changed) {
+            self.places[slot as usize] = UNCHANGED;
+            let gone = is_gone(slot);
+            self.saved[slot as usize] = !gone;
+            if gone {
+                released.push(slot);
+            }
+        }
+        released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_checkpoint_has_stays_until_the_next() {
+        let mut slots = ChangedSlots::default();
+        for slot in [0, 1, 2, 1] {
+            slots.change(slot);
+        }
+        assert_eq!(slots.changed(), [0, 1, 2]);
+        assert!(slots.gone(0), "no checkpoint has it");
+        assert_eq!(slots.changed(), [2, 1]);
+        assert!(slots.saved(|_| false).is_empty());
+        assert!(slots.changed().is_empty());
+
+        assert!(!slots.gone(1));
+        slots.change(0);
+        assert_eq!(slots.changed(), [1, 0]);
+        assert_eq!(slots.saved(|slot| slot == 1), [1]);
+        assert!(slots.gone(1), "the checkpoint knows that it is gone");
+        assert!(!slots.gone(0));
+        assert!(!slots.gone(2));
+    }
+}

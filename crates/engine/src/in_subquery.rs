@@ -1,0 +1,212 @@
+//! `x IN (SELECT c …)` with SQL's three truth values, by EXISTS alone.
+//!
+//! The planner makes joins of both, but below OR, NOT or CASE it takes IN for
+//! two-valued, and for NOT IN it has a join of its own that not all rewritings
+//! respect. With s the subquery's rows:
+//!
+//! | expression | becomes |
+//! |---|---|
+//! | `x IN s`, a condition of its own | unchanged: a semi join |
+//! | `x NOT IN s`, a condition of its own | no s.c = x, no s.c is null, and x is not null or s is empty |
+//! | either, inside another expression | true if some s.c = x, null if some s.c is null or x is null and s not empty, else false |
+//!
+//! Parts whose operands cannot be null are left out. In the SELECT list, where the
+//! planner knows no EXISTS, that in turn becomes a count.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ExprSchema, Result};
+use datafusion::functions_aggregate::count::count_all;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
+};
+use datafusion::scalar::ScalarValue;
+
+/// Rewrites all conditions of `plan`, subqueries included.
+pub(crate) fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|plan| {
+        let filter = match plan {
+            LogicalPlan::Filter(filter) => filter,
+            LogicalPlan::Projection(projection) => return rewrite_projection(projection),
+            other => return Ok(Transformed::no(other)),
+        };
+        let schema = filter.input.schema().clone();
+        let conditions: Vec<Expr> = split_conjunction_owned(filter.predicate.clone())
+            .into_iter()
+            .map(|condition| rewrite_condition(condition, &schema))
+            .collect::<Result<_>>()?;
+        let predicate = conjunction(conditions).unwrap_or_else(|| lit(true));
+        let filter = Filter::try_new(predicate, filter.input)?;
+        Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+    })?;
+    Ok(rewritten.data)
+}
+
+/// In the SELECT list the planner makes joins of scalar subqueries only, so that
+/// EXISTS becomes a count greater than 0.
+fn rewrite_projection(projection: Projection) -> Result<Transformed<LogicalPlan>> {
+    let schema = projection.input.schema().clone();
+    let mut expressions = Vec::with_capacity(projection.expr.len());
+    for expression in projection.expr {
+        let name = expression.qualified_name();
+        let rewritten = rewrite_inside(expression, &schema)?;
+        let counted = rewritten.transform_up(|expression| match expression {
+            Expr::Exists(exists) => Ok(Transformed::yes(count_is_not_zero(exists)?)),
+            other => Ok(Transformed::no(other)),
+        })?;
+        expressions.push(if counted.transformed {
+            counted.data.alias_qualified(name.0, name.1)
+        } else {
+            counted.data
+        });
+    }
+    let rewritten = Projection::try_new(expressions, projection.input)?;
+    Ok(Transformed::yes(LogicalPlan::Projection(rewritten)))
+}
+
+fn count_is_not_zero(exists: Exists) -> Result<Expr> {
+    let plan = exists.subquery.subquery.as_ref().clone();
+    let no_keys: Vec<Expr> = Vec::new();
+    let counted = LogicalPlanBuilder::from(plan)
+        .aggregate(no_keys, vec![count_all()])?
+        .build()?;
+    let count = Expr::ScalarSubquery(Subquery {
+        subquery: Arc::new(counted),
+        ..exists.subquery
+    });
+    Ok(if exists.negated {
+        count.eq(lit(0_i64))
+    } else {
+        count.gt(lit(0_i64))
+    })
+}
+
+/// A condition of its own, for which null is as good as false.
+fn rewrite_condition(condition: Expr, schema: &DFSchema) -> Result<Expr> {
+    match condition {
+        Expr::Not(inner) => match *inner {
+            Expr::InSubquery(mut inside) => {
+                inside.negated = !inside.negated;
+                rewrite_condition(Expr::InSubquery(inside), schema)
+            }
+            other => rewrite_inside(Expr::Not(Box::new(other)), schema),
+        },
+        Expr::InSubquery(inside) if !inside.negated => Ok(Expr::InSubquery(inside)),
+        Expr::InSubquery(inside) => {
+            let Some(parts) = Parts::of(&inside, schema)? else {
+                return Ok(Expr::InSubquery(inside));
+            };
+            let mut result = Expr::Not(Box::new(parts.equal));
+            if let Some(null_item) = parts.null_item {
+                result = result.and(Expr::Not(Box::new(null_item)));
+            }
+            if let Some((is_null, any)) = parts.null_value {
+                let known = Expr::Not(Box::new(is_null));
+                result = result.and(known.or(Expr::Not(Box::new(any))));
+            }
+            Ok(result)
+        }
+        other => rewrite_inside(other, schema),
+    }
+}
+
+/// Every IN inside an expression, where null is not false.
+fn rewrite_inside(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+    let rewritten = expression.transform_up(|expression| {
+        let Expr::InSubquery(inside) = expression else {
+            return Ok(Transformed::no(expression));
+        };
+        let Some(parts) = Parts::of(&inside, schema)? else {
+            return Ok(Transformed::no(Expr::InSubquery(inside)));
+        };
+        let null_item = parts.null_item;
+        let null_value = parts.null_value.map(|(is_null, any)| is_null.and(any));
+        let unknown = match (null_item, null_value) {
+            (Some(item), Some(value)) => Some(item.or(value)),
+            (item, value) => item.or(value),
+        };
+        let truth = match unknown {
+            None => parts.equal,
+            Some(unknown) => when(parts.equal, lit(true))
+                .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
+                .otherwise(lit(false))?,
+        };
+        let result = if inside.negated {
+            Expr::Not(Box::new(truth))
+        } else {
+            truth
+        };
+        Ok(Transformed::yes(result))
+    })?;
+    Ok(rewritten.data)
+}
+
+/// What decides `x IN (SELECT c …)`.
+struct Parts {
+    /// Whether some c = x.
+    equal: Expr,
+    /// Whether some c is null, if it can be.
+    null_item: Option<Expr>,
+    /// Whether x is null and whether there is any row, if x can be null.
+    null_value: Option<(Expr, Expr)>,
+}
+
+impl Parts {
+    /// `None` for an x that itself reads an outer query.
+    fn of(inside: &InSubquery, schema: &DFSchema) -> Result<Option<Self>> {
+        let value = &*inside.expr;
+        if value.contains_outer() {
+            return Ok(None);
+        }
+        let plan = &inside.subquery.subquery;
+        let (qualifier, field) = plan.schema().qualified_field(0);
+        let item = Expr::Column(datafusion::common::Column::from((qualifier, field)));
+        let outer = to_outer(value.clone(), schema)?;
+        let exists = |condition: Option<Expr>| -> Result<Expr> {
+            let mut builder = LogicalPlanBuilder::from(plan.as_ref().clone());
+            if let Some(condition) = condition {
+                builder = builder.filter(condition)?;
+            }
+            let outer_ref_columns = builder.plan().all_out_ref_exprs();
+            Ok(Expr::Exists(Exists {
+                subquery: Subquery {
+                    subquery: Arc::new(builder.build()?),
+                    outer_ref_columns,
+                    spans: inside.subquery.spans.clone(),
+                },
+                negated: false,
+            }))
+        };
+        let equal = exists(Some(item.clone().eq(outer)))?;
+        let null_item = if item.nullable(plan.schema())? {
+            Some(exists(Some(item.is_null()))?)
+        } else {
+            None
+        };
+        let null_value = if value.nullable(schema)? {
+            Some((value.clone().is_null(), exists(None)?))
+        } else {
+            None
+        };
+        Ok(Some(Self {
+            equal,
+            null_item,
+            null_value,
+        }))
+    }
+}
+
+/// The expression as the subquery sees it: columns become outer references.
+fn to_outer(value: Expr, schema: &DFSchema) -> Result<Expr> {
+    let moved = value.transform_up(|expression| {
+        let Expr::Column(column) = expression else {
+            return Ok(Transformed::no(expression));
+        };
+        let field = schema.field_from_column(&column)?.clone();
+        Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+    })?;
+    Ok(moved.data)
+}

@@ -1,0 +1,150 @@
+//! How many partners a row has, by weight, for joins whose condition is more
+//! than an equality of keys.
+
+use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
+
+use crate::changed_slots::ChangedSlots;
+use crate::key_table::KeyTable;
+use crate::saved_state::{SaveScope, SavedState};
+
+/// Rows with a partner; the others are absent. The key is the side, 0 or 1, and
+/// the row in byte form.
+#[derive(Debug, Default)]
+struct Shard {
+    keys: KeyTable,
+    weights: Vec<i64>,
+    changed: ChangedSlots,
+    key: Vec<u8>,
+}
+
+/// For each row of the sides of a join, the weight of all its partners.
+#[derive(Debug)]
+pub(crate) struct PartnerWeights {
+    shards: Vec<Shard>,
+}
+
+impl Default for PartnerWeights {
+    fn default() -> Self {
+        Self {
+            shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
+        }
+    }
+}
+
+impl Shard {
+    fn put(&mut self, key: &[u8], weight: i64) {
+        let number = self.keys.find_or_insert(stable_hash(key), key);
+        if self.weights.len() < self.keys.slot_count() {
+            self.weights.resize(self.keys.slot_count(), 0);
+        }
+        self.weights[number as usize] = weight;
+        if weight != 0 {
+            self.changed.change(number);
+        } else if self.changed.gone(number) {
+            self.keys.unlink(number);
+            self.keys.release(number);
+        }
+    }
+
+    fn weight(&self, key: &[u8]) -> i64 {
+        let number = self.keys.find(stable_hash(key), key);
+        number.map_or(0, |number| self.weights[number as usize])
+    }
+}
+
+impl PartnerWeights {
+    /// Adds `change` to what the row has; a row that no longer `exists` is
+    /// forgotten. The weight before and after.
+    pub(crate) fn change(
+        &mut self,
+        shard: usize,
+        side: u8,
+        row: &[u8],
+        change: i64,
+        exists: bool,
+    ) -> (i64, i64) {
+        let shard = &mut self.shards[shard];
+        let mut key = std::mem::take(&mut shard.key);
+        key.clear();
+        key.push(side);
+        key.extend_from_slice(row);
+        let before = shard.weight(&key);
+        let after = before + change;
+        let kept = if exists { after } else { 0 };
+        if kept != before {
+            shard.put(&key, kept);
+        }
+        shard.key = key;
+        (before, after)
+    }
+
+    /// Memory taken, about.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let bytes = self.shards.iter().map(|shard| {
+            let weights = shard.weights.capacity() * size_of::<i64>();
+            shard.keys.memory_bytes() + weights + shard.changed.memory_bytes()
+        });
+        bytes.sum::<usize>() as u64
+    }
+}
+
+impl SavedState for PartnerWeights {
+    fn changed_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.changed.changed().len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.keys.len()).sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let shard = &self.shards[shard];
+        let mut save = |number: u32| {
+            writer.bytes(shard.keys.key(number));
+            writer.i64(shard.weights[number as usize]);
+        };
+        match scope {
+            SaveScope::Changes => {
+                let changed = shard.changed.changed().iter();
+                changed.for_each(|&number| save(number));
+            }
+            SaveScope::All => {
+                let numbers = shard.keys.slots();
+                let is_there = |number: &u32| shard.weights[*number as usize] != 0;
+                numbers.filter(is_there).for_each(save);
+            }
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            let weights = &shard.weights;
+            let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+            for number in gone {
+                shard.keys.unlink(number);
+                shard.keys.release(number);
+            }
+            shard.keys.compact();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let shard = &mut self.shards[shard];
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let key = reader.bytes()?;
+            let weight = reader.i64()?;
+            if weight != shard.weight(key) {
+                shard.put(key, weight);
+            }
+        }
+        let weights = &shard.weights;
+        let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+        for number in gone {
+            shard.keys.unlink(number);
+            shard.keys.release(number);
+        }
+        Ok(())
+    }
+}

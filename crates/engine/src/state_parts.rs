@@ -1,0 +1,331 @@
+//! The parts that a piece of state is saved in: a base for each virtual shard,
+//! and the changes of later checkpoints.
+//!
+//! A checkpoint writes what changed since the one before, and besides about as
+//! many bytes of new bases, shard after shard. So what it writes follows the
+//! change, no checkpoint stands out, and all parts together are about twice the
+//! state. A part of changes is needed until every shard has a base that is as
+//! new.
+//!
+//! Names: `PREFIX/SHARD` and `PREFIX/changes/EPOCH`. A base is the epoch of the
+//! checkpoint (u64) and the shard's state; changes are, for each shard that has
+//! any, its number (u32) and its changes as a byte string.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_core::{CodecError, Epoch, Reader, VIRTUAL_SHARDS, Writer};
+
+use crate::EngineError;
+use crate::saved_state::{SaveScope, SavedState};
+
+/// Version of the state parts' format: their first byte.
+const STATE_VERSION: u8 = 2;
+const CHANGES: &str = "changes";
+/// With more parts of changes than this, every checkpoint writes a base, so that
+/// there are never many more.
+const CHANGE_PARTS_MAX: usize = VIRTUAL_SHARDS;
+
+/// Of state with at least so many rows, all bases are written at once when half
+/// of it is new, as after a first load: writing the changes too would only
+/// double the work.
+const WHOLE_COUNT_MIN: usize = 4_096;
+
+/// Parts with their names.
+pub(crate) type Parts = Vec<(String, Vec<u8>)>;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct StateParts {
+    prefix: String,
+    /// By shard: the checkpoint of its base.
+    bases: Vec<Option<Epoch>>,
+    changes: BTreeSet<Epoch>,
+    /// The shard whose base is the oldest.
+    next_base: usize,
+    /// Bytes of changes for which no base was written yet.
+    owed_bytes: usize,
+}
+
+impl StateParts {
+    pub(crate) fn new(prefix: String) -> Self {
+        Self {
+            prefix,
+            bases: vec![None; VIRTUAL_SHARDS],
+            changes: BTreeSet::new(),
+            next_base: 0,
+            owed_bytes: 0,
+        }
+    }
+
+    /// The parts to write for a checkpoint at `epoch`.
+    pub(crate) fn save(&mut self, epoch: Epoch, state: &mut dyn SavedState) -> Parts {
+        let changed = state.changed_count();
+        if changed == 0 {
+            return Vec::new();
+        }
+        let count = state.count();
+        let mut parts = Parts::new();
+        if count >= WHOLE_COUNT_MIN && changed >= count / 2 {
+            state.forget_changes();
+            for _ in 0..VIRTUAL_SHARDS {
+                self.save_next_base(epoch, state, &mut parts);
+            }
+            self.owed_bytes = 0;
+            self.changes.clear();
+            return parts;
+        }
+        let mut writer = Writer::new();
+        for shard in 0..VIRTUAL_SHARDS {
+            let mut of_shard = Writer::new();
+            state.save(shard, SaveScope::Changes, &mut of_shard);
+            if !of_shard.is_empty() {
+                writer.u32(shard as u32);
+                writer.bytes(&of_shard.finish());
+            }
+        }
+        state.forget_changes();
+        let bytes = writer.finish();
+        self.owed_bytes += bytes.len();
+        let base_bytes_about = bytes.len() / changed * count / VIRTUAL_SHARDS;
+        self.changes.insert(epoch);
+        parts.push((self.changes_name(epoch), bytes));
+        let mut must_save = self.changes.len() > CHANGE_PARTS_MAX;
+        for _ in 0..VIRTUAL_SHARDS {
+            if !must_save && self.owed_bytes <= base_bytes_about {
+                break;
+            }
+            let base_bytes = self.save_next_base(epoch, state, &mut parts);
+            self.owed_bytes -= self.owed_bytes.min(base_bytes);
+            must_save = false;
+        }
+        let oldest_base = self.bases.iter().min().copied().flatten();
+        self.changes
+            .retain(|&changes| oldest_base.is_none_or(|base| changes > base));
+        parts
+    }
+
+    fn save_next_base(&mut self, epoch: Epoch, state: &dyn SavedState, parts: &mut Parts) -> usize {
+        let shard = self.next_base;
+        self.next_base = (shard + 1) % VIRTUAL_SHARDS;
+        self.bases[shard] = Some(epoch);
+        let mut writer = Writer::new();
+        writer.u64(epoch);
+        state.save(shard, SaveScope::All, &mut writer);
+        let bytes = writer.finish();
+        let length = bytes.len();
+        parts.push((format!("{}/{shard}", self.prefix), bytes));
+        length
+    }
+
+    fn changes_name(&self, epoch: Epoch) -> String {
+        format!("{}/{CHANGES}/{epoch}", self.prefix)
+    }
+
+    /// The names of all parts that make up the state.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> + '_ {
+        let bases = self.bases.iter().enumerate();
+        let bases = bases
+            .filter(|(_, base)| base.is_some())
+            .map(|(shard, _)| format!("{}/{shard}", self.prefix));
+        let changes = self.changes.iter().map(|&epoch| self.changes_name(epoch));
+        bases.chain(changes)
+    }
+
+    /// Takes the state back from its parts.
+    pub(crate) fn load(
+        &mut self,
+        state: &mut dyn SavedState,
+        parts: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), EngineError> {
+        for shard in 0..VIRTUAL_SHARDS {
+            let name = format!("{}/{shard}", self.prefix);
+            if let Some(bytes) = parts.get(&name) {
+                self.load_base(shard, state, unversioned(&name, bytes)?)
+                    .map_err(|source| state_error(&name, source))?;
+            }
+        }
+        let changes_prefix = format!("{}/{CHANGES}/", self.prefix);
+        let mut changes = BTreeMap::new();
+        let after_prefix = parts.range(changes_prefix.clone()..);
+        for (name, bytes) in after_prefix.take_while(|(name, _)| name.starts_with(&changes_prefix))
+        {
+            let epoch = name[changes_prefix.len()..].parse().map_err(|_| {
+                EngineError::Checkpoint(format!("the part `{name}` has no epoch in its name"))
+            })?;
+            changes.insert(epoch, (name, unversioned(name, bytes)?));
+        }
+        for (epoch, (name, bytes)) in changes {
+            self.load_changes(epoch, state, bytes)
+                .map_err(|source| state_error(name, source))?;
+            self.changes.insert(epoch);
+        }
+        // The first of the oldest: bases are written in turn.
+        let oldest = (0..VIRTUAL_SHARDS).min_by_key(|&shard| self.bases[shard]);
+        self.next_base = oldest.unwrap_or(0);
+        Ok(())
+    }
+
+    fn load_base(
+        &mut self,
+        shard: usize,
+        state: &mut dyn SavedState,
+        bytes: &[u8],
+    ) -> Result<(), CodecError> {
+        let (epoch, rest) = bytes
+            .split_first_chunk()
+            .ok_or_else(|| CodecError::Invalid("it is too short".into()))?;
+        self.bases[shard] = Some(Epoch::from_le_bytes(*epoch));
+        state.load(shard, rest)
+    }
+
+    fn load_changes(
+        &self,
+        epoch: Epoch,
+        state: &mut dyn SavedState,
+        bytes: &[u8],
+    ) -> Result<(), CodecError> {
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let shard = reader.u32()? as usize;
+            let of_shard = reader.bytes()?;
+            let base = self
+                .bases
+                .get(shard)
+                .ok_or_else(|| CodecError::Invalid(format!("there is no shard {shard}")))?;
+            if base.is_none_or(|base| base < epoch) {
+                state.load(shard, of_shard)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn state_error(name: &str, source: CodecError) -> EngineError {
+    EngineError::State {
+        part: name.to_owned(),
+        source,
+    }
+}
+
+/// A part with its version before it.
+pub(crate) fn versioned(bytes: &[u8]) -> Vec<u8> {
+    let mut versioned = Vec::with_capacity(bytes.len() + 1);
+    versioned.push(STATE_VERSION);
+    versioned.extend_from_slice(bytes);
+    versioned
+}
+
+/// A part without its version.
+pub(crate) fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
+    match bytes.split_first() {
+        Some((&STATE_VERSION, body)) => Ok(body),
+        Some((other, _)) => Err(EngineError::Checkpoint(format!(
+            "part `{name}` has format version {other}, this program reads version {STATE_VERSION}"
+        ))),
+        None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_core::shard_of_hash;
+
+    use super::*;
+
+    /// Numbers with a value each; 0 for those that are gone.
+    #[derive(Default)]
+    struct Numbers {
+        values: BTreeMap<u64, u64>,
+        changed: BTreeSet<u64>,
+    }
+
+    fn shard_of(number: u64) -> usize {
+        shard_of_hash(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    impl Numbers {
+        fn set(&mut self, number: u64, value: u64) {
+            self.values.insert(number, value);
+            self.changed.insert(number);
+        }
+    }
+
+    impl SavedState for Numbers {
+        fn changed_count(&self) -> usize {
+            self.changed.len()
+        }
+
+        fn count(&self) -> usize {
+            self.values.len()
+        }
+
+        fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+            for (number, value) in &self.values {
+                let is_wanted = scope == SaveScope::All || self.changed.contains(number);
+                if shard_of(*number) == shard && is_wanted {
+                    writer.u64(*number);
+                    writer.u64(*value);
+                }
+            }
+        }
+
+        fn forget_changes(&mut self) {
+            for number in std::mem::take(&mut self.changed) {
+                if self.values[&number] == 0 {
+                    self.values.remove(&number);
+                }
+            }
+        }
+
+        fn load(&mut self, _shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+            let mut reader = Reader::new(bytes);
+            while !reader.is_at_end() {
+                let number = reader.u64()?;
+                let value = reader.u64()?;
+                self.values.insert(number, value);
+                if value == 0 {
+                    self.values.remove(&number);
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn checkpoints_follow_the_change_and_bring_everything_back() {
+        let mut state = Numbers::default();
+        let mut parts = StateParts::new("node/7".into());
+        let mut stored: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for number in 0..20_000 {
+            state.set(number, 1);
+        }
+        let mut written_later = 0;
+        for epoch in 1..500_u64 {
+            for step in 0..20 {
+                let number = (epoch * 7_919 + step * 104_729) % 25_000;
+                state.set(number, (epoch + step) % 5);
+            }
+            for (name, bytes) in parts.save(epoch, &mut state) {
+                written_later += if epoch > 1 { bytes.len() } else { 0 };
+                stored.insert(name, versioned(&bytes));
+            }
+            let names: BTreeSet<String> = parts.names().collect();
+            stored.retain(|name, _| names.contains(name));
+            assert_eq!(stored.len(), names.len(), "a part that is needed is gone");
+            assert!(names.len() <= VIRTUAL_SHARDS + 2 * CHANGE_PARTS_MAX + 1);
+            if epoch % 50 == 0 {
+                let mut loaded = Numbers::default();
+                let mut loaded_parts = StateParts::new("node/7".into());
+                loaded_parts.load(&mut loaded, &stored).unwrap();
+                assert_eq!(loaded.values, state.values);
+                // It goes on with what was loaded.
+                state = loaded;
+                parts = loaded_parts;
+                let names_again: BTreeSet<String> = parts.names().collect();
+                assert_eq!(names_again, names);
+            }
+        }
+        // Each wrote 20 changes, a base of 5,000 bytes at most, and little else.
+        assert!(written_later < 500 * 6_500, "{written_later} bytes");
+    }
+}

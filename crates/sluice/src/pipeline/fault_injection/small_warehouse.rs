@@ -1,0 +1,275 @@
+//! A warehouse that is small and has one of everything: a topic of a database
+//! with whole transactions and changelog tables, a topic of clients that send
+//! again, rows that become old, dead letters, and views that filter, join, aggregate and fail.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sluice_capture::mark_maxwell;
+use sluice_core::{PartitionId, Record, RecordKind};
+use sluice_engine::Program;
+
+use super::Random;
+use crate::project::Project;
+
+/// The topic of the database. What is read from it has positions.
+pub const SHOP: &str = "shop";
+/// The topic of the clients.
+pub const CLICKS: &str = "clicks";
+
+/// 2026-01-01 00:00 UTC.
+const START_US: i64 = 1_767_225_600_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+
+const WAREHOUSE: &str = r#"
+name = "small"
+[limits]
+epoch_records_max = 9
+worker_threads = 1
+segment_cache_bytes_max = 30000
+[log]
+segment_bytes_max = 9000
+"#;
+
+const SOURCES: &str = r#"
+[topic.shop]
+[topic.shop.capture]
+kind = "http"
+transactions = "maxwell"
+
+[topic.clicks]
+
+[table.product]
+topic = "shop"
+when = [{ field = "/table", equals = "product" }]
+row = "/data"
+before = "/old"
+version = ["/xid", "/xoffset"]
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "category", from = "./category", type = "string" },
+  { name = "price", from = "./price", type = "decimal(12,2)" },
+]
+
+[table.order_line]
+topic = "shop"
+when = [{ field = "/table", equals = "order_line" }]
+row = "/data"
+before = "/old"
+version = ["/xid", "/xoffset"]
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "product_id", from = "./product_id", type = "int64" },
+  { name = "pieces", from = "./pieces", type = "int64", min = 0 },
+]
+
+[table.click]
+topic = "clicks"
+event_time = "ts"
+lateness = "1 day"
+max_ahead = "1 hour"
+retain = "2 days"
+dedup_key = ["event_id"]
+dedup_horizon = "60 days"
+columns = [
+  { name = "event_id", from = "/event_id", type = "string" },
+  { name = "product_id", from = "/product_id", type = "int64" },
+  { name = "visitor", from = "/visitor", type = "string", missing = "last", last_by = ["product_id"] },
+  { name = "ts", from = "/ts", type = "timestamp", unit = "us" },
+]
+"#;
+
+const MODELS: [(&str, &str); 6] = [
+    (
+        "sale",
+        "SELECT l.id, p.category, l.pieces, CAST(l.pieces AS DECIMAL(12, 0)) * p.price AS amount
+         FROM order_line l JOIN product p ON l.product_id = p.id",
+    ),
+    (
+        "category_sales",
+        "SELECT category, count(*) AS lines, sum(amount) AS amount, max(pieces) AS most,
+                count(DISTINCT pieces) AS sizes
+         FROM sale GROUP BY category",
+    ),
+    (
+        "big_category",
+        "SELECT category, amount FROM category_sales WHERE lines > 2",
+    ),
+    (
+        "pieces_a_line",
+        "SELECT id, 60 / pieces AS share FROM order_line",
+    ),
+    (
+        "click_minute",
+        "SELECT date_trunc('minute', ts) AS minute, count(*) AS clicks,
+                count(DISTINCT visitor) AS visitors
+         FROM click GROUP BY date_trunc('minute', ts)",
+    ),
+    (
+        "clicked_product",
+        "SELECT c.event_id, p.category FROM click c LEFT JOIN product p ON c.product_id = p.id",
+    ),
+];
+
+/// In place of `category_sales` after a change of definitions.
+const CHANGED: &str = "SELECT category, count(*) AS lines, sum(amount) AS amount,
+    min(pieces) AS fewest FROM sale GROUP BY category";
+
+/// A project and its plan.
+#[derive(Debug)]
+pub struct Definitions {
+    pub project: Project,
+    pub program: Arc<Program>,
+}
+
+impl Definitions {
+    /// The small warehouse; `is_changed` gives one view another text.
+    #[expect(clippy::disallowed_methods, reason = "a project is read from files")]
+    pub fn new(is_changed: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("warehouse.toml", WAREHOUSE);
+        write("sources/all.toml", SOURCES);
+        for (name, select) in MODELS {
+            let select = match name {
+                "category_sales" if is_changed => CHANGED,
+                _ => select,
+            };
+            let sql = format!("CREATE MATERIALIZED VIEW {name} AS {select}");
+            write(&format!("models/{name}.sql"), &sql);
+        }
+        let project = Project::load(folder.path(), &[]).unwrap();
+        let program = project.plan().unwrap();
+        Self { project, program }
+    }
+
+    /// The same with other limits of the log, in bytes a partition.
+    pub fn retain_bytes(mut self, retain_bytes: Option<u64>) -> Self {
+        self.project.config.log.retain_bytes = retain_bytes;
+        self
+    }
+}
+
+pub fn partition(topic: &str) -> PartitionId {
+    PartitionId {
+        topic: topic.to_owned(),
+        partition: 0,
+    }
+}
+
+/// Where the state lies on the simulated disk.
+pub fn state() -> &'static Path {
+    Path::new("/state")
+}
+
+fn record(number: usize, payload: Vec<u8>, position: Vec<u8>) -> Record {
+    Record {
+        kind: RecordKind::Data,
+        payload: payload.into(),
+        capture_time_us: START_US + number as i64 * HOUR_US,
+        position: position.into(),
+        transaction: None,
+    }
+}
+
+/// What the database says from its beginning: the position of a record is the
+/// number of the next one.
+pub fn shop_script(random: &mut Random, length: usize) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::with_capacity(length);
+    let mut rows: [Vec<Value>; 2] = [Vec::new(), Vec::new()];
+    let mut transaction = 0;
+    while records.len() < length {
+        transaction += 1;
+        let changes = 1 + random.below(4) as usize;
+        for change in 0..changes.min(length - records.len()) {
+            let number = records.len();
+            let is_last = change + 1 == changes.min(length - number + change);
+            let mut message = shop_change(random, &mut rows, number);
+            message["xid"] = json!(transaction);
+            message["xoffset"] = json!(change);
+            if is_last {
+                message["commit"] = json!(true);
+            }
+            let mut position = vec![0x80];
+            position.extend_from_slice((number + 1).to_string().as_bytes());
+            records.push(record(number, message.to_string().into_bytes(), position));
+        }
+    }
+    mark_maxwell(&mut records);
+    records
+}
+
+/// One change; `rows` are those of the two tables, the first value of each its
+/// key.
+fn shop_change(random: &mut Random, rows: &mut [Vec<Value>; 2], number: usize) -> Value {
+    let table = usize::from(random.below(3) > 0);
+    let name = ["product", "order_line"][table];
+    let rows = &mut rows[table];
+    let kind = random.below(6);
+    if rows.is_empty() || kind < 3 {
+        // Some lines are of a product that comes later, and some have a number
+        // of pieces that is refused.
+        let row = match table {
+            0 => json!({ "id": rows.len(), "category": format!("c{}", random.below(4)),
+                         "price": format!("{}.{:02}", random.below(50), random.below(100)) }),
+            _ => json!({ "id": number, "product_id": random.below(12),
+                         "pieces": random.below(8) as i64 - 1 }),
+        };
+        rows.push(row.clone());
+        return json!({ "table": name, "type": "insert", "data": row });
+    }
+    let chosen = random.below(rows.len() as u64) as usize;
+    if kind < 5 {
+        let (field, value) = match table {
+            0 => ("price", json!(format!("{}.50", random.below(90)))),
+            _ => ("pieces", json!(random.below(8))),
+        };
+        let old = json!({ field: rows[chosen][field].clone() });
+        rows[chosen][field] = value;
+        return json!({ "table": name, "type": "update", "data": rows[chosen], "old": old });
+    }
+    json!({ "table": name, "type": "delete", "data": rows[chosen].clone() })
+}
+
+/// Whether the client's event `number` becomes a row.
+pub fn is_good_click(number: usize) -> bool {
+    !number.is_multiple_of(11) && (number < 17 || !number.is_multiple_of(17))
+}
+
+/// What the clients send.
+pub fn click_script(random: &mut Random, length: usize) -> Vec<Record> {
+    let click = |number: usize| {
+        let late_us = match number >= 17 && number.is_multiple_of(17) {
+            true => 240 * HOUR_US,
+            false => random.below(30_000_000) as i64,
+        };
+        let mut event = json!({
+            "event_id": format!("e{number}"), "product_id": random.below(12),
+            "ts": START_US + number as i64 * HOUR_US - late_us,
+        });
+        if number == 1 {
+            event["product_id"] = json!(0);
+        }
+        if number == 1 || random.below(4) > 0 {
+            event["visitor"] = json!(format!("v{}", random.below(5)));
+        } else {
+            // Taken from the last one of the product.
+            event["product_id"] = json!(0);
+        }
+        let mut payload = event.to_string();
+        if number.is_multiple_of(11) {
+            payload.truncate(payload.len() / 2);
+        }
+        record(number, payload.into_bytes(), Vec::new())
+    };
+    (0..length).map(click).collect()
+}

@@ -1,0 +1,44 @@
+//! What the pipeline takes from the machine. It comes in as parameters, so that
+//! a test decides which disk call fails, what time it is, and when a checkpoint
+//! is written.
+
+use std::sync::Arc;
+
+use sluice_core::{Clock, Disk, RealDisk, SystemClock};
+
+use crate::report::Reporter;
+
+/// Where a checkpoint is written while epochs go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointWriter {
+    /// In a thread of its own.
+    Thread,
+    /// In the pipeline's thread, when it looks whether the checkpoint is done:
+    /// the same calls then give the same order of disk calls.
+    Caller,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Holds the state.
+    pub disk: Arc<dyn Disk>,
+    /// For the age of the log's segments and for messages.
+    pub clock: Arc<dyn Clock>,
+    /// Writes checkpoints.
+    pub checkpoint_writer: CheckpointWriter,
+    /// Told of long work.
+    pub reporter: Reporter,
+}
+
+impl Surroundings {
+    /// The machine itself.
+    pub fn of_machine(reporter: Reporter) -> Self {
+        Self {
+            disk: Arc::new(RealDisk),
+            clock: Arc::new(SystemClock),
+            checkpoint_writer: CheckpointWriter::Thread,
+            reporter,
+        }
+    }
+}

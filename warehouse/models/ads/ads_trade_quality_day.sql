@@ -1,0 +1,54 @@
+-- Grain: business day. Key: day. A query view.
+-- Inputs: ads_live_day, dwd_trade_order, dwd_trade_order_amount,
+-- dwd_trade_cart_add, dwd_trade_order_detail, dwd_trade_user_first.
+--
+-- aov: goods paid minus refunded, by paid orders. units_per_order: pieces by
+-- orders. subsidy_rate: reductions by original amount. conversion: orders by
+-- sessions. cart_abandonment: part of the (member, sku) put in a cart that day
+-- that the member did not order within the setting cart_abandoned_after.
+-- pay_users; new_buyers: members whose first order was that day.
+CREATE VIEW ads_trade_quality_day AS
+WITH orders AS (
+  SELECT o.day, sum(a.pieces) AS pieces, sum(a.original_amount) AS original_amount,
+    sum(a.activity_amount) AS activity_amount, sum(a.coupon_amount) AS coupon_amount
+  FROM dwd_trade_order AS o
+  JOIN dwd_trade_order_amount AS a ON a.order_id = o.order_id
+  WHERE NOT o.is_test
+  GROUP BY o.day
+), payers AS (
+  SELECT paid_day AS day, count(DISTINCT user_id) AS pay_users
+  FROM dwd_trade_order WHERE paid_time IS NOT NULL AND NOT is_test GROUP BY paid_day
+), buyers AS (
+  SELECT CAST(first_order_time AT TIME ZONE '${time_zone}' AS DATE) AS day, count(*) AS new_buyers
+  FROM dwd_trade_user_first GROUP BY 1
+), carted AS (
+  SELECT day, user_id, sku_id, min(add_time) AS add_time
+  FROM dwd_trade_cart_add WHERE NOT is_test GROUP BY day, user_id, sku_id
+), bought AS (
+  SELECT c.day, c.user_id, c.sku_id
+  FROM carted AS c
+  JOIN dwd_trade_order_detail AS d ON d.user_id = c.user_id AND d.sku_id = c.sku_id
+    AND d.create_time >= c.add_time AND d.create_time <= c.add_time + INTERVAL '${cart_abandoned_after}'
+  GROUP BY c.day, c.user_id, c.sku_id
+), carts AS (
+  SELECT c.day, count(*) AS carted, count(b.user_id) AS bought
+  FROM carted AS c
+  LEFT JOIN bought AS b ON b.day = c.day AND b.user_id = c.user_id AND b.sku_id = c.sku_id
+  GROUP BY c.day
+)
+SELECT
+  l.day,
+  l.gmv_net / nullif(l.paid_orders, 0) AS aov,
+  CAST(o.pieces AS DOUBLE) / nullif(l.orders, 0) AS units_per_order,
+  CAST(o.activity_amount AS DOUBLE) / nullif(CAST(o.original_amount AS DOUBLE), 0) AS activity_subsidy_rate,
+  CAST(o.coupon_amount AS DOUBLE) / nullif(CAST(o.original_amount AS DOUBLE), 0) AS coupon_subsidy_rate,
+  CAST(l.orders AS DOUBLE) / nullif(l.sessions, 0) AS conversion,
+  coalesce(p.pay_users, 0) AS pay_users,
+  coalesce(b.new_buyers, 0) AS new_buyers,
+  c.carted,
+  1 - CAST(c.bought AS DOUBLE) / nullif(c.carted, 0) AS cart_abandonment
+FROM ads_live_day AS l
+LEFT JOIN orders AS o ON o.day = l.day
+LEFT JOIN payers AS p ON p.day = l.day
+LEFT JOIN buyers AS b ON b.day = l.day
+LEFT JOIN carts AS c ON c.day = l.day

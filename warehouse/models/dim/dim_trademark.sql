@@ -1,0 +1,4 @@
+-- Grain: brand. Key: tm_id. A query view.
+-- Inputs: base_trademark.
+CREATE VIEW dim_trademark AS
+SELECT id AS tm_id, tm_name FROM base_trademark

@@ -1,0 +1,7 @@
+-- Grain: line of an order that was cancelled without a payment. Key: detail_id.
+-- A query view.
+-- Inputs: dwd_trade_order_detail, dwd_trade_order_cancel.
+CREATE VIEW dwd_trade_order_cancel_detail AS
+SELECT d.*, c.cancel_time
+FROM dwd_trade_order_detail AS d
+JOIN dwd_trade_order_cancel AS c ON c.order_id = d.order_id

@@ -1,0 +1,57 @@
+-- Grain: window × app version × channel × area × new device. Key: stt, vc, ch,
+-- ar, is_new.
+-- Inputs: page_log, dwd_traffic_session, dwd_traffic_user_jump_detail,
+-- dwd_traffic_unique_visitor_detail, dim_device.
+--
+-- uv_ct: devices seen in the window; does not add up. first_of_day_uv_ct:
+-- devices in the window of their first page view of the day; adds up to the
+-- day's uv. sv_ct: sessions that began; uj_ct: of them, those of one page so far
+-- (bounces). pv_ct: page views; dur_sum: milliseconds that they lasted.
+-- is_new: on the device's first day.
+CREATE MATERIALIZED VIEW dws_traffic_vc_ch_ar_is_new_page_view_window AS
+SELECT
+  stt,
+  stt + INTERVAL '${window}' AS edt,
+  CAST(stt AT TIME ZONE '${time_zone}' AS DATE) AS cur_date,
+  vc,
+  ch,
+  ar,
+  is_new,
+  uv_ct,
+  first_of_day_uv_ct,
+  sv_ct,
+  uj_ct,
+  pv_ct,
+  coalesce(dur_sum, 0) AS dur_sum
+FROM (
+  SELECT
+    e.stt,
+    e.vc,
+    e.ch,
+    e.ar,
+    CASE WHEN CAST(e.stt AT TIME ZONE '${time_zone}' AS DATE) = d.first_day
+      AND d.first_day = d.new_day THEN 1 ELSE 0 END AS is_new,
+    count(DISTINCT e.mid) FILTER (WHERE kind = 'page') AS uv_ct,
+    count(*) FILTER (WHERE kind = 'first') AS first_of_day_uv_ct,
+    count(*) FILTER (WHERE kind = 'session') AS sv_ct,
+    count(*) FILTER (WHERE kind = 'jump') AS uj_ct,
+    count(*) FILTER (WHERE kind = 'page') AS pv_ct,
+    sum(during_time) AS dur_sum
+  FROM (
+    SELECT date_bin(INTERVAL '${window}', ts) AS stt, coalesce(vc, '') AS vc, ch,
+      coalesce(ar, '') AS ar, mid, 'page' AS kind, during_time
+    FROM page_log
+    WHERE NOT is_bot
+    UNION ALL
+    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'first', CAST(NULL AS BIGINT)
+    FROM dwd_traffic_unique_visitor_detail
+    UNION ALL
+    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'session', CAST(NULL AS BIGINT)
+    FROM dwd_traffic_session
+    UNION ALL
+    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'jump', CAST(NULL AS BIGINT)
+    FROM dwd_traffic_user_jump_detail
+  ) AS e
+  JOIN dim_device AS d ON d.mid = e.mid
+  GROUP BY 1, 2, 3, 4, 5
+) AS windows
