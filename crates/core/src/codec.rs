@@ -54,6 +54,12 @@ impl Writer {
     pub fn new() -> Self {
         Self::default()
     }
+    /// An empty buffer with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+        }
+    }
     /// Appends one byte.
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);

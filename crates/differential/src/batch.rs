@@ -31,10 +31,12 @@ fn knows_query(query: &Query) -> bool {
             not,
             ..
         } => or.is_none() && !not && !(*negated && correlation.is_some()),
-        // Which of several first rows it takes is its own affair.
+        // Which of several first rows it takes is its own affair, and of two
+        // orders it refuses one or mistakes it.
         Query::GroupBy { calls, .. } => {
             let by_order = |call: &Call| matches!(call.function, Function::First | Function::Last);
-            !calls.iter().any(by_order)
+            let orders = calls.iter().filter(|call| call.order.is_some()).count();
+            orders < 2 && !calls.iter().any(by_order)
         }
         _ => true,
     };

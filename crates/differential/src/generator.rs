@@ -26,17 +26,22 @@ pub struct Traits {
     pub extremes: bool,
     /// Whether decimals occur; without them SQLite can answer too.
     pub decimals: bool,
-    /// One large batch and no joins.
+    /// One large batch, no joins and no windows.
     pub large: bool,
+    /// Whether ORDER BY may leave rows equal whose order shows. Only the engine
+    /// and the interpreter agree on it.
+    pub ties: bool,
 }
 
 /// The case of a seed.
 pub fn generate(seed: u64) -> Case {
     let mut random = Random::new(seed);
+    let (asks_batch, asks_sqlite) = (seed.is_multiple_of(5), seed % 5 < 3);
     let traits = Traits {
         extremes: random.one_in(5),
         decimals: !random.one_in(3),
         large: random.one_in(40),
+        ties: !asks_batch && !asks_sqlite,
     };
     let table_count = 1 + random.below(3);
     let tables: Vec<Table> = (0..table_count)
@@ -49,8 +54,8 @@ pub fn generate(seed: u64) -> Case {
         views,
         worker_threads: 1 + random.below(4),
         epochs,
-        ask_batch: seed.is_multiple_of(5),
-        ask_sqlite: seed % 5 < 3,
+        ask_batch: asks_batch,
+        ask_sqlite: asks_sqlite,
     };
     add_time(seed, &mut case, traits);
     case

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::interpret_window::{top, window};
 use crate::query::{
     Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest, WindowKind,
 };
@@ -40,8 +41,9 @@ pub enum Failure {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// A join would look at too many pairs for a naive interpreter.
-    #[error("a join of {0} pairs is too large for the interpreter")]
+    /// A join would look at too many pairs, or a window at too many rows, for a
+    /// naive interpreter.
+    #[error("a join of {0} pairs, or a window of as many rows, is too large for the interpreter")]
     TooLarge(usize),
     /// A name that no collection has.
     #[error("there is no collection `{0}`")]
@@ -92,13 +94,13 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             }
             Ok(answer)
         }
-        Query::Window { input, time, kind } => {
+        Query::TimeWindow { input, time, kind } => {
             let input = interpret(input, collections)?;
             let mut answer = Answer {
                 failures: input.failures,
                 ..Answer::default()
             };
-            for (row, weight, start, end) in windows(&input.rows, *time, kind) {
+            for (row, weight, start, end) in time_windows(&input.rows, *time, kind) {
                 let window = vec![Value::Timestamp(start), Value::Timestamp(end)];
                 add(&mut answer.rows, [row, window].concat(), weight);
             }
@@ -233,6 +235,8 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             }
             Ok(answer)
         }
+        Query::Window { input, calls } => window(&interpret(input, collections)?, calls),
+        Query::Top { input, top: wanted } => top(&interpret(input, collections)?, wanted),
     }
 }
 
@@ -296,7 +300,7 @@ const SECOND: i64 = 1_000_000;
 
 /// Each row with its weight and the bounds of a window that it stands in. Rows
 /// without a time stand in none.
-fn windows(rows: &ZSet, time: usize, kind: &WindowKind) -> Vec<(Row, i64, i64, i64)> {
+fn time_windows(rows: &ZSet, time: usize, kind: &WindowKind) -> Vec<(Row, i64, i64, i64)> {
     let mut found = Vec::new();
     let timed = rows.iter().filter_map(|(row, weight)| match row[time] {
         Value::Timestamp(at) => Some((at, row, *weight)),
@@ -425,7 +429,7 @@ fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
 /// `None` if it does not count: the FILTER is not true, or the argument is NULL
 /// (which counts where an order chooses). `count(*)` counts rows, for which any
 /// value will do.
-fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
+pub(crate) fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
@@ -468,7 +472,7 @@ fn in_order(call: &Call, values: &ZSet) -> Vec<Value> {
     rows.into_iter().map(|row| row[0].clone()).collect()
 }
 
-fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
+pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
     let weight_of = |weight: &i64| {
         if call.distinct {
             1

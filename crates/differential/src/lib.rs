@@ -4,10 +4,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `query.rs` | queries as trees, and their SQL |
-//! | `interpret.rs` | **the main oracle**: what a query means, over plain values |
+//! | `query.rs`, `window.rs` | queries as trees, and their SQL |
+//! | `interpret.rs`, `interpret_window.rs` | **the main oracle**: what a query means, over plain values |
 //! | `value.rs`, `stream.rs` | values, tables, changes, and what changes make of a table |
-//! | `generator.rs`, `query_generator.rs` | a case from a seed |
+//! | `generator.rs`, `query_generator.rs`, `window_generator.rs` | a case from a seed |
 //! | `time_generator.rs` | windows of time and watermarks, added to some cases |
 //! | `run.rs` | a case through the engine, with checkpoints and restarts |
 //! | `batch.rs`, `sqlite.rs` | second and third opinions, on samples |
@@ -31,6 +31,7 @@
 pub mod batch;
 pub mod generator;
 pub mod interpret;
+pub mod interpret_window;
 pub mod query;
 pub mod query_generator;
 pub mod random;
@@ -41,6 +42,8 @@ pub mod sqlite;
 pub mod stream;
 pub mod time_generator;
 pub mod value;
+pub mod window;
+pub mod window_generator;
 
 use run::{Outcome, Start};
 

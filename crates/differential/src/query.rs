@@ -4,6 +4,7 @@
 //! those of its inputs, so that the text is long but never ambiguous.
 
 use crate::value::{Type, Value};
+use crate::window::{Top, WindowCall};
 
 /// Whose SQL is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +234,7 @@ pub enum Query {
         input: Box<Query>,
     },
     /// The rows with `window_start` and `window_end` behind their columns.
-    Window {
+    TimeWindow {
         /// What is put into windows.
         input: Box<Query>,
         /// The time column.
@@ -271,6 +272,20 @@ pub enum Query {
         left: Box<Query>,
         /// Second.
         right: Box<Query>,
+    },
+    /// Window functions: all columns, and one more for each call.
+    Window {
+        /// Over what.
+        input: Box<Query>,
+        /// The calls.
+        calls: Vec<WindowCall>,
+    },
+    /// The first rows in some order.
+    Top {
+        /// Of what.
+        input: Box<Query>,
+        /// Which.
+        top: Top,
     },
 }
 
@@ -451,7 +466,7 @@ impl Call {
         }
     }
 
-    fn sql(&self, dialect: Dialect, column: &dyn Fn(usize) -> String) -> String {
+    pub(crate) fn sql(&self, dialect: Dialect, column: &dyn Fn(usize) -> String) -> String {
         let name = match self.function {
             Function::Count => "count",
             Function::Sum => "sum",
@@ -518,8 +533,16 @@ impl Query {
                 keys.chain(calls).chain(marks).collect()
             }
             Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
-            Self::Window { input, .. } => {
+            Self::TimeWindow { input, .. } => {
                 [input.types(), vec![Type::Timestamp, Type::Timestamp]].concat()
+            }
+            Self::Window { input, calls } => {
+                let results = calls.iter().map(|call| call.function.data_type());
+                input.types().into_iter().chain(results).collect()
+            }
+            Self::Top { input, top } => {
+                let number = top.with_number.then_some(Type::Int);
+                input.types().into_iter().chain(number).collect()
             }
         }
     }
@@ -532,7 +555,9 @@ impl Query {
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
-            | Self::Window { input, .. } => vec![input],
+            | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
+            | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
@@ -548,7 +573,9 @@ impl Query {
             | Self::Project { input, .. }
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
-            | Self::Window { input, .. } => vec![input],
+            | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
+            | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
@@ -644,7 +671,7 @@ impl Query {
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
             }
-            Self::Window { input, time, kind } => {
+            Self::TimeWindow { input, time, kind } => {
                 let width = input.types().len();
                 let mut columns = all_columns(input, "a", 0);
                 columns.push(format!("a.window_start AS c{width}"));
@@ -727,6 +754,16 @@ impl Query {
                 let right = select("", &all_columns(right, "a", 0), right, dialect);
                 format!("{left} UNION ALL {right}")
             }
+            Self::Window { input, calls } => {
+                let width = input.types().len();
+                let mut columns = all_columns(input, "a", 0);
+                for (number, call) in calls.iter().enumerate() {
+                    let text = call.sql(dialect, &of_input);
+                    columns.push(format!("{text} AS c{}", width + number));
+                }
+                select("", &columns, input, dialect)
+            }
+            Self::Top { input, top } => top.sql(&input.sql(dialect), input.types().len(), dialect),
         }
     }
 }

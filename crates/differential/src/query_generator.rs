@@ -28,6 +28,10 @@ impl QueryGenerator<'_> {
     /// A query of one to four operators.
     pub fn query(&mut self) -> Query {
         let depth = 1 + self.random.below(3);
+        if !self.traits.large && self.random.one_in(4) {
+            let input = self.node(depth - 1);
+            return self.over(input, true);
+        }
         self.node(depth)
     }
 
@@ -35,7 +39,7 @@ impl QueryGenerator<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.random.below(16) {
+        match self.random.below(18) {
             0 | 1 => {
                 let input = Box::new(self.node(depth - 1));
                 let types = input.types();
@@ -56,6 +60,10 @@ impl QueryGenerator<'_> {
             },
             11 | 12 => self.set_operation(depth),
             _ if self.traits.large => self.set_operation(depth),
+            13 | 14 => {
+                let input = self.node(depth - 1);
+                self.over(input, false)
+            }
             _ => self.where_subquery(depth),
         }
     }
@@ -286,13 +294,13 @@ impl QueryGenerator<'_> {
         }
     }
 
-    fn column(&mut self, types: &[Type]) -> Expr {
+    pub(crate) fn column(&mut self, types: &[Type]) -> Expr {
         let column = self.random.below(types.len());
         Expr::Column(column, types[column])
     }
 
     /// An expression of any type.
-    fn expression(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn expression(&mut self, types: &[Type], depth: usize) -> Expr {
         let column = self.column(types);
         if depth == 0 || self.random.one_in(3) {
             return column;
@@ -432,6 +440,9 @@ impl QueryGenerator<'_> {
             name: name.clone(),
             types: types.clone(),
         });
+        if self.random.one_in(3) {
+            return self.failing_over(*input);
+        }
         if self.random.one_in(2) {
             let count = 1 + self.random.below(3);
             let columns = (0..count)
@@ -472,7 +483,7 @@ impl QueryGenerator<'_> {
         }
     }
 
-    fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
         let column = self.column(types);
         if depth == 0 || column.data_type() != Type::Int {
             return column;
@@ -507,7 +518,7 @@ fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn reads_column(expression: &Expr) -> bool {
+pub(crate) fn reads_column(expression: &Expr) -> bool {
     match expression {
         Expr::Column(..) => true,
         Expr::Literal(..) => false,

@@ -2,6 +2,7 @@
 
 use crate::query::{Expr, Query, SubqueryTest, WindowKind};
 use crate::run::{Case, Start, Wrong, run_case};
+use crate::window::{Top, TopForm, WindowCall, WindowFunction};
 
 /// Runs that shrinking may take.
 const RUNS_MAX: usize = 4_000;
@@ -287,11 +288,11 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 }
             }
         }
-        Query::Window { input, time, kind } => {
+        Query::TimeWindow { input, time, kind } => {
             if let WindowKind::Session { gap, keys } = kind
                 && !keys.is_empty()
             {
-                found.push(Query::Window {
+                found.push(Query::TimeWindow {
                     input: input.clone(),
                     time: *time,
                     kind: WindowKind::Session {
@@ -330,6 +331,30 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 found.push(plainer);
             }
         }
+        Query::Window { input, calls } => {
+            for index in 0..calls.len() {
+                let with = |calls: Vec<WindowCall>| Query::Window {
+                    input: input.clone(),
+                    calls,
+                };
+                if calls.len() > 1 {
+                    let mut fewer = calls.clone();
+                    fewer.remove(index);
+                    found.push(with(fewer));
+                }
+                for simple in simpler_calls(&calls[index]) {
+                    let mut calls = calls.clone();
+                    calls[index] = simple;
+                    found.push(with(calls));
+                }
+            }
+        }
+        Query::Top { input, top } => {
+            found.extend(simpler_tops(top).into_iter().map(|top| Query::Top {
+                input: input.clone(),
+                top,
+            }));
+        }
         Query::Scan { .. }
         | Query::Distinct { .. }
         | Query::UnionAll { .. }
@@ -346,6 +371,56 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
         }
     }
     found
+}
+
+/// The lists with one element less.
+fn shorter<T: Clone>(list: &[T]) -> Vec<Vec<T>> {
+    let without = |index: usize| {
+        let mut list = list.to_vec();
+        list.remove(index);
+        list
+    };
+    (0..list.len()).map(without).collect()
+}
+
+fn simpler_calls(call: &WindowCall) -> Vec<WindowCall> {
+    let mut found: Vec<WindowCall> = shorter(&call.partition)
+        .into_iter()
+        .map(|partition| WindowCall {
+            partition,
+            ..call.clone()
+        })
+        .collect();
+    // ORDER BY stays: without a part of it the order could be open.
+    if call.frame.is_some() {
+        found.push(WindowCall {
+            frame: None,
+            ..call.clone()
+        });
+    }
+    if let WindowFunction::Aggregate(aggregate) = &call.function
+        && aggregate.filter.is_some()
+    {
+        let mut plainer = aggregate.clone();
+        plainer.filter = None;
+        found.push(WindowCall {
+            function: WindowFunction::Aggregate(plainer),
+            ..call.clone()
+        });
+    }
+    found
+}
+
+fn simpler_tops(top: &Top) -> Vec<Top> {
+    let has_partition_left = top.form != TopForm::DistinctOn || top.partition.len() > 1;
+    let partitions = shorter(&top.partition).into_iter();
+    partitions
+        .filter(|_| has_partition_left)
+        .map(|partition| Top {
+            partition,
+            ..top.clone()
+        })
+        .collect()
 }
 
 /// The parts of an expression that have its type.

@@ -226,7 +226,7 @@ impl TimeGenerator<'_> {
             .collect();
         let time = times[self.random.below(times.len())];
         let input = self.filtered(scan(name, types), known);
-        let windows = Query::Window {
+        let windows = Query::TimeWindow {
             kind: self.kind(types),
             input: Box::new(input),
             time,
@@ -291,7 +291,7 @@ impl TimeGenerator<'_> {
         }
         let input = self.filtered(input, known);
         let types = input.types();
-        let windows = Query::Window {
+        let windows = Query::TimeWindow {
             input: Box::new(input),
             time: 0,
             kind: self.kind(&types),
@@ -308,7 +308,7 @@ impl TimeGenerator<'_> {
             let types = input.types();
             let input = Box::new(input);
             let kind = self.kind(&types);
-            Query::Window {
+            Query::TimeWindow {
                 input,
                 time: 0,
                 kind,

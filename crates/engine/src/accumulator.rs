@@ -71,12 +71,7 @@ impl AggregateSpec {
         if self.input.is_empty() || !(keeps_values || self.distinct) {
             return Ok(None);
         }
-        let columns: Vec<_> = self
-            .input
-            .iter()
-            .map(|(found, order)| (found, *order))
-            .collect();
-        RowCodec::with_order(&columns).map(Some)
+        RowCodec::sorted(self.input.iter().cloned()).map(Some)
     }
 }
 

@@ -217,7 +217,8 @@ impl Shard {
         if second != NONE {
             self.rows[second as usize].previous = row;
         }
-        if row_count > INDEXED_ROWS_MIN {
+        // An index that is there stays when rows go, and must know all.
+        if row_count > INDEXED_ROWS_MIN || self.row_indexes.contains_key(&number) {
             self.index_row(number, row);
         }
         row

@@ -169,18 +169,35 @@ impl Checker<'_> {
             format_clause,
             pipe_operators,
         } = query;
+        let picks_first = matches!(
+            body.as_ref(),
+            SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_)))
+        );
         self.refuse_if(
-            order_by.is_some(),
+            order_by.is_some() && limit_clause.is_none() && !picks_first,
             order_by.as_ref().map_or(at, |clause| clause.span().start),
-            "ORDER BY",
+            "ORDER BY without LIMIT",
             "a view is a set of rows without an order; put ORDER BY in the query that reads it",
         );
         self.refuse_if(
-            limit_clause.is_some() || fetch.is_some(),
+            order_by.is_none() && limit_clause.is_some(),
             at,
-            "LIMIT",
-            "keep all rows in the view and put LIMIT in the query that reads it",
+            "LIMIT without ORDER BY",
+            "which rows it keeps would be left to chance: add ORDER BY, or put LIMIT in the query that reads the view",
         );
+        self.refuse_if(
+            limit_clause.is_some() && picks_first,
+            at,
+            "LIMIT beside DISTINCT ON",
+            "put DISTINCT ON into a subquery, and ORDER BY … LIMIT around it",
+        );
+        self.refuse_if(
+            order_by.is_none() && picks_first,
+            at,
+            "DISTINCT ON without ORDER BY",
+            "which row it keeps would be left to chance: add ORDER BY with the columns of DISTINCT ON first",
+        );
+        self.refuse_if(fetch.is_some(), at, "FETCH", "write LIMIT n");
         self.refuse_if(
             !locks.is_empty(),
             at,
@@ -245,18 +262,6 @@ impl Checker<'_> {
             || select.exclude.is_some()
             || select.select_modifiers.is_some();
         self.refuse_if(has_other, at, "a clause of another dialect", "leave it out");
-        self.refuse_if(
-            !select.named_window.is_empty() || select.qualify.is_some(),
-            at,
-            "WINDOW or QUALIFY",
-            QUERY_VIEW_HELP,
-        );
-        self.refuse_if(
-            matches!(select.distinct, Some(Distinct::On(_))),
-            at,
-            "DISTINCT ON",
-            "group by the columns and take min or max of the others",
-        );
         let has_modifiers = match &select.group_by {
             GroupByExpr::All(_) => true,
             GroupByExpr::Expressions(_, modifiers) => !modifiers.is_empty(),
@@ -341,8 +346,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Functions that read the clock or chance, OVER clauses and subqueries,
-    /// wherever they stand.
+    /// Functions that read the clock or chance, and subqueries, wherever they
+    /// stand.
     fn expressions(&mut self, query: &Query) {
         let mut functions = Vec::new();
         let mut subqueries = Vec::new();
@@ -359,12 +364,6 @@ impl Checker<'_> {
         for function in functions {
             let at = function.name.span().start;
             let name = function.name.to_string().to_lowercase();
-            self.refuse_if(
-                function.over.is_some(),
-                at,
-                &format!("`{name}` OVER (…)"),
-                QUERY_VIEW_HELP,
-            );
             let volatility = self
                 .state
                 .scalar_functions()

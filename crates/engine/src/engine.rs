@@ -24,8 +24,10 @@ use crate::time::history::{history_definition, versions};
 use crate::time::late_rows::divert;
 use crate::time::node::TimeNode;
 use crate::time::watermarks::Watermarks;
+use crate::top_k::TopK;
 use crate::union::Union;
 use crate::unnest::Unnest;
+use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
 /// The part that says which program the others belong to.
@@ -557,6 +559,8 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             pair_schema,
             schema,
         )),
+        NodeKind::Window(spec) => Box::new(Window::new(view, spec, schema)?),
+        NodeKind::TopK(spec) => Box::new(TopK::new(spec, schema)?),
     };
     Ok(Running::Operator(operator))
 }

@@ -9,7 +9,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::accumulator::AggregateSpec;
 use crate::outer_join::JoinOutput;
 use crate::time::node::TimeNode;
+use crate::top_k::TopKSpec;
 use crate::unnest::UnnestSpec;
+use crate::window::WindowSpec;
 
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
@@ -53,6 +55,8 @@ pub(crate) enum NodeKind {
         residual: Option<Arc<dyn PhysicalExpr>>,
         pair_schema: SchemaRef,
     },
+    Window(WindowSpec),
+    TopK(TopKSpec),
 }
 
 impl NodeKind {

@@ -13,6 +13,8 @@
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
 //! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
+//! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
 //!
 //! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]
 //! takes the changes of one epoch through them.
@@ -25,11 +27,13 @@ mod changed_slots;
 mod check_syntax;
 mod constant;
 mod decimal_sum;
+mod distinct_on;
 mod distinct_values;
 mod engine;
 mod error;
 mod evaluation_errors;
 mod exact_float;
+mod exact_window_sum;
 mod expression;
 mod graph;
 mod group_rows;
@@ -40,6 +44,8 @@ mod key_table;
 mod lower;
 mod lower_aggregate;
 mod lower_join;
+mod lower_top_k;
+mod lower_window;
 mod map;
 mod operator;
 mod outer_join;
@@ -50,9 +56,11 @@ mod saved_state;
 mod state_parts;
 mod table_input;
 mod time;
+mod top_k;
 mod union;
 mod unnest;
 mod value_counts;
+mod window;
 
 pub use engine::{
     Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput, OperatorState,

@@ -70,22 +70,12 @@ impl Lowering<'_> {
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
             LogicalPlan::Projection(projection) => self.project(projection),
             LogicalPlan::Filter(filter) => {
+                if let Some(node) = self.ranked_filter(filter)? {
+                    return Ok(node);
+                }
                 let input = self.lower(&filter.input)?;
                 let predicate = compile(&filter.predicate, filter.input.schema())?;
-                let node = &self.graph.nodes[input];
-                let (schema, append_only, unique_key) = (
-                    node.schema.clone(),
-                    node.append_only,
-                    node.unique_key.clone(),
-                );
-                Ok(self.graph.add(Node {
-                    kind: NodeKind::Filter(predicate),
-                    inputs: vec![input],
-                    schema,
-                    view: self.view.clone(),
-                    append_only,
-                    unique_key,
-                }))
+                Ok(self.add_filter(input, predicate))
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
@@ -93,16 +83,10 @@ impl Lowering<'_> {
             LogicalPlan::Extension(extension) => self.extension(extension),
             LogicalPlan::Sort(_) => refuse(
                 "ORDER BY in a materialized view",
-                "a view is a set of rows without an order; put ORDER BY in the query that reads it",
+                "a view is a set of rows without an order; put ORDER BY in the query that reads it, or add LIMIT",
             ),
-            LogicalPlan::Limit(_) => refuse(
-                "LIMIT in a materialized view",
-                "keep all rows in the view and put LIMIT in the query that reads it, or make it a plain CREATE VIEW",
-            ),
-            LogicalPlan::Window(_) => refuse(
-                "window functions (OVER) in a materialized view",
-                "make it a plain CREATE VIEW, which is computed when asked",
-            ),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Window(window) => self.window(window),
             // A condition that can never hold: the optimizer leaves no table.
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 Ok(self.graph.add(Node {
@@ -132,6 +116,23 @@ impl Lowering<'_> {
                 "make it a plain CREATE VIEW, which is computed when asked",
             ),
         }
+    }
+
+    pub(crate) fn add_filter(&mut self, input: usize, predicate: Arc<dyn PhysicalExpr>) -> usize {
+        let node = &self.graph.nodes[input];
+        let (schema, append_only, unique_key) = (
+            node.schema.clone(),
+            node.append_only,
+            node.unique_key.clone(),
+        );
+        self.graph.add(Node {
+            kind: NodeKind::Filter(predicate),
+            inputs: vec![input],
+            schema,
+            view: self.view.clone(),
+            append_only,
+            unique_key,
+        })
     }
 
     pub(crate) fn select_columns(&mut self, input: usize, columns: &[usize]) -> usize {
@@ -243,6 +244,9 @@ impl Lowering<'_> {
     }
 
     fn project(&mut self, projection: &Projection) -> Result<usize, Refusal> {
+        if let Some(node) = self.ranked_projection(projection)? {
+            return Ok(node);
+        }
         let input = self.lower(&projection.input)?;
         let expressions = compile_all(&projection.expr, projection.input.schema())?;
         let schema = projection.schema.inner().clone();

@@ -27,6 +27,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
+use crate::distinct_on::DistinctOnToRowNumber;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
@@ -387,7 +388,7 @@ impl Planner {
             Err(Refusal { message, help }) => {
                 let location = match view.emit_location {
                     Some(location) if message.starts_with("EMIT") => location,
-                    _ => view.name_location,
+                    _ => locate_name(&message, &definition.sql).unwrap_or(view.name_location),
                 };
                 self.error(definition, location, message, help);
             }
@@ -458,6 +459,33 @@ impl Planner {
         self.error(definition, location, message, help);
     }
 
+    fn warn_of_global_arrangements(&mut self) {
+        let graph = &self.graph;
+        let is_global = |number: usize| graph.arrangements[number].key_columns.is_empty();
+        let mut warnings = BTreeSet::new();
+        for node in &graph.nodes {
+            match &node.kind {
+                NodeKind::Window(window) if is_global(window.arrangement) => {
+                    warnings.insert(format!(
+                        "`{}` has a window function without PARTITION BY: every change computes it again over all rows",
+                        node.view
+                    ));
+                }
+                NodeKind::InnerJoin { left, right, .. }
+                | NodeKind::OuterJoin { left, right, .. } => {
+                    for side in [*left, *right].into_iter().filter(|&side| is_global(side)) {
+                        let view = &graph.nodes[graph.arrangements[side].node].view;
+                        warnings.insert(format!(
+                            "`{view}` is joined without an equality: every change of one side meets every row of the other"
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.warnings.extend(warnings);
+    }
+
     fn finish(mut self, views: &[ViewDefinition]) -> Program {
         self.collections.push(Collection {
             name: EVALUATION_ERRORS.to_owned(),
@@ -466,14 +494,7 @@ impl Planner {
             append_only: false,
             unique_key: None,
         });
-        for arrangement in &self.graph.arrangements {
-            if arrangement.key_columns.is_empty() {
-                let view = &self.graph.nodes[arrangement.node].view;
-                self.warnings.push(format!(
-                    "`{view}` is joined without an equality: every change of one side meets every row of the other"
-                ));
-            }
-        }
+        self.warn_of_global_arrangements();
         for node in &self.graph.nodes {
             let NodeKind::Aggregate { calls, .. } = &node.kind else {
                 continue;
@@ -562,6 +583,7 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
         .enable_physical_uncorrelated_scalar_subquery = false;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
         Arc::new(SimplifyExpressions::new()),
+        Arc::new(DistinctOnToRowNumber),
         Arc::new(ReplaceDistinctWithAggregate::new()),
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),

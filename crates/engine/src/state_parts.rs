@@ -219,9 +219,12 @@ pub(crate) fn versioned(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
     match bytes.split_first() {
         Some((&STATE_VERSION, body)) => Ok(body),
-        Some((other, _)) => Err(EngineError::Checkpoint(format!(
-            "part `{name}` has format version {other}, this program reads version {STATE_VERSION}"
-        ))),
+        Some((other, _)) => Err(EngineError::State {
+            part: name.to_owned(),
+            source: CodecError::Invalid(format!(
+                "it has format version {other}, this program reads version {STATE_VERSION}"
+            )),
+        }),
         None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
     }
 }

@@ -239,10 +239,6 @@ const VIEWS: &[(&str, &str)] = &[
         "v_values",
         "SELECT o.id, k.label FROM orders o JOIN (VALUES ('c1', 'first'), ('c2', NULL)) AS k (city, label) ON o.city = k.city",
     ),
-    (
-        "v_select_exists",
-        "SELECT o.id, EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id) AS has, NOT EXISTS (SELECT 1 FROM lines l WHERE l.order_id = o.id AND l.quantity > 4) AS lacks FROM orders o",
-    ),
     ("v_unnest", "SELECT city, unnest(ids) AS id FROM v_lists"),
     (
         "v_unnest_literal",
@@ -267,6 +263,62 @@ const VIEWS: &[(&str, &str)] = &[
     (
         "v_union_coerced",
         "SELECT id AS k FROM orders UNION ALL SELECT amount FROM orders UNION ALL SELECT NULL FROM visits",
+    ),
+    (
+        "v_row_number",
+        "SELECT id, city, row_number() OVER (PARTITION BY city ORDER BY amount DESC, id) AS n, rank() OVER (PARTITION BY city ORDER BY name) AS r, dense_rank() OVER (ORDER BY name, city) AS d, percent_rank() OVER (PARTITION BY city ORDER BY name) AS p, cume_dist() OVER (PARTITION BY city ORDER BY name) AS c, ntile(3) OVER (PARTITION BY city ORDER BY id) AS t FROM orders",
+    ),
+    (
+        "v_neighbours",
+        "SELECT id, lag(amount) OVER w AS before, lead(amount, 2, 0) OVER w AS after, first_value(name) OVER w AS f, last_value(name) OVER w AS l, nth_value(name, 2) OVER w AS second, id - lag(id) OVER w AS gap FROM orders WINDOW w AS (PARTITION BY city ORDER BY id)",
+    ),
+    (
+        "v_moving",
+        "SELECT id, avg(amount) OVER (ORDER BY id ROWS 2 PRECEDING) AS a, sum(score) OVER (PARTITION BY name ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS s, sum(id) OVER (PARTITION BY city ORDER BY id) AS running, count(amount) OVER (PARTITION BY city) AS n, min(amount) OVER (PARTITION BY city ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS lo, max(id) OVER (ORDER BY id RANGE BETWEEN 3 PRECEDING AND 1 PRECEDING) AS m, avg(score) OVER (ORDER BY amount GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW) AS g FROM orders",
+    ),
+    (
+        "v_window_of_groups",
+        "SELECT city, sum(amount) AS s, rank() OVER (ORDER BY sum(amount) DESC) AS r, sum(sum(amount)) OVER () AS total FROM orders GROUP BY city",
+    ),
+    (
+        "v_top",
+        "SELECT city, id, amount FROM (SELECT *, row_number() OVER (PARTITION BY city ORDER BY amount DESC, id) AS n FROM orders) AS o WHERE n <= 2",
+    ),
+    (
+        "v_top_numbered",
+        "SELECT city, id, n FROM (SELECT *, row_number() OVER (PARTITION BY city ORDER BY amount DESC NULLS LAST, id) AS n FROM orders) AS o WHERE n BETWEEN 2 AND 3 AND id % 2 = 0",
+    ),
+    (
+        "v_top_ranks",
+        "SELECT city, id, n FROM (SELECT *, rank() OVER (PARTITION BY city ORDER BY name DESC) AS n FROM orders) AS o WHERE n < 3",
+    ),
+    (
+        "v_top_groups",
+        "SELECT device, pages, n FROM (SELECT *, dense_rank() OVER (PARTITION BY device ORDER BY pages) AS n FROM visits) AS v WHERE n <= 2",
+    ),
+    (
+        "v_top_visits",
+        "SELECT device, pages FROM (SELECT *, row_number() OVER (PARTITION BY device ORDER BY pages DESC) AS n FROM visits) AS v WHERE n <= 3",
+    ),
+    (
+        "v_limit",
+        "SELECT id, city FROM orders ORDER BY amount DESC, id LIMIT 5 OFFSET 2",
+    ),
+    (
+        "v_limit_inside",
+        "SELECT l.sku, o.id FROM lines l JOIN (SELECT id FROM orders ORDER BY score, id LIMIT 4) o ON o.id = l.order_id",
+    ),
+    (
+        "v_limit_visits",
+        "SELECT device, pages * 2 AS twice FROM visits ORDER BY pages DESC, device LIMIT 7",
+    ),
+    (
+        "v_latest",
+        "SELECT DISTINCT ON (city) city, id, name FROM orders ORDER BY city, score DESC, id",
+    ),
+    (
+        "v_qualify",
+        "SELECT id, city FROM orders QUALIFY row_number() OVER (PARTITION BY name ORDER BY id) = 1",
     ),
 ];
 

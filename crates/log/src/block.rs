@@ -19,6 +19,8 @@ use sluice_core::{CodecError, LogRecord, Reader, Record, RecordKind, Transaction
 const MAGIC: &[u8; 4] = b"BLCK";
 /// Length of a block's header.
 pub(crate) const BLOCK_HEADER_BYTES: usize = 44;
+/// Bytes of a record besides position, transaction's id and payload, at most.
+const RECORD_BYTES: usize = 22;
 
 /// A block's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,14 @@ pub(crate) fn encode(
     durable_end: u64,
     records: &[Record],
 ) -> Option<(Block, Vec<u8>)> {
-    let mut writer = Writer::new();
+    let room = |record: &Record| {
+        let id = record.transaction.as_ref().map_or(0, |mark| mark.id.len());
+        RECORD_BYTES + record.position.len() + id + record.payload.len()
+    };
+    let room: usize = records.iter().map(room).sum();
+    let mut writer = Writer::with_capacity(BLOCK_HEADER_BYTES + room);
+    // The header is made when the body is known.
+    writer.raw(&[0; BLOCK_HEADER_BYTES]);
     for record in records {
         writer.u8(match record.kind {
             RecordKind::Data => 0,
@@ -141,7 +150,8 @@ pub(crate) fn encode(
         }
         writer.bytes(&record.payload);
     }
-    let body = writer.finish();
+    let mut bytes = writer.finish();
+    let body = &bytes[BLOCK_HEADER_BYTES..];
     let newest_us = records.iter().map(|record| record.capture_time_us).max();
     let block = Block {
         place,
@@ -150,16 +160,15 @@ pub(crate) fn encode(
         count: u32::try_from(records.len()).ok()?,
         newest_us: newest_us.unwrap_or(i64::MIN),
         durable_end,
-        body_checksum: crc32fast::hash(&body),
+        body_checksum: crc32fast::hash(body),
     };
-    let mut bytes = block.header();
-    bytes.extend_from_slice(&body);
+    bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&block.header());
     Some((block, bytes))
 }
 
 /// The records of a block whose `body` was checked.
-pub(crate) fn decode(block: &Block, body: &[u8]) -> Result<Vec<LogRecord>, CodecError> {
-    let shared = Bytes::copy_from_slice(body);
+pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, CodecError> {
+    let shared = Bytes::from(body);
     let mut reader = Reader::new(&shared);
     let mut records = Vec::new();
     for index in 0..block.count {
@@ -244,7 +253,7 @@ mod tests {
             file.extend_from_slice(&bytes);
             assert_eq!(Block::read_whole(&file, place), Some(block));
             let body = &file[place + BLOCK_HEADER_BYTES..];
-            let decoded = decode(&block, body).unwrap();
+            let decoded = decode(&block, body.to_vec()).unwrap();
             assert_eq!(decoded.len(), records.len());
             assert!(decoded.iter().map(|found| &found.record).eq(&records));
 
@@ -274,7 +283,7 @@ mod tests {
                     _ => block.count = [0, 1, 3, u32::MAX][random.below(4)],
                 }
             }
-            if let Ok(records) = decode(&block, &body) {
+            if let Ok(records) = decode(&block, body) {
                 assert_eq!(records.len() as u64, u64::from(block.count));
             }
         }

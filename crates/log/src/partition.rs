@@ -423,5 +423,5 @@ fn read_records(
         let problem = "a block's checksum does not hold";
         return Err(damaged(path, block.place, problem));
     }
-    block::decode(block, &body).map_err(|error| damaged(path, block.place, &error.to_string()))
+    block::decode(block, body).map_err(|error| damaged(path, block.place, &error.to_string()))
 }

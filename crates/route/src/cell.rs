@@ -12,6 +12,7 @@ use sluice_core::{CodecError, Reader, Writer};
 
 use crate::definition::Column;
 use crate::fields::Fields;
+use crate::json::Kind;
 use crate::source_text::Policy;
 use crate::time::parse_date;
 
@@ -81,6 +82,15 @@ impl Cell<'_> {
     }
 }
 
+/// Bytes that differ for different lists of cells.
+pub(crate) fn key_bytes<'c, 'f: 'c>(cells: impl Iterator<Item = &'c Cell<'f>>) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for cell in cells {
+        cell.write(&mut writer);
+    }
+    writer.finish()
+}
+
 /// Why there is no value.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -96,7 +106,63 @@ pub(crate) enum Problem {
 }
 
 /// The value of `column` in a record.
+#[inline]
 pub(crate) fn read<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>, Problem> {
+    match read_plainly(column, fields) {
+        Some(cell) => Ok(cell),
+        None => read_carefully(column, fields),
+    }
+}
+
+/// The value, if it is one of the usual kind in its usual form, and nothing is
+/// asked of it: the short way, on which most values go.
+#[inline]
+fn read_plainly<'a>(column: &Column, fields: &Fields<'a>) -> Option<Cell<'a>> {
+    let Fields::Json { record, element } = fields else {
+        return None;
+    };
+    if element.is_some() && column.from.name.starts_with('.') {
+        return None;
+    }
+    let value = record.get(&column.from)?;
+    if !column.is_plain || !matches!(value.kind, Kind::Plain | Kind::Number) {
+        return None;
+    }
+    let raw = record.raw(value);
+    match &column.data_type {
+        // The digits of an exponent would have to be written out.
+        DataType::Utf8 if value.kind == Kind::Plain => Some(Cell::Text(Cow::Borrowed(raw))),
+        DataType::Int64 => Some(Cell::Integer(short_integer(raw)?)),
+        DataType::Timestamp(_, _) => {
+            let unit_us = column.time.unit_us()?;
+            Some(Cell::Integer(short_integer(raw)?.checked_mul(unit_us)?))
+        }
+        _ => None,
+    }
+}
+
+/// A number of at most 18 digits, and nothing but digits.
+#[inline]
+fn short_integer(text: &str) -> Option<i64> {
+    let (digits, is_negative) = match text.as_bytes() {
+        [b'-', digits @ ..] => (digits, true),
+        digits => (digits, false),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if is_negative { -value } else { value })
+}
+
+fn read_carefully<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>, Problem> {
     let mut text = fields.text(&column.from);
     if column.trim
         && let Some(found) = &mut text
@@ -110,7 +176,7 @@ pub(crate) fn read<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>,
     let Some(text) = text else {
         return settle(column, &column.missing, || Problem::DeadLetter {
             reason: "missing_value",
-            detail: format!("`{}` is missing or empty", column.from),
+            detail: format!("`{}` is missing or empty", column.from.name),
         });
     };
     let Some(cell) = parse(column, text.clone()) else {
@@ -178,6 +244,9 @@ fn parse_integer(text: &str) -> Option<i64> {
 /// An exact decimal. Digits beyond the scale must be zeros: money is never
 /// rounded on the way in.
 pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    if let Some(value) = short_decimal(text, precision, scale) {
+        return Some(value);
+    }
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -206,6 +275,49 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128
         return None;
     }
     Some(if negative { -value } else { value })
+}
+
+/// A decimal of at most 18 digits with at most as many behind the point as the
+/// scale has.
+fn short_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    const POWERS: [u64; 19] = {
+        let mut powers = [1; 19];
+        let mut power = 1;
+        while power < 19 {
+            powers[power] = powers[power - 1] * 10;
+            power += 1;
+        }
+        powers
+    };
+    let (digits, is_negative) = match text.as_bytes() {
+        [b'-', digits @ ..] => (digits, true),
+        digits => (digits, false),
+    };
+    if digits.len() > 18 {
+        return None;
+    }
+    let mut value: u64 = 0;
+    let mut point = None;
+    for (index, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+        } else if byte == b'.' && point.is_none() {
+            point = Some(index);
+        } else {
+            return None;
+        }
+    }
+    if digits.len() == usize::from(point.is_some()) {
+        return None;
+    }
+    let fraction = point.map_or(0, |point| digits.len() - point - 1);
+    let missing = usize::try_from(scale).ok()?.checked_sub(fraction)?;
+    let value = i128::from(value) * i128::from(*POWERS.get(missing)?);
+    if value >= 10_i128.checked_pow(u32::from(precision))? {
+        return None;
+    }
+    Some(if is_negative { -value } else { value })
 }
 
 fn check(column: &Column, cell: &Cell<'_>, text: &str) -> Option<Problem> {

@@ -2,11 +2,12 @@
 
 use sluice_core::{ChangeKind, SourceVersion, TableKind};
 
-use crate::batch::Refusal;
 use crate::cell::{Cell, read};
 use crate::definition::Table;
 use crate::fields::Fields;
-use crate::json::Json;
+use crate::json::{Json, JsonParser};
+use crate::read_rows::Refusal;
+use crate::slots::{Field, Slots};
 
 /// What the change does to its row.
 pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKind, Refusal> {
@@ -25,7 +26,7 @@ pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKi
         return Ok(ChangeKind::Upsert);
     }
     Err(Refusal {
-        column: definition.field.clone(),
+        column: definition.field.name.clone(),
         reason: "not_in_list",
         detail: format!("`{found}` is no kind of change"),
     })
@@ -57,14 +58,14 @@ pub(crate) fn version(
     Ok(SourceVersion { major, minor })
 }
 
-fn number(fields: &Fields<'_>, field: &str) -> Result<Option<u64>, Refusal> {
+fn number(fields: &Fields<'_>, field: &Field) -> Result<Option<u64>, Refusal> {
     let Some(text) = fields.text(field) else {
         return Ok(None);
     };
     match text.parse() {
         Ok(number) => Ok(Some(number)),
         Err(_) => Err(Refusal {
-            column: field.to_owned(),
+            column: field.name.clone(),
             reason: "wrong_version",
             detail: format!(
                 "`{}` is no whole number of 64 bits",
@@ -78,10 +79,12 @@ fn number(fields: &Fields<'_>, field: &str) -> Result<Option<u64>, Refusal> {
 /// for exploded messages.
 pub(crate) fn before_image<'a>(
     table: &Table,
-    record: Json<'a>,
+    record: Slots<'a>,
     element: usize,
+    parser: &'a mut JsonParser,
 ) -> Option<Json<'a>> {
-    let image = record.pointer(table.before.as_ref()?)?;
+    // Nothing that is a value inside a record fails to be parsed.
+    let image = parser.parse(record.inner(table.before.as_ref()?)?).ok()?;
     if image.is_array() {
         return image.elements().nth(element);
     }
@@ -94,10 +97,11 @@ pub(crate) fn old_key<'a>(
     table: &Table,
     key: &[usize],
     cells: &[Cell<'a>],
+    record: Slots<'a>,
     image: Json<'a>,
 ) -> Option<Vec<(usize, Cell<'a>)>> {
     let old = Fields::Json {
-        record: image,
+        record,
         element: Some(image),
     };
     let old_cell = |&index: &usize| {

@@ -9,6 +9,7 @@ use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
 use toml::Spanned;
 
 use crate::retention::{Retention, RetentionText};
+use crate::slots::{Field, SlotPlan};
 use crate::source_text::{
     CaptureText, ChangeKindDefinition, ColumnText, Condition, FileText, Policy, TableText,
     TopicText,
@@ -130,7 +131,7 @@ const DEDUP_HORIZON_US: i64 = 3_600_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    pub(crate) from: String,
+    pub(crate) from: Field,
     pub(crate) data_type: DataType,
     pub(crate) missing: Policy,
     pub(crate) wrong: Policy,
@@ -142,6 +143,8 @@ pub(crate) struct Column {
     pub(crate) max: Option<f64>,
     pub(crate) one_of: Option<BTreeSet<String>>,
     pub(crate) time: TimeForm,
+    /// Whether a value needs nothing but its type.
+    pub(crate) is_plain: bool,
 }
 
 /// How duplicates of an append-only table are known.
@@ -159,19 +162,53 @@ pub(crate) struct Table {
     pub(crate) definition: TableDefinition,
     pub(crate) topic: String,
     pub(crate) when: Vec<Condition>,
-    pub(crate) explode: Option<String>,
+    pub(crate) explode: Option<Field>,
     /// JSON pointer to the object that `./` starts from.
-    pub(crate) row: Option<String>,
+    pub(crate) row: Option<Field>,
     /// JSON pointer to the before-image, in the form of the row.
-    pub(crate) before: Option<String>,
+    pub(crate) before: Option<Field>,
     /// One or two fields that order the changes of a key.
-    pub(crate) version: Vec<String>,
+    pub(crate) version: Vec<Field>,
     pub(crate) dedup: Option<Dedup>,
     pub(crate) lateness_us: i64,
     pub(crate) max_ahead_us: i64,
     pub(crate) retention: Option<Retention>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
     pub(crate) columns: Vec<Column>,
+}
+
+impl Table {
+    /// Gives a number to every place in a record that the table names.
+    fn number_fields(&mut self, plan: &mut SlotPlan, is_csv: bool) {
+        let mut number = |field: &mut Field, row: Option<&str>| {
+            // What an element holds has no place of its own in the record.
+            let name = match (field.name.strip_prefix('.'), row) {
+                (Some(inside), Some(row)) if !is_csv => Some(format!("{row}{inside}")),
+                (Some(_), None) if !is_csv => None,
+                _ => Some(field.name.clone()),
+            };
+            field.slot = name.map(|name| plan.number(&name));
+        };
+        // Conditions are about the record, not about its row.
+        for condition in &mut self.when {
+            number(&mut condition.field, None);
+        }
+        let places = [&mut self.explode, &mut self.row, &mut self.before];
+        for field in places.into_iter().flatten() {
+            number(field, None);
+        }
+        let row = self.row.as_ref().map(|row| row.name.as_str());
+        let change_kind = self.change_kind.iter_mut().map(|kind| &mut kind.field);
+        let columns = self.columns.iter_mut().map(|column| &mut column.from);
+        for field in change_kind.chain(columns).chain(&mut self.version) {
+            number(field, row);
+        }
+    }
+
+    /// Whether rows may need what earlier records said.
+    pub(crate) fn has_last_values(&self) -> bool {
+        self.columns.iter().any(|column| !column.last_by.is_empty())
+    }
 }
 
 /// All sources of a warehouse, checked.
@@ -181,6 +218,7 @@ pub struct Sources {
     topics: BTreeMap<String, u32>,
     csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
+    plans: BTreeMap<String, SlotPlan>,
     fingerprint: u64,
 }
 
@@ -215,6 +253,11 @@ impl Sources {
         self.fingerprint
     }
 
+    /// The places that the tables of a topic name; `None` if it has no table.
+    pub(crate) fn slot_plan(&self, topic: &str) -> Option<&SlotPlan> {
+        self.plans.get(topic)
+    }
+
     /// The separator, if the topic holds CSV lines.
     pub(crate) fn csv_delimiter(&self, topic: &str) -> Option<u8> {
         self.csv_delimiters.get(topic).copied()
@@ -242,6 +285,11 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
     }
     let mut tables: Vec<Table> = reading.tables.into_values().collect();
     tables.sort_by(|first, second| first.definition.name.cmp(&second.definition.name));
+    let mut plans: BTreeMap<String, SlotPlan> = BTreeMap::new();
+    for table in &mut tables {
+        let is_csv = reading.csv_delimiters.contains_key(&table.topic);
+        table.number_fields(plans.entry(table.topic.clone()).or_default(), is_csv);
+    }
     let mut identity = String::new();
     for file in files {
         identity.push_str(&file.text);
@@ -252,6 +300,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         topics: reading.topics,
         csv_delimiters: reading.csv_delimiters,
         tables,
+        plans,
         fingerprint: stable_hash(identity.as_bytes()),
     })
 }
@@ -557,10 +606,10 @@ impl Reading {
         }
         if let Some(before) = &text.before {
             for &key in &primary_key {
-                if !columns[key].from.starts_with("./") {
+                if !columns[key].from.name.starts_with("./") {
                     let message = format!(
                         "the before-image cannot hold `{}`, which comes from `{}`",
-                        columns[key].name, columns[key].from
+                        columns[key].name, columns[key].from.name
                     );
                     let help = "say where the row is with `row`, and write from = \"./name\"";
                     self.error(file, before.span().start, message, help);
@@ -589,10 +638,14 @@ impl Reading {
             definition,
             topic,
             when: text.when,
-            explode: text.explode.map(Spanned::into_inner),
-            row: text.row.map(Spanned::into_inner),
-            before: text.before.map(Spanned::into_inner),
-            version: text.version.into_iter().map(Spanned::into_inner).collect(),
+            explode: text.explode.map(|name| name.into_inner().into()),
+            row: text.row.map(|name| name.into_inner().into()),
+            before: text.before.map(|name| name.into_inner().into()),
+            version: text
+                .version
+                .into_iter()
+                .map(|name| name.into_inner().into())
+                .collect(),
             dedup,
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
@@ -644,16 +697,20 @@ impl Reading {
         if let Some(format) = text.format {
             time.set_format(format);
         }
+        let has_limits = text.min.is_some() || text.max.is_some() || text.one_of.is_some();
         let is_pointer = text.from.starts_with('/') || text.from.starts_with("./");
+        let trim = text.trim.unwrap_or(!is_pointer);
+        let empty_is_missing = text.empty_is_missing.unwrap_or(!is_pointer);
         Column {
             name: text.name,
-            from: text.from,
+            from: text.from.into(),
             data_type,
             missing: text.missing,
             wrong: text.wrong,
             last_by: Vec::new(),
-            trim: text.trim.unwrap_or(!is_pointer),
-            empty_is_missing: text.empty_is_missing.unwrap_or(!is_pointer),
+            trim,
+            empty_is_missing,
+            is_plain: !has_limits && !trim && !empty_is_missing,
             min: text.min,
             max: text.max,
             one_of: text.one_of.map(|values| values.into_iter().collect()),

@@ -1,12 +1,9 @@
 //! A record taken apart: the fields of a CSV line, or a JSON value.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::json::Json;
-
-/// The names in a CSV header with their positions.
-pub(crate) type Header = BTreeMap<String, usize>;
+use crate::slots::{Field, Slots};
 
 /// Splits CSV lines into a buffer that is used again for each line.
 #[derive(Debug, Default)]
@@ -73,16 +70,18 @@ impl CsvFields {
     }
 }
 
-/// A record's fields by name.
+/// A record's fields.
 #[derive(Clone, Copy)]
 pub(crate) enum Fields<'a> {
     Csv {
         fields: &'a CsvFields,
-        header: &'a Header,
+        /// The column of each place that definitions name.
+        columns: &'a [Option<usize>],
     },
     Json {
-        record: Json<'a>,
-        /// What `./` starts from: an element of an exploded array, or the row.
+        record: Slots<'a>,
+        /// What `./` starts from, if it is not the row: an element of an
+        /// exploded array, or a before-image.
         element: Option<Json<'a>>,
     },
 }
@@ -90,14 +89,17 @@ pub(crate) enum Fields<'a> {
 impl<'a> Fields<'a> {
     /// A field as text; `None` if it is missing or null. Objects and arrays are
     /// their JSON text.
-    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&self, field: &Field) -> Option<Cow<'a, str>> {
         match self {
-            Self::Csv { fields, header } => fields.get(*header.get(name)?).map(Cow::Borrowed),
-            Self::Json { record, element } => match name.strip_prefix('.') {
-                Some(pointer) => element.as_ref()?.pointer(pointer),
-                None => record.pointer(name),
-            }?
-            .as_text(),
+            Self::Csv { fields, columns } => {
+                let column = columns.get(field.slot?).copied().flatten()?;
+                fields.get(column).map(Cow::Borrowed)
+            }
+            Self::Json {
+                element: Some(element),
+                ..
+            } if field.name.starts_with('.') => element.pointer(&field.name[1..])?.as_text(),
+            Self::Json { record, .. } => record.text(field),
         }
     }
 }

@@ -18,8 +18,9 @@ pub(crate) struct JsonError {
     problem: &'static str,
 }
 
+/// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Null,
     Boolean,
     Number,
@@ -197,14 +198,14 @@ fn error(at: usize, problem: &'static str) -> JsonError {
     JsonError { at, problem }
 }
 
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
         at += 1;
     }
     at
 }
 
-fn number_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
+pub(crate) fn number_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
     let digits = |mut at: usize| {
         let first = at;
         while bytes.get(at).is_some_and(u8::is_ascii_digit) {
@@ -239,7 +240,7 @@ fn number_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
 }
 
 /// The character of the escape at the start of `bytes`, and its length.
-fn escape(bytes: &[u8]) -> Option<(char, usize)> {
+pub(crate) fn escape(bytes: &[u8]) -> Option<(char, usize)> {
     let simple = match bytes.get(1)? {
         b'"' => '"',
         b'\\' => '\\',
@@ -290,8 +291,34 @@ impl<'a> Json<'a> {
         &self.text[node.start as usize..node.end as usize]
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.node().kind
+    }
+
+    /// Where the value stands in the text; a string without its quotes.
+    pub(crate) fn place(&self) -> (u32, u32) {
+        let node = self.node();
+        (node.start, node.end)
+    }
+
     pub(crate) fn is_object(&self) -> bool {
         self.node().kind == Kind::Object
+    }
+
+    /// The keys and values of an object, in order; none of anything else.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Json<'a>, Json<'a>)> + use<'a> {
+        let json = *self;
+        let node = json.node();
+        let end = if json.is_object() { node.next } else { 0 };
+        let mut number = json.number + 1;
+        std::iter::from_fn(move || {
+            if number >= end {
+                return None;
+            }
+            let (key, value) = (json.at(number), json.at(number + 1));
+            number = value.node().next;
+            Some((key, value))
+        })
     }
 
     pub(crate) fn is_array(&self) -> bool {
@@ -352,43 +379,53 @@ impl<'a> Json<'a> {
         Some(json)
     }
 
-    fn string(&self) -> Cow<'a, str> {
-        let raw = self.raw();
-        if self.node().kind != Kind::Escaped {
-            return Cow::Borrowed(raw);
+    pub(crate) fn string(&self) -> Cow<'a, str> {
+        match self.node().kind {
+            Kind::Escaped => Cow::Owned(without_escapes(self.raw())),
+            _ => Cow::Borrowed(self.raw()),
         }
-        let mut text = String::with_capacity(raw.len());
-        let mut rest = raw;
-        while let Some(at) = rest.find('\\') {
-            text.push_str(&rest[..at]);
-            // Parsing has checked every escape.
-            let (character, length) = escape(&rest.as_bytes()[at..]).unwrap_or(('\u{fffd}', 1));
-            text.push(character);
-            rest = &rest[at + length..];
-        }
-        text.push_str(rest);
-        Cow::Owned(text)
     }
 
-    /// A string's value, a number without exponent, and everything else as its
-    /// text; `None` for null.
+    /// See [`text_of`].
     pub(crate) fn as_text(&self) -> Option<Cow<'a, str>> {
-        match self.node().kind {
-            Kind::Null => None,
-            Kind::Plain | Kind::Escaped => Some(self.string()),
-            Kind::Number => Some(without_exponent(self.raw())),
-            Kind::Boolean | Kind::Array | Kind::Object => Some(Cow::Borrowed(self.raw())),
-        }
+        text_of(self.kind(), self.raw())
     }
+}
+
+/// A string's value, a number without exponent, and everything else as its
+/// text; `None` for null. `raw` is the value as it is written, a string without
+/// its quotes.
+pub(crate) fn text_of(kind: Kind, raw: &str) -> Option<Cow<'_, str>> {
+    match kind {
+        Kind::Null => None,
+        Kind::Escaped => Some(Cow::Owned(without_escapes(raw))),
+        Kind::Number => Some(without_exponent(raw)),
+        Kind::Plain | Kind::Boolean | Kind::Array | Kind::Object => Some(Cow::Borrowed(raw)),
+    }
+}
+
+fn without_escapes(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        // Parsing has checked every escape.
+        let (character, length) = escape(&rest.as_bytes()[at..]).unwrap_or(('\u{fffd}', 1));
+        text.push(character);
+        rest = &rest[at + length..];
+    }
+    text.push_str(rest);
+    text
 }
 
 /// A number with its digits written out, exactly. Exponents that no column
 /// could hold are left as they are.
 fn without_exponent(text: &str) -> Cow<'_, str> {
     const EXPONENT_MAX: i32 = 400;
-    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+    let Some(at) = text.bytes().position(|byte| matches!(byte, b'e' | b'E')) else {
         return Cow::Borrowed(text);
     };
+    let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
     let Ok(exponent) = exponent.parse::<i32>() else {
         return Cow::Borrowed(text);
     };

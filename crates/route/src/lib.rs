@@ -4,17 +4,21 @@
 //! their records. A record that cannot be parsed, typed or placed becomes a
 //! [`sluice_core::DeadLetter`] and stops nothing.
 
-mod batch;
+mod accept;
 mod cell;
 mod change_message;
+mod changes;
 mod dedup;
 mod definition;
 mod fields;
 mod json;
 mod last_values;
 mod memory;
+mod read_rows;
 mod retention;
 mod router;
+mod shape;
+mod slots;
 mod source_text;
 mod time;
 

@@ -13,7 +13,7 @@ use crate::router::{RouteError, RouterCheckpoint};
 
 /// Version of the saved state.
 const STATE_VERSION: u32 = 2;
-const GENERAL_PART: &str = "general";
+pub(crate) const GENERAL_PART: &str = "general";
 const DEDUP_PREFIX: &str = "dedup";
 const LAST_PREFIX: &str = "last";
 
@@ -127,7 +127,7 @@ pub(crate) fn load(
     }
     for (name, bytes) in parts {
         let damaged = |problem: &str| RouteError::BadPart {
-            part: name.replace('\n', "/"),
+            part: name.clone(),
             problem: problem.to_owned(),
         };
         let fields: Vec<&str> = name.split('\n').collect();

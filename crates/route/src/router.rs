@@ -6,8 +6,12 @@ use std::sync::Arc;
 use sluice_core::{DeadLetter, LogRecord, PartitionId, TableChanges};
 
 use crate::Sources;
-use crate::batch::Batch;
+use crate::accept::Acceptance;
+use crate::changes::Changes;
+use crate::definition::Table;
 use crate::memory::{self, PartitionMemory};
+use crate::read_rows::{Header, Letters, ReadRange, RowReader, TableRows, Tools, Topic};
+use crate::slots::SlotPlan;
 
 /// A saved router cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +20,7 @@ pub enum RouteError {
     #[error("the router's state cannot be read: {0}")]
     Damaged(#[from] serde_json::Error),
     /// A part of it is damaged.
-    #[error("the part {part} of the router's state cannot be read: {problem}")]
+    #[error("the part {} of the router's state cannot be read: {problem}", .part.replace('\n', "/"))]
     BadPart {
         /// The part.
         part: String,
@@ -31,6 +35,16 @@ pub enum RouteError {
         /// Version expected.
         expected: u32,
     },
+}
+
+impl RouteError {
+    /// Name of the part that cannot be used.
+    pub fn part(&self) -> &str {
+        match self {
+            Self::Damaged(_) | Self::Version { .. } => memory::GENERAL_PART,
+            Self::BadPart { part, .. } => part,
+        }
+    }
 }
 
 /// What came of some records.
@@ -55,32 +69,81 @@ pub struct RouterCheckpoint {
     pub live: BTreeSet<String>,
 }
 
+/// Below so many records a second thread costs more than it brings.
+const PARALLEL_RECORDS_MIN: usize = 4_096;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Router {
     sources: Arc<Sources>,
     memory: BTreeMap<PartitionId, PartitionMemory>,
+    /// Threads that read records at the same time.
+    threads: usize,
+    /// By topic, one a thread; they hold nothing that results depend on.
+    tools: BTreeMap<String, Vec<Tools>>,
 }
 
 impl Router {
     /// A router that has seen nothing.
     pub fn new(sources: Arc<Sources>) -> Self {
+        Self::with_memory(sources, BTreeMap::new())
+    }
+
+    fn with_memory(sources: Arc<Sources>, memory: BTreeMap<PartitionId, PartitionMemory>) -> Self {
         Self {
             sources,
-            memory: BTreeMap::new(),
+            memory,
+            threads: 1,
+            tools: BTreeMap::new(),
         }
+    }
+
+    /// Reads records on so many threads. What comes of them does not depend on
+    /// it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
     }
 
     /// Routes records of one partition, in order. Never fails: what is wrong
     /// becomes a dead letter.
     pub fn route(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
         let sources = self.sources.clone();
+        let no_places = SlotPlan::default();
+        let tables: Vec<&Table> = sources
+            .tables
+            .iter()
+            .filter(|table| table.topic == id.topic)
+            .collect();
+        let topic = Topic {
+            id,
+            plan: sources.slot_plan(&id.topic).unwrap_or(&no_places),
+            tables: &tables,
+            delimiter: sources.csv_delimiter(&id.topic),
+        };
         let memory = self.memory.entry(id.clone()).or_default();
-        let mut batch = Batch::new(&sources, id, memory);
-        for record in records {
-            batch.record(record);
-        }
-        batch.finish()
+        let in_order = tables.iter().any(|table| table.has_last_values());
+        let threads = match in_order || records.len() < PARALLEL_RECORDS_MIN {
+            true => 1,
+            false => self.threads,
+        };
+        let tools = self.tools.entry(id.topic.clone()).or_default();
+        tools.resize_with(tools.len().max(threads), Tools::default);
+        let names = memory.general.header.take();
+        let width = names.as_ref().map_or(0, Vec::len);
+        let header = Header::new(names, width, topic.plan);
+
+        let mut ranges = match threads {
+            1 => {
+                let memory = in_order.then_some(&mut *memory);
+                let reader = RowReader::new(&topic, header, &mut tools[0], memory);
+                vec![reader.read(0, records)]
+            }
+            _ => read_ranges(&topic, &header, &mut tools[..threads], records),
+        };
+        memory.general.header = ranges.last_mut().and_then(|last| last.header.names.take());
+        merge(&topic, memory, ranges, records)
     }
 
     /// Greatest accepted event time of each table that has one, in
@@ -110,6 +173,78 @@ impl Router {
         parts: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, RouteError> {
         let memory = memory::load(&sources.tables, parts)?;
-        Ok(Self { sources, memory })
+        Ok(Self::with_memory(sources, memory))
     }
+}
+
+/// Reads as many ranges of the records as there are tools, at the same time.
+fn read_ranges<'a>(
+    topic: &Topic<'a>,
+    header: &Header,
+    tools: &mut [Tools],
+    records: &[LogRecord],
+) -> Vec<ReadRange<'a>> {
+    let length = records.len().div_ceil(tools.len());
+    std::thread::scope(|scope| {
+        let spawn = |(number, tools): (usize, _)| {
+            let first = (number * length).min(records.len());
+            let range = &records[first..(first + length).min(records.len())];
+            let (before, delimiter) = (&records[..first], topic.delimiter);
+            let header = Header::behind(header, before, delimiter, topic.plan);
+            let reader = RowReader::new(topic, header, tools, None);
+            scope.spawn(move || reader.read(first, range))
+        };
+        let handles: Vec<_> = tools.iter_mut().enumerate().map(spawn).collect();
+        handles
+            .into_iter()
+            .map(|handle| match handle.join() {
+                Ok(range) => range,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}
+
+/// Accepts rows in order and puts the ranges of each table together.
+fn merge(
+    topic: &Topic<'_>,
+    memory: &mut PartitionMemory,
+    ranges: Vec<ReadRange<'_>>,
+    records: &[LogRecord],
+) -> Routed {
+    let mut routed = Routed::default();
+    let mut letters = Letters::new(topic.id);
+    let mut rows_of_ranges = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        letters.letters.extend(range.letters.letters);
+        rows_of_ranges.push(range.rows.into_iter());
+    }
+    for (number, table) in topic.tables.iter().enumerate() {
+        let ranges: Vec<TableRows> = rows_of_ranges
+            .iter_mut()
+            .filter_map(Iterator::next)
+            .collect();
+        let mut acceptance = Acceptance::new(table, memory);
+        let mut changes = Changes::new(table);
+        for range in ranges {
+            let taken = acceptance.decide(number, &range.candidates, records, &mut letters);
+            changes.add(range, taken);
+        }
+        routed.duplicates += acceptance.duplicates;
+        acceptance.finish();
+        let name = &table.definition.name;
+        if let Some(greatest) = memory.general.event_times.get(name) {
+            let watermark = greatest.saturating_sub(table.lateness_us);
+            routed.watermarks.insert(name.clone(), watermark);
+        }
+        routed.changes.extend(changes.finish(topic.id));
+    }
+    // Each table's are in order; between tables the order of records counts.
+    letters.letters.sort_by_key(|(place, _)| *place);
+    routed.dead_letters = letters
+        .letters
+        .into_iter()
+        .map(|(_, letter)| letter)
+        .collect();
+    routed
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::definition::FileFormat;
+use crate::slots::Field;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,8 +124,7 @@ pub(crate) struct TableText {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Condition {
-    /// CSV column, or JSON pointer.
-    pub(crate) field: String,
+    pub(crate) field: Field,
     pub(crate) equals: Option<String>,
     pub(crate) not_equals: Option<String>,
     #[serde(rename = "in")]
@@ -136,7 +136,7 @@ pub(crate) struct Condition {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeKindDefinition {
-    pub(crate) field: String,
+    pub(crate) field: Field,
     #[serde(default)]
     pub(crate) insert: Vec<String>,
     #[serde(default)]

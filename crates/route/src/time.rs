@@ -44,6 +44,14 @@ impl TimeForm {
         self.format = Some(format);
     }
 
+    /// Microseconds of one unit, if times are written as numbers.
+    pub(crate) fn unit_us(&self) -> Option<i64> {
+        match self.format {
+            Some(_) => None,
+            None => self.unit_us,
+        }
+    }
+
     /// Microseconds since 1970 UTC. A local time that occurs twice (clocks go
     /// back) is the first of the two; one that does not occur (clocks go
     /// forward) is read as if the clocks had not yet gone forward.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::AnswerBook;
+
 /// What one minute of a day brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinuteBook {
@@ -82,6 +84,8 @@ pub struct DayBook {
     pub provinces: BTreeMap<u64, SalesBook>,
     /// By sku id.
     pub skus: BTreeMap<u64, SalesBook>,
+    /// What an analyst asks; empty for days before the last eight.
+    pub answers: AnswerBook,
 }
 
 /// See the module.
@@ -99,7 +103,7 @@ pub struct Books {
 
 /// Days that the books keep.
 const DAYS_MAX: usize = 40;
-/// Days of which they keep the minutes.
+/// Days of which they keep minutes and answers.
 const MINUTE_DAYS: i64 = 8;
 
 impl Books {
@@ -110,6 +114,7 @@ impl Books {
             }
             for (_, old) in self.days.range_mut(..=day - MINUTE_DAYS) {
                 old.minutes.clear();
+                old.answers = AnswerBook::default();
             }
         }
         self.days.entry(day).or_default()

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Unique;
+use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::shop::Shop;
 use crate::visit::Visit;
@@ -82,6 +84,7 @@ impl Shop {
         line.changed_us = time_us;
         if line.id > 0 {
             let after = line.clone();
+            self.note_cart(time_us, user, after.sku, pieces);
             let change = self.cart_change(&before, &after, user, false);
             self.send_changes(time_us, &[change], messages);
         }
@@ -91,6 +94,7 @@ impl Shop {
     pub(crate) fn keep_cart(&mut self, time_us: i64, visit: &mut Visit) -> Vec<RowChange> {
         let user = self.devices[visit.device as usize].user;
         let mut changes = Vec::new();
+        let mut added = Vec::new();
         for line in &mut visit.cart {
             if line.id == 0 {
                 self.counters.cart += 1;
@@ -99,9 +103,48 @@ impl Shop {
                 line.changed_us = time_us;
                 let data = self.cart_row(line, user, false);
                 changes.push(RowChange::insert("cart_info", data));
+                added.push((line.sku, line.pieces));
             }
         }
+        for (sku, pieces) in added {
+            self.note_cart(time_us, user, sku, pieces);
+        }
         changes
+    }
+
+    /// Counts what a member put in the cart.
+    fn note_cart(&mut self, time_us: i64, user: u64, sku: u64, pieces: u32) {
+        if is_test_member(user) {
+            return;
+        }
+        let local = self.local(time_us);
+        self.note_unique(local, Unique::CartUser, user);
+        let answers = &mut self.books.day(local.day).answers;
+        answers.cart_adds += 1;
+        answers.cart_pieces += u64::from(pieces);
+        answers.goods.entry(sku).or_default().carts += 1;
+    }
+
+    /// The visitor takes a piece out of the cart again, if there are several of
+    /// something.
+    pub(crate) fn take_from_cart(
+        &mut self,
+        time_us: i64,
+        visit: &mut Visit,
+        messages: &mut Vec<Message>,
+    ) {
+        let user = self.devices[visit.device as usize].user;
+        let Some(line) = visit.cart.iter_mut().find(|line| line.pieces > 1) else {
+            return;
+        };
+        let before = line.clone();
+        line.pieces -= 1;
+        line.changed_us = time_us;
+        if line.id > 0 {
+            let after = line.clone();
+            let change = self.cart_change(&before, &after, user, false);
+            self.send_changes(time_us, &[change], messages);
+        }
     }
 
     /// What is in the cart has been ordered.

@@ -20,9 +20,13 @@
 
 // One file a concern: a new kind of happening is a file with its rows, a
 // variant of `shop::Event` and a line where events happen.
+mod activities;
+mod answers;
 mod books;
 mod cart;
 mod catalogue;
+mod comments;
+mod favors;
 mod members;
 mod message;
 mod opening;
@@ -36,6 +40,7 @@ mod trade;
 mod traffic;
 mod visit;
 
+pub use answers::{AnswerBook, CampaignBook, GoodsBook, ReductionBook, WindowBook};
 pub use books::{Books, ChannelBook, DayBook, MinuteBook, SalesBook};
 pub use message::{Message, Topic};
 pub use shop::{Shop, ShopError, ShopOptions};

@@ -7,9 +7,12 @@ use crate::members::user_fields;
 use crate::message::{Message, Object, RowChange, Topic, row};
 use crate::prices::sku_fields;
 use crate::shop::Shop;
+use crate::time::DAY_US;
 
 /// Members who registered before the shop was watched, of ten devices.
 const OLD_MEMBERS_OF_TEN: u32 = 4;
+/// They registered within so many days.
+const OLD_MEMBERS_DAYS: u64 = 400;
 
 impl Shop {
     /// Sends the tables that exist before anything happens, as a snapshot.
@@ -77,12 +80,20 @@ impl Shop {
                 sku_fields(data, &goods);
             });
         }
+        self.open_activities(&mut rows);
         for device in 0..self.options.devices {
             if device % 10 < OLD_MEMBERS_OF_TEN {
                 self.counters.user += 1;
                 let user = self.counters.user;
                 self.devices[device as usize].user = user;
-                add("user_info", &|data| user_fields(data, user));
+                let days_ago = 1 + (user * 37 % OLD_MEMBERS_DAYS) as i64;
+                let since = self.local(time_us - days_ago * DAY_US).text();
+                let data = row(|data| {
+                    user_fields(data, user);
+                    data.text("create_time", &since)
+                        .text("operate_time", &since);
+                });
+                rows.push(("user_info", data));
             }
         }
         self.plan_price_change(time_us);

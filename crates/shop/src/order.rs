@@ -43,6 +43,12 @@ impl Line {
 pub(crate) struct Order {
     pub(crate) id: u64,
     pub(crate) user: u64,
+    pub(crate) device: u32,
+    pub(crate) is_test: bool,
+    /// The row of the coupon that it uses; 0 for none.
+    pub(crate) coupon_use: u64,
+    /// What brought the buyer; empty if nothing did.
+    pub(crate) campaign: String,
     pub(crate) province: u64,
     pub(crate) channel: String,
     pub(crate) status: u16,
@@ -50,6 +56,7 @@ pub(crate) struct Order {
     pub(crate) freight: i64,
     pub(crate) freight_reduce: i64,
     pub(crate) created: String,
+    pub(crate) created_us: i64,
     /// When its row was last changed.
     pub(crate) operated: String,
     pub(crate) created_day: i64,
@@ -61,6 +68,10 @@ pub(crate) struct Order {
 impl Order {
     pub(crate) fn goods(&self) -> i64 {
         self.lines.iter().map(Line::total).sum()
+    }
+
+    pub(crate) fn pieces(&self) -> u64 {
+        self.lines.iter().map(|line| u64::from(line.pieces)).sum()
     }
 
     pub(crate) fn total(&self) -> i64 {
@@ -98,7 +109,11 @@ impl Order {
                 .money("feight_fee", self.freight)
                 .money("feight_fee_reduce", self.freight_reduce)
                 .text("channel", &self.channel)
-                .text("create_time", &self.created)
+                .number("is_test", u8::from(self.is_test));
+            if !self.campaign.is_empty() {
+                data.text("campaign", &self.campaign);
+            }
+            data.text("create_time", &self.created)
                 .text("operate_time", &self.operated);
         })
     }

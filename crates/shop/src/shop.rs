@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::{OpenWindow, Unique};
 use crate::books::Books;
+use crate::comments::Comment;
+use crate::favors::Favor;
 use crate::message::Message;
 use crate::order::Order;
 use crate::prices::Price;
@@ -14,7 +17,7 @@ use crate::time::Local;
 use crate::visit::Visit;
 
 /// Version of a saved shop.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Visitors arrive in steps of this length.
 const TICK_US: i64 = 100_000;
 /// Messages of an average visit, to turn a rate of messages into one of visits.
@@ -99,6 +102,10 @@ pub(crate) enum Event {
     Send(Vec<Message>),
     /// Some goods get another price.
     ChangePrice,
+    /// A favourite is taken back or made again.
+    Favor(Box<Favor>),
+    /// A buyer says what the goods are like.
+    Comment(Box<Comment>),
 }
 
 /// An event with its time. Events of one moment keep the order in which they
@@ -130,7 +137,7 @@ impl Ord for Planned {
 /// What the shop knows of a device. Most of a saved shop is devices, so that
 /// they are saved without names.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(from = "(u64, i64, i64, i64)", into = "(u64, i64, i64, i64)")]
+#[serde(from = "(u64, [i64; 5], [u8; 2])", into = "(u64, [i64; 5], [u8; 2])")]
 pub(crate) struct Device {
     /// Its member; 0 while it has none.
     pub(crate) user: u64,
@@ -140,28 +147,43 @@ pub(crate) struct Device {
     pub(crate) last_day: i64,
     /// Day of its member's last order plus one.
     pub(crate) order_day: i64,
+    /// Day of its member's last payment plus one.
+    pub(crate) pay_day: i64,
+    /// Day of its member's last page view while logged in plus one.
+    pub(crate) active_day: i64,
+    /// Pages of the funnel that it saw on its last day, a bit each.
+    pub(crate) seen: u8,
+    /// Steps of the funnel that it took on its last day, one after the other.
+    pub(crate) steps: u8,
 }
 
-impl From<(u64, i64, i64, i64)> for Device {
-    fn from((user, first_day, last_day, order_day): (u64, i64, i64, i64)) -> Self {
+impl From<(u64, [i64; 5], [u8; 2])> for Device {
+    fn from((user, days, funnel): (u64, [i64; 5], [u8; 2])) -> Self {
+        let [first_day, last_day, order_day, pay_day, active_day] = days;
+        let [seen, steps] = funnel;
         Self {
             user,
             first_day,
             last_day,
             order_day,
+            pay_day,
+            active_day,
+            seen,
+            steps,
         }
     }
 }
 
-impl From<Device> for (u64, i64, i64, i64) {
+impl From<Device> for (u64, [i64; 5], [u8; 2]) {
     fn from(device: Device) -> Self {
-        let Device {
-            user,
-            first_day,
-            last_day,
-            order_day,
-        } = device;
-        (user, first_day, last_day, order_day)
+        let days = [
+            device.first_day,
+            device.last_day,
+            device.order_day,
+            device.pay_day,
+            device.active_day,
+        ];
+        (device.user, days, [device.seen, device.steps])
     }
 }
 
@@ -176,6 +198,9 @@ pub(crate) struct Counters {
     pub(crate) status_log: u64,
     pub(crate) cart: u64,
     pub(crate) refund: u64,
+    pub(crate) favor: u64,
+    pub(crate) comment: u64,
+    pub(crate) coupon_use: u64,
     pub(crate) xid: u64,
     planned: u64,
 }
@@ -197,6 +222,7 @@ pub struct Shop {
     /// Prices that are not those of the catalogue, by sku.
     pub(crate) prices: BTreeMap<u64, Price>,
     pub(crate) books: Books,
+    window: OpenWindow,
 }
 
 impl Shop {
@@ -225,6 +251,7 @@ impl Shop {
             counters: Counters::default(),
             prices: BTreeMap::new(),
             books: Books::default(),
+            window: OpenWindow::default(),
             options,
         })
     }
@@ -321,6 +348,13 @@ impl Shop {
         }));
     }
 
+    /// Counts one in the window of its moment, once.
+    pub(crate) fn note_unique(&mut self, local: Local, unique: Unique, id: u64) {
+        if let Some(window) = self.window.first_in(local, unique, id) {
+            self.books.day(local.day).answers.count(window, unique);
+        }
+    }
+
     /// Visitors arrive.
     fn tick(&mut self) {
         let tick_us = self.next_tick_us;
@@ -334,7 +368,7 @@ impl Shop {
             visits / 1_000_000 + u64::from(self.random.below(1_000_000) < visits % 1_000_000);
         for _ in 0..count {
             let time_us = tick_us + self.random.below(TICK_US as u64) as i64;
-            let visit = self.new_visit();
+            let visit = self.new_visit(time_us);
             self.plan(time_us, Event::Page(Box::new(visit)));
         }
     }
@@ -348,6 +382,8 @@ impl Shop {
             Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
             Event::Send(again) => messages.extend(again),
             Event::ChangePrice => self.change_price(time_us, messages),
+            Event::Favor(favor) => self.change_favor(time_us, *favor, messages),
+            Event::Comment(comment) => self.comment(time_us, &comment, messages),
         }
     }
 }

@@ -1,5 +1,12 @@
 //! Orders, payments, cancellations and refunds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::activities::{activity_of, coupon_of};
+use crate::answers::{AnswerBook, Unique};
+use crate::books::SalesBook;
+use crate::catalogue::{Sku, sku};
+use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, Line, Order, PAID, REFUNDED, REFUNDING, UNPAID};
 use crate::shop::{Event, Shop};
@@ -44,6 +51,10 @@ impl Shop {
         let mut order = Order {
             id: self.counters.order,
             user,
+            device: visit.device,
+            is_test: is_test_member(user),
+            coupon_use: 0,
+            campaign: visit.campaign.clone(),
             province: traits.province,
             channel: traits.channel.to_owned(),
             status: UNPAID,
@@ -51,6 +62,7 @@ impl Shop {
             freight: FREIGHT_CENTS,
             freight_reduce: 0,
             created: now.clone(),
+            created_us: time_us,
             operated: now.clone(),
             created_day: local.day,
             payment_type: 1_101 + self.random.below(3) as u16,
@@ -60,9 +72,14 @@ impl Shop {
         if order.goods() >= FREE_FREIGHT_CENTS {
             order.freight_reduce = order.freight;
         }
-        self.note_order(time_us, visit.device, &order);
+        if order.lines.iter().any(|line| line.coupon > 0) {
+            self.counters.coupon_use += 1;
+            order.coupon_use = self.counters.coupon_use;
+        }
+        self.note_order(time_us, &order);
         self.counters.status_log += 1;
         let mut changes = order.creation();
+        changes.extend(order.reductions());
         changes.push(order.status_log(&now, self.counters.status_log));
         let payment = order.payment(&now, None);
         changes.push(RowChange::insert("payment_info", payment));
@@ -79,10 +96,15 @@ impl Shop {
     }
 
     /// Counts a new order in the books.
-    fn note_order(&mut self, time_us: i64, device: u32, order: &Order) {
+    fn note_order(&mut self, time_us: i64, order: &Order) {
+        if order.is_test {
+            return;
+        }
         let local = self.local(time_us);
-        let device = &mut self.devices[device as usize];
+        self.note_unique(local, Unique::OrderUser, order.user);
+        let device = &mut self.devices[order.device as usize];
         let is_first_today = device.order_day != local.day + 1;
+        let is_first = device.order_day == 0;
         device.order_day = local.day + 1;
         let goods = order.goods();
         let day = self.books.day(local.day);
@@ -91,35 +113,44 @@ impl Shop {
         day.freight += order.freight - order.freight_reduce;
         day.orders += 1;
         day.order_users += u64::from(is_first_today);
+        day.answers.new_buyers += u64::from(is_first);
         let minute = day.minutes.entry(local.minute()).or_default();
         minute.gross += goods;
         minute.orders += 1;
-        let pieces = |lines: &[Line]| lines.iter().map(|line| u64::from(line.pieces)).sum::<u64>();
         let province = day.provinces.entry(order.province).or_default();
         province.orders += 1;
-        province.pieces += pieces(&order.lines);
+        province.pieces += order.pieces();
         province.gross += goods;
         let channel = day.channels.entry(order.channel.clone()).or_default();
         channel.orders += 1;
         channel.gross += goods;
+        let campaign = day.answers.campaign(&order.channel, &order.campaign);
+        campaign.orders += 1;
+        campaign.gross += goods;
         for line in &order.lines {
             let goods = day.skus.entry(line.sku).or_default();
             goods.orders += 1;
             goods.pieces += u64::from(line.pieces);
             goods.gross += line.total();
+            let goods = day.answers.goods.entry(line.sku).or_default();
+            goods.lines += 1;
+            goods.pieces += u64::from(line.pieces);
+            goods.gross += line.total();
+        }
+        note_lines(&mut day.answers, order);
+    }
+
+    /// The order's goods, as far as they count.
+    fn counted(order: &Order) -> i64 {
+        match order.is_test {
+            true => 0,
+            false => order.goods(),
         }
     }
 
     pub(crate) fn pay(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
         let local = self.local(time_us);
-        let goods = order.goods();
-        self.books.day(order.created_day).unpaid -= goods;
-        let day = self.books.day(local.day);
-        day.paid += goods;
-        day.paid_orders += 1;
-        let minute = day.minutes.entry(local.minute()).or_default();
-        minute.net += goods;
-        minute.paid_orders += 1;
+        self.note_payment(time_us, &order);
 
         let now = local.text();
         let old = row(|old| {
@@ -131,7 +162,9 @@ impl Shop {
         let mut changes = vec![RowChange::update("payment_info", payment, old)];
         self.counters.status_log += 1;
         changes.extend(order.move_to(PAID, local, self.counters.status_log));
+        changes.extend(order.use_coupon(&now));
         self.send_changes(time_us, &changes, messages);
+        self.plan_comment(time_us, &order);
         if self.random.per_mille(60) {
             let line = self.random.below(order.lines.len() as u64) as usize;
             let pieces = 1 + self.random.below(u64::from(order.lines[line].pieces)) as u32;
@@ -141,11 +174,42 @@ impl Shop {
         }
     }
 
-    pub(crate) fn time_out(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+    /// Counts a payment in the books.
+    fn note_payment(&mut self, time_us: i64, order: &Order) {
+        if order.is_test {
+            return;
+        }
+        let local = self.local(time_us);
+        self.note_unique(local, Unique::PayUser, order.user);
+        let device = &mut self.devices[order.device as usize];
+        let is_first_today = device.pay_day != local.day + 1;
+        let is_first = device.pay_day == 0;
+        device.pay_day = local.day + 1;
         let goods = order.goods();
+        self.books.day(order.created_day).unpaid -= goods;
+        let day = self.books.day(local.day);
+        day.paid += goods;
+        day.paid_orders += 1;
+        let minute = day.minutes.entry(local.minute()).or_default();
+        minute.net += goods;
+        minute.paid_orders += 1;
+        day.answers.pay_users += u64::from(is_first_today);
+        day.answers.new_payers += u64::from(is_first);
+        // The database knows seconds only.
+        let seconds = time_us.div_euclid(SECOND_US) - order.created_us.div_euclid(SECOND_US);
+        day.answers.pay_seconds += seconds;
+        for line in &order.lines {
+            day.answers.goods.entry(line.sku).or_default().paid += line.total();
+        }
+    }
+
+    pub(crate) fn time_out(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+        let goods = Self::counted(&order);
         let day = self.books.day(order.created_day);
         day.unpaid -= goods;
         day.cancelled += goods;
+        let today = self.local(time_us).day;
+        self.books.day(today).answers.cancelled_then += goods;
         self.counters.status_log += 1;
         let changes = order.move_to(CANCELLED, self.local(time_us), self.counters.status_log);
         self.send_changes(time_us, &changes, messages);
@@ -182,9 +246,16 @@ impl Shop {
         let local = self.local(time_us);
         let now = local.text();
         let amount = order.refund_amount();
-        let day = self.books.day(local.day);
-        day.refunded += amount;
-        day.minutes.entry(local.minute()).or_default().net -= amount;
+        if !order.is_test {
+            let (line, _) = order.refund.unwrap_or_default();
+            let sku = order.lines[line].sku;
+            let day = self.books.day(local.day);
+            day.refunded += amount;
+            day.minutes.entry(local.minute()).or_default().net -= amount;
+            day.answers.goods.entry(sku).or_default().refunded += amount;
+            let day = self.books.day(order.created_day);
+            day.answers.refunded_of_orders += amount;
+        }
         let payment = order.refund_payment(id, &now);
         let old = row(|old| {
             old.text("refund_status", "0701")
@@ -198,5 +269,45 @@ impl Shop {
         self.counters.status_log += 1;
         changes.extend(order.move_to(REFUNDED, local, self.counters.status_log));
         self.send_changes(time_us, &changes, messages);
+    }
+}
+
+/// Counts an order by brand, category, product, activity and coupon.
+fn note_lines(answers: &mut AnswerBook, order: &Order) {
+    let add = |books: &mut BTreeMap<u64, SalesBook>, of: fn(&Sku) -> u64| {
+        let mut seen = BTreeSet::new();
+        for line in &order.lines {
+            let id = of(&sku(line.sku));
+            let book = books.entry(id).or_default();
+            book.orders += u64::from(seen.insert(id));
+            book.pieces += u64::from(line.pieces);
+            book.gross += line.total();
+        }
+    };
+    add(&mut answers.brands, |sku| sku.brand);
+    add(&mut answers.categories, |sku| sku.category3);
+    add(&mut answers.products, |sku| sku.spu_id);
+    for (books, id, part) in [
+        (
+            &mut answers.activities,
+            activity_of(order.id),
+            (|line| line.activity) as fn(&Line) -> i64,
+        ),
+        (&mut answers.coupons, coupon_of(order.id), |line| {
+            line.coupon
+        }),
+    ] {
+        let lines = || order.lines.iter().filter(|line| part(line) > 0);
+        if lines().count() > 0 {
+            let book = books.entry(id).or_default();
+            book.orders += 1;
+            book.original += lines().map(Line::original).sum::<i64>();
+            book.reduced += lines().map(part).sum::<i64>();
+        }
+    }
+    for line in &order.lines {
+        answers.original += line.original();
+        answers.activity += line.activity;
+        answers.coupon += line.coupon;
     }
 }

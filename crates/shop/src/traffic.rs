@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::cart::CartAction;
+use crate::answers::{FUNNEL, Unique};
 use crate::catalogue::{CHANNELS, PROVINCES};
+use crate::members::is_test_member;
 use crate::message::{Message, Object, row};
-use crate::shop::{Event, Shop};
+use crate::shop::{Device, Event, Shop};
 use crate::visit::{Page, Visit};
 
 /// Words that visitors search for.
@@ -18,7 +19,7 @@ const KEYWORDS: [&str; 10] = [
     "lipstick",
     "jacket",
     "headphones",
-    "rice cooker",
+    "Rice cooker",
     "backpack",
 ];
 const VERSIONS: [&str; 4] = ["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"];
@@ -30,10 +31,17 @@ const MODELS: [(&str, &str, &str); 5] = [
     ("Pomelo", "Pomelo 8", "iOS 25.4"),
 ];
 
+/// Every so many devices is a program that reads the shop's pages.
+const BOT_DEVICE: u32 = 199;
+/// Campaigns: what brings every twentieth visitor.
+const CAMPAIGNS: [&str; 3] = ["double_11", "newsletter", "friends"];
+
 /// What never changes about a device, from its number alone.
 pub(crate) struct Traits {
     pub(crate) province: u64,
     pub(crate) channel: &'static str,
+    /// No person.
+    pub(crate) is_bot: bool,
     model: usize,
     version: &'static str,
 }
@@ -41,6 +49,7 @@ pub(crate) struct Traits {
 pub(crate) fn traits(device: u32) -> Traits {
     let mut random = crate::random::Random::new(u64::from(device) ^ 0x5bd1_e995);
     Traits {
+        is_bot: device % BOT_DEVICE == BOT_DEVICE - 1,
         // Populous provinces come first in nobody's list: the skew only makes
         // the map uneven.
         province: 1 + (random.skewed(PROVINCES.len() as u64) * 19 + 18) % PROVINCES.len() as u64,
@@ -50,8 +59,24 @@ pub(crate) fn traits(device: u32) -> Traits {
     }
 }
 
+impl Device {
+    /// Takes note of a page, and returns the step of the funnel that the device
+    /// saw for the first time today, and the one that it took after the one
+    /// before.
+    fn note_funnel(&mut self, page: &str) -> (Option<usize>, Option<usize>) {
+        let Some(step) = FUNNEL.iter().position(|&step| step == page) else {
+            return (None, None);
+        };
+        let is_new = self.seen & (1 << step) == 0;
+        self.seen |= 1 << step;
+        let follows = usize::from(self.steps) == step;
+        self.steps += u8::from(follows);
+        (is_new.then_some(step), follows.then_some(step))
+    }
+}
+
 impl Shop {
-    pub(crate) fn new_visit(&mut self) -> Visit {
+    pub(crate) fn new_visit(&mut self, time_us: i64) -> Visit {
         self.counters.visit += 1;
         let devices = u64::from(self.options.devices);
         // A few come often, most seldom.
@@ -64,7 +89,12 @@ impl Shop {
             1 => Page::Search,
             _ => Page::Home,
         };
-        let is_member = self.devices[device as usize].user > 0;
+        let is_person = !traits(device as u32).is_bot;
+        let is_member = is_person && self.devices[device as usize].user > 0;
+        let campaign = match self.random.below(60) {
+            number @ 0..3 => CAMPAIGNS[number as usize].to_owned(),
+            _ => String::new(),
+        };
         Visit {
             device: device as u32,
             number: self.counters.visit,
@@ -74,6 +104,8 @@ impl Shop {
             is_logged_in: is_member && self.random.per_mille(850),
             cart: Vec::new(),
             pages: 0,
+            day: self.local(time_us).day,
+            campaign,
         }
     }
 
@@ -89,15 +121,38 @@ impl Shop {
         if visit.page == Page::Trade && !visit.is_logged_in {
             self.log_in(time_us, &mut visit, messages);
         }
-        self.note_page(time_us, &visit);
+        let is_person = !traits(visit.device).is_bot;
+        if is_person {
+            self.note_page(time_us, &visit);
+        }
         if visit.pages == 1 && traits(visit.device).channel != "web" {
             let payload = self.start_record(time_us, &visit);
             self.send_log(time_us, payload, messages);
         }
         let stays_us = self.random.between(1_500_000, 45_000_000);
-        let wants_it = visit.page == Page::GoodDetail && self.random.per_mille(160);
+        let looks = is_person && visit.page == Page::GoodDetail;
+        let wants_it = looks && self.random.per_mille(160);
         let action = Self::cart_action(&visit).filter(|_| wants_it);
-        let payload = self.page_record(time_us, stays_us, &visit, action);
+        let likes_it = looks && visit.is_logged_in && self.random.per_mille(40);
+        let takes_coupon =
+            visit.page == Page::Home && visit.is_logged_in && self.random.per_mille(10);
+        let takes_out = visit.page == Page::Cart && self.random.per_mille(100);
+        if is_person {
+            let answers = &mut self.books.day(visit.day).answers;
+            answers.session_ms += (stays_us / 1_000) as u64;
+        }
+        let coupon = 1 + visit.number % 3;
+        let mut actions = Vec::new();
+        if let Some(action) = action {
+            actions.push((action.id(), visit.sku, "sku_id"));
+        }
+        if likes_it {
+            actions.push(("favor_add", visit.sku, "sku_id"));
+        }
+        if takes_coupon {
+            actions.push(("get_coupon", coupon, "coupon_id"));
+        }
+        let payload = self.page_record(time_us, stays_us, &visit, &actions);
         self.send_log(time_us, payload, messages);
         if self.random.per_mille(4) {
             let payload = self.error_record(time_us, &visit);
@@ -105,6 +160,16 @@ impl Shop {
         }
         if action.is_some() {
             self.put_in_cart(time_us, &mut visit, messages);
+        }
+        let user = self.devices[visit.device as usize].user;
+        if likes_it {
+            self.add_favor(time_us, user, visit.sku, messages);
+        }
+        if takes_coupon {
+            self.take_coupon(time_us, user, coupon, messages);
+        }
+        if takes_out {
+            self.take_from_cart(time_us, &mut visit, messages);
         }
         if visit.page == Page::Trade {
             self.place_order(time_us, &mut visit, messages);
@@ -135,16 +200,48 @@ impl Shop {
     /// Counts a page view in the books.
     fn note_page(&mut self, time_us: i64, visit: &Visit) {
         let local = self.local(time_us);
+        let mid = u64::from(visit.device);
+        self.note_unique(local, Unique::Device, mid);
+        match visit.page {
+            Page::Home => self.note_unique(local, Unique::AtHome, mid),
+            Page::GoodDetail => self.note_unique(local, Unique::AtGoods, mid),
+            _ => {}
+        }
         let device = &mut self.devices[visit.device as usize];
         let is_first_today = device.last_day != local.day + 1;
-        device.last_day = local.day + 1;
-        if device.first_day == 0 {
+        let is_first = device.first_day == 0;
+        if is_first {
             device.first_day = local.day + 1;
         }
+        if is_first_today {
+            device.seen = 0;
+            device.steps = 0;
+        }
+        device.last_day = local.day + 1;
+        let (opened, closed) = device.note_funnel(visit.page.id());
+        let active = visit.is_logged_in && !is_test_member(device.user);
+        let away = match active {
+            true => local.day + 1 - std::mem::replace(&mut device.active_day, local.day + 1),
+            false => 0,
+        };
         let day = self.books.day(local.day);
         day.pv += 1;
         day.uv += u64::from(is_first_today);
         day.sessions += u64::from(visit.pages == 1);
+        let answers = &mut day.answers;
+        answers.new_uv += u64::from(is_first);
+        answers.active_users += u64::from(away > 0);
+        // A member who was never seen before has been away since 1970.
+        answers.back_users += u64::from((8..=local.day).contains(&away));
+        if let Some(step) = opened {
+            answers.open_funnel[step] += 1;
+        }
+        if let Some(step) = closed {
+            answers.closed_funnel[step] += 1;
+        }
+        if visit.page == Page::GoodDetail {
+            answers.goods.entry(visit.sku).or_default().clicks += 1;
+        }
         let minute = day.minutes.entry(local.minute()).or_default();
         minute.pv += 1;
         minute.uv_new_today += u64::from(is_first_today);
@@ -155,6 +252,27 @@ impl Shop {
         if let Some(channel) = day.channels.get_mut(channel) {
             channel.pv += 1;
             channel.uv += u64::from(is_first_today);
+        }
+        self.note_session(visit);
+    }
+
+    /// Counts a page view for its session, on the day on which that began.
+    fn note_session(&mut self, visit: &Visit) {
+        let answers = &mut self.books.day(visit.day).answers;
+        answers.session_pages += 1;
+        let channel = traits(visit.device).channel;
+        let campaign = answers.campaign(channel, &visit.campaign);
+        match visit.pages {
+            1 => {
+                campaign.sessions += 1;
+                campaign.bounces += 1;
+                answers.bounces += 1;
+            }
+            2 => {
+                campaign.bounces -= 1;
+                answers.bounces -= 1;
+            }
+            _ => {}
         }
     }
 
@@ -182,6 +300,14 @@ impl Shop {
                 .text("vc", traits.version);
             if visit.is_logged_in {
                 common.text("uid", &device.user.to_string());
+            }
+            if traits.is_bot {
+                common.raw("is_bot", "true");
+            }
+            if !visit.campaign.is_empty() {
+                common
+                    .text("utm_source", "partner")
+                    .text("utm_campaign", &visit.campaign);
             }
         });
         let event_id = self.next_event_id();
@@ -211,8 +337,10 @@ impl Shop {
         time_us: i64,
         stays_us: i64,
         visit: &Visit,
-        action: Option<CartAction>,
+        actions: &[(&str, u64, &str)],
     ) -> String {
+        let is_person = !traits(visit.device).is_bot;
+        let day = self.local(time_us).day;
         let page = row(|page| {
             page.text("page_id", visit.page.id())
                 .number("during_time", stays_us / 1_000);
@@ -228,6 +356,12 @@ impl Shop {
                 Page::Search | Page::GoodList => {
                     let keyword = *self.random.choose(&KEYWORDS);
                     page.text("item", keyword).text("item_type", "keyword");
+                    if is_person {
+                        let answers = &mut self.books.day(day).answers;
+                        for word in keyword.to_lowercase().split(' ') {
+                            *answers.keywords.entry(word.to_owned()).or_default() += 1;
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -241,6 +375,10 @@ impl Shop {
             }
             let item = 1 + self.random.skewed(self.options.skus);
             let position = self.random.between(1, 5);
+            if is_person {
+                let answers = &mut self.books.day(day).answers;
+                answers.goods.entry(item).or_default().displays += 1;
+            }
             // Writing to a string does not fail.
             let _ = write!(
                 shown,
@@ -255,15 +393,18 @@ impl Shop {
             if displays > 0 {
                 record.raw("displays", &shown);
             }
-            if let Some(action) = action {
-                let action = row(|object| {
-                    object
-                        .text("action_id", action.id())
-                        .text("item", &visit.sku.to_string())
-                        .text("item_type", "sku_id")
-                        .number("ts", ts + stays_us / 2_000);
+            if !actions.is_empty() {
+                let actions = actions.iter().map(|(id, item, item_type)| {
+                    row(|object| {
+                        object
+                            .text("action_id", id)
+                            .text("item", &item.to_string())
+                            .text("item_type", item_type)
+                            .number("ts", ts + stays_us / 2_000);
+                    })
                 });
-                record.raw("actions", &format!("[{action}]"));
+                let actions: Vec<String> = actions.collect();
+                record.raw("actions", &format!("[{}]", actions.join(",")));
             }
             record.number("ts", ts);
         })

@@ -64,6 +64,10 @@ pub(crate) struct Visit {
     pub(crate) is_logged_in: bool,
     pub(crate) cart: Vec<CartLine>,
     pub(crate) pages: u32,
+    /// Day on which it began.
+    pub(crate) day: i64,
+    /// What brought the visitor; empty if nothing did.
+    pub(crate) campaign: String,
 }
 
 /// A visit ends after so many pages, whatever happens.

@@ -38,7 +38,11 @@ fn books_of(messages: &[Message]) -> BTreeMap<i64, DayBook> {
     let mut pages = Vec::new();
     for message in messages {
         match (message.topic, reader.read(message)) {
-            (Topic::AppLog, Some(value)) if value["page"].is_object() => pages.push(value),
+            (Topic::AppLog, Some(value))
+                if value["page"].is_object() && value["common"]["is_bot"].is_null() =>
+            {
+                pages.push(value);
+            }
             (Topic::ShopDb, Some(value)) => {
                 tables.apply(&value);
             }
@@ -86,10 +90,16 @@ fn count_trade(tables: &Tables, days: &mut BTreeMap<i64, DayBook>) {
         let amounts = lines_of[&order].iter();
         amounts.map(|line| cents(&line["split_total_amount"])).sum()
     };
+    let orders = tables.table("order_info");
+    let of_tests = orders.filter(|order| number(order, "/is_test") == 1);
+    let of_tests: BTreeSet<u64> = of_tests.map(|order| number(order, "/id")).collect();
     let mut paid = BTreeSet::new();
     for payment in tables.table("payment_info") {
         if text(payment, "/payment_status") == "1602" {
             let order = number(payment, "/order_id");
+            if of_tests.contains(&order) {
+                continue;
+            }
             assert!(paid.insert(order), "order {order} is paid once");
             let (day, minute) = day_and_minute(text(payment, "/callback_time"));
             let book = days.entry(day).or_default();
@@ -101,6 +111,9 @@ fn count_trade(tables: &Tables, days: &mut BTreeMap<i64, DayBook>) {
         }
     }
     for refund in tables.table("refund_payment") {
+        if of_tests.contains(&number(refund, "/order_id")) {
+            continue;
+        }
         let (day, minute) = day_and_minute(text(refund, "/callback_time"));
         let book = days.entry(day).or_default();
         let amount = cents(&refund["total_amount"]);
@@ -110,6 +123,9 @@ fn count_trade(tables: &Tables, days: &mut BTreeMap<i64, DayBook>) {
     let mut buyers = BTreeSet::new();
     for order in tables.table("order_info") {
         let id = number(order, "/id");
+        if of_tests.contains(&id) {
+            continue;
+        }
         let goods = goods_of(id);
         let (day, minute) = day_and_minute(text(order, "/create_time"));
         let book = days.entry(day).or_default();
@@ -164,6 +180,11 @@ fn a_reader_of_the_messages_finds_the_same_books() {
             // Records of the log may still be under way when the clock stops,
             // changes of the database are not.
             if *day != last {
+                // The answers are compared with those of the warehouse.
+                let found = &DayBook {
+                    answers: Default::default(),
+                    ..found.clone()
+                };
                 assert_eq!(found, expected, "seed {seed}, day {day}");
                 assert!(found.refunded > 0 || *day == shop.day_of(START_US));
             }

@@ -31,7 +31,7 @@ fn the_first_messages_of_a_seed_are_the_same_on_every_machine() {
         found = hash(found, message.payload.as_bytes());
     }
     // Changes with what the shop does, never with the machine.
-    assert_eq!(found, 0x364e_5944_a52b_ada9, "{found:#x}");
+    assert_eq!(found, 0x6159_a176_5767_c2ad, "{found:#x}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_damaged_or_foreign_save_is_refused() {
     assert!(Shop::restore(&saved[..saved.len() - 1]).is_err());
     let foreign = String::from_utf8(saved)
         .unwrap()
-        .replacen("\"version\":2", "\"version\":9", 1);
+        .replacen("\"version\":3", "\"version\":9", 1);
     let error = Shop::restore(foreign.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("version 9"), "{error}");
     assert!(Shop::new(options(0.0)).is_err() && Shop::new(options(f64::NAN)).is_err());
@@ -152,6 +152,19 @@ impl Changes {
                 self.row("user_info", number(data, "/user_id"));
                 self.row("sku_info", number(data, "/sku_id"));
             }
+            ("order_detail_activity" | "order_detail_coupon", _) => {
+                let line = self.row("order_detail", number(data, "/order_detail_id"));
+                assert_eq!(line["order_id"], data["order_id"]);
+                assert_eq!(line["sku_id"], data["sku_id"]);
+            }
+            ("comment_info", _) => {
+                let paid = self.row("payment_info", number(data, "/order_id"));
+                assert_eq!(text(paid, "/payment_status"), "1602");
+            }
+            ("favor_info", "update") => {
+                let is_cancelled = text(data, "/is_cancel") == "1";
+                assert_eq!(is_cancelled, data["cancel_time"].is_string());
+            }
             ("payment_info", "update") => {
                 let order = self.row("order_info", number(data, "/order_id"));
                 assert_eq!(text(order, "/order_status"), "1001");
@@ -186,7 +199,9 @@ fn messages_keep_the_rules_of_a_shop() {
                 let delay_ms = message.send_time_us / 1_000 - value["ts"].as_i64().unwrap();
                 assert!((0..=60_000).contains(&delay_ms), "{delay_ms} ms late");
                 for action in value["actions"].as_array().into_iter().flatten() {
-                    assert_eq!(action["item"], value["page"]["item"]);
+                    if action["item_type"] == "sku_id" {
+                        assert_eq!(action["item"], value["page"]["item"]);
+                    }
                 }
             }
         }
@@ -226,6 +241,22 @@ fn messages_keep_the_rules_of_a_shop() {
     let ordered = |row: &&Value| number(row, "/is_ordered") == 1;
     let carts = tables.table("cart_info").filter(ordered).count();
     assert_eq!(carts, tables.table("order_detail").count());
+    let mut coupons = BTreeMap::new();
+    for used in tables.table("coupon_use") {
+        let status = text(used, "/coupon_status").to_owned();
+        *coupons.entry(status).or_insert(0) += 1;
+    }
+    let found: Vec<&str> = coupons.keys().map(String::as_str).collect();
+    assert_eq!(found, ["1401", "1402", "1403"], "{coupons:?}");
+    let reduced = |line: &&Value| cents(&line["split_activity_amount"]) > 0;
+    let reduced = tables.table("order_detail").filter(reduced).count();
+    assert_eq!(tables.table("order_detail_activity").count(), reduced);
+    assert!(
+        tables
+            .table("favor_info")
+            .any(|favor| text(favor, "/is_cancel") == "1")
+    );
+    assert!(tables.table("comment_info").count() > 10);
     let changed = |row: &&Value| row["create_time"] != row["operate_time"];
     assert!(tables.table("sku_info").filter(changed).count() > 20);
 }

@@ -59,6 +59,10 @@ pub struct Recovered {
     pub parts: BTreeMap<String, Vec<u8>>,
     /// Its other content.
     pub meta: serde_json::Value,
+    /// The file that names all others.
+    pub manifest: PathBuf,
+    /// The file of each state part.
+    pub part_files: BTreeMap<String, PathBuf>,
 }
 
 /// A segment as it is at the checkpoint's epoch.

@@ -111,6 +111,12 @@ impl Store {
             epoch: manifest.epoch,
             parts,
             meta: manifest.meta,
+            manifest: self.folder.join(manifest::FILE_NAME),
+            part_files: self
+                .parts
+                .iter()
+                .map(|(name, entry)| (name.clone(), self.folder.join(&entry.file)))
+                .collect(),
         })
     }
 

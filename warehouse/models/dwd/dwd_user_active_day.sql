@@ -1,9 +1,12 @@
 -- Grain: member × business day with a page view while logged in. Key: day,
 -- user_id.
--- Inputs: dim_device_member.
+-- Inputs: dim_device_member, dim_test_user.
 --
--- first_time: of the day's first one, on any device.
+-- first_time: of the day's first one, on any device. Members of tests are left
+-- out.
 CREATE MATERIALIZED VIEW dwd_user_active_day AS
-SELECT day, user_id, min(first_time) AS first_time
-FROM dim_device_member
-GROUP BY day, user_id
+SELECT a.day, a.user_id, min(a.first_time) AS first_time
+FROM dim_device_member AS a
+LEFT JOIN dim_test_user AS t ON t.user_id = a.user_id
+WHERE t.user_id IS NULL
+GROUP BY a.day, a.user_id

@@ -18,7 +18,7 @@ impl Lowering<'_> {
     /// A node that the planner does not know by itself.
     pub(crate) fn extension(&mut self, extension: &Extension) -> Result<usize, Refusal> {
         if let Some(window) = extension.node.as_any().downcast_ref::<WindowTable>() {
-            return self.window(window);
+            return self.time_window(window);
         }
         if let Some(join) = extension.node.as_any().downcast_ref::<TemporalJoin>() {
             return self.temporal_join(join);
@@ -171,7 +171,7 @@ impl Lowering<'_> {
         over_history.lower(plan)
     }
 
-    fn window(&mut self, window: &WindowTable) -> Result<usize, Refusal> {
+    fn time_window(&mut self, window: &WindowTable) -> Result<usize, Refusal> {
         let input = self.lower(&window.input)?;
         let keys = window.positions(&window.keys)?;
         let time = window.positions(std::slice::from_ref(&window.time))?[0];

@@ -94,7 +94,12 @@ impl Tables {
     /// Applies a change, and returns the row before it.
     pub fn apply(&mut self, change: &Value) -> Option<Value> {
         let table = self.0.entry(text(change, "/table").to_owned()).or_default();
-        table.insert(number(change, "/data/id"), change["data"].clone())
+        // The key of the dictionary is a code.
+        let id = match change.pointer("/data/dic_code") {
+            Some(code) => code.as_str().unwrap().parse().unwrap(),
+            None => number(change, "/data/id"),
+        };
+        table.insert(id, change["data"].clone())
     }
 
     pub fn table(&self, name: &str) -> impl Iterator<Item = &Value> {

@@ -90,8 +90,8 @@ fn rebuild(
         .define(collection_definitions(program))
         .doing("preparing the store")?;
     let retentions = project.sources.retentions();
-    let mut route = RouteStep::new(project.sources.clone());
     let options = engine_options(project.config.limits.worker_threads);
+    let mut route = RouteStep::new(project.sources.clone()).with_threads(options.worker_threads);
     let mut engine = EngineStep::new(program.clone(), options)?;
     let step = project.config.limits.epoch_records_max;
     let start_us = SystemClock.now_us();

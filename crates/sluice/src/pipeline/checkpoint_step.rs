@@ -2,6 +2,7 @@
 //! under one manifest of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sluice_core::EpochCut;
@@ -53,6 +54,31 @@ pub struct Restored {
     pub positions: Positions,
     /// The engine's parts.
     pub engine: BTreeMap<String, Vec<u8>>,
+    /// Where each part lies, for messages.
+    pub files: PartFiles,
+}
+
+/// The files of state parts.
+#[derive(Debug, Default)]
+pub struct PartFiles(BTreeMap<String, PathBuf>);
+
+impl PartFiles {
+    /// What is being read, for a message: a part of the engine's state.
+    pub fn of_engine(&self, part: &str) -> String {
+        self.describe("engine", &format!("{ENGINE_PREFIX}{part}"))
+    }
+
+    /// What is being read, for a message: a part of the router's state.
+    pub fn of_router(&self, part: &str) -> String {
+        self.describe("router", &format!("{ROUTER_PREFIX}{part}"))
+    }
+
+    fn describe(&self, owner: &str, part: &str) -> String {
+        match self.0.get(part) {
+            Some(path) => format!("reading the {owner}'s state from {}", path.display()),
+            None => format!("reading the {owner}'s state from the checkpoint"),
+        }
+    }
 }
 
 /// Puts a checkpoint together.
@@ -111,7 +137,8 @@ pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
             format!("version {version}")
         });
         return Err(Failure::Failed(format!(
-            "the checkpoint of epoch {} has {found}, this program reads version {META_VERSION}\n  help: start the program that wrote it, or remove the folder `store` of the state: it is rebuilt from the log",
+            "{}: the checkpoint of epoch {} has format {found}, this program reads version {META_VERSION}\n  help: start the program that wrote it, or remove the folder `store` of the state: it is rebuilt from the log",
+            recovered.manifest.display(),
             recovered.epoch
         )));
     }
@@ -125,6 +152,7 @@ pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
 /// When a part is missing or damaged.
 pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
     let meta = read_meta(&recovered)?;
+    let files = PartFiles(recovered.part_files);
     let mut router = BTreeMap::new();
     let mut positions = Positions::new();
     let mut engine = BTreeMap::new();
@@ -132,7 +160,7 @@ pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
         if let Some(part) = name.strip_prefix(ROUTER_PREFIX) {
             router.insert(part.to_owned(), bytes);
         } else if let Some(topic) = name.strip_prefix(CAPTURE_PREFIX) {
-            let what = format!("reading the positions of topic `{topic}` from the checkpoint");
+            let what = files.describe("sources", &name);
             let of_topic = serde_json::from_slice(&bytes).doing(&what)?;
             positions.insert(topic.to_owned(), of_topic);
         } else if let Some(part) = name.strip_prefix(ENGINE_PREFIX) {
@@ -150,5 +178,6 @@ pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
         router,
         positions,
         engine,
+        files,
     })
 }

@@ -31,9 +31,9 @@ use crate::failure::Failure;
 use crate::report::Reporter;
 
 /// A state folder's files.
-type Files = BTreeMap<PathBuf, Vec<u8>>;
+pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery, Failure> {
+pub fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery, Failure> {
     let surroundings = Surroundings {
         disk: Arc::new(disk.clone()),
         clock: Arc::new(ManualClock::new(0)),
@@ -47,7 +47,7 @@ fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery, Fai
 
 /// A state with complete segments of the log, two checkpoints with masks of
 /// removed rows, and, if asked for, epochs after the last checkpoint.
-fn stored_state(definitions: &Definitions, has_epochs_after: bool) -> (Files, Rows) {
+pub fn stored_state(definitions: &Definitions, has_epochs_after: bool) -> (Files, Rows) {
     let disk = SimulatedDisk::new(1);
     let mut warehouse = open(definitions, &disk).unwrap().warehouse;
     let log = warehouse.log();
@@ -82,7 +82,7 @@ fn files_below(disk: &SimulatedDisk, folder: &Path) -> Files {
     files
 }
 
-fn disk_of(files: &Files) -> SimulatedDisk {
+pub fn disk_of(files: &Files) -> SimulatedDisk {
     let disk = SimulatedDisk::new(1);
     for (path, bytes) in files {
         let mut file = disk.open(path, OpenMode::Create).unwrap();
@@ -92,7 +92,7 @@ fn disk_of(files: &Files) -> SimulatedDisk {
 }
 
 /// Opens a state and reads everything that it holds.
-fn read_all(definitions: &Definitions, files: &Files) -> Result<Rows, Failure> {
+pub fn read_all(definitions: &Definitions, files: &Files) -> Result<Rows, Failure> {
     let disk = disk_of(files);
     let recovery = open(definitions, &disk)?;
     let warehouse = recovery.warehouse;
@@ -200,7 +200,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Makes the checksums of a segment of the log hold again.
-fn mend_segment(bytes: &mut [u8]) {
+pub fn mend_segment(bytes: &mut [u8]) {
     if bytes.len() >= 48 {
         let checksum = crc32(&bytes[16..48]);
         put(bytes, 12, checksum);
@@ -220,9 +220,9 @@ fn mend_segment(bytes: &mut [u8]) {
     }
 }
 
-const MANIFEST: &str = "/state/store/MANIFEST";
+pub const MANIFEST: &str = "/state/store/MANIFEST";
 
-fn frame(payload: &[u8]) -> Vec<u8> {
+pub fn frame(payload: &[u8]) -> Vec<u8> {
     let mut bytes = b"SLUICEMF".to_vec();
     bytes.extend_from_slice(&1_u32.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
@@ -232,22 +232,27 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn payload(files: &Files) -> Vec<u8> {
+pub fn payload(files: &Files) -> Vec<u8> {
     let framed = &files[Path::new(MANIFEST)];
     framed[20..framed.len() - 4].to_vec()
 }
 
-/// Damages one state part, and lets the manifest say that it is so.
-fn damage_a_part(files: &mut Files, random: &mut Mutator) {
+/// Changes the state part that `choose` takes from their names, and lets the
+/// manifest say that it is so.
+pub fn change_part(
+    files: &mut Files,
+    choose: impl FnOnce(&[String]) -> usize,
+    change: impl FnOnce(&mut Vec<u8>),
+) {
     let mut manifest: Value = serde_json::from_slice(&payload(files)).unwrap();
     let parts = manifest["parts"].as_object_mut().unwrap();
     let names: Vec<String> = parts.keys().cloned().collect();
-    let entry = &mut parts[&names[random.below(names.len())]];
+    let entry = &mut parts[&names[choose(&names)]];
     let path = Path::new(MANIFEST).with_file_name(entry["file"].as_str().unwrap());
     let at = |field: &str| entry[field].as_u64().unwrap() as usize;
     let file = files.get_mut(&path).unwrap();
     let mut part = file[at("offset")..][..at("length")].to_vec();
-    random.mutate(&mut part);
+    change(&mut part);
     entry["offset"] = file.len().into();
     entry["length"] = part.len().into();
     entry["checksum"] = (stable_hash(&part) as u32).into();
@@ -290,7 +295,11 @@ fn decoders_take_whatever_has_a_sound_checksum() {
                 random.mutate(&mut json);
                 damaged.insert(MANIFEST.into(), frame(&json));
             }
-            _ => damage_a_part(&mut damaged, &mut random),
+            _ => {
+                let chosen = random.below(1 << 16);
+                let choose = |names: &[String]| chosen % names.len();
+                change_part(&mut damaged, choose, |part| random.mutate(part));
+            }
         }
         let outcome = read_all(&definitions, &damaged);
         watch.tick();

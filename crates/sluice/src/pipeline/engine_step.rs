@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_core::Epoch;
-use sluice_engine::{Engine, EngineCheckpoint, EngineOptions, EpochOutput, Program};
+use sluice_engine::{Engine, EngineCheckpoint, EngineError, EngineOptions, EpochOutput, Program};
 
+use super::checkpoint_step::PartFiles;
 use super::route_step::RoutedEpoch;
 use crate::failure::{Doing, Failure};
 
@@ -34,9 +35,15 @@ impl EngineStep {
         options: EngineOptions,
         epoch: Epoch,
         parts: &BTreeMap<String, Vec<u8>>,
+        files: &PartFiles,
     ) -> Result<Self, Failure> {
-        let engine = Engine::restore(program, options, epoch, parts)
-            .doing("reading the engine's state from the checkpoint")?;
+        let engine = Engine::restore(program, options, epoch, parts).map_err(|error| {
+            let part = match &error {
+                EngineError::State { part, .. } => part,
+                _ => "",
+            };
+            Failure::doing(&files.of_engine(part), &error)
+        })?;
         Ok(Self { engine })
     }
 

@@ -14,6 +14,8 @@ mod damage;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;
+#[cfg(test)]
+mod format_fixture;
 mod recovery;
 mod route_step;
 mod store_step;

@@ -136,12 +136,14 @@ pub fn recover(
             router,
             positions,
             engine,
+            files,
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, limits, meta.cut),
-            route: RouteStep::restore(project.sources.clone(), &router, positions)?,
-            engine: EngineStep::restore(program.clone(), options, epoch, &engine)?,
+            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
+                .with_threads(options.worker_threads),
+            engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
             store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
             definitions,
@@ -193,7 +195,7 @@ pub fn recover(
     let warehouse = Warehouse {
         surroundings: surroundings.clone(),
         cut: CutStep::new(control, limits, start),
-        route: RouteStep::new(project.sources.clone()),
+        route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
         engine: EngineStep::new(program.clone(), options)?,
         store: StoreStep::new(store, program, project.sources.retentions())?,
         log,

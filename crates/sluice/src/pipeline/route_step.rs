@@ -8,6 +8,7 @@ use sluice_core::{LogRecord, PartitionId, TableChanges};
 use sluice_route::{Router, RouterCheckpoint, Sources};
 
 use super::EpochContent;
+use super::checkpoint_step::PartFiles;
 use crate::dead_letters;
 use crate::failure::{Doing, Failure};
 
@@ -54,9 +55,19 @@ impl RouteStep {
         sources: Arc<Sources>,
         router: &BTreeMap<String, Vec<u8>>,
         positions: Positions,
+        files: &PartFiles,
     ) -> Result<Self, Failure> {
-        let router = Router::restore(sources, router).doing("reading the router's state")?;
+        let router = Router::restore(sources, router)
+            .map_err(|error| Failure::doing(&files.of_router(error.part()), &error))?;
         Ok(Self { router, positions })
+    }
+
+    /// Reads records on so many threads; what comes of them does not depend on
+    /// it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.router = self.router.with_threads(threads);
+        self
     }
 
     /// Routes one epoch.
@@ -105,9 +116,11 @@ pub fn observe(
 ) -> Result<(), Failure> {
     let of_topic = positions.entry(id.topic.clone()).or_default();
     for record in records {
-        of_topic
-            .observe(&record.record)
-            .doing("reading a record's position in its source")?;
+        of_topic.observe(&record.record).map_err(|error| {
+            let (offset, topic) = (record.offset, &id.topic);
+            let what = format!("reading the position of record {offset} of topic `{topic}`");
+            Failure::doing(&what, &error)
+        })?;
     }
     Ok(())
 }

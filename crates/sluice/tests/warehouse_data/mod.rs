@@ -1,6 +1,10 @@
 //! The built-in warehouse with a hand-made shop: records go in over HTTP as a
 //! client sends them, answers come out over SQL.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub mod two_days;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};

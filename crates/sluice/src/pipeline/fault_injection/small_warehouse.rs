@@ -127,27 +127,37 @@ pub struct Definitions {
     pub program: Arc<Program>,
 }
 
+/// Writes the project's files; `is_changed` gives one view another text.
+#[expect(clippy::disallowed_methods, reason = "a project is read from files")]
+pub fn write_project(folder: &Path, is_changed: bool) {
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("warehouse.toml", WAREHOUSE.trim_start());
+    write("sources/all.toml", SOURCES.trim_start());
+    for (name, select) in MODELS {
+        let select = match name {
+            "category_sales" if is_changed => CHANGED,
+            _ => select,
+        };
+        let sql = format!("CREATE MATERIALIZED VIEW {name} AS {select}\n");
+        write(&format!("models/{name}.sql"), &sql);
+    }
+}
+
 impl Definitions {
     /// The small warehouse; `is_changed` gives one view another text.
-    #[expect(clippy::disallowed_methods, reason = "a project is read from files")]
     pub fn new(is_changed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write("warehouse.toml", WAREHOUSE);
-        write("sources/all.toml", SOURCES);
-        for (name, select) in MODELS {
-            let select = match name {
-                "category_sales" if is_changed => CHANGED,
-                _ => select,
-            };
-            let sql = format!("CREATE MATERIALIZED VIEW {name} AS {select}");
-            write(&format!("models/{name}.sql"), &sql);
-        }
-        let project = Project::load(folder.path(), &[]).unwrap();
+        write_project(folder.path(), is_changed);
+        Self::load(folder.path())
+    }
+
+    /// The project in a folder.
+    pub fn load(folder: &Path) -> Self {
+        let project = Project::load(folder, &[]).unwrap();
         let program = project.plan().unwrap();
         Self { project, program }
     }

@@ -1,0 +1,119 @@
+//! `sum` and `avg` of DOUBLE in windows, without rounding on the way. A moving
+//! frame takes away what it added before; with rounded sums a residue would
+//! stay, and after one infinity nothing but NaN.
+
+use std::mem::size_of;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array};
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::scalar::ScalarValue;
+
+use crate::exact_float::ExactFloat;
+
+/// See the module.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ExactWindowSum {
+    signature: Signature,
+    is_average: bool,
+}
+
+impl ExactWindowSum {
+    pub(crate) fn new(is_average: bool) -> Self {
+        Self {
+            signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
+            is_average,
+        }
+    }
+}
+
+impl AggregateUDFImpl for ExactWindowSum {
+    fn name(&self) -> &str {
+        if self.is_average { "avg" } else { "sum" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(ExactSum {
+            sum: ExactFloat::default(),
+            count: 0,
+            is_average: self.is_average,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct ExactSum {
+    sum: ExactFloat,
+    /// Numbers that are not null.
+    count: i64,
+    is_average: bool,
+}
+
+impl ExactSum {
+    fn add(&mut self, values: &[ArrayRef], weight: i64) -> Result<()> {
+        let numbers: Option<&Float64Array> = values
+            .first()
+            .and_then(|values| values.as_primitive_opt::<Float64Type>());
+        let Some(numbers) = numbers else {
+            return Err(DataFusionError::Internal("not a column of DOUBLE".into()));
+        };
+        for number in numbers.iter().flatten() {
+            self.sum.add(number, weight);
+            self.count += weight;
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for ExactSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(values, 1)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(values, -1)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.count == 0 {
+            return Ok(ScalarValue::Float64(None));
+        }
+        let sum = self.sum.value();
+        let divisor = if self.is_average {
+            self.count as f64
+        } else {
+            1.0
+        };
+        Ok(ScalarValue::Float64(Some(sum / divisor)))
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Err(partial_error())
+    }
+
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
+        Err(partial_error())
+    }
+}
+
+fn partial_error() -> DataFusionError {
+    DataFusionError::Internal("a window has no partial sums".into())
+}

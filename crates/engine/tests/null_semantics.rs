@@ -1,0 +1,357 @@
+//! Hand-made: what NULL means in IN, EXISTS, joins, set operations and
+//! aggregates. Each case gives the rows of `a` and `b`, a query, and the answer
+//! by the SQL standard; then everything is taken away again row by row.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use sluice_core::{
+    ChangeKind, ColumnDefinition, PartitionId, SourceVersion, TableChanges, TableDefinition,
+    TableKind,
+};
+use sluice_engine::{EVALUATION_ERRORS, Engine, EngineOptions, Program, ViewDefinition};
+
+/// Tables `a` and `b` of a key `k` and values `x`, `y`.
+fn table(name: &str) -> TableDefinition {
+    let column = |name: &str, nullable| ColumnDefinition {
+        name: name.into(),
+        data_type: DataType::Int64,
+        nullable,
+    };
+    TableDefinition {
+        name: name.into(),
+        columns: vec![column("k", false), column("x", true), column("y", true)],
+        kind: TableKind::Changelog {
+            primary_key: vec![0],
+        },
+        event_time: None,
+    }
+}
+
+/// The value x, and the value y.
+type Pair = (Option<i64>, Option<i64>);
+
+fn changes(
+    name: &str,
+    first: usize,
+    rows: &[Pair],
+    kind: ChangeKind,
+    version: u64,
+) -> TableChanges {
+    let keys = Int64Array::from_iter_values((0..rows.len()).map(|row| (first + row) as i64));
+    let xs: Int64Array = rows.iter().map(|(x, _)| *x).collect();
+    let ys: Int64Array = rows.iter().map(|(_, y)| *y).collect();
+    let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(keys), Arc::new(xs), Arc::new(ys)];
+    TableChanges {
+        table: name.into(),
+        partition: PartitionId {
+            topic: "t".into(),
+            partition: 0,
+        },
+        rows: RecordBatch::try_new(table(name).schema(), columns).unwrap(),
+        kinds: vec![kind; rows.len()],
+        versions: vec![
+            SourceVersion {
+                major: version,
+                minor: 0
+            };
+            rows.len()
+        ],
+        key_changes: vec![],
+        before_rows: None,
+    }
+}
+
+struct Case {
+    engine: Engine,
+    epoch: u64,
+    rows: BTreeMap<String, i64>,
+}
+
+impl Case {
+    fn new(select: &str) -> Self {
+        let view = ViewDefinition {
+            name: "v".into(),
+            file: "v.sql".into(),
+            sql: format!("CREATE MATERIALIZED VIEW v AS {select}"),
+        };
+        let planned = Program::plan(&[table("a"), table("b")], &[view]);
+        let program = planned
+            .map_err(|errors| format!("{select}: {errors:?}"))
+            .unwrap();
+        Self {
+            engine: Engine::new(Arc::new(program), EngineOptions::default()).unwrap(),
+            epoch: 0,
+            rows: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, input: Vec<TableChanges>) {
+        self.epoch += 1;
+        let output = self.engine.step(self.epoch, input).unwrap();
+        assert!(!output.deltas.contains_key(EVALUATION_ERRORS), "{output:?}");
+        let Some(delta) = output.deltas.get("v") else {
+            return;
+        };
+        let options = FormatOptions::default().with_null("null");
+        for (row, weight) in delta.weights().iter().enumerate() {
+            let columns = delta.rows().columns().iter();
+            let texts = columns.map(|column| {
+                let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
+                formatter.value(row).to_string()
+            });
+            let text = texts.collect::<Vec<_>>().join(" ");
+            let total = self.rows.entry(text.clone()).or_insert(0);
+            *total += weight;
+            if *total == 0 {
+                self.rows.remove(&text);
+            }
+        }
+    }
+
+    fn found(&self) -> Vec<String> {
+        let repeated = self.rows.iter().map(|(row, &weight)| {
+            assert!(weight > 0, "{row}: weight {weight}");
+            vec![row.clone(); weight as usize]
+        });
+        repeated.flatten().collect()
+    }
+}
+
+/// Both tables at once; then b first and a after it; then away, row by row.
+fn check(select: &str, a: &[Pair], b: &[Pair], wanted: &[&str]) {
+    let mut wanted: Vec<String> = wanted.iter().map(|row| (*row).to_owned()).collect();
+    wanted.sort();
+    let mut nothing = Case::new(select);
+    nothing.step(vec![]);
+    let upsert = ChangeKind::Upsert;
+    let mut case = Case::new(select);
+    case.step(vec![
+        changes("a", 0, a, upsert, 1),
+        changes("b", 0, b, upsert, 1),
+    ]);
+    assert_eq!(case.found(), wanted, "{select}, at once");
+    let mut case = Case::new(select);
+    case.step(vec![]);
+    for (row, pair) in b.iter().enumerate() {
+        case.step(vec![changes("b", row, &[*pair], upsert, 1)]);
+    }
+    for (row, pair) in a.iter().enumerate() {
+        case.step(vec![changes("a", row, &[*pair], upsert, 1)]);
+    }
+    assert_eq!(case.found(), wanted, "{select}, row by row");
+    for (row, pair) in b.iter().enumerate() {
+        case.step(vec![changes("b", row, &[*pair], ChangeKind::Delete, 2)]);
+    }
+    for (row, pair) in a.iter().enumerate() {
+        case.step(vec![changes("a", row, &[*pair], ChangeKind::Delete, 2)]);
+    }
+    assert_eq!(case.found(), nothing.found(), "{select}, all gone");
+}
+
+const A: &[Pair] = &[(Some(1), Some(10)), (Some(2), Some(20)), (None, Some(30))];
+const NULL: Pair = (None, None);
+
+#[test]
+fn not_in_is_unknown_beside_a_null() {
+    let select = "SELECT y FROM a WHERE x NOT IN (SELECT x FROM b)";
+    check(select, A, &[], &["10", "20", "30"]);
+    check(select, A, &[(Some(1), None)], &["20"]);
+    check(select, A, &[(Some(1), None), NULL], &[]);
+    check(select, A, &[NULL], &[]);
+}
+
+#[test]
+fn not_in_looks_at_its_own_rows_only() {
+    let select = "SELECT y FROM a WHERE x NOT IN (SELECT x FROM b WHERE b.y = a.y)";
+    check(select, A, &[], &["10", "20", "30"]);
+    check(select, A, &[(None, Some(10))], &["20", "30"]);
+    check(select, A, &[(Some(1), Some(20))], &["10", "20", "30"]);
+    check(
+        select,
+        A,
+        &[(Some(1), Some(10)), (Some(7), Some(30))],
+        &["20"],
+    );
+}
+
+#[test]
+fn in_below_or_and_not_has_three_values() {
+    let b = &[(Some(1), None), NULL];
+    check(
+        "SELECT y FROM a WHERE x IN (SELECT x FROM b) OR y = 30",
+        A,
+        b,
+        &["10", "30"],
+    );
+    check(
+        "SELECT y FROM a WHERE x NOT IN (SELECT x FROM b) OR y = 30",
+        A,
+        b,
+        &["30"],
+    );
+    check(
+        "SELECT y FROM a WHERE NOT (x IN (SELECT x FROM b) OR y = 30)",
+        A,
+        b,
+        &[],
+    );
+    check(
+        "SELECT y FROM a WHERE NOT (x NOT IN (SELECT x FROM b) AND y > 0)",
+        A,
+        b,
+        &["10"],
+    );
+    let select = "SELECT y FROM a WHERE (x IN (SELECT x FROM b)) IS NULL";
+    check(select, A, b, &["20", "30"]);
+    check(select, A, &[(Some(1), None)], &["30"]);
+    check(select, A, &[], &[]);
+}
+
+#[test]
+fn subqueries_stand_in_the_select_list() {
+    let b = &[(Some(1), Some(5)), (None, Some(6))];
+    check(
+        "SELECT y, x IN (SELECT x FROM b) AS i, x NOT IN (SELECT x FROM b) AS n FROM a",
+        A,
+        b,
+        &["10 true false", "20 null null", "30 null null"],
+    );
+    check(
+        "SELECT y, EXISTS (SELECT 1 FROM b WHERE b.x = a.x) AS e, NOT EXISTS (SELECT 1 FROM b WHERE b.x = a.x) AS n FROM a",
+        A,
+        b,
+        &["10 true false", "20 false true", "30 false true"],
+    );
+    check(
+        "SELECT y, (SELECT sum(b.y) FROM b WHERE b.x = a.x) AS s, (SELECT count(*) FROM b WHERE b.x = a.x) AS n FROM a",
+        A,
+        b,
+        &["10 5 1", "20 null 0", "30 null 0"],
+    );
+}
+
+#[test]
+fn a_null_key_joins_nothing() {
+    let b = &[(Some(1), Some(5)), (None, Some(6))];
+    check(
+        "SELECT a.y, b.y AS z FROM a JOIN b ON a.x = b.x",
+        A,
+        b,
+        &["10 5"],
+    );
+    check(
+        "SELECT a.y, b.y AS z FROM a FULL JOIN b ON a.x = b.x",
+        A,
+        b,
+        &["10 5", "20 null", "30 null", "null 6"],
+    );
+    check(
+        "SELECT a.y, b.y AS z FROM a FULL JOIN b ON a.x = b.x AND a.y > b.y * 3",
+        A,
+        b,
+        &["10 null", "20 null", "30 null", "null 5", "null 6"],
+    );
+    check(
+        "SELECT a.y, b.y AS z FROM a FULL JOIN b ON a.y = b.y * 5",
+        A,
+        b,
+        &["10 null", "20 null", "30 6", "null 5"],
+    );
+    check(
+        "SELECT a.y, b.y AS z FROM a JOIN b ON a.x IS NOT DISTINCT FROM b.x",
+        A,
+        b,
+        &["10 5", "30 6"],
+    );
+    check(
+        "SELECT x, a.y, b.y AS z FROM a FULL JOIN b USING (x)",
+        A,
+        b,
+        &["1 10 5", "2 20 null", "null 30 null", "null null 6"],
+    );
+}
+
+#[test]
+fn a_key_meets_every_row_with_it() {
+    let twice = &[(Some(1), Some(5)), (Some(1), Some(6))];
+    check(
+        "SELECT y FROM a WHERE x IN (SELECT x FROM b)",
+        A,
+        twice,
+        &["10"],
+    );
+    check(
+        "SELECT a.y, b.y AS z FROM a LEFT JOIN b ON a.x = b.x",
+        A,
+        twice,
+        &["10 5", "10 6", "20 null", "30 null"],
+    );
+    check(
+        "SELECT a.y, l.m FROM a, LATERAL (SELECT max(b.y) AS m FROM b WHERE b.x = a.x) AS l",
+        A,
+        twice,
+        &["10 6", "20 null", "30 null"],
+    );
+}
+
+#[test]
+fn set_operations_take_nulls_for_equal() {
+    let b = &[(None, Some(1)), (Some(2), Some(2)), (Some(2), Some(3))];
+    check(
+        "SELECT x FROM a INTERSECT SELECT x FROM b",
+        A,
+        b,
+        &["2", "null"],
+    );
+    check("SELECT x FROM a EXCEPT SELECT x FROM b", A, b, &["1"]);
+    check(
+        "SELECT x FROM b UNION SELECT x FROM a",
+        A,
+        b,
+        &["1", "2", "null"],
+    );
+    check("SELECT x FROM b EXCEPT SELECT x FROM a", A, b, &[]);
+}
+
+#[test]
+fn aggregates_and_grouping_sets() {
+    let rows = &[
+        (Some(1), Some(3)),
+        (Some(1), Some(5)),
+        (Some(1), None),
+        (None, Some(7)),
+    ];
+    check(
+        "SELECT x, bool_and(y > 3) AS a, bool_or(y > 4) AS o, array_agg(y ORDER BY y DESC NULLS LAST) AS l, string_agg(CAST(y AS VARCHAR), '+' ORDER BY y) AS s, first_value(y ORDER BY y NULLS FIRST) AS f, last_value(y ORDER BY y NULLS FIRST) AS z, median(y) AS m FROM a GROUP BY x",
+        rows,
+        &[],
+        &[
+            "1 false true [5, 3, null] 3+5 null 5 4.0",
+            "null true true [7] 7 7 7 7.0",
+        ],
+    );
+    check(
+        "SELECT x, grouping(x) AS g, count(*) AS n FROM a GROUP BY ROLLUP (x)",
+        rows,
+        &[],
+        &["1 0 3", "null 0 1", "null 1 4"],
+    );
+    check(
+        "SELECT x, count(*) AS n FROM a GROUP BY GROUPING SETS ((x), ())",
+        &[],
+        &[],
+        &["null 0"],
+    );
+    check(
+        "SELECT unnest(l) AS e FROM (SELECT x, array_agg(y ORDER BY y) AS l FROM a GROUP BY x)",
+        rows,
+        &[],
+        &["3", "5", "7", "null"],
+    );
+}

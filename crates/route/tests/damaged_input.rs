@@ -1,0 +1,219 @@
+//! Records with random damage: each becomes rows or a dead letter, and costs
+//! only itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![allow(clippy::disallowed_methods, reason = "a watch has a thread of its own")]
+
+#[path = "../../core/tests/support/mutator.rs"]
+mod mutator;
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use mutator::{Mutator, Watch, rounds};
+use sluice_core::{LogRecord, PartitionId, Record, RecordKind};
+use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+
+const SOURCES: &str = r#"
+[topic.events]
+[table.event]
+topic = "events"
+event_time = "at"
+lateness = "1 day"
+max_ahead = "1 hour"
+retain = "9 days"
+dedup_key = ["id"]
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "at", from = "/at", type = "timestamp", unit = "ms" },
+  { name = "local", from = "/local", type = "timestamp", format = "%Y-%m-%d %H:%M:%S", time_zone = "Europe/London", wrong = "null", missing = "null" },
+  { name = "day", from = "/day", type = "date", wrong = "null", missing = "null" },
+  { name = "price", from = "/price", type = "decimal(12,2)", missing = "null", wrong = "null" },
+  { name = "share", from = "/a~1b/0/c", type = "float64", missing = "null", wrong = "null", min = 0, max = 10 },
+  { name = "flag", from = "/flag", type = "boolean", missing = { constant = "false" }, wrong = { constant = "false" } },
+  { name = "small", from = "/small", type = "int32", missing = "last", wrong = "last", last_by = ["flag"] },
+  { name = "text", from = "/text", type = "string", missing = "null" },
+]
+[table.shown]
+topic = "events"
+when = [{ field = "/shown", exists = true }]
+explode = "/shown"
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "item", from = "./item", type = "string" },
+]
+
+[topic.shop]
+[topic.shop.capture]
+kind = "http"
+transactions = "maxwell"
+[table.goods]
+topic = "shop"
+row = "/data"
+before = "/old"
+version = ["/xid", "/xoffset"]
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "price", from = "./price", type = "decimal(16,2)" },
+]
+
+[topic.lines]
+[topic.lines.capture]
+kind = "file"
+path = "*.csv"
+format = "csv"
+[table.line]
+topic = "lines"
+columns = [
+  { name = "id", from = "id", type = "int64" },
+  { name = "text", from = "text", type = "string" },
+  { name = "price", from = "price", type = "decimal(9,3)", wrong = "null" },
+]
+"#;
+
+const EVENT: &str = r#"{"id":3,"at":86400000,"local":"2026-03-29 01:30:00","day":"2026-02-28","price":"12.34","a/b":[{"c":1.5e0}],"flag":true,"small":-7,"text":"a\u00e9\ud83d\ude00\"\\","shown":[{"item":"x"},{"item":"y"}]}"#;
+const CHANGE: &str = r#"{"database":"shop","table":"goods","type":"update","xid":8,"xoffset":1,"commit":true,"data":{"id":3,"price":"7.50"},"old":{"id":2,"price":7}}"#;
+const LINE: &str = "3,\"a \"\"text\"\", long\",12.345";
+
+fn sources() -> Arc<Sources> {
+    let file = SourceFile {
+        path: "s.toml".into(),
+        text: SOURCES.into(),
+    };
+    Arc::new(parse_sources(&[file]).unwrap())
+}
+
+fn record(offset: u64, kind: RecordKind, payload: &[u8]) -> LogRecord {
+    LogRecord {
+        offset,
+        record: Record {
+            kind,
+            payload: Bytes::copy_from_slice(payload),
+            capture_time_us: 86_400_000_000,
+            position: Bytes::new(),
+            transaction: None,
+        },
+    }
+}
+
+fn ids(routed: &Routed, table: &str) -> Vec<i64> {
+    let changes = routed.changes.iter().filter(|change| change.table == table);
+    let ids = |change: &sluice_core::TableChanges| {
+        assert_eq!(change.kinds.len(), change.rows.num_rows());
+        change
+            .rows
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .values()
+            .to_vec()
+    };
+    changes.flat_map(ids).collect()
+}
+
+#[test]
+fn a_damaged_record_costs_only_itself() {
+    let sources = sources();
+    let watch = Watch::new("records");
+    let (mut rows, mut letters) = (0, 0);
+    for round in 0..rounds(60_000) {
+        let mut random = Mutator::new(round);
+        let (topic, table, good) = [
+            ("events", "event", EVENT),
+            ("shop", "goods", CHANGE),
+            ("lines", "line", LINE),
+        ][random.below(3)];
+        let mut damaged = good.as_bytes().to_vec();
+        random.mutate(&mut damaged);
+        let mut records = Vec::new();
+        if topic == "lines" {
+            records.push(record(0, RecordKind::CsvHeader, b"id,text,price"));
+        }
+        let first = records.len() as u64;
+        records.push(record(first, RecordKind::Data, good.as_bytes()));
+        records.push(record(first + 1, RecordKind::Data, &damaged));
+        let other = good.replacen('3', "4", 1);
+        records.push(record(first + 2, RecordKind::Data, other.as_bytes()));
+        let id = PartitionId {
+            topic: topic.into(),
+            partition: 0,
+        };
+        let routed = Router::new(sources.clone()).route(&id, &records);
+        watch.tick();
+        let found = ids(&routed, table);
+        assert_eq!(found.first(), Some(&3), "{routed:?}");
+        // An event with the number 4 before it makes it a repeated one.
+        let is_repeated = topic == "events" && found[1..].contains(&4);
+        assert!(found.last() == Some(&4) || is_repeated, "{routed:?}");
+        for letter in &routed.dead_letters {
+            assert_eq!(letter.offset, first + 1, "{letter:?}");
+        }
+        rows += usize::from(found.len() == 3);
+        letters += routed.dead_letters.len();
+    }
+    let rounds = rounds(60_000) as usize;
+    assert!(
+        rows > rounds / 20 && letters > rounds / 4,
+        "{rows} {letters}"
+    );
+}
+
+/// A header may make all lines wrong that follow it, and no more.
+#[test]
+fn a_damaged_header_spoils_its_own_file_alone() {
+    let sources = sources();
+    let watch = Watch::new("headers");
+    for round in 0..rounds(20_000) {
+        let mut random = Mutator::new(round);
+        let mut header = b"id,text,price".to_vec();
+        random.mutate(&mut header);
+        let records = [
+            record(0, RecordKind::CsvHeader, &header),
+            record(1, RecordKind::Data, LINE.as_bytes()),
+            record(2, RecordKind::CsvHeader, b"id,text,price"),
+            record(3, RecordKind::Data, LINE.as_bytes()),
+        ];
+        let id = PartitionId {
+            topic: "lines".into(),
+            partition: 0,
+        };
+        let routed = Router::new(sources.clone()).route(&id, &records);
+        watch.tick();
+        assert_eq!(ids(&routed, "line").last(), Some(&3));
+        assert!(routed.dead_letters.iter().all(|letter| letter.offset < 2));
+    }
+}
+
+/// Objects in objects, deeper than any stack.
+#[test]
+fn nesting_has_a_limit() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for depth in [100, 200_000] {
+            let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            for payload in [
+                nested.clone(),
+                open.repeat(depth),
+                EVENT.replace("\"x\"", &nested),
+                EVENT.replace("true", &nested),
+            ] {
+                let records = [
+                    record(0, RecordKind::Data, payload.as_bytes()),
+                    record(1, RecordKind::Data, EVENT.as_bytes()),
+                ];
+                let id = PartitionId {
+                    topic: "events".into(),
+                    partition: 0,
+                };
+                let routed = Router::new(sources()).route(&id, &records);
+                assert!(!ids(&routed, "event").is_empty(), "{routed:?}");
+            }
+        }
+    }
+}
