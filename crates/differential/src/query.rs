@@ -155,6 +155,30 @@ pub enum SubqueryTest {
     },
 }
 
+/// How rows are put into windows of time. Lengths are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WindowKind {
+    /// `tumble`.
+    Tumble {
+        /// Length of a window.
+        size: i64,
+    },
+    /// `hop`.
+    Hop {
+        /// Distance between the beginnings of two windows.
+        slide: i64,
+        /// Length of a window.
+        size: i64,
+    },
+    /// `session`.
+    Session {
+        /// Rows at least so far apart are in different sessions.
+        gap: i64,
+        /// Columns that keep sessions apart.
+        keys: Vec<usize>,
+    },
+}
+
 /// A query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
@@ -208,6 +232,15 @@ pub enum Query {
     Distinct {
         /// What is made distinct.
         input: Box<Query>,
+    },
+    /// The rows with `window_start` and `window_end` behind their columns.
+    TimeWindow {
+        /// What is put into windows.
+        input: Box<Query>,
+        /// The time column.
+        time: usize,
+        /// The windows.
+        kind: WindowKind,
     },
     /// WHERE \[NOT\] (test \[OR predicate\]).
     WhereSubquery {
@@ -266,6 +299,20 @@ pub struct View {
     /// Whether rows may fail. Such a view is a single operator over a table, so
     /// that no optimizer can decide which rows are looked at.
     pub may_fail: bool,
+    /// EMIT ON WINDOW CLOSE: the column that holds the window's end.
+    pub emit: Option<usize>,
+}
+
+impl View {
+    /// The definition.
+    pub fn sql(&self) -> String {
+        let query = self.query.sql(Dialect::Engine);
+        let emit = match self.emit {
+            Some(_) => " EMIT ON WINDOW CLOSE",
+            None => "",
+        };
+        format!("CREATE MATERIALIZED VIEW {} AS {query}{emit}", self.name)
+    }
 }
 
 impl Expr {
@@ -486,6 +533,9 @@ impl Query {
                 keys.chain(calls).chain(marks).collect()
             }
             Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
+            Self::TimeWindow { input, .. } => {
+                [input.types(), vec![Type::Timestamp, Type::Timestamp]].concat()
+            }
             Self::Window { input, calls } => {
                 let results = calls.iter().map(|call| call.function.data_type());
                 input.types().into_iter().chain(results).collect()
@@ -506,6 +556,7 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
             | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
@@ -523,6 +574,7 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
             | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
@@ -618,6 +670,31 @@ impl Query {
             }
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
+            }
+            Self::TimeWindow { input, time, kind } => {
+                let width = input.types().len();
+                let mut columns = all_columns(input, "a", 0);
+                columns.push(format!("a.window_start AS c{width}"));
+                columns.push(format!("a.window_end AS c{}", width + 1));
+                let relation = match input.as_ref() {
+                    Self::Scan { name, .. } => name.clone(),
+                    other => format!("({})", other.sql(dialect)),
+                };
+                let length = |seconds: &i64| format!("INTERVAL '{seconds} seconds'");
+                let call = match kind {
+                    WindowKind::Tumble { size } => {
+                        format!("tumble({relation}, c{time}, {})", length(size))
+                    }
+                    WindowKind::Hop { slide, size } => {
+                        let (slide, size) = (length(slide), length(size));
+                        format!("hop({relation}, c{time}, {slide}, {size})")
+                    }
+                    WindowKind::Session { gap, keys } => {
+                        let keys: String = keys.iter().map(|key| format!("c{key}, ")).collect();
+                        format!("session({relation}, {keys}c{time}, {})", length(gap))
+                    }
+                };
+                format!("SELECT {} FROM {call} AS a", columns.join(", "))
             }
             Self::WhereSubquery {
                 input,

@@ -399,7 +399,7 @@ impl QueryGenerator<'_> {
     }
 
     /// An expression of truth.
-    fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
         if depth > 0 && self.random.one_in(2) {
             let left = Box::new(self.condition(types, depth - 1));
             if self.random.one_in(5) {

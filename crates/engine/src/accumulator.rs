@@ -422,6 +422,13 @@ impl Accumulator {
         }
     }
 
+    /// Forgets the values of groups that are dropped with their rows.
+    pub(crate) fn forget_values(&mut self, slots: &[u32]) {
+        if let Self::Distinct { seen, .. } = self {
+            seen.forget_groups(slots);
+        }
+    }
+
     /// Saves what the group has a fixed amount of.
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
         match self {

@@ -40,6 +40,11 @@ impl RowCodec {
         Ok(Self { converter, types })
     }
 
+    /// The types of the columns.
+    pub(crate) fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
     pub(crate) fn encode(
         &self,
         columns: &[ArrayRef],

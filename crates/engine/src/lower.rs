@@ -80,6 +80,7 @@ impl Lowering<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Extension(extension) => self.extension(extension),
             LogicalPlan::Sort(_) => refuse(
                 "ORDER BY in a materialized view",
                 "a view is a set of rows without an order; put ORDER BY in the query that reads it, or add LIMIT",

@@ -17,6 +17,9 @@ use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
 use crate::optimize::{optimize, subquery_rules};
+use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
+use crate::time::plan_temporal::TemporalPlanner;
+use crate::time::plan_window::{WindowPlanner, find_window};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
@@ -55,6 +58,10 @@ pub struct Collection {
 pub struct Program {
     pub(crate) tables: Vec<TableDefinition>,
     pub(crate) graph: Graph,
+    /// What each node's state can be rid of.
+    pub(crate) state_limits: Vec<Option<StateLimit>>,
+    /// The same for each arrangement.
+    pub(crate) arrangement_limits: Vec<Option<StateLimit>>,
     /// Node of each collection, by name.
     pub(crate) collection_nodes: BTreeMap<String, usize>,
     /// The tables that each collection is made from.
@@ -131,7 +138,7 @@ struct Planner {
 
 impl Planner {
     fn new(tables: &[TableDefinition]) -> Self {
-        let context = SessionContext::new_with_state(session_state());
+        let context = SessionContext::new_with_state(session_state(tables));
         let mut planner = Self {
             state: context.state(),
             context,
@@ -319,6 +326,12 @@ impl Planner {
             Err(error) => return self.planning_error(definition, view, &error),
         };
         if !view.is_materialized {
+            if let Some(function) = find_window(&plan) {
+                let message = format!("`{function}` in a plain view");
+                let help = "make it a CREATE MATERIALIZED VIEW: windows are kept current, not computed when asked";
+                self.error(definition, view.name_location, message, help);
+                return;
+            }
             let schema = plan.schema().inner().clone();
             self.register(&view.name, schema);
             self.query_views
@@ -339,7 +352,13 @@ impl Planner {
             collections: &self.collection_nodes,
             view: view.name.clone(),
         };
-        match lowering.lower(&optimized) {
+        let lowered = lowering.lower(&optimized).and_then(|node| {
+            if view.emit_location.is_some() {
+                return lowering.emit_on_close(node, &self.tables);
+            }
+            Ok(node)
+        });
+        match lowered {
             Ok(node) => {
                 let node = self.with_output_names(node, &plan);
                 let tables = references
@@ -352,8 +371,10 @@ impl Planner {
                 self.add_collection(&view.name, node, true);
             }
             Err(Refusal { message, help }) => {
-                let location = locate_name(&message, &definition.sql);
-                let location = location.unwrap_or(view.name_location);
+                let location = match view.emit_location {
+                    Some(location) if message.starts_with("EMIT") => location,
+                    _ => locate_name(&message, &definition.sql).unwrap_or(view.name_location),
+                };
                 self.error(definition, location, message, help);
             }
         }
@@ -476,7 +497,10 @@ impl Planner {
             identity.push_str(&view.sql);
             identity.push('\0');
         }
+        let bounds = bounds_of_graph(&self.graph, &self.tables);
         Program {
+            state_limits: state_limits(&self.graph, &bounds),
+            arrangement_limits: arrangement_limits(&self.graph, &bounds),
             tables: self.tables,
             graph: self.graph,
             collection_nodes: self.collection_nodes,
@@ -530,7 +554,7 @@ impl Visit<'_> {
 }
 
 /// DataFusion with the optimizer rules whose results the engine can run.
-fn session_state() -> SessionState {
+fn session_state(tables: &[TableDefinition]) -> SessionState {
     let mut config = SessionConfig::new();
     let options = config.options_mut();
     // Money written as 0.1 must be exact.
@@ -546,6 +570,10 @@ fn session_state() -> SessionState {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(subquery_rules())
+        .with_relation_planners(vec![
+            Arc::new(WindowPlanner),
+            Arc::new(TemporalPlanner::new(tables)),
+        ])
         .build()
 }
 

@@ -54,6 +54,9 @@ impl EngineStep {
     /// # Errors
     /// For faults of the program; the state on disk is not touched.
     pub fn run(&mut self, epoch: Epoch, routed: RoutedEpoch) -> Result<EpochOutput, Failure> {
+        for (table, is_idle) in &routed.idle {
+            self.engine.set_idle(table, *is_idle);
+        }
         self.engine.advance_watermarks(&routed.watermarks);
         self.engine
             .step(epoch, routed.changes)

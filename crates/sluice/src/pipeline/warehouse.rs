@@ -153,7 +153,13 @@ impl Warehouse {
         let engine = self.engine.checkpoint()?;
         let definitions = self.definitions.clone();
         let ends = cut.end_offsets.clone();
-        let request = checkpoint_step::request(cut, definitions, &mut self.route, engine)?;
+        let request = checkpoint_step::request(
+            cut,
+            self.cut.idle().clone(),
+            definitions,
+            &mut self.route,
+            engine,
+        )?;
         let state_bytes = request.changed_parts.values().map(Vec::len).sum::<usize>();
         let job = self.store.begin_checkpoint(request)?;
         let work = Writing::start(job, self.surroundings.checkpoint_writer)?;
