@@ -9,7 +9,7 @@ use sluice_core::TableDefinition;
 
 use super::bounds::bounds_of_graph;
 use super::node::TimeNode;
-use super::plan_temporal::{TemporalJoin, TemporalKind};
+use super::plan_temporal::{JoinPositions, TemporalJoin, TemporalKind};
 use super::window_table::{WindowKind, WindowTable};
 use crate::graph::{ArrangementSpec, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};

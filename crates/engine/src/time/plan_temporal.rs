@@ -74,9 +74,7 @@ impl TemporalJoin {
         })
     }
 
-    /// Positions of the columns, each in its own side: left keys, right keys,
-    /// and the two times.
-    pub(crate) fn positions(&self) -> Result<(Vec<usize>, Vec<usize>, Option<(usize, usize)>)> {
+    pub(crate) fn positions(&self) -> Result<JoinPositions> {
         let position = |schema: &DFSchema, column: &Expr| match column {
             Expr::Column(column) => schema.index_of_column(column),
             other => Err(DataFusionError::Plan(format!("`{other}` is not a column"))),
@@ -93,11 +91,11 @@ impl TemporalJoin {
             [ref at, ref version] => Some((position(left, at)?, position(right, version)?)),
             _ => None,
         };
-        Ok((
-            side(left, &self.columns[..count])?,
-            side(right, &self.columns[count..2 * count])?,
+        Ok(JoinPositions {
+            left_keys: side(left, &self.columns[..count])?,
+            right_keys: side(right, &self.columns[count..2 * count])?,
             times,
-        ))
+        })
     }
 
     fn key_count(&self) -> usize {
