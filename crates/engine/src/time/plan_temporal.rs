@@ -42,6 +42,14 @@ pub(crate) enum TemporalKind {
     Lookup,
 }
 
+/// Positions of a join's columns, each in its own side.
+pub(crate) struct JoinPositions {
+    pub(crate) left_keys: Vec<usize>,
+    pub(crate) right_keys: Vec<usize>,
+    /// The left row's time and the version's.
+    pub(crate) times: Option<(usize, usize)>,
+}
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TemporalJoin {
@@ -141,7 +149,11 @@ impl UserDefinedLogicalNodeCore for TemporalJoin {
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let width = self.left.schema().fields().len();
-        let (mut left, mut right, times) = self.positions().ok()?;
+        let JoinPositions {
+            left_keys: mut left,
+            right_keys: mut right,
+            times,
+        } = self.positions().ok()?;
         if let Some((at, version)) = times {
             left.push(at);
             right.push(version);
