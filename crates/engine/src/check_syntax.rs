@@ -9,9 +9,10 @@ use datafusion::logical_expr::Volatility;
 use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
-    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, visit_expressions,
+    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, WindowType, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
+use sluice_core::too_many_operators;
 
 use crate::time::dialect::ModelDialect;
 use crate::time::emit::without_emit_clause;
@@ -74,6 +75,10 @@ impl Checker<'_> {
 
     fn parse(&mut self, definition: &ViewDefinition) -> Option<ParsedView> {
         let start = Location::new(1, 1);
+        if let Some(problem) = too_many_operators(&definition.sql) {
+            self.refuse(start, problem, "");
+            return None;
+        }
         let (sql, emit) = without_emit_clause(&definition.sql);
         let statements = match DFParser::parse_sql_with_dialect(&sql, &ModelDialect) {
             Ok(statements) => statements,
@@ -363,6 +368,17 @@ impl Checker<'_> {
         });
         for function in functions {
             let at = function.name.span().start;
+            // The planner forgets what the named window says.
+            let refines = matches!(
+                &function.over,
+                Some(WindowType::WindowSpec(spec)) if spec.window_name.is_some()
+            );
+            self.refuse_if(
+                refines,
+                at,
+                "OVER (name …), which adds to a named window,",
+                "write the whole window: OVER (PARTITION BY … ORDER BY … ROWS …)",
+            );
             let name = function.name.to_string().to_lowercase();
             let volatility = self
                 .state

@@ -1,9 +1,11 @@
 //! Rows as keys: a comparable byte form, its hash, and the rows of a batch
 //! dealt out to the virtual shards.
 
-use arrow::array::{ArrayRef, new_null_array};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, new_null_array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 
@@ -51,6 +53,10 @@ impl RowCodec {
         row_count: usize,
     ) -> Result<EncodedRows, EngineError> {
         let rows = match &self.converter {
+            Some(converter) if self.types.contains(&DataType::Float64) => {
+                let columns: Vec<ArrayRef> = columns.iter().map(with_one_zero).collect();
+                Some(converter.convert_columns(&columns)?)
+            }
             Some(converter) => Some(converter.convert_columns(columns)?),
             None => None,
         };
@@ -78,6 +84,14 @@ impl RowCodec {
         let parser = converter.parser();
         let parsed: Vec<Row<'_>> = rows.map(|bytes| parser.parse(bytes)).collect();
         Ok(converter.convert_rows(parsed)?)
+    }
+}
+
+/// SQL's 0.0 equals its -0.0, so they must have the same bytes.
+fn with_one_zero(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(floats) => Arc::new(floats.unary::<_, Float64Type>(|float| float + 0.0)),
+        None => column.clone(),
     }
 }
 

@@ -585,6 +585,9 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
 }
 
 fn check_column_names(plan: &LogicalPlan) -> Result<(), String> {
+    if plan.schema().fields().is_empty() {
+        return Err("the view has no columns".to_owned());
+    }
     let mut names = BTreeSet::new();
     for field in plan.schema().fields() {
         if !names.insert(field.name()) {

@@ -153,13 +153,16 @@ struct ReadOnlyHook;
 
 fn refusal(statement: &Statement) -> Option<PgWireError> {
     let (code, problem) = match refused_fetch(statement) {
-        // 54000: program_limit_exceeded.
+        // 54000: program_limit_exceeded; 54001: statement_too_complex; 25006:
+        // read_only_sql_transaction.
         Some(problem) => ("54000", problem),
-        // 25006: read_only_sql_transaction.
-        None => {
-            let error = ServeError::ReadOnly(refused(statement)?);
-            ("25006", error.to_string())
-        }
+        None => match too_many_operators(&statement.to_string()) {
+            Some(problem) => ("54001", problem),
+            None => {
+                let error = ServeError::ReadOnly(refused(statement)?);
+                ("25006", error.to_string())
+            }
+        },
     };
     let info = ErrorInfo::new("ERROR".into(), code.into(), problem);
     Some(PgWireError::UserError(Box::new(info)))

@@ -158,7 +158,17 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let reporter = Reporter::new(arguments.log_format);
-    match dispatch(arguments.command, reporter) {
+    // Models are planned here, which takes more stack than a main thread has.
+    let program = std::thread::Builder::new()
+        .name("sluice".into())
+        .stack_size(sluice_core::PLANNING_STACK_BYTES)
+        .spawn(move || dispatch(arguments.command, reporter));
+    let outcome = match program.map(std::thread::JoinHandle::join) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Failure::Failed("the program ended abnormally".into())),
+        Err(error) => Err(Failure::doing("starting the program's thread", &error)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             reporter.error(&failure.to_string());
