@@ -71,7 +71,12 @@ impl AggregateSpec {
         if self.input.is_empty() || !(keeps_values || self.distinct) {
             return Ok(None);
         }
-        RowCodec::sorted(self.input.iter().cloned()).map(Some)
+        let columns: Vec<_> = self
+            .input
+            .iter()
+            .map(|(found, order)| (found, *order))
+            .collect();
+        RowCodec::with_order(&columns).map(Some)
     }
 }
 

@@ -329,10 +329,10 @@ impl Work<'_> {
         for &row in rows {
             let slot = shard.slot(hashes[row as usize], keys.get(row as usize));
             slots.push(slot);
-            if let Some(times) = &self.times
-                && times.is_valid(row as usize)
-            {
-                shard.times.note(slot, times.value(row as usize));
+            if let Some(times) = &self.times {
+                let row = row as usize;
+                let time = times.is_valid(row).then(|| times.value(row));
+                shard.times.note(slot, time);
             }
             if !std::mem::replace(&mut shard.touched[slot as usize], true) {
                 touched.push(slot);
@@ -471,6 +471,7 @@ impl Operator for Aggregate {
                 + slots
                 + accumulators.sum::<usize>()
                 + shard.changed.memory_bytes()
+                + shard.times.memory_bytes()
         });
         bytes.sum::<usize>() as u64
     }

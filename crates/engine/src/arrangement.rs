@@ -514,10 +514,9 @@ impl Arrangement {
             for &row in sharded.of_shard(number) {
                 let row = row as usize;
                 let entry = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
-                if let Some(times) = &times
-                    && times.is_valid(row)
-                {
-                    shard.times.note(entry, times.value(row));
+                if let Some(times) = &times {
+                    let time = times.is_valid(row).then(|| times.value(row));
+                    shard.times.note(entry, time);
                 }
             }
         });
@@ -564,7 +563,8 @@ impl Shard {
             .map(|index| index.capacity() * (size_of::<u32>() + 1))
             .sum();
         let heaps = self.keys.memory_bytes() + self.heap.allocated_bytes();
-        entries + rows + indexes + heaps + self.changed_rows.memory_bytes()
+        let marks = self.changed_rows.memory_bytes() + self.times.memory_bytes();
+        entries + rows + indexes + heaps + marks
     }
 }
 

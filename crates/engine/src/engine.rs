@@ -462,6 +462,10 @@ impl Engine {
                 "it holds epoch {saved_epoch}, not {epoch}"
             )));
         }
+        // Headers had no watermarks before anything was dropped by them.
+        if reader.is_at_end() {
+            return Ok(Watermarks::default());
+        }
         Watermarks::load(&mut reader).map_err(read_error)
     }
 

@@ -20,27 +20,24 @@ pub(crate) struct RowCodec {
 
 impl RowCodec {
     pub(crate) fn new(types: &[DataType]) -> Result<Self, EngineError> {
-        let ascending = types.iter().cloned();
-        Self::sorted(ascending.map(|found| (found, SortOptions::default())))
+        let ascending = SortOptions::default();
+        let columns: Vec<_> = types.iter().map(|found| (found, ascending)).collect();
+        Self::with_order(&columns)
     }
 
     /// A codec whose bytes order as ORDER BY with these options does.
-    pub(crate) fn sorted(
-        columns: impl Iterator<Item = (DataType, SortOptions)>,
-    ) -> Result<Self, EngineError> {
-        let (types, options): (Vec<DataType>, Vec<SortOptions>) = columns.unzip();
-        if types.is_empty() {
-            return Ok(Self {
-                converter: None,
-                types,
-            });
-        }
-        let fields = types.iter().cloned().zip(options);
-        let fields = fields.map(|(found, options)| SortField::new_with_options(found, options));
-        Ok(Self {
-            converter: Some(RowConverter::new(fields.collect())?),
-            types,
-        })
+    pub(crate) fn with_order(columns: &[(&DataType, SortOptions)]) -> Result<Self, EngineError> {
+        let types: Vec<DataType> = columns.iter().map(|(found, _)| (*found).clone()).collect();
+        let fields = columns
+            .iter()
+            .map(|(found, options)| SortField::new_with_options((*found).clone(), *options))
+            .collect();
+        let converter = if types.is_empty() {
+            None
+        } else {
+            Some(RowConverter::new(fields)?)
+        };
+        Ok(Self { converter, types })
     }
 
     /// The types of the columns.

@@ -36,6 +36,7 @@ mod evaluation_errors;
 mod exact_float;
 mod exact_window_sum;
 mod expression;
+mod false_joins;
 mod graph;
 mod group_rows;
 mod in_subquery;

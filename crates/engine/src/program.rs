@@ -28,6 +28,7 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::distinct_on::DistinctOnToRowNumber;
+use crate::false_joins::EmptyFalseJoins;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
@@ -592,6 +593,9 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
         Arc::new(EliminateFilter::new()),
         Arc::new(EliminateCrossJoin::new()),
         Arc::new(EliminateOuterJoin::new()),
+        // What the joins' conditions became must not be pushed down as constants.
+        Arc::new(EliminateFilter::new()),
+        Arc::new(EmptyFalseJoins),
         Arc::new(PushDownFilter::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),

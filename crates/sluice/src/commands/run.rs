@@ -262,8 +262,13 @@ impl Worker<'_> {
             warehouse.poll_checkpoint()?;
             let now_us = SystemClock.now_us();
             if now_us >= next_checkpoint_us {
-                warehouse.begin_checkpoint()?;
+                let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
+                if let Some(state_bytes) = state_bytes {
+                    let time_us = (end_us - now_us).unsigned_abs();
+                    self.gauges
+                        .checkpoint_begun(warehouse, time_us, state_bytes);
+                }
                 // Collecting a large state holds epochs up: rarely enough, so
                 // that they seldom meet it.
                 let pause_us = (end_us - now_us).saturating_mul(CHECKPOINT_PAUSE_SHARE);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_core::Epoch;
-use sluice_engine::{Engine, EngineCheckpoint, EngineError, EngineOptions, EpochOutput, Program};
+use sluice_engine::{
+    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput, Program,
+};
 
 use super::checkpoint_step::PartFiles;
 use super::route_step::RoutedEpoch;
@@ -59,6 +61,11 @@ impl EngineStep {
         self.engine
             .step(epoch, routed.changes)
             .doing(&format!("computing epoch {epoch}"))
+    }
+
+    /// Sizes of the state.
+    pub fn metrics(&self) -> EngineMetrics {
+        self.engine.metrics()
     }
 
     /// What changed since the last checkpoint.

@@ -313,7 +313,9 @@ impl<'a> World<'a> {
                         self.observe(&warehouse);
                     }
                 }
-                9 => warehouse.begin_checkpoint()?,
+                9 => {
+                    warehouse.begin_checkpoint()?;
+                }
                 _ => {
                     // Sources go on while a checkpoint is written.
                     let (feed, log) = (feed.clone(), of_visitor.clone());
