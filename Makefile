@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
 SLUICE := $(CARGO_TARGET_DIR)/release/sluice
 DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: build web demo test bench lint clean
+.PHONY: build web demo test bench bench-engine lint clean
 
 # The whole workspace: cargo unifies features over the packages it builds, so
 # that one package alone would compile DataFusion a second time.
@@ -28,6 +28,9 @@ test: web
 # Sluice beside DuckDB on the UCI Online Retail data (SLUICE_DATA).
 bench: build
 	bench/online-retail/run
+
+bench-engine: build
+	bench/engine/run
 
 lint: web
 	cargo fmt --all --check

@@ -616,3 +616,33 @@ fn rows_with_null(columns: &[arrow::array::ArrayRef], row_count: usize) -> Optio
     }
     Some(with_null)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_again_after_its_key_had_many_rows_and_few() {
+        let mut shard = Shard::default();
+        let (key, hash) = (b"key", stable_hash(b"key"));
+        for row in 0..40_u8 {
+            shard.add(hash, key, &[row], 1);
+        }
+        shard.settle();
+        shard.forget_changes();
+        for row in 0..35_u8 {
+            shard.add(hash, key, &[row], -1);
+        }
+        shard.settle();
+        shard.forget_changes();
+        shard.add(hash, key, &[77], 1);
+        shard.settle();
+        shard.add(hash, key, &[77], -1);
+        shard.settle();
+        shard.forget_changes();
+        let entry = shard.find(hash, key).unwrap();
+        assert_eq!(entry.total(), 5);
+        assert_eq!(entry.rows().count(), 5);
+        assert!(entry.rows().all(|row| row.weight == 1));
+    }
+}

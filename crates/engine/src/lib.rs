@@ -50,6 +50,7 @@ mod lower_top_k;
 mod lower_window;
 mod map;
 mod operator;
+mod optimize;
 mod outer_join;
 mod partner_weights;
 mod plan_error;

@@ -8,30 +8,15 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::OptimizerRule;
-use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
-use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
-use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion::optimizer::eliminate_filter::EliminateFilter;
-use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
-use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
-use datafusion::optimizer::push_down_filter::PushDownFilter;
-use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
-use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
-use crate::distinct_on::DistinctOnToRowNumber;
-use crate::false_joins::EmptyFalseJoins;
 use crate::graph::{Graph, Node, NodeKind};
-use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
+use crate::optimize::{optimize, subquery_rules};
 use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
 use crate::time::plan_temporal::TemporalPlanner;
 use crate::time::plan_window::{WindowPlanner, find_window};
@@ -353,8 +338,7 @@ impl Planner {
                 .push((view.name.clone(), view.query.to_string()));
             return;
         }
-        let rewritten = rewrite_in_subqueries(plan.clone());
-        let optimized = match rewritten.and_then(|plan| self.state.optimize(&plan)) {
+        let optimized = match optimize(plan.clone(), &self.state) {
             Ok(optimized) => optimized,
             Err(error) => return self.planning_error(definition, view, &error),
         };
@@ -582,28 +566,10 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
     options
         .optimizer
         .enable_physical_uncorrelated_scalar_subquery = false;
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(DistinctOnToRowNumber),
-        Arc::new(ReplaceDistinctWithAggregate::new()),
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(DecorrelateLateralJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
-        Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
-        Arc::new(EliminateOuterJoin::new()),
-        // What the joins' conditions became must not be pushed down as constants.
-        Arc::new(EliminateFilter::new()),
-        Arc::new(EmptyFalseJoins),
-        Arc::new(PushDownFilter::new()),
-        Arc::new(CommonSubexprEliminate::new()),
-        Arc::new(OptimizeProjections::new()),
-    ];
     SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_optimizer_rules(rules)
+        .with_optimizer_rules(subquery_rules())
         .with_relation_planners(vec![
             Arc::new(WindowPlanner),
             Arc::new(TemporalPlanner::new(tables)),

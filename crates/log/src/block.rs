@@ -19,8 +19,10 @@ use sluice_core::{CodecError, LogRecord, Reader, Record, RecordKind, Transaction
 const MAGIC: &[u8; 4] = b"BLCK";
 /// Length of a block's header.
 pub(crate) const BLOCK_HEADER_BYTES: usize = 44;
-/// Bytes of a record besides position, transaction's id and payload, at most.
+/// Bytes of a record besides position, transaction's id and payload: at most,
+/// and at least.
 const RECORD_BYTES: usize = 22;
+const RECORD_BYTES_MIN: usize = 18;
 
 /// A block's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +172,9 @@ pub(crate) fn encode(
 pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, CodecError> {
     let shared = Bytes::from(body);
     let mut reader = Reader::new(&shared);
-    let mut records = Vec::new();
+    // A wrong count must not take memory that no body has records for.
+    let count_max = shared.len() / RECORD_BYTES_MIN;
+    let mut records = Vec::with_capacity(count_max.min(block.count as usize));
     for index in 0..block.count {
         let kind = match reader.u8()? {
             0 => RecordKind::Data,

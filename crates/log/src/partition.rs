@@ -298,10 +298,11 @@ impl Partition {
                 Selected::Blocks { path, blocks } => {
                     let file = self.open_to_read(&path, next)?;
                     for block in blocks {
-                        let found = read_records(file.as_ref(), &path, &block)?;
-                        let is_wanted =
-                            |record: &LogRecord| record.offset >= from && record.offset < to;
-                        records.extend(found.into_iter().filter(is_wanted));
+                        let mut found = read_records(file.as_ref(), &path, &block)?;
+                        if block.first_offset < from || block.end_offset() > to {
+                            found.retain(|record| record.offset >= from && record.offset < to);
+                        }
+                        append(&mut records, found);
                         budget = budget.saturating_sub(block.body_bytes as usize);
                         next = block.end_offset();
                     }
@@ -404,6 +405,14 @@ fn check_header(
     }
     before.newest_us = (said.newest_us != i64::MIN).then_some(said.newest_us);
     Ok(())
+}
+
+/// Appends `more`, without moving anything if there was nothing before.
+fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
+    match records.is_empty() {
+        true => *records = more,
+        false => records.append(&mut more),
+    }
 }
 
 fn read_records(

@@ -6,6 +6,7 @@
 
 use sluice_core::LogRecord;
 
+use crate::dedup::DedupMemory;
 use crate::definition::Table;
 use crate::memory::PartitionMemory;
 use crate::read_rows::{Letters, Place, Refusal};
@@ -31,9 +32,10 @@ pub(crate) fn is_selective(table: &Table) -> bool {
 /// Decides about the rows of one table, in order.
 pub(crate) struct Acceptance<'a> {
     table: &'a Table,
-    memory: &'a mut PartitionMemory,
+    /// Keys that were seen, where the table has one to know duplicates by.
+    seen: Option<&'a mut DedupMemory>,
     /// Greatest accepted event time.
-    greatest: Option<i64>,
+    pub(crate) greatest: Option<i64>,
     /// Rows left out because their key was seen before.
     pub(crate) duplicates: u64,
 }
@@ -44,7 +46,7 @@ impl<'a> Acceptance<'a> {
         Self {
             table,
             greatest: greatest.copied(),
-            memory,
+            seen: memory.dedup(table),
             duplicates: 0,
         }
     }
@@ -81,18 +83,15 @@ impl<'a> Acceptance<'a> {
     }
 
     fn accept(&mut self, candidate: &Candidate, record: &LogRecord) -> Result<bool, Refusal> {
-        let Some(key) = candidate.key else {
-            self.accept_time(candidate, record)?;
-            return Ok(true);
-        };
-        let known = self.memory.dedup(self.table);
-        if known.is_some_and(|memory| memory.contains(key)) {
+        let is_known =
+            |seen: &&mut DedupMemory| candidate.key.is_some_and(|key| seen.contains(key));
+        if self.seen.as_ref().is_some_and(is_known) {
             self.duplicates += 1;
             return Ok(false);
         }
         self.accept_time(candidate, record)?;
-        if let Some(memory) = self.memory.dedup(self.table) {
-            memory.insert(key, record.record.capture_time_us);
+        if let (Some(seen), Some(key)) = (&mut self.seen, candidate.key) {
+            seen.insert(key, record.record.capture_time_us);
         }
         Ok(true)
     }
@@ -121,13 +120,5 @@ impl<'a> Acceptance<'a> {
         }
         self.greatest = self.greatest.max(Some(time));
         Ok(())
-    }
-
-    /// Remembers how far event time has come.
-    pub(crate) fn finish(self) {
-        if let Some(greatest) = self.greatest {
-            let name = self.table.definition.name.clone();
-            self.memory.general.event_times.insert(name, greatest);
-        }
     }
 }

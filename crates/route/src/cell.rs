@@ -12,7 +12,6 @@ use sluice_core::{CodecError, Reader, Writer};
 
 use crate::definition::Column;
 use crate::fields::Fields;
-use crate::json::Kind;
 use crate::source_text::Policy;
 use crate::time::parse_date;
 
@@ -118,27 +117,36 @@ pub(crate) fn read<'a>(column: &Column, fields: &Fields<'a>) -> Result<Cell<'a>,
 /// asked of it: the short way, on which most values go.
 #[inline]
 fn read_plainly<'a>(column: &Column, fields: &Fields<'a>) -> Option<Cell<'a>> {
-    let Fields::Json { record, element } = fields else {
-        return None;
-    };
-    if element.is_some() && column.from.name.starts_with('.') {
+    if !column.is_plain {
         return None;
     }
-    let value = record.get(&column.from)?;
-    if !column.is_plain || !matches!(value.kind, Kind::Plain | Kind::Number) {
-        return None;
-    }
-    let raw = record.raw(value);
-    match &column.data_type {
-        // The digits of an exponent would have to be written out.
-        DataType::Utf8 if value.kind == Kind::Plain => Some(Cell::Text(Cow::Borrowed(raw))),
-        DataType::Int64 => Some(Cell::Integer(short_integer(raw)?)),
-        DataType::Timestamp(_, _) => {
-            let unit_us = column.time.unit_us()?;
-            Some(Cell::Integer(short_integer(raw)?.checked_mul(unit_us)?))
+    let (text, is_text) = fields.plain(&column.from)?;
+    if column.trim || column.empty_is_missing {
+        // Nothing is to be cut off, and something is there.
+        let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+        if !is_graphic(text.as_bytes().first()) || !is_graphic(text.as_bytes().last()) {
+            return None;
         }
-        _ => None,
     }
+    Some(match &column.data_type {
+        // The digits of an exponent would have to be written out.
+        DataType::Utf8 if is_text => Cell::Text(Cow::Borrowed(text)),
+        DataType::Int64 => Cell::Integer(short_integer(text)?),
+        DataType::Int32 => {
+            let value = short_integer(text)?;
+            i32::try_from(value).ok()?;
+            Cell::Integer(value)
+        }
+        DataType::Decimal128(precision, scale) => {
+            Cell::Decimal(short_decimal(text, *precision, *scale)?)
+        }
+        DataType::Timestamp(_, _) => Cell::Integer(match column.time.unit_us() {
+            Some(unit_us) => short_integer(text)?.checked_mul(unit_us)?,
+            None => column.time.parse(text)?,
+        }),
+        DataType::Date32 => Cell::Integer(i64::from(parse_date(text)?)),
+        _ => return None,
+    })
 }
 
 /// A number of at most 18 digits, and nothing but digits.

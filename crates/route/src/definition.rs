@@ -143,7 +143,7 @@ pub(crate) struct Column {
     pub(crate) max: Option<f64>,
     pub(crate) one_of: Option<BTreeSet<String>>,
     pub(crate) time: TimeForm,
-    /// Whether a value needs nothing but its type.
+    /// Whether nothing is asked of a value but its type.
     pub(crate) is_plain: bool,
 }
 
@@ -720,7 +720,7 @@ impl Reading {
             last_by: Vec::new(),
             trim,
             empty_is_missing,
-            is_plain: !has_limits && !trim && !empty_is_missing,
+            is_plain: !has_limits,
             min: text.min,
             max: text.max,
             one_of: text.one_of.map(|values| values.into_iter().collect()),

@@ -11,6 +11,7 @@ mod changes;
 mod dedup;
 mod definition;
 mod fields;
+mod fixed_time;
 mod json;
 mod last_values;
 mod memory;

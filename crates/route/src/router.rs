@@ -264,9 +264,10 @@ fn merge(
             changes.add(range, taken);
         }
         routed.duplicates += acceptance.duplicates;
-        acceptance.finish();
-        let name = &table.definition.name;
-        if let Some(greatest) = memory.general.event_times.get(name) {
+        if let Some(greatest) = acceptance.greatest {
+            let name = &table.definition.name;
+            let event_times = &mut memory.general.event_times;
+            event_times.insert(name.clone(), greatest);
             let watermark = greatest.saturating_sub(table.lateness_us);
             routed.watermarks.insert(name.clone(), watermark);
         }

@@ -3,13 +3,18 @@
 use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
+use crate::fixed_time::{FixedFormat, OffsetMemo, usual_date, usual_rfc3339};
+
 /// How a timestamp is written.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeForm {
     /// Microseconds of one unit, for numbers; `None` for RFC 3339.
     unit_us: Option<i64>,
     format: Option<String>,
+    /// The format, where it is one of the usual kind.
+    fixed: Option<FixedFormat>,
     zone: Tz,
+    offset: OffsetMemo,
 }
 
 impl Default for TimeForm {
@@ -17,7 +22,9 @@ impl Default for TimeForm {
         Self {
             unit_us: None,
             format: None,
+            fixed: None,
             zone: Tz::UTC,
+            offset: OffsetMemo::default(),
         }
     }
 }
@@ -41,6 +48,7 @@ impl TimeForm {
     }
 
     pub(crate) fn set_format(&mut self, format: String) {
+        self.fixed = FixedFormat::compile(&format);
         self.format = Some(format);
     }
 
@@ -57,6 +65,10 @@ impl TimeForm {
     /// forward) is read as if the clocks had not yet gone forward.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
         if let Some(format) = &self.format {
+            let fixed = self.fixed.as_ref();
+            if let Some(local) = fixed.and_then(|fixed| fixed.parse(text)) {
+                return self.local_to_utc(local);
+            }
             let local = NaiveDateTime::parse_from_str(text, format)
                 .ok()
                 .or_else(|| {
@@ -67,11 +79,23 @@ impl TimeForm {
         }
         match self.unit_us {
             Some(unit_us) => text.parse::<i64>().ok()?.checked_mul(unit_us),
-            None => Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros()),
+            None => usual_rfc3339(text)
+                .or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())),
         }
     }
 
     fn local_to_utc(&self, local: NaiveDateTime) -> Option<i64> {
+        let local_us = local.and_utc().timestamp_micros();
+        if self.zone == Tz::UTC {
+            return Some(local_us);
+        }
+        match self.offset.at(local_us, self.zone) {
+            Some(offset_us) => local_us.checked_sub(offset_us),
+            None => self.search_utc(local),
+        }
+    }
+
+    fn search_utc(&self, local: NaiveDateTime) -> Option<i64> {
         let at = |local: &NaiveDateTime| match self.zone.from_local_datetime(local) {
             LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => {
                 Some(time.timestamp_micros())
@@ -91,7 +115,8 @@ impl TimeForm {
 
 /// Days since 1970 of a date in ISO 8601.
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    let date =
+        usual_date(text.as_bytes()).or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())?;
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     i32::try_from(days).ok()
 }

@@ -466,6 +466,11 @@ columns = [
                     "",
                     "10",
                     "1\r,2",
+                    "\u{feff}1,2",
+                    ",",
+                    "-5, padded ",
+                    "\u{a0}7,8",
+                    "+9,é",
                     "é,ü",
                 ]);
                 (RecordKind::Data, line)

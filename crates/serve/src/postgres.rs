@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::read_only::refused;
+use crate::wire_limits::{LimitedSession, refused_fetch};
 use crate::{QueryEngine, ServeError};
 
 /// A bound address that does not answer yet.
@@ -104,6 +105,7 @@ impl NoopStartupHandler for Startup {
 
 struct Handlers {
     service: Arc<DfSessionService>,
+    extended: Arc<LimitedSession>,
     cancel: Arc<DefaultCancelHandler>,
     startup: Arc<Startup>,
 }
@@ -118,8 +120,10 @@ impl Handlers {
             Arc::new(TransactionStatementHook),
         ];
         let connections = Arc::new(ConnectionManager::new());
+        let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));
         Self {
-            service: Arc::new(DfSessionService::new_with_hooks(session, hooks)),
+            extended: Arc::new(LimitedSession(service.clone())),
+            service,
             cancel: Arc::new(DefaultCancelHandler::new(connections.clone())),
             startup: Arc::new(Startup { connections }),
         }
@@ -132,7 +136,7 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        self.service.clone()
+        self.extended.clone()
     }
 
     fn startup_handler(&self) -> Arc<impl StartupHandler> {
@@ -144,13 +148,20 @@ impl PgWireServerHandlers for Handlers {
     }
 }
 
-/// Refuses statements that would change something.
+/// Refuses statements that would change something, or take all memory.
 struct ReadOnlyHook;
 
 fn refusal(statement: &Statement) -> Option<PgWireError> {
-    let error = ServeError::ReadOnly(refused(statement)?);
-    // 25006: read_only_sql_transaction.
-    let info = ErrorInfo::new("ERROR".into(), "25006".into(), error.to_string());
+    let (code, problem) = match refused_fetch(statement) {
+        // 54000: program_limit_exceeded.
+        Some(problem) => ("54000", problem),
+        // 25006: read_only_sql_transaction.
+        None => {
+            let error = ServeError::ReadOnly(refused(statement)?);
+            ("25006", error.to_string())
+        }
+    };
+    let info = ErrorInfo::new("ERROR".into(), code.into(), problem);
     Some(PgWireError::UserError(Box::new(info)))
 }
 

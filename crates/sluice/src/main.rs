@@ -51,6 +51,13 @@ enum Command {
         dir: PathBuf,
         #[command(flatten)]
         settings: SettingsArguments,
+        /// Then ask the warehouse, running or stopped, whether its invariants
+        /// hold: every view whose name begins with audit_ must be empty.
+        #[arg(long)]
+        audit: bool,
+        /// Where the warehouse lives on disk (default: `state` of warehouse.toml).
+        #[arg(long, requires = "audit")]
+        state: Option<PathBuf>,
     },
     /// Run a warehouse.
     Run {
@@ -162,7 +169,18 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
     match command {
-        Command::Check { dir, settings } => commands::check::run(&dir, &settings.set, reporter),
+        Command::Check {
+            dir,
+            settings,
+            audit,
+            state,
+        } => {
+            let project = commands::check::run(&dir, &settings.set, reporter)?;
+            match audit {
+                true => commands::audit::run(&project.state_folder(state.as_deref()), reporter),
+                false => Ok(()),
+            }
+        }
         Command::Run {
             dir,
             settings,

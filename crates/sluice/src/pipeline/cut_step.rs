@@ -237,7 +237,15 @@ fn take_whole_transactions(
         };
         next = last.offset + 1;
         bytes += payload_bytes(&read);
-        taken.extend(read);
+        append(&mut taken, read);
+    }
+}
+
+/// Appends `more`, without moving anything if there was nothing before.
+fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
+    match records.is_empty() {
+        true => *records = more,
+        false => records.append(&mut more),
     }
 }
 
@@ -266,8 +274,11 @@ pub fn read_between(
     let mut records: Vec<LogRecord> = Vec::new();
     let mut next = from;
     while next < to {
-        let what = "reading the log";
-        let read = log.read(id, next, to, 64 << 20).doing(what)?;
+        let read = log.read(id, next, to, 64 << 20).map_err(|error| {
+            let (topic, partition) = (&id.topic, id.partition);
+            let what = format!("reading the log of topic `{topic}`, partition {partition}");
+            Failure::doing(&what, &error)
+        })?;
         let Some(last) = read.last() else {
             return Err(Failure::Failed(format!(
                 "the log of topic `{}`, partition {}, ends at offset {next}, before offset {to} that the control log names\n  help: restore the log from a backup; without these records the state cannot be rebuilt",
@@ -275,7 +286,7 @@ pub fn read_between(
             )));
         };
         next = last.offset + 1;
-        records.extend(read);
+        append(&mut records, read);
     }
     Ok(records)
 }
