@@ -157,7 +157,40 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             answer.failures += left.failures + right.failures;
             Ok(answer)
         }
+        Query::SelectScalar {
+            input,
+            other,
+            call,
+            correlation,
+        } => {
+            let input = interpret(input, collections)?;
+            let other = interpret(other, collections)?;
+            let pair_count = input.rows.len() * other.rows.len();
+            if pair_count > JOIN_PAIRS_MAX {
+                return Err(NoAnswer::TooLarge(pair_count));
+            }
+            let other_failures = other.failures;
+            let mut answer = each_row(input, |row| {
+                let rows = other.rows.iter();
+                let own = rows.filter(|(found, _)| {
+                    let mut pairs = correlation.iter();
+                    pairs.all(|&(left, right)| !row[left].is_null() && row[left] == found[right])
+                });
+                let own = Answer {
+                    rows: own.map(|(row, weight)| (row.clone(), *weight)).collect(),
+                    failures: 0,
+                };
+                let result = group(&own, &[], std::slice::from_ref(call));
+                match result.rows.into_keys().next() {
+                    Some(result) => Ok(Some([row.clone(), result].concat())),
+                    None => Err(Failure::Overflow),
+                }
+            });
+            answer.failures += other_failures;
+            Ok(answer)
+        }
         Query::WhereSubquery {
+            selects,
             input,
             other,
             test,
@@ -182,6 +215,9 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
                 }
                 if *not {
                     truth = not_true(truth);
+                }
+                if *selects {
+                    return Ok(Some([row.clone(), vec![truth]].concat()));
                 }
                 Ok((truth == Value::Bool(true)).then(|| row.clone()))
             });

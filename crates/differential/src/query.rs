@@ -242,8 +242,10 @@ pub enum Query {
         /// The windows.
         kind: WindowKind,
     },
-    /// WHERE \[NOT\] (test \[OR predicate\]).
+    /// WHERE \[NOT\] (test \[OR predicate\]), or that condition as a column.
     WhereSubquery {
+        /// Whether it is a column behind the others, and chooses no rows.
+        selects: bool,
         /// Whose rows are chosen.
         input: Box<Query>,
         /// What the test asks.
@@ -256,6 +258,17 @@ pub enum Query {
         or: Option<Expr>,
         /// NOT before the whole.
         not: bool,
+    },
+    /// An aggregate of another query's rows as a column behind the others.
+    SelectScalar {
+        /// Whose rows are given.
+        input: Box<Query>,
+        /// What is aggregated.
+        other: Box<Query>,
+        /// The aggregate over `other`.
+        call: Call,
+        /// Pairs of columns (of the row, of `other`) that must be equal.
+        correlation: Vec<(usize, usize)>,
     },
     /// INTERSECT, or EXCEPT, of two queries with the same types.
     SetOperation {
@@ -518,9 +531,17 @@ impl Query {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan { types, .. } => types.clone(),
-            Self::Filter { input, .. }
-            | Self::Distinct { input }
-            | Self::WhereSubquery { input, .. } => input.types(),
+            Self::Filter { input, .. } | Self::Distinct { input } => input.types(),
+            Self::WhereSubquery { input, selects, .. } => {
+                let mut types = input.types();
+                types.extend(selects.then_some(Type::Bool));
+                types
+            }
+            Self::SelectScalar { input, call, .. } => {
+                let mut types = input.types();
+                types.push(call.data_type());
+                types
+            }
             Self::Project { columns, .. } => columns.iter().map(Expr::data_type).collect(),
             Self::Join { left, right, .. } => [left.types(), right.types()].concat(),
             Self::GroupBy {
@@ -561,7 +582,9 @@ impl Query {
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
-            Self::WhereSubquery { input, other, .. } => vec![input, other],
+            Self::WhereSubquery { input, other, .. } | Self::SelectScalar { input, other, .. } => {
+                vec![input, other]
+            }
         }
     }
 
@@ -579,7 +602,9 @@ impl Query {
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
-            Self::WhereSubquery { input, other, .. } => vec![input, other],
+            Self::WhereSubquery { input, other, .. } | Self::SelectScalar { input, other, .. } => {
+                vec![input, other]
+            }
         }
     }
 
@@ -696,7 +721,30 @@ impl Query {
                 };
                 format!("SELECT {} FROM {call} AS a", columns.join(", "))
             }
+            Self::SelectScalar {
+                input,
+                other,
+                call,
+                correlation,
+            } => {
+                let terms = correlation.iter();
+                let terms = terms.map(|(left, right)| format!("b.c{right} = a.c{left}"));
+                let terms: Vec<String> = terms.collect();
+                let filter = match terms.is_empty() {
+                    true => String::new(),
+                    false => format!(" WHERE {}", terms.join(" AND ")),
+                };
+                let mut columns = all_columns(input, "a", 0);
+                columns.push(format!(
+                    "(SELECT {} FROM ({}) AS b{filter}) AS c{}",
+                    call.sql(dialect, &|index| format!("b.c{index}")),
+                    other.sql(dialect),
+                    columns.len()
+                ));
+                select("", &columns, input, dialect)
+            }
             Self::WhereSubquery {
+                selects,
                 input,
                 other,
                 test,
@@ -734,6 +782,11 @@ impl Query {
                     None => test,
                 };
                 let not = if *not { "NOT " } else { "" };
+                if *selects {
+                    let mut columns = all_columns(input, "a", 0);
+                    columns.push(format!("{not}({whole}) AS c{}", columns.len()));
+                    return select("", &columns, input, dialect);
+                }
                 format!(
                     "{} WHERE {not}({whole})",
                     select("", &all_columns(input, "a", 0), input, dialect)

@@ -221,6 +221,17 @@ impl QueryGenerator<'_> {
         let (types, other_types) = (input.types(), other.types());
         let mut pairs = equal_types(&types, &other_types);
         self.random.shuffle(&mut pairs);
+        if self.random.one_in(4) && types.len() < COLUMNS_MAX {
+            let correlation_width = self.random.below(3);
+            pairs.truncate(correlation_width);
+            return Query::SelectScalar {
+                input: Box::new(input),
+                call: self.call(&other_types),
+                other: Box::new(other),
+                correlation: pairs,
+            };
+        }
+        let selects = self.random.one_in(5) && types.len() < COLUMNS_MAX;
         let test = match pairs[..] {
             [pair, ..] if self.random.one_in(2) => SubqueryTest::In {
                 pair,
@@ -233,7 +244,9 @@ impl QueryGenerator<'_> {
                 let key_count = self.random.below(3);
                 pairs.truncate(key_count);
                 let both = [types.clone(), other_types].concat();
-                let condition = self.random.one_in(3).then(|| self.condition(&both, 1));
+                // A count, which the SELECT list makes of it, knows equality only.
+                let has_condition = !selects && self.random.one_in(3);
+                let condition = has_condition.then(|| self.condition(&both, 1));
                 SubqueryTest::Exists {
                     keys: pairs,
                     condition,
@@ -242,6 +255,7 @@ impl QueryGenerator<'_> {
         };
         let or = self.random.one_in(3).then(|| self.condition(&types, 1));
         Query::WhereSubquery {
+            selects,
             input: Box::new(input),
             other: Box::new(other),
             test,

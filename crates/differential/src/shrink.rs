@@ -355,6 +355,23 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 top,
             }));
         }
+        Query::SelectScalar {
+            input,
+            other,
+            call,
+            correlation,
+        } => {
+            for index in 0..correlation.len() {
+                let mut fewer = correlation.clone();
+                fewer.remove(index);
+                found.push(Query::SelectScalar {
+                    input: input.clone(),
+                    other: other.clone(),
+                    call: call.clone(),
+                    correlation: fewer,
+                });
+            }
+        }
         Query::Scan { .. }
         | Query::Distinct { .. }
         | Query::UnionAll { .. }

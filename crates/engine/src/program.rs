@@ -456,6 +456,13 @@ impl Planner {
                         node.view
                     ));
                 }
+                // It asks whether the other side has a row at all, and changes
+                // with the first and the last.
+                NodeKind::OuterJoin {
+                    output,
+                    residual: None,
+                    ..
+                } if !output.pairs => {}
                 NodeKind::InnerJoin { left, right, .. }
                 | NodeKind::OuterJoin { left, right, .. } => {
                     for side in [*left, *right].into_iter().filter(|&side| is_global(side)) {

@@ -276,11 +276,10 @@ pub(crate) struct StateLimit {
 /// its output.
 pub(crate) fn state_limits(graph: &Graph, bounds: &[Vec<TimeBound>]) -> Vec<Option<StateLimit>> {
     let limit = |(node, bounds): (&Node, &Vec<TimeBound>)| {
-        let keeps_groups = match &node.kind {
-            NodeKind::Aggregate { .. } => true,
-            NodeKind::Time(TimeNode::Session { .. }) => true,
-            _ => false,
-        };
+        let keeps_groups = matches!(
+            node.kind,
+            NodeKind::Aggregate { .. } | NodeKind::Time(TimeNode::Session { .. })
+        );
         let tightest = bounds.iter().max_by_key(|bound| bound.lower_us);
         tightest.filter(|_| keeps_groups).map(|bound| StateLimit {
             column: bound.column,

@@ -9,7 +9,7 @@ use sluice_core::TableDefinition;
 
 use super::bounds::bounds_of_graph;
 use super::node::TimeNode;
-use super::plan_temporal::{TemporalJoin, TemporalKind};
+use super::plan_temporal::{JoinPositions, TemporalJoin, TemporalKind};
 use super::window_table::{WindowKind, WindowTable};
 use crate::graph::{ArrangementSpec, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
@@ -92,7 +92,11 @@ impl Lowering<'_> {
             TemporalKind::Lookup => self.lower(&join.right)?,
             TemporalKind::AsOf { table } => self.lower_history(table, &join.right)?,
         };
-        let (left_keys, right_keys, times) = join.positions()?;
+        let JoinPositions {
+            left_keys,
+            right_keys,
+            times,
+        } = join.positions()?;
         let left_is_append_only = self.graph.nodes[left].append_only;
         let (node, append_only) = match times {
             Some(times) => {

@@ -42,6 +42,14 @@ pub(crate) enum TemporalKind {
     Lookup,
 }
 
+/// Positions of a join's columns, each in its own side.
+pub(crate) struct JoinPositions {
+    pub(crate) left_keys: Vec<usize>,
+    pub(crate) right_keys: Vec<usize>,
+    /// The left row's time and the version's.
+    pub(crate) times: Option<(usize, usize)>,
+}
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TemporalJoin {
@@ -74,9 +82,7 @@ impl TemporalJoin {
         })
     }
 
-    /// Positions of the columns, each in its own side: left keys, right keys,
-    /// and the two times.
-    pub(crate) fn positions(&self) -> Result<(Vec<usize>, Vec<usize>, Option<(usize, usize)>)> {
+    pub(crate) fn positions(&self) -> Result<JoinPositions> {
         let position = |schema: &DFSchema, column: &Expr| match column {
             Expr::Column(column) => schema.index_of_column(column),
             other => Err(DataFusionError::Plan(format!("`{other}` is not a column"))),
@@ -93,11 +99,11 @@ impl TemporalJoin {
             [ref at, ref version] => Some((position(left, at)?, position(right, version)?)),
             _ => None,
         };
-        Ok((
-            side(left, &self.columns[..count])?,
-            side(right, &self.columns[count..2 * count])?,
+        Ok(JoinPositions {
+            left_keys: side(left, &self.columns[..count])?,
+            right_keys: side(right, &self.columns[count..2 * count])?,
             times,
-        ))
+        })
     }
 
     fn key_count(&self) -> usize {
@@ -143,7 +149,11 @@ impl UserDefinedLogicalNodeCore for TemporalJoin {
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let width = self.left.schema().fields().len();
-        let (mut left, mut right, times) = self.positions().ok()?;
+        let JoinPositions {
+            left_keys: mut left,
+            right_keys: mut right,
+            times,
+        } = self.positions().ok()?;
         if let Some((at, version)) = times {
             left.push(at);
             right.push(version);
