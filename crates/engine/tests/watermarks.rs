@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Warehouse, insert, tables, upsert, views};
-use sluice_engine::{EVALUATION_ERRORS, Program};
+use sluice_engine::{EVALUATION_ERRORS, Engine, EngineOptions, Program};
 
 const CLOSED_COUNTS: &str = "SELECT k, window_end, count(*) AS c, count(DISTINCT n) AS d
      FROM tumble(events, t, INTERVAL '10 minutes') GROUP BY k, window_end EMIT ON WINDOW CLOSE";
@@ -294,4 +294,44 @@ fn a_changelog_corrects_windows_of_any_age() {
         &[("orders", 2000)],
     );
     assert_eq!(warehouse.of("v"), ["00:10 3"]);
+}
+
+#[test]
+fn a_group_without_a_time_outlives_the_one_whose_place_it_takes() {
+    let mut warehouse = Warehouse::new(&["SELECT date_trunc('hour', m) AS h, count(*) AS c FROM (
+             SELECT k, date_trunc('minute', t) AS m, count(*) AS c
+             FROM events GROUP BY k, date_trunc('minute', t) HAVING count(*) < 2
+         ) AS d GROUP BY date_trunc('hour', m)"]);
+    // So many groups come and go that the one without a time takes the place of
+    // one that had one.
+    let rows: Vec<_> = (0..2_000)
+        .map(|hour| (hour, "a", Some(60 * hour), 0))
+        .collect();
+    warehouse.epoch(vec![insert("events", &rows)]);
+    assert_eq!(warehouse.of("v").len(), 2_000);
+    warehouse.epoch(vec![insert("events", &rows)]);
+    assert!(warehouse.of("v").is_empty());
+    warehouse.epoch(vec![insert("events", &[(1, "a", None, 0)])]);
+    warehouse.epoch_at(vec![], &[("events", 60 * 3_000)]);
+    warehouse.epoch(vec![insert("events", &[(2, "b", None, 0)])]);
+    assert_eq!(warehouse.of("v"), ["null 2"]);
+}
+
+#[test]
+fn a_checkpoint_from_before_watermarks_were_kept_opens() {
+    /// Format version, fingerprint, epoch.
+    const OLD_HEADER_BYTES: usize = 1 + 8 + 8;
+    let mut warehouse = Warehouse::new(&[CLOSED_COUNTS]);
+    warehouse.epoch_at(
+        vec![insert("events", &[(1, "a", Some(3), 7)])],
+        &[("events", 3)],
+    );
+    let mut parts = warehouse.engine.checkpoint().unwrap().changed;
+    parts.get_mut("program").unwrap().truncate(OLD_HEADER_BYTES);
+    let options = EngineOptions::default();
+    let program = warehouse.program.clone();
+    warehouse.engine = Engine::restore(program, options, 1, &parts).unwrap();
+    assert_eq!(warehouse.engine.watermark("events"), None);
+    warehouse.epoch_at(vec![], &[("events", 10)]);
+    assert_eq!(warehouse.of("v"), ["a 00:10 1 1"]);
 }
