@@ -79,7 +79,10 @@ mod tests {
     #[test]
     fn operators_outside_of_text_count() {
         assert_eq!(operators("SELECT a + b * c, d::int FROM t WHERE x >= 1"), 4);
-        assert_eq!(operators("SELECT 'a + b -- c' /* and */ -- or\n, \"x-y\""), 0);
+        assert_eq!(
+            operators("SELECT 'a + b -- c' /* and */ -- or\n, \"x-y\""),
+            0
+        );
         assert_eq!(operators("SELECT 'it''s' FROM a JOIN b USING (id)"), 1);
         assert_eq!(operators("x OR NOT y AND z IS NULL UNION 1"), 5);
         assert_eq!(operators("SELECT 'never ends"), 0);

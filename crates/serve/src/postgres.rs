@@ -26,6 +26,8 @@ use datafusion_postgres::{DfSessionService, QueryHook};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use sluice_core::too_many_operators;
+
 use crate::read_only::refused;
 use crate::wire_limits::{LimitedSession, refused_fetch};
 use crate::{QueryEngine, ServeError};
