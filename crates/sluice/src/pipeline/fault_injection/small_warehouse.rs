@@ -1,6 +1,7 @@
 //! A warehouse that is small and has one of everything: a topic of a database
 //! with whole transactions and changelog tables, a topic of clients that send
-//! again, rows that become old, dead letters, and views that filter, join, aggregate and fail.
+//! again, rows that become old, dead letters, and views that filter, join,
+//! aggregate, rank and fail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ columns = [
 ]
 "#;
 
-const MODELS: [(&str, &str); 6] = [
+const MODELS: [(&str, &str); 12] = [
     (
         "sale",
         "SELECT l.id, p.category, l.pieces, CAST(l.pieces AS DECIMAL(12, 0)) * p.price AS amount
@@ -113,6 +114,36 @@ const MODELS: [(&str, &str); 6] = [
     (
         "clicked_product",
         "SELECT c.event_id, p.category FROM click c LEFT JOIN product p ON c.product_id = p.id",
+    ),
+    (
+        "sale_place",
+        "SELECT id, category, row_number() OVER (PARTITION BY category ORDER BY amount DESC, id) AS place,
+                sum(pieces) OVER (PARTITION BY category ORDER BY id) AS pieces_so_far
+         FROM sale",
+    ),
+    (
+        "dearest_product",
+        "SELECT id, price FROM product ORDER BY price DESC, id LIMIT 3",
+    ),
+    (
+        "product_lines",
+        "SELECT product_id, array_agg(id ORDER BY id) AS ids, median(pieces) AS middle,
+                sum(CAST(pieces AS DOUBLE) / 7) AS weeks, min(pieces) AS fewest
+         FROM order_line GROUP BY product_id",
+    ),
+    (
+        "product_or_line",
+        "SELECT p.id, l.id AS line FROM product p FULL JOIN order_line l ON p.id = l.product_id",
+    ),
+    (
+        "slow_product",
+        "SELECT id, category FROM product
+         WHERE id NOT IN (SELECT product_id FROM order_line WHERE pieces > 3)",
+    ),
+    (
+        "visitor_click",
+        "SELECT event_id, visitor, count(*) OVER (PARTITION BY visitor ORDER BY ts, event_id) AS nth
+         FROM click",
     ),
 ];
 
