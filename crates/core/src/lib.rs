@@ -14,6 +14,7 @@ mod epoch;
 mod record;
 mod shard;
 mod simulated_disk;
+mod sql_size;
 mod table;
 
 pub use change::{ChangeKind, SourceVersion, TableChanges};
@@ -26,4 +27,5 @@ pub use epoch::{Epoch, EpochCut, PartitionId};
 pub use record::{LogRecord, Record, RecordKind, TransactionMark};
 pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 pub use simulated_disk::{FaultPlan, SimulatedDisk};
+pub use sql_size::{PLANNING_STACK_BYTES, SQL_OPERATORS_MAX, too_many_operators};
 pub use table::{ColumnDefinition, TableDefinition, TableKind};

@@ -12,6 +12,7 @@ use crate::query_generator::QueryGenerator;
 use crate::random::Random;
 use crate::run::Case;
 use crate::stream::{Batch, Change, EpochInput, Table};
+use crate::time_generator::add_time;
 use crate::value::{Row, Type, Value};
 
 /// Rows of the one large batch that a large case has: enough that the engine
@@ -48,14 +49,16 @@ pub fn generate(seed: u64) -> Case {
         .collect();
     let views = views(&mut random, &tables, traits);
     let epochs = epochs(&mut random, &tables, traits);
-    Case {
+    let mut case = Case {
         tables,
         views,
         worker_threads: 1 + random.below(4),
         epochs,
         ask_batch: asks_batch,
         ask_sqlite: asks_sqlite,
-    }
+    };
+    add_time(seed, &mut case, traits);
+    case
 }
 
 fn column_type(random: &mut Random, traits: Traits) -> Type {
@@ -93,6 +96,7 @@ fn table(random: &mut Random, number: usize, traits: Traits) -> Table {
         name: format!("t{number}"),
         columns,
         key_width,
+        event_time: None,
     }
 }
 
@@ -121,6 +125,7 @@ fn views(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<View> {
             name,
             query,
             may_fail,
+            emit: None,
         });
     }
     views
@@ -183,6 +188,7 @@ fn epochs(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<EpochInp
         let restarts = checkpoint && random.one_in(2);
         epochs.push(EpochInput {
             batches,
+            watermarks: Vec::new(),
             checkpoint,
             restart_threads: restarts.then(|| 1 + random.below(4)),
             compare: compares_always || random.one_in(3),

@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::interpret_window::{top, window};
-use crate::query::{Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest};
+use crate::query::{
+    Arithmetic, Call, Comparison, Expr, Function, JoinKind, Query, SubqueryTest, WindowKind,
+};
 use crate::value::{Row, Type, Value};
 
 /// A multiset: how often each row is there. No row is there 0 times.
@@ -92,6 +94,18 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             }
             Ok(answer)
         }
+        Query::TimeWindow { input, time, kind } => {
+            let input = interpret(input, collections)?;
+            let mut answer = Answer {
+                failures: input.failures,
+                ..Answer::default()
+            };
+            for (row, weight, start, end) in time_windows(&input.rows, *time, kind) {
+                let window = vec![Value::Timestamp(start), Value::Timestamp(end)];
+                add(&mut answer.rows, [row, window].concat(), weight);
+            }
+            Ok(answer)
+        }
         Query::UnionAll { left, right } => {
             let mut answer = interpret(left, collections)?;
             let other = interpret(right, collections)?;
@@ -143,7 +157,40 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             answer.failures += left.failures + right.failures;
             Ok(answer)
         }
+        Query::SelectScalar {
+            input,
+            other,
+            call,
+            correlation,
+        } => {
+            let input = interpret(input, collections)?;
+            let other = interpret(other, collections)?;
+            let pair_count = input.rows.len() * other.rows.len();
+            if pair_count > JOIN_PAIRS_MAX {
+                return Err(NoAnswer::TooLarge(pair_count));
+            }
+            let other_failures = other.failures;
+            let mut answer = each_row(input, |row| {
+                let rows = other.rows.iter();
+                let own = rows.filter(|(found, _)| {
+                    let mut pairs = correlation.iter();
+                    pairs.all(|&(left, right)| !row[left].is_null() && row[left] == found[right])
+                });
+                let own = Answer {
+                    rows: own.map(|(row, weight)| (row.clone(), *weight)).collect(),
+                    failures: 0,
+                };
+                let result = group(&own, &[], std::slice::from_ref(call));
+                match result.rows.into_keys().next() {
+                    Some(result) => Ok(Some([row.clone(), result].concat())),
+                    None => Err(Failure::Overflow),
+                }
+            });
+            answer.failures += other_failures;
+            Ok(answer)
+        }
         Query::WhereSubquery {
+            selects,
             input,
             other,
             test,
@@ -168,6 +215,9 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
                 }
                 if *not {
                     truth = not_true(truth);
+                }
+                if *selects {
+                    return Ok(Some([row.clone(), vec![truth]].concat()));
                 }
                 Ok((truth == Value::Bool(true)).then(|| row.clone()))
             });
@@ -280,6 +330,50 @@ fn either(left: Value, right: Value) -> Value {
         (Value::Bool(false), Value::Bool(false)) => Value::Bool(false),
         _ => Value::Null,
     }
+}
+
+const SECOND: i64 = 1_000_000;
+
+/// Each row with its weight and the bounds of a window that it stands in. Rows
+/// without a time stand in none.
+fn time_windows(rows: &ZSet, time: usize, kind: &WindowKind) -> Vec<(Row, i64, i64, i64)> {
+    let mut found = Vec::new();
+    let timed = rows.iter().filter_map(|(row, weight)| match row[time] {
+        Value::Timestamp(at) => Some((at, row, *weight)),
+        _ => None,
+    });
+    let (slide, size) = match kind {
+        WindowKind::Tumble { size } => (size * SECOND, size * SECOND),
+        WindowKind::Hop { slide, size } => (slide * SECOND, size * SECOND),
+        WindowKind::Session { gap, keys } => {
+            let mut by_key: BTreeMap<Row, Vec<(i64, &Row, i64)>> = BTreeMap::new();
+            for (at, row, weight) in timed {
+                let key = keys.iter().map(|&key| row[key].clone()).collect();
+                by_key.entry(key).or_default().push((at, row, weight));
+            }
+            for mut rows in by_key.into_values() {
+                rows.sort();
+                let is_apart = |first: &(i64, &Row, i64), second: &(i64, &Row, i64)| {
+                    second.0 - first.0 >= gap * SECOND
+                };
+                for session in rows.chunk_by(|first, second| !is_apart(first, second)) {
+                    let (start, last) = (session[0].0, session[session.len() - 1].0);
+                    for (_, row, weight) in session {
+                        found.push(((*row).clone(), *weight, start, last + gap * SECOND));
+                    }
+                }
+            }
+            return found;
+        }
+    };
+    for (at, row, weight) in timed {
+        let mut start = at.div_euclid(slide) * slide;
+        while at < start + size {
+            found.push((row.clone(), weight, start, start + size));
+            start -= slide;
+        }
+    }
+    found
 }
 
 /// Applies `function` to each row; `None` drops the row.

@@ -8,6 +8,7 @@
 //! | `interpret.rs`, `interpret_window.rs` | **the main oracle**: what a query means, over plain values |
 //! | `value.rs`, `stream.rs` | values, tables, changes, and what changes make of a table |
 //! | `generator.rs`, `query_generator.rs`, `window_generator.rs` | a case from a seed |
+//! | `time_generator.rs` | windows of time and watermarks, added to some cases |
 //! | `run.rs` | a case through the engine, with checkpoints and restarts |
 //! | `batch.rs`, `sqlite.rs` | second and third opinions, on samples |
 //! | `shrink.rs`, `report.rs` | a wrong case made small, and printed |
@@ -39,6 +40,7 @@ pub mod run;
 pub mod shrink;
 pub mod sqlite;
 pub mod stream;
+pub mod time_generator;
 pub mod value;
 pub mod window;
 pub mod window_generator;

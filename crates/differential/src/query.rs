@@ -155,6 +155,30 @@ pub enum SubqueryTest {
     },
 }
 
+/// How rows are put into windows of time. Lengths are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WindowKind {
+    /// `tumble`.
+    Tumble {
+        /// Length of a window.
+        size: i64,
+    },
+    /// `hop`.
+    Hop {
+        /// Distance between the beginnings of two windows.
+        slide: i64,
+        /// Length of a window.
+        size: i64,
+    },
+    /// `session`.
+    Session {
+        /// Rows at least so far apart are in different sessions.
+        gap: i64,
+        /// Columns that keep sessions apart.
+        keys: Vec<usize>,
+    },
+}
+
 /// A query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
@@ -209,8 +233,19 @@ pub enum Query {
         /// What is made distinct.
         input: Box<Query>,
     },
-    /// WHERE \[NOT\] (test \[OR predicate\]).
+    /// The rows with `window_start` and `window_end` behind their columns.
+    TimeWindow {
+        /// What is put into windows.
+        input: Box<Query>,
+        /// The time column.
+        time: usize,
+        /// The windows.
+        kind: WindowKind,
+    },
+    /// WHERE \[NOT\] (test \[OR predicate\]), or that condition as a column.
     WhereSubquery {
+        /// Whether it is a column behind the others, and chooses no rows.
+        selects: bool,
         /// Whose rows are chosen.
         input: Box<Query>,
         /// What the test asks.
@@ -223,6 +258,17 @@ pub enum Query {
         or: Option<Expr>,
         /// NOT before the whole.
         not: bool,
+    },
+    /// An aggregate of another query's rows as a column behind the others.
+    SelectScalar {
+        /// Whose rows are given.
+        input: Box<Query>,
+        /// What is aggregated.
+        other: Box<Query>,
+        /// The aggregate over `other`.
+        call: Call,
+        /// Pairs of columns (of the row, of `other`) that must be equal.
+        correlation: Vec<(usize, usize)>,
     },
     /// INTERSECT, or EXCEPT, of two queries with the same types.
     SetOperation {
@@ -266,6 +312,20 @@ pub struct View {
     /// Whether rows may fail. Such a view is a single operator over a table, so
     /// that no optimizer can decide which rows are looked at.
     pub may_fail: bool,
+    /// EMIT ON WINDOW CLOSE: the column that holds the window's end.
+    pub emit: Option<usize>,
+}
+
+impl View {
+    /// The definition.
+    pub fn sql(&self) -> String {
+        let query = self.query.sql(Dialect::Engine);
+        let emit = match self.emit {
+            Some(_) => " EMIT ON WINDOW CLOSE",
+            None => "",
+        };
+        format!("CREATE MATERIALIZED VIEW {} AS {query}{emit}", self.name)
+    }
 }
 
 impl Expr {
@@ -471,9 +531,17 @@ impl Query {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan { types, .. } => types.clone(),
-            Self::Filter { input, .. }
-            | Self::Distinct { input }
-            | Self::WhereSubquery { input, .. } => input.types(),
+            Self::Filter { input, .. } | Self::Distinct { input } => input.types(),
+            Self::WhereSubquery { input, selects, .. } => {
+                let mut types = input.types();
+                types.extend(selects.then_some(Type::Bool));
+                types
+            }
+            Self::SelectScalar { input, call, .. } => {
+                let mut types = input.types();
+                types.push(call.data_type());
+                types
+            }
             Self::Project { columns, .. } => columns.iter().map(Expr::data_type).collect(),
             Self::Join { left, right, .. } => [left.types(), right.types()].concat(),
             Self::GroupBy {
@@ -486,6 +554,9 @@ impl Query {
                 keys.chain(calls).chain(marks).collect()
             }
             Self::UnionAll { left, .. } | Self::SetOperation { left, .. } => left.types(),
+            Self::TimeWindow { input, .. } => {
+                [input.types(), vec![Type::Timestamp, Type::Timestamp]].concat()
+            }
             Self::Window { input, calls } => {
                 let results = calls.iter().map(|call| call.function.data_type());
                 input.types().into_iter().chain(results).collect()
@@ -506,11 +577,14 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
             | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
-            Self::WhereSubquery { input, other, .. } => vec![input, other],
+            Self::WhereSubquery { input, other, .. } | Self::SelectScalar { input, other, .. } => {
+                vec![input, other]
+            }
         }
     }
 
@@ -523,11 +597,14 @@ impl Query {
             | Self::GroupBy { input, .. }
             | Self::Distinct { input }
             | Self::Window { input, .. }
+            | Self::TimeWindow { input, .. }
             | Self::Top { input, .. } => vec![input],
             Self::Join { left, right, .. }
             | Self::UnionAll { left, right }
             | Self::SetOperation { left, right, .. } => vec![left, right],
-            Self::WhereSubquery { input, other, .. } => vec![input, other],
+            Self::WhereSubquery { input, other, .. } | Self::SelectScalar { input, other, .. } => {
+                vec![input, other]
+            }
         }
     }
 
@@ -619,7 +696,55 @@ impl Query {
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
             }
+            Self::TimeWindow { input, time, kind } => {
+                let width = input.types().len();
+                let mut columns = all_columns(input, "a", 0);
+                columns.push(format!("a.window_start AS c{width}"));
+                columns.push(format!("a.window_end AS c{}", width + 1));
+                let relation = match input.as_ref() {
+                    Self::Scan { name, .. } => name.clone(),
+                    other => format!("({})", other.sql(dialect)),
+                };
+                let length = |seconds: &i64| format!("INTERVAL '{seconds} seconds'");
+                let call = match kind {
+                    WindowKind::Tumble { size } => {
+                        format!("tumble({relation}, c{time}, {})", length(size))
+                    }
+                    WindowKind::Hop { slide, size } => {
+                        let (slide, size) = (length(slide), length(size));
+                        format!("hop({relation}, c{time}, {slide}, {size})")
+                    }
+                    WindowKind::Session { gap, keys } => {
+                        let keys: String = keys.iter().map(|key| format!("c{key}, ")).collect();
+                        format!("session({relation}, {keys}c{time}, {})", length(gap))
+                    }
+                };
+                format!("SELECT {} FROM {call} AS a", columns.join(", "))
+            }
+            Self::SelectScalar {
+                input,
+                other,
+                call,
+                correlation,
+            } => {
+                let terms = correlation.iter();
+                let terms = terms.map(|(left, right)| format!("b.c{right} = a.c{left}"));
+                let terms: Vec<String> = terms.collect();
+                let filter = match terms.is_empty() {
+                    true => String::new(),
+                    false => format!(" WHERE {}", terms.join(" AND ")),
+                };
+                let mut columns = all_columns(input, "a", 0);
+                columns.push(format!(
+                    "(SELECT {} FROM ({}) AS b{filter}) AS c{}",
+                    call.sql(dialect, &|index| format!("b.c{index}")),
+                    other.sql(dialect),
+                    columns.len()
+                ));
+                select("", &columns, input, dialect)
+            }
             Self::WhereSubquery {
+                selects,
                 input,
                 other,
                 test,
@@ -657,6 +782,11 @@ impl Query {
                     None => test,
                 };
                 let not = if *not { "NOT " } else { "" };
+                if *selects {
+                    let mut columns = all_columns(input, "a", 0);
+                    columns.push(format!("{not}({whole}) AS c{}", columns.len()));
+                    return select("", &columns, input, dialect);
+                }
                 format!(
                     "{} WHERE {not}({whole})",
                     select("", &all_columns(input, "a", 0), input, dialect)

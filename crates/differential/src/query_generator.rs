@@ -59,11 +59,11 @@ impl QueryGenerator<'_> {
                 input: Box::new(self.node(depth - 1)),
             },
             11 | 12 => self.set_operation(depth),
-            _ if self.traits.large => self.set_operation(depth),
-            13 | 14 => {
+            13 | 14 if !self.traits.large => {
                 let input = self.node(depth - 1);
                 self.over(input, false)
             }
+            _ if self.traits.large => self.set_operation(depth),
             _ => self.where_subquery(depth),
         }
     }
@@ -221,6 +221,17 @@ impl QueryGenerator<'_> {
         let (types, other_types) = (input.types(), other.types());
         let mut pairs = equal_types(&types, &other_types);
         self.random.shuffle(&mut pairs);
+        if self.random.one_in(4) && types.len() < COLUMNS_MAX {
+            let correlation_width = self.random.below(3);
+            pairs.truncate(correlation_width);
+            return Query::SelectScalar {
+                input: Box::new(input),
+                call: self.call(&other_types),
+                other: Box::new(other),
+                correlation: pairs,
+            };
+        }
+        let selects = self.random.one_in(5) && types.len() < COLUMNS_MAX;
         let test = match pairs[..] {
             [pair, ..] if self.random.one_in(2) => SubqueryTest::In {
                 pair,
@@ -233,7 +244,9 @@ impl QueryGenerator<'_> {
                 let key_count = self.random.below(3);
                 pairs.truncate(key_count);
                 let both = [types.clone(), other_types].concat();
-                let condition = self.random.one_in(3).then(|| self.condition(&both, 1));
+                // A count, which the SELECT list makes of it, knows equality only.
+                let has_condition = !selects && self.random.one_in(3);
+                let condition = has_condition.then(|| self.condition(&both, 1));
                 SubqueryTest::Exists {
                     keys: pairs,
                     condition,
@@ -242,6 +255,7 @@ impl QueryGenerator<'_> {
         };
         let or = self.random.one_in(3).then(|| self.condition(&types, 1));
         Query::WhereSubquery {
+            selects,
             input: Box::new(input),
             other: Box::new(other),
             test,
@@ -329,7 +343,11 @@ impl QueryGenerator<'_> {
             _ => self.literal(Type::Decimal(10, 2), false),
         };
         let operators = [Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply];
-        let operator = operators[self.random.below(3)];
+        let operator = match &right {
+            // To an optimizer x * 0 is the 0, in its own type.
+            Expr::Literal(Value::Decimal(0), _) => operators[self.random.below(2)],
+            _ => operators[self.random.below(3)],
+        };
         Expr::Arithmetic(operator, Box::new(left), Box::new(right))
     }
 
@@ -395,13 +413,22 @@ impl QueryGenerator<'_> {
     }
 
     /// An expression of truth.
-    fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
+    pub(crate) fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
         if depth > 0 && self.random.one_in(2) {
             let left = Box::new(self.condition(types, depth - 1));
-            return match self.random.below(5) {
-                0 | 1 => Expr::And(left, Box::new(self.condition(types, depth - 1))),
-                2 | 3 => Expr::Or(left, Box::new(self.condition(types, depth - 1))),
-                _ => Expr::Not(left),
+            if self.random.one_in(5) {
+                return Expr::Not(left);
+            }
+            let mut right = Box::new(self.condition(types, depth - 1));
+            // DataFusion makes one list of two of the same column, by which a
+            // NULL can become true or false.
+            if ends_in_list(&left) && ends_in_list(&right) {
+                right = Box::new(Expr::IsNull(Box::new(self.column(types)), true));
+            }
+            return if self.random.one_in(2) {
+                Expr::And(left, right)
+            } else {
+                Expr::Or(left, right)
             };
         }
         let column = self.column(types);
@@ -516,6 +543,16 @@ fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
         }
     }
     pairs
+}
+
+/// Whether the expression is an IN, below NOT, AND and OR too.
+fn ends_in_list(expression: &Expr) -> bool {
+    match expression {
+        Expr::In(..) => true,
+        Expr::Not(input) => ends_in_list(input),
+        Expr::And(left, right) | Expr::Or(left, right) => ends_in_list(left) || ends_in_list(right),
+        _ => false,
+    }
 }
 
 pub(crate) fn reads_column(expression: &Expr) -> bool {

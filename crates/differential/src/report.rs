@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::query::Dialect;
 use crate::run::{Case, Wrong};
 
 /// Seed, tables, SQL, changes and both answers.
@@ -31,8 +30,7 @@ fn write_report(text: &mut String, seed: u64, case: &Case, wrong: &Wrong) -> std
         }
     }
     for view in &case.views {
-        let sql = view.query.sql(Dialect::Engine);
-        writeln!(text, "CREATE MATERIALIZED VIEW {} AS {sql};", view.name)?;
+        writeln!(text, "{};", view.sql())?;
     }
     writeln!(text, "{} threads", case.worker_threads)?;
     for (index, epoch) in case.epochs.iter().enumerate() {
@@ -51,6 +49,10 @@ fn write_report(text: &mut String, seed: u64, case: &Case, wrong: &Wrong) -> std
                     None => writeln!(text)?,
                 }
             }
+        }
+        for (table, watermark) in &epoch.watermarks {
+            let table = &case.tables[*table].name;
+            writeln!(text, "  watermark of {table} {watermark}")?;
         }
         if epoch.checkpoint {
             writeln!(text, "  checkpoint")?;

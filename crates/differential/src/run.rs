@@ -7,9 +7,9 @@ use sluice_core::{Delta, TableChanges};
 use sluice_engine::{EVALUATION_ERRORS, Engine, EngineOptions, Program, ViewDefinition};
 
 use crate::interpret::{NoAnswer, ZSet, add, interpret};
-use crate::query::{Dialect, View};
+use crate::query::View;
 use crate::stream::{Content, EpochInput, Table};
-use crate::value::{Row, Type, from_array};
+use crate::value::{Row, Type, Value, from_array};
 use crate::{batch, sqlite};
 
 /// Everything that a run depends on. Nothing is drawn by chance while it runs,
@@ -32,7 +32,8 @@ pub struct Case {
 
 /// What is tested: the engine, or something that stands in its place.
 pub trait Subject {
-    /// Takes an epoch's changes and gives those of all collections.
+    /// Takes an epoch's changes and the watermarks of tables at its end, and
+    /// gives the changes of all collections.
     ///
     /// # Errors
     /// When the subject breaks down.
@@ -40,6 +41,7 @@ pub trait Subject {
         &mut self,
         epoch: u64,
         changes: Vec<TableChanges>,
+        watermarks: &BTreeMap<String, i64>,
     ) -> Result<BTreeMap<String, Delta>, String>;
     /// Saves what changed since the last time.
     ///
@@ -85,8 +87,10 @@ impl Subject for RealEngine {
         &mut self,
         epoch: u64,
         changes: Vec<TableChanges>,
+        watermarks: &BTreeMap<String, i64>,
     ) -> Result<BTreeMap<String, Delta>, String> {
         self.last_epoch = epoch;
+        self.engine.advance_watermarks(watermarks);
         let output = self.engine.step(epoch, changes);
         Ok(output.map_err(|error| format!("step: {error}"))?.deltas)
     }
@@ -136,6 +140,8 @@ pub enum WrongKind {
     Rows,
     /// The engine's number of evaluation errors differs.
     Failures,
+    /// A row was taken back that should never change.
+    Retraction,
     /// DataFusion's rows differ from the interpreter's.
     Batch,
     /// SQLite's rows differ from the interpreter's.
@@ -187,6 +193,7 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
     let types = collection_types(case);
     let mut subject = start(program, case.worker_threads).map_err(|detail| breakdown(0, detail))?;
     let mut contents: Vec<Content> = vec![Content::default(); case.tables.len()];
+    let mut watermarks = BTreeMap::new();
     let mut found = Found::default();
     let mut comparisons = 0;
     let mut expected = Expected::default();
@@ -200,16 +207,24 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
                 contents[batch.table].apply(&case.tables[batch.table], change);
             }
         }
+        let mut moved = BTreeMap::new();
+        for &(table, watermark) in &epoch.watermarks {
+            let name = case.tables[table].name.clone();
+            let known = watermarks.entry(name.clone()).or_insert(watermark);
+            *known = watermark.max(*known);
+            moved.insert(name, watermark);
+        }
         // The interpreter first: what it may not answer is not run at all.
         let is_last = number == case.epochs.len();
         let compares = epoch.compare || is_last;
         if compares {
-            expected = match expected_answers(case, &contents) {
+            expected = match expected_answers(case, &contents, &watermarks) {
                 Ok(expected) => expected,
                 Err(reason) => return Ok(Outcome::Discarded(reason)),
             };
         }
-        let deltas = subject.step(number as u64, input).map_err(broken)?;
+        let deltas = subject.step(number as u64, input, &moved).map_err(broken)?;
+        check_closed_windows(case, number, &deltas)?;
         found.add(&deltas, &types).map_err(broken)?;
         if compares {
             comparisons += compare(number, &expected, &found)?;
@@ -246,11 +261,7 @@ fn view_definitions(views: &[View]) -> Vec<ViewDefinition> {
     let define = |view: &View| ViewDefinition {
         name: view.name.clone(),
         file: format!("{}.sql", view.name),
-        sql: format!(
-            "CREATE MATERIALIZED VIEW {} AS {}",
-            view.name,
-            view.query.sql(Dialect::Engine)
-        ),
+        sql: view.sql(),
     };
     views.iter().map(define).collect()
 }
@@ -324,16 +335,33 @@ struct Expected {
 
 /// Interprets all views. A view that may not fail and does ends the case: there
 /// an optimizer may rightly look at other rows than the text.
-fn expected_answers(case: &Case, contents: &[Content]) -> Result<Expected, String> {
+fn expected_answers(
+    case: &Case,
+    contents: &[Content],
+    watermarks: &BTreeMap<String, i64>,
+) -> Result<Expected, String> {
+    // Of views: the least of what they read.
+    let mut least: BTreeMap<&str, Option<i64>> = BTreeMap::new();
+    for table in &case.tables {
+        least.insert(&table.name, watermarks.get(&table.name).copied());
+    }
     let mut expected = Expected::default();
     for (table, content) in case.tables.iter().zip(contents) {
         expected.rows.insert(table.name.clone(), content.rows());
     }
     for view in &case.views {
-        let answer = interpret(&view.query, &expected.rows)
+        let read = least.iter().filter(|(name, _)| view.query.reads(name));
+        let watermark = read.map(|(_, watermark)| *watermark).min().flatten();
+        least.insert(&view.name, watermark);
+        let mut answer = interpret(&view.query, &expected.rows)
             .map_err(|reason: NoAnswer| reason.to_string())?;
         if answer.failures != 0 && !view.may_fail {
             return Err(format!("{} has rows that fail", view.name));
+        }
+        if let Some(column) = view.emit {
+            let limit = watermark.map(Value::Timestamp);
+            let is_closed = |row: &Row| limit.as_ref().is_some_and(|limit| row[column] <= *limit);
+            answer.rows.retain(|row, _| is_closed(row));
         }
         expected.rows.insert(view.name.clone(), answer.rows);
         if answer.failures != 0 {
@@ -342,6 +370,28 @@ fn expected_answers(case: &Case, contents: &[Content]) -> Result<Expected, Strin
         }
     }
     Ok(expected)
+}
+
+/// What came out on window close never changes.
+fn check_closed_windows(
+    case: &Case,
+    epoch: usize,
+    deltas: &BTreeMap<String, Delta>,
+) -> Result<(), Box<Wrong>> {
+    for view in case.views.iter().filter(|view| view.emit.is_some()) {
+        let weights = deltas
+            .get(&view.name)
+            .map_or(&[][..], |delta| delta.weights());
+        if weights.iter().any(|&weight| weight < 0) {
+            return Err(Box::new(Wrong {
+                kind: WrongKind::Retraction,
+                epoch,
+                collection: view.name.clone(),
+                detail: "a row of a closed window was taken back".into(),
+            }));
+        }
+    }
+    Ok(())
 }
 
 fn compare(epoch: usize, expected: &Expected, found: &Found) -> Result<usize, Box<Wrong>> {

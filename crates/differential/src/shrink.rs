@@ -1,6 +1,6 @@
 //! Makes a wrong case smaller while it stays wrong in the same way.
 
-use crate::query::{Expr, Query, SubqueryTest};
+use crate::query::{Expr, Query, SubqueryTest, WindowKind};
 use crate::run::{Case, Start, Wrong, run_case};
 use crate::window::{Top, TopForm, WindowCall, WindowFunction};
 
@@ -88,6 +88,7 @@ impl Shrinker<'_> {
             let mut smaller = self.case.clone();
             let second = smaller.epochs.remove(index + 1);
             smaller.epochs[index].batches.extend(second.batches);
+            smaller.epochs[index].watermarks.extend(second.watermarks);
             if !self.accept(smaller) {
                 index += 1;
             }
@@ -137,6 +138,9 @@ impl Shrinker<'_> {
             let mut smaller = self.case.clone();
             smaller.epochs[epoch].restart_threads = None;
             self.accept(smaller);
+            let mut smaller = self.case.clone();
+            smaller.epochs[epoch].watermarks.clear();
+            self.accept(smaller);
             if self.case.epochs[epoch].restart_threads.is_none() {
                 let mut smaller = self.case.clone();
                 smaller.epochs[epoch].checkpoint = false;
@@ -163,7 +167,7 @@ impl Shrinker<'_> {
             loop {
                 let view = &self.case.views[index];
                 let is_read = self.case.views.iter().any(|v| v.query.reads(&view.name));
-                let candidates = simpler(&view.query, is_read);
+                let candidates = simpler(&view.query, is_read || view.emit.is_some());
                 let Some(candidate) = candidates.into_iter().nth(skipped) else {
                     break;
                 };
@@ -284,6 +288,20 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 }
             }
         }
+        Query::TimeWindow { input, time, kind } => {
+            if let WindowKind::Session { gap, keys } = kind
+                && !keys.is_empty()
+            {
+                found.push(Query::TimeWindow {
+                    input: input.clone(),
+                    time: *time,
+                    kind: WindowKind::Session {
+                        gap: *gap,
+                        keys: vec![],
+                    },
+                });
+            }
+        }
         Query::WhereSubquery {
             or, not, negated, ..
         } => {
@@ -336,6 +354,23 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 input: input.clone(),
                 top,
             }));
+        }
+        Query::SelectScalar {
+            input,
+            other,
+            call,
+            correlation,
+        } => {
+            for index in 0..correlation.len() {
+                let mut fewer = correlation.clone();
+                fewer.remove(index);
+                found.push(Query::SelectScalar {
+                    input: input.clone(),
+                    other: other.clone(),
+                    call: call.clone(),
+                    correlation: fewer,
+                });
+            }
         }
         Query::Scan { .. }
         | Query::Distinct { .. }

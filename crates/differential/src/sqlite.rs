@@ -25,22 +25,18 @@ pub fn knows(case: &Case) -> bool {
         })
 }
 
+fn knows_call(call: &Call) -> bool {
+    matches!(
+        call.function,
+        Function::Count | Function::Sum | Function::Average | Function::Min | Function::Max
+    )
+}
+
 /// It has neither GROUPING SETS nor the rarer aggregates.
 fn knows_query(query: &Query) -> bool {
     let is_known = match query {
-        Query::GroupBy { sets, calls, .. } => {
-            let knows_call = |call: &Call| {
-                matches!(
-                    call.function,
-                    Function::Count
-                        | Function::Sum
-                        | Function::Average
-                        | Function::Min
-                        | Function::Max
-                )
-            };
-            sets.is_empty() && calls.iter().all(knows_call)
-        }
+        Query::GroupBy { sets, calls, .. } => sets.is_empty() && calls.iter().all(knows_call),
+        Query::SelectScalar { call, .. } => knows_call(call),
         _ => true,
     };
     is_known && query.inputs().into_iter().all(knows_query)

@@ -21,6 +21,8 @@ pub struct Table {
     /// How many of the first columns are the primary key; `None` for a table
     /// that is only added to and may hold a row several times.
     pub key_width: Option<usize>,
+    /// The event-time column.
+    pub event_time: Option<usize>,
 }
 
 /// One change of a table.
@@ -52,6 +54,9 @@ pub struct Batch {
 pub struct EpochInput {
     /// The changes.
     pub batches: Vec<Batch>,
+    /// Tables, by position, whose watermark moves with the epoch, and where to.
+    /// No later change of the table is older.
+    pub watermarks: Vec<(usize, i64)>,
     /// After the epoch: save the parts that changed.
     pub checkpoint: bool,
     /// After the checkpoint: go on in a new engine with so many threads, made
@@ -89,7 +94,7 @@ impl Table {
                 },
                 None => TableKind::AppendOnly,
             },
-            event_time: None,
+            event_time: self.event_time,
         }
     }
 

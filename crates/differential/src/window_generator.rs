@@ -218,14 +218,12 @@ impl QueryGenerator<'_> {
         let aggregate = |generator: &mut Self| {
             let mut call = generator.call(types);
             call.distinct = false;
-            // The others are not for moving frames.
-            let can_move = matches!(
+            let is_plain = matches!(
                 call.function,
                 Function::Count | Function::Sum | Function::Average | Function::Min | Function::Max
             );
-            if !can_move {
-                call.function = Function::Count;
-                call.order = None;
+            if !is_plain {
+                (call.function, call.order) = (Function::Count, None);
             }
             WindowFunction::Aggregate(call)
         };

@@ -24,8 +24,9 @@ impl Subject for DropsRetractions {
         &mut self,
         epoch: u64,
         changes: Vec<TableChanges>,
+        watermarks: &BTreeMap<String, i64>,
     ) -> Result<BTreeMap<String, Delta>, String> {
-        let mut deltas = self.0.step(epoch, changes)?;
+        let mut deltas = self.0.step(epoch, changes, watermarks)?;
         for (name, delta) in &mut deltas {
             let first = delta.weights().iter().position(|&weight| weight < 0);
             if let (true, Some(first)) = (name.starts_with('v'), first) {
@@ -56,8 +57,9 @@ impl Subject for ForgetsCheckpoints {
         &mut self,
         epoch: u64,
         changes: Vec<TableChanges>,
+        watermarks: &BTreeMap<String, i64>,
     ) -> Result<BTreeMap<String, Delta>, String> {
-        self.engine.step(epoch, changes)
+        self.engine.step(epoch, changes, watermarks)
     }
     fn checkpoint(&mut self) -> Result<(), String> {
         Ok(())

@@ -71,7 +71,12 @@ impl AggregateSpec {
         if self.input.is_empty() || !(keeps_values || self.distinct) {
             return Ok(None);
         }
-        RowCodec::sorted(self.input.iter().cloned()).map(Some)
+        let columns: Vec<_> = self
+            .input
+            .iter()
+            .map(|(found, order)| (found, *order))
+            .collect();
+        RowCodec::with_order(&columns).map(Some)
     }
 }
 
@@ -414,6 +419,13 @@ impl Accumulator {
             Self::Values { values, .. } => values[slot] = ValueCounts::default(),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
+        }
+    }
+
+    /// Forgets the values of groups that are dropped with their rows.
+    pub(crate) fn forget_values(&mut self, slots: &[u32]) {
+        if let Self::Distinct { seen, .. } = self {
+            seen.forget_groups(slots);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::{HashMap, HashSet};
@@ -18,6 +18,8 @@ use crate::key::{RowCodec, ShardedRows, for_each_shard};
 use crate::key_table::KeyTable;
 use crate::operator::{Operator, StepContext};
 use crate::saved_state::{SaveScope, SavedState};
+use crate::time::times_of_slots::TimesOfSlots;
+use crate::time::values::{first_kept, ticks};
 
 /// The groups of one shard, by slot.
 #[derive(Default)]
@@ -30,6 +32,8 @@ struct Shard {
     changed: ChangedSlots,
     /// Groups that are gone, but not yet for the checkpoints.
     gone: Vec<u32>,
+    /// Ages of the groups, where old ones are dropped.
+    times: TimesOfSlots,
 }
 
 impl Shard {
@@ -59,6 +63,22 @@ impl Shard {
         } else {
             self.gone.push(slot);
         }
+    }
+
+    /// Drops groups of times before `first_kept`.
+    fn drop_before(&mut self, first_kept: i64) {
+        let mut dropped = self.times.take_before(first_kept);
+        dropped.retain(|&slot| self.weights[slot as usize] > 0);
+        if dropped.is_empty() {
+            return;
+        }
+        for accumulator in &mut self.accumulators {
+            accumulator.forget_values(&dropped);
+        }
+        for slot in dropped {
+            self.forget(slot);
+        }
+        self.keys.compact();
     }
 
     /// Two lists of groups, first those that are gone: their keys may be there
@@ -171,6 +191,10 @@ pub(crate) struct Aggregate {
     /// An aggregate without GROUP BY has a row from the first epoch on, even
     /// without input. True once that row was given out.
     started: bool,
+    /// The grouping column by whose time groups are dropped.
+    time_column: Option<usize>,
+    /// Whether the ages of loaded groups are still to be noted.
+    has_loaded: bool,
 }
 
 impl Aggregate {
@@ -206,6 +230,8 @@ impl Aggregate {
             value_codecs,
             shards,
             started: false,
+            time_column: None,
+            has_loaded: false,
         })
     }
 
@@ -263,6 +289,8 @@ struct Work<'a> {
     key_codec: &'a RowCodec,
     schema: &'a SchemaRef,
     is_global: bool,
+    /// The times of the rows' groups, where old groups are dropped.
+    times: Option<Int64Array>,
 }
 
 impl Work<'_> {
@@ -301,6 +329,11 @@ impl Work<'_> {
         for &row in rows {
             let slot = shard.slot(hashes[row as usize], keys.get(row as usize));
             slots.push(slot);
+            if let Some(times) = &self.times {
+                let row = row as usize;
+                let time = times.is_valid(row).then(|| times.value(row));
+                shard.times.note(slot, time);
+            }
             if !std::mem::replace(&mut shard.touched[slot as usize], true) {
                 touched.push(slot);
             }
@@ -360,6 +393,10 @@ impl Operator for Aggregate {
             key_codec: &self.key_codec,
             schema: &self.schema,
             is_global,
+            times: match self.time_column {
+                Some(column) => Some(ticks(&columns[column])?),
+                None => None,
+            },
         };
         let outputs = for_each_shard(
             context.threads,
@@ -402,6 +439,30 @@ impl Operator for Aggregate {
         Some(self)
     }
 
+    fn prepare_to_drop(&mut self, column: usize) {
+        self.time_column = Some(column);
+    }
+
+    fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        if std::mem::take(&mut self.has_loaded) {
+            for shard in &mut self.shards {
+                let slots: Vec<u32> = shard.keys.slots().collect();
+                let keys = slots.iter().map(|&slot| shard.keys.key(slot));
+                let columns = self.key_codec.decode(keys)?;
+                shard.times.note_all(&slots, &ticks(&columns[column])?);
+            }
+        }
+        if let Some(first_kept) = first_kept(self.schema.field(column).data_type(), cutoff_us) {
+            for shard in &mut self.shards {
+                shard.drop_before(first_kept);
+            }
+        }
+        Ok(())
+    }
+
     fn state_bytes(&self) -> u64 {
         let bytes = self.shards.iter().map(|shard| {
             let accumulators = shard.accumulators.iter().map(Accumulator::memory_bytes);
@@ -410,6 +471,7 @@ impl Operator for Aggregate {
                 + slots
                 + accumulators.sum::<usize>()
                 + shard.changed.memory_bytes()
+                + shard.times.memory_bytes()
         });
         bytes.sum::<usize>() as u64
     }
@@ -456,6 +518,7 @@ impl SavedState for Aggregate {
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
         let is_global = self.is_global();
         self.shards[shard].load(bytes, is_global)?;
+        self.has_loaded = true;
         // The one group of an aggregate without GROUP BY is there once it was
         // given out.
         self.started |= is_global && self.shards[shard].keys.len() > 0;

@@ -5,6 +5,7 @@
 //! changes, because Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB needs one side before and the
 //! other after them.
 
+use arrow::array::Array;
 use hashbrown::{HashMap, HashTable};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 
@@ -14,6 +15,8 @@ use crate::changed_slots::ChangedSlots;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::key_table::KeyTable;
 use crate::saved_state::{SaveScope, SavedState};
+use crate::time::times_of_slots::TimesOfSlots;
+use crate::time::values::{first_kept, ticks};
 
 /// Keys with more rows than this get an index of their own, so that one hot key
 /// does not make every change a search.
@@ -122,6 +125,8 @@ pub(crate) struct Shard {
     touched_entries: Vec<u32>,
     touched_rows: Vec<u32>,
     changed_rows: ChangedSlots,
+    /// Ages of the entries, where old ones are dropped.
+    times: TimesOfSlots,
 }
 
 impl Shard {
@@ -276,7 +281,8 @@ impl Shard {
         }
     }
 
-    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) {
+    /// Returns the number of the entry.
+    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> u32 {
         let number = self.entry_number(hash, key);
         let row = match self.find_row(number, bytes) {
             Some(row) => row,
@@ -292,6 +298,26 @@ impl Shard {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched_entries.push(number);
         }
+        number
+    }
+
+    /// Drops entries of times before `first_kept`.
+    fn drop_before(&mut self, first_kept: i64) {
+        for number in self.times.take_before(first_kept) {
+            let entry = &mut self.entries[number as usize];
+            (entry.total, entry.old_total) = (0, 0);
+            let mut row = entry.first_row;
+            while row != NONE {
+                let stored = &mut self.rows[row as usize];
+                (stored.weight, stored.old_weight) = (0, 0);
+                let next = stored.next;
+                if self.changed_rows.gone(row) {
+                    self.remove_row(row);
+                }
+                row = next;
+            }
+        }
+        self.compact();
     }
 
     /// Makes the epoch's weights the old ones and forgets rows that are gone.
@@ -387,6 +413,10 @@ pub(crate) struct Arrangement {
     pub(crate) shards: Vec<Shard>,
     /// The running epoch's changes; `None` when there are none.
     pub(crate) current: Option<EncodedDelta>,
+    /// Position in the key of the time by which entries are dropped.
+    time_column: Option<usize>,
+    /// Whether the ages of loaded entries are still to be noted.
+    has_loaded: bool,
 }
 
 impl Arrangement {
@@ -413,7 +443,45 @@ impl Arrangement {
             row_codec: RowCodec::new(&row_types)?,
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
             current: None,
+            time_column: None,
+            has_loaded: false,
         })
+    }
+
+    /// Keys of another collection, to look up here.
+    pub(crate) fn encode_keys(
+        &self,
+        columns: &[arrow::array::ArrayRef],
+        row_count: usize,
+    ) -> Result<EncodedRows, EngineError> {
+        self.key_codec.encode(columns, row_count)
+    }
+
+    /// From now on [`Arrangement::drop_before`] may be called, with times of
+    /// this position of the key. Called once, before anything is stored.
+    pub(crate) fn prepare_to_drop(&mut self, column: usize) {
+        self.time_column = Some(column);
+    }
+
+    /// Drops what has a time before `cutoff_us`: no change will meet it.
+    pub(crate) fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
+        let Some(column) = self.time_column else {
+            return Ok(());
+        };
+        if std::mem::take(&mut self.has_loaded) {
+            for shard in &mut self.shards {
+                let numbers: Vec<u32> = shard.keys.slots().collect();
+                let keys = numbers.iter().map(|&number| shard.keys.key(number));
+                let columns = self.key_codec.decode(keys)?;
+                shard.times.note_all(&numbers, &ticks(&columns[column])?);
+            }
+        }
+        if let Some(first_kept) = first_kept(&self.key_codec.types()[column], cutoff_us) {
+            for shard in &mut self.shards {
+                shard.drop_before(first_kept);
+            }
+        }
+        Ok(())
     }
 
     /// Takes in the changes of the epoch.
@@ -438,10 +506,18 @@ impl Arrangement {
         };
         let sharded = ShardedRows::new(&hashes, null_key.as_deref());
         let weights = delta.weights();
+        let times = match self.time_column {
+            Some(column) => Some(ticks(&key_columns[column])?),
+            None => None,
+        };
         for_each_shard(threads, delta.len(), &mut self.shards, |number, shard| {
             for &row in sharded.of_shard(number) {
                 let row = row as usize;
-                shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+                let entry = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+                if let Some(times) = &times {
+                    let time = times.is_valid(row).then(|| times.value(row));
+                    shard.times.note(entry, time);
+                }
             }
         });
         self.current = Some(EncodedDelta {
@@ -487,7 +563,8 @@ impl Shard {
             .map(|index| index.capacity() * (size_of::<u32>() + 1))
             .sum();
         let heaps = self.keys.memory_bytes() + self.heap.allocated_bytes();
-        entries + rows + indexes + heaps + self.changed_rows.memory_bytes()
+        let marks = self.changed_rows.memory_bytes() + self.times.memory_bytes();
+        entries + rows + indexes + heaps + marks
     }
 }
 
@@ -522,6 +599,7 @@ impl SavedState for Arrangement {
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        self.has_loaded = true;
         self.shards[shard].load(bytes)
     }
 }
@@ -537,4 +615,34 @@ fn rows_with_null(columns: &[arrow::array::ArrayRef], row_count: usize) -> Optio
         }
     }
     Some(with_null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_again_after_its_key_had_many_rows_and_few() {
+        let mut shard = Shard::default();
+        let (key, hash) = (b"key", stable_hash(b"key"));
+        for row in 0..40_u8 {
+            shard.add(hash, key, &[row], 1);
+        }
+        shard.settle();
+        shard.forget_changes();
+        for row in 0..35_u8 {
+            shard.add(hash, key, &[row], -1);
+        }
+        shard.settle();
+        shard.forget_changes();
+        shard.add(hash, key, &[77], 1);
+        shard.settle();
+        shard.add(hash, key, &[77], -1);
+        shard.settle();
+        shard.forget_changes();
+        let entry = shard.find(hash, key).unwrap();
+        assert_eq!(entry.total(), 5);
+        assert_eq!(entry.rows().count(), 5);
+        assert!(entry.rows().all(|row| row.weight == 1));
+    }
 }

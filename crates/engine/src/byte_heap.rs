@@ -22,6 +22,7 @@ pub(crate) struct ByteHeap {
     chunks: Vec<Vec<u8>>,
     live_bytes: usize,
     dead_bytes: usize,
+    allocated_bytes: usize,
 }
 
 impl ByteHeap {
@@ -35,7 +36,9 @@ impl ByteHeap {
             .is_some_and(|chunk| chunk.capacity() - chunk.len() >= bytes.len());
         if !has_room {
             let usual = (self.live_bytes / 4).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
-            self.chunks.push(Vec::with_capacity(usual.max(bytes.len())));
+            let chunk = Vec::with_capacity(usual.max(bytes.len()));
+            self.allocated_bytes += chunk.capacity();
+            self.chunks.push(chunk);
         }
         let chunk_number = self.chunks.len() - 1;
         let chunk = &mut self.chunks[chunk_number];
@@ -78,7 +81,7 @@ impl ByteHeap {
 
     /// Bytes taken from the machine.
     pub(crate) fn allocated_bytes(&self) -> usize {
-        self.chunks.iter().map(Vec::capacity).sum()
+        self.allocated_bytes
     }
 }
 

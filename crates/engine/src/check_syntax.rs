@@ -9,11 +9,14 @@ use datafusion::logical_expr::Volatility;
 use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
-    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, visit_expressions,
+    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, WindowType, visit_expressions,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::Location;
+use sluice_core::too_many_operators;
 
+use crate::time::dialect::ModelDialect;
+use crate::time::emit::without_emit_clause;
+use crate::time::rewrite::{is_temporal, rewrite, window_function};
 use crate::{PlanError, ViewDefinition};
 
 /// A model as parsed.
@@ -23,6 +26,8 @@ pub(crate) struct ParsedView {
     pub(crate) is_materialized: bool,
     pub(crate) query: Box<Query>,
     pub(crate) name_location: (usize, usize),
+    /// Where EMIT ON WINDOW CLOSE stands.
+    pub(crate) emit_location: Option<(usize, usize)>,
 }
 
 /// Parses one model file.
@@ -70,16 +75,20 @@ impl Checker<'_> {
 
     fn parse(&mut self, definition: &ViewDefinition) -> Option<ParsedView> {
         let start = Location::new(1, 1);
-        let statements =
-            match DFParser::parse_sql_with_dialect(&definition.sql, &PostgreSqlDialect {}) {
-                Ok(statements) => statements,
-                Err(error) => {
-                    let text = error.strip_backtrace();
-                    let location = location_in_message(&text).unwrap_or(start);
-                    self.refuse(location, text, "");
-                    return None;
-                }
-            };
+        if let Some(problem) = too_many_operators(&definition.sql) {
+            self.refuse(start, problem, "");
+            return None;
+        }
+        let (sql, emit) = without_emit_clause(&definition.sql);
+        let statements = match DFParser::parse_sql_with_dialect(&sql, &ModelDialect) {
+            Ok(statements) => statements,
+            Err(error) => {
+                let text = error.strip_backtrace();
+                let location = location_in_message(&text).unwrap_or(start);
+                self.refuse(location, text, "");
+                return None;
+            }
+        };
         let [statement] = &statements.into_iter().collect::<Vec<_>>()[..] else {
             let help = "keep one CREATE MATERIALIZED VIEW a file";
             self.refuse(start, "the file does not hold exactly one statement", help);
@@ -121,15 +130,22 @@ impl Checker<'_> {
                 "name the file as the view: one view a file",
             );
         }
-        if view.materialized {
-            self.query(&view.query);
-            self.expressions(&view.query);
+        if let Some(at) = emit.filter(|_| !view.materialized) {
+            let help = "a plain view is computed when asked; filter by window_end there";
+            self.refuse(at, "EMIT ON WINDOW CLOSE of a plain view", help);
         }
+        let mut query = view.query.clone();
+        if view.materialized {
+            self.query(&query);
+            self.expressions(&query);
+        }
+        rewrite(&mut query);
         Some(ParsedView {
             name,
             is_materialized: view.materialized,
-            query: view.query.clone(),
+            query,
             name_location: (name_span.line as usize, name_span.column as usize),
+            emit_location: emit.map(|at| (at.line as usize, at.column as usize)),
         })
     }
 
@@ -267,17 +283,17 @@ impl Checker<'_> {
     }
 
     fn tables(&mut self, tables: &TableWithJoins) {
-        self.table(&tables.relation);
+        self.table(&tables.relation, false);
         for join in &tables.joins {
-            self.table(&join.relation);
+            self.table(&join.relation, true);
         }
     }
 
-    fn table(&mut self, factor: &TableFactor) {
+    fn table(&mut self, factor: &TableFactor, is_joined: bool) {
         let at = factor.span().start;
         match factor {
             TableFactor::Table {
-                name: _,
+                name,
                 alias: _,
                 args,
                 with_hints,
@@ -288,12 +304,22 @@ impl Checker<'_> {
                 sample,
                 index_hints,
             } => {
-                self.refuse_if(args.is_some(), at, "a table function", QUERY_VIEW_HELP);
+                let is_temporal = is_temporal(factor);
                 self.refuse_if(
-                    version.is_some(),
+                    args.is_some() && window_function(name).is_none() && !is_temporal,
                     at,
-                    "FOR SYSTEM_TIME AS OF",
-                    "join the history table on its validity: valid_from <= t AND t < valid_to",
+                    &format!("the table function `{name}`"),
+                    "tumble, hop and session give windows of time, LOOKUP joins with a table as it is; others are computed in a plain CREATE VIEW",
+                );
+                self.refuse_if(
+                    is_temporal && !is_joined,
+                    at,
+                    if version.is_some() {
+                        "FOR SYSTEM_TIME AS OF of a table that is not joined to another"
+                    } else {
+                        "LOOKUP of a table that is not joined to another"
+                    },
+                    "put the log first: FROM log JOIN …",
                 );
                 let has_other = !with_hints.is_empty()
                     || *with_ordinality
@@ -342,6 +368,17 @@ impl Checker<'_> {
         });
         for function in functions {
             let at = function.name.span().start;
+            // The planner forgets what the named window says.
+            let refines = matches!(
+                &function.over,
+                Some(WindowType::WindowSpec(spec)) if spec.window_name.is_some()
+            );
+            self.refuse_if(
+                refines,
+                at,
+                "OVER (name …), which adds to a named window,",
+                "write the whole window: OVER (PARTITION BY … ORDER BY … ROWS …)",
+            );
             let name = function.name.to_string().to_lowercase();
             let volatility = self
                 .state

@@ -1,5 +1,6 @@
 //! Which values each group of a `DISTINCT` aggregate has, and how often.
 
+use hashbrown::HashSet;
 use sluice_core::stable_hash;
 
 use crate::changed_slots::ChangedSlots;
@@ -30,6 +31,21 @@ impl DistinctValues {
     pub(crate) fn set(&mut self, group: u32, value: &[u8], weight: i64) {
         let number = self.number(group, value);
         self.put(number, weight);
+    }
+
+    /// Takes all values of some groups out. This looks at all values, so it is
+    /// for many groups at a time.
+    pub(crate) fn forget_groups(&mut self, groups: &[u32]) {
+        let groups: HashSet<u32> = groups.iter().copied().collect();
+        let is_of_them = |&number: &u32| {
+            let group = self.keys.key(number).first_chunk();
+            group.is_some_and(|group| groups.contains(&u32::from_le_bytes(*group)))
+        };
+        let numbers: Vec<u32> = self.keys.slots().filter(is_of_them).collect();
+        for number in numbers {
+            self.put(number, 0);
+        }
+        self.compact();
     }
 
     fn number(&mut self, group: u32, value: &[u8]) -> u32 {

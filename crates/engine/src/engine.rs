@@ -19,6 +19,11 @@ use crate::outer_join::OuterJoin;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
+use crate::time::bounds::StateLimit;
+use crate::time::history::{history_definition, versions};
+use crate::time::late_rows::divert;
+use crate::time::node::TimeNode;
+use crate::time::watermarks::Watermarks;
 use crate::top_k::TopK;
 use crate::union::Union;
 use crate::unnest::Unnest;
@@ -69,6 +74,8 @@ pub struct EngineCheckpoint {
 pub struct EngineMetrics {
     /// Rows or groups that operators and arrangements hold, by view.
     pub state_rows: BTreeMap<String, u64>,
+    /// The same by operator, with bytes; those that keep nothing are left out.
+    pub operators: Vec<OperatorState>,
     /// Memory that they take, about, by view. An arrangement that several views
     /// share counts for the one that made its collection.
     pub state_bytes: BTreeMap<String, u64>,
@@ -76,9 +83,37 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
+impl EngineMetrics {
+    fn note_operator(&mut self, view: &str, operator: &'static str, rows: u64, bytes: u64) {
+        if rows > 0 {
+            self.operators.push(OperatorState {
+                view: view.to_owned(),
+                operator,
+                rows,
+                bytes,
+            });
+        }
+    }
+}
+
+/// What one operator, or one index that several share, holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorState {
+    /// The view (or table) that asked for it first.
+    pub view: String,
+    /// What it is, such as `aggregate` or `session`.
+    pub operator: &'static str,
+    /// Rows or groups.
+    pub rows: u64,
+    /// About how many bytes they take in memory.
+    pub bytes: u64,
+}
+
 /// A node's working form.
 enum Running {
     Table(Box<TableInput>),
+    /// The versions of a table's rows; see `time/history.rs`.
+    History(Box<TableInput>),
     Operator(Box<dyn Operator>),
 }
 
@@ -97,7 +132,9 @@ pub struct Engine {
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
     whole_parts: BTreeSet<String>,
-    watermarks: BTreeMap<String, i64>,
+    watermarks: Watermarks,
+    /// The watermarks at the end of the last epoch: windows were closed by them.
+    closed_by: Watermarks,
     failed: bool,
 }
 
@@ -119,15 +156,23 @@ impl Engine {
     pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, EngineError> {
         let graph = &program.graph;
         let mut running = Vec::with_capacity(graph.nodes.len());
-        for node in &graph.nodes {
-            running.push(start_node(&program, node)?);
+        for (node, limit) in graph.nodes.iter().zip(&program.state_limits) {
+            let mut started = start_node(&program, node)?;
+            if let (Running::Operator(operator), Some(limit)) = (&mut started, limit) {
+                operator.prepare_to_drop(limit.column);
+            }
+            running.push(started);
         }
         let mut arrangements = Vec::with_capacity(graph.arrangements.len());
         let mut arrangements_of_node = vec![Vec::new(); graph.nodes.len()];
         for (number, spec) in graph.arrangements.iter().enumerate() {
             let schema = &graph.nodes[spec.node].schema;
             let key_columns = spec.key_columns.clone();
-            arrangements.push(Arrangement::new(schema, key_columns, spec.nulls_match)?);
+            let mut arrangement = Arrangement::new(schema, key_columns, spec.nulls_match)?;
+            if let Some(limit) = &program.arrangement_limits[number] {
+                arrangement.prepare_to_drop(limit.column);
+            }
+            arrangements.push(arrangement);
             arrangements_of_node[spec.node].push(number);
         }
         let parts_of = |kind: &str, count: usize| -> Vec<StateParts> {
@@ -145,7 +190,8 @@ impl Engine {
             arrangements_of_node,
             last_epoch: None,
             whole_parts: BTreeSet::new(),
-            watermarks: BTreeMap::new(),
+            watermarks: Watermarks::default(),
+            closed_by: Watermarks::default(),
             failed: false,
         })
     }
@@ -193,13 +239,31 @@ impl Engine {
                 .push(change);
         }
         let threads = self.options.worker_threads.max(1);
+        self.watermarks.lift_idle(self.program.base_tables.values());
+        let mut histories = BTreeMap::new();
+        for (number, running) in self.running.iter().enumerate() {
+            if let Running::History(history) = running
+                && let Some(changes) = changes_of_table.get(history.name())
+            {
+                histories.insert(number, versions(changes)?);
+            }
+        }
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
                 Running::Table(table) => {
                     let changes = changes_of_table.remove(table.name());
-                    table.step(&changes.unwrap_or_default())?
+                    let delta = table.step(&changes.unwrap_or_default())?;
+                    match (table.event_time(), self.closed_by.of_table(table.name())) {
+                        (Some(column), Some(watermark)) => {
+                            divert(delta, column, watermark, table.name(), &mut errors)?
+                        }
+                        _ => delta,
+                    }
+                }
+                Running::History(history) => {
+                    history.step(&histories.remove(&number).unwrap_or_default())?
                 }
                 Running::Operator(operator) => {
                     let inputs: Vec<&Delta> =
@@ -207,6 +271,7 @@ impl Engine {
                     let mut context = StepContext {
                         arrangements: &self.arrangements,
                         errors: &mut errors,
+                        watermarks: &self.watermarks,
                         threads,
                     };
                     operator.step(&mut context, &inputs)?
@@ -220,6 +285,7 @@ impl Engine {
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
+        self.drop_finished_state()?;
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -238,20 +304,49 @@ impl Engine {
     /// Watermarks never go back.
     pub fn advance_watermarks(&mut self, watermarks: &BTreeMap<String, i64>) {
         for (table, &watermark) in watermarks {
-            let known = self.watermarks.entry(table.clone()).or_insert(watermark);
-            *known = watermark.max(*known);
+            self.watermarks.advance(table, watermark);
         }
+    }
+
+    /// Says whether a table's source is idle. From the next epoch on an idle
+    /// table follows the watermarks of those that it is read with instead of
+    /// holding them back. Rows that come after it woke, and older than that, go
+    /// to the collection `sluice_evaluation_errors`.
+    pub fn set_idle(&mut self, table: &str, is_idle: bool) {
+        self.watermarks.set_idle(table, is_idle);
+    }
+
+    /// Drops state of windows that are closed: no change can touch it.
+    fn drop_finished_state(&mut self) -> Result<(), EngineError> {
+        if self.watermarks == self.closed_by {
+            return Ok(());
+        }
+        self.closed_by = self.watermarks.clone();
+        let cutoff_us = |limit: &StateLimit| {
+            let watermark = self.watermarks.of_tables(limit.tables.iter())?;
+            Some(watermark.saturating_add(limit.lower_us))
+        };
+        for (running, limit) in self.running.iter_mut().zip(&self.program.state_limits) {
+            if let (Running::Operator(operator), Some(limit)) = (running, limit)
+                && let Some(cutoff_us) = cutoff_us(limit)
+            {
+                operator.drop_before(cutoff_us)?;
+            }
+        }
+        let limits = &self.program.arrangement_limits;
+        for (arrangement, limit) in self.arrangements.iter_mut().zip(limits) {
+            if let Some(cutoff_us) = limit.as_ref().and_then(cutoff_us) {
+                arrangement.drop_before(cutoff_us)?;
+            }
+        }
+        Ok(())
     }
 
     /// The watermark of a table or view: the least of the tables that it is
     /// made from; `None` while one of them has none.
     pub fn watermark(&self, collection: &str) -> Option<i64> {
         let tables = self.program.base_tables.get(collection)?;
-        tables
-            .iter()
-            .map(|table| self.watermarks.get(table).copied())
-            .min()
-            .flatten()
+        self.watermarks.of_tables(tables.iter())
     }
 
     /// The parts of the state that changed since the last call.
@@ -268,12 +363,15 @@ impl Engine {
         let mut header = Writer::new();
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
+        self.watermarks.save(&mut header);
         changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
             .map(|(number, (running, parts))| match running {
-                Running::Table(table) => Stateful::Tracked(table.as_mut(), parts),
+                Running::Table(table) | Running::History(table) => {
+                    Stateful::Tracked(table.as_mut(), parts)
+                }
                 Running::Operator(operator) => match operator.saved_state().is_some() {
                     true => Stateful::TrackedOperator(operator.as_mut(), parts),
                     false => Stateful::Whole(number, operator.as_mut()),
@@ -311,11 +409,12 @@ impl Engine {
         parts: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, EngineError> {
         let mut engine = Self::new(program, options)?;
-        engine.check_header(epoch, parts)?;
+        engine.watermarks = engine.read_header(epoch, parts)?;
+        engine.closed_by = engine.watermarks.clone();
         let known = engine.node_parts.iter_mut().zip(&mut engine.running);
         for (number, (known, running)) in known.enumerate() {
             let state: &mut dyn SavedState = match running {
-                Running::Table(table) => table.as_mut(),
+                Running::Table(table) | Running::History(table) => table.as_mut(),
                 Running::Operator(operator) => match operator.saved_state() {
                     Some(state) => state,
                     None => {
@@ -335,11 +434,12 @@ impl Engine {
         Ok(engine)
     }
 
-    fn check_header(
+    /// Checks what the parts belong to; returns the watermarks.
+    fn read_header(
         &self,
         epoch: Epoch,
         parts: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Watermarks, EngineError> {
         let Some(header) = parts.get(HEADER_PART) else {
             return Err(EngineError::Checkpoint(
                 "the engine's part is missing".into(),
@@ -362,7 +462,11 @@ impl Engine {
                 "it holds epoch {saved_epoch}, not {epoch}"
             )));
         }
-        Ok(())
+        // Headers had no watermarks before anything was dropped by them.
+        if reader.is_at_end() {
+            return Ok(Watermarks::default());
+        }
+        Watermarks::load(&mut reader).map_err(read_error)
     }
 
     /// Sizes, for monitoring.
@@ -378,8 +482,10 @@ impl Engine {
                         .insert(table.name().to_owned(), ignored);
                     (table.state_rows(), table.state_bytes())
                 }
+                Running::History(table) => (table.state_rows(), table.state_bytes()),
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
+            metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
             *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
@@ -389,9 +495,10 @@ impl Engine {
             .zip(&self.program.graph.arrangements)
         {
             let view = nodes[spec.node].view.clone();
-            let bytes = metrics.state_bytes.entry(view.clone()).or_default();
-            *bytes += arrangement.state_bytes();
-            *metrics.state_rows.entry(view).or_default() += arrangement.state_rows();
+            let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
+            metrics.note_operator(&view, "index", rows, bytes);
+            *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
+            *metrics.state_rows.entry(view).or_default() += rows;
         }
         metrics
     }
@@ -414,6 +521,15 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
         }),
         NodeKind::Unnest(spec) => Box::new(Unnest::new(spec, schema)),
         NodeKind::Union => Box::new(Union::new(schema)),
+        NodeKind::Time(TimeNode::History { table }) => {
+            let history = history_definition(&program.tables[table]);
+            return Ok(Running::History(Box::new(TableInput::new(history)?)));
+        }
+        NodeKind::Time(time_node) => {
+            let left = node.inputs.first();
+            let left_width = left.map(|&left| program.graph.nodes[left].schema.fields().len());
+            time_node.start(schema, left_width.unwrap_or_default())?
+        }
         NodeKind::Aggregate { group_by, calls } => {
             Box::new(Aggregate::new(view, group_by, calls, schema)?)
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::concat;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::{Expr, Operator as BinaryOperator};
@@ -22,6 +22,21 @@ pub(crate) fn compile(
     expression: &Expr,
     schema: &DFSchema,
 ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let has_subquery = expression.exists(|part| {
+        Ok(matches!(
+            part,
+            Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::ScalarSubquery(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..)
+        ))
+    })?;
+    if has_subquery {
+        return plan_err!(
+            "a subquery that cannot become a join: write it as a join, or compare it by equality only"
+        );
+    }
     let compiled = create_physical_expr(
         expression,
         schema,

@@ -8,6 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::accumulator::AggregateSpec;
 use crate::outer_join::JoinOutput;
+use crate::time::node::TimeNode;
 use crate::top_k::TopKSpec;
 use crate::unnest::UnnestSpec;
 use crate::window::WindowSpec;
@@ -36,6 +37,8 @@ pub(crate) enum NodeKind {
         group_by: Vec<Arc<dyn PhysicalExpr>>,
         calls: Vec<AggregateCallSpec>,
     },
+    /// See `time/node.rs`.
+    Time(TimeNode),
     /// Arrangements of the two inputs, by number.
     InnerJoin {
         left: usize,
@@ -54,6 +57,18 @@ pub(crate) enum NodeKind {
     },
     Window(WindowSpec),
     TopK(TopKSpec),
+}
+
+impl NodeKind {
+    /// What it is, for people.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Aggregate { .. } => "aggregate",
+            Self::Time(node) => node.label(),
+            _ => "operator",
+        }
+    }
 }
 
 /// An operator with its inputs. Inputs always come earlier in the graph.
@@ -82,6 +97,8 @@ pub(crate) struct ArrangementSpec {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) arrangements: Vec<ArrangementSpec>,
+    /// How often each arrangement was asked for.
+    pub(crate) arrangement_uses: Vec<usize>,
 }
 
 impl Graph {
@@ -103,8 +120,10 @@ impl Graph {
     /// The arrangement of `node` by `key_columns`, made on first demand.
     pub(crate) fn arrange(&mut self, spec: ArrangementSpec) -> usize {
         if let Some(found) = self.arrangements.iter().position(|other| *other == spec) {
+            self.arrangement_uses[found] += 1;
             return found;
         }
+        self.arrangement_uses.push(1);
         self.arrangements.push(spec);
         self.arrangements.len() - 1
     }

@@ -1,9 +1,11 @@
 //! Rows as keys: a comparable byte form, its hash, and the rows of a batch
 //! dealt out to the virtual shards.
 
-use arrow::array::{ArrayRef, new_null_array};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, new_null_array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 
@@ -20,27 +22,29 @@ pub(crate) struct RowCodec {
 
 impl RowCodec {
     pub(crate) fn new(types: &[DataType]) -> Result<Self, EngineError> {
-        let ascending = types.iter().cloned();
-        Self::sorted(ascending.map(|found| (found, SortOptions::default())))
+        let ascending = SortOptions::default();
+        let columns: Vec<_> = types.iter().map(|found| (found, ascending)).collect();
+        Self::with_order(&columns)
     }
 
     /// A codec whose bytes order as ORDER BY with these options does.
-    pub(crate) fn sorted(
-        columns: impl Iterator<Item = (DataType, SortOptions)>,
-    ) -> Result<Self, EngineError> {
-        let (types, options): (Vec<DataType>, Vec<SortOptions>) = columns.unzip();
-        if types.is_empty() {
-            return Ok(Self {
-                converter: None,
-                types,
-            });
-        }
-        let fields = types.iter().cloned().zip(options);
-        let fields = fields.map(|(found, options)| SortField::new_with_options(found, options));
-        Ok(Self {
-            converter: Some(RowConverter::new(fields.collect())?),
-            types,
-        })
+    pub(crate) fn with_order(columns: &[(&DataType, SortOptions)]) -> Result<Self, EngineError> {
+        let types: Vec<DataType> = columns.iter().map(|(found, _)| (*found).clone()).collect();
+        let fields = columns
+            .iter()
+            .map(|(found, options)| SortField::new_with_options((*found).clone(), *options))
+            .collect();
+        let converter = if types.is_empty() {
+            None
+        } else {
+            Some(RowConverter::new(fields)?)
+        };
+        Ok(Self { converter, types })
+    }
+
+    /// The types of the columns.
+    pub(crate) fn types(&self) -> &[DataType] {
+        &self.types
     }
 
     pub(crate) fn encode(
@@ -49,6 +53,10 @@ impl RowCodec {
         row_count: usize,
     ) -> Result<EncodedRows, EngineError> {
         let rows = match &self.converter {
+            Some(converter) if self.types.contains(&DataType::Float64) => {
+                let columns: Vec<ArrayRef> = columns.iter().map(with_one_zero).collect();
+                Some(converter.convert_columns(&columns)?)
+            }
             Some(converter) => Some(converter.convert_columns(columns)?),
             None => None,
         };
@@ -76,6 +84,14 @@ impl RowCodec {
         let parser = converter.parser();
         let parsed: Vec<Row<'_>> = rows.map(|bytes| parser.parse(bytes)).collect();
         Ok(converter.convert_rows(parsed)?)
+    }
+}
+
+/// SQL's 0.0 equals its -0.0, so they must have the same bytes.
+fn with_one_zero(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(floats) => Arc::new(floats.unary::<_, Float64Type>(|float| float + 0.0)),
+        None => column.clone(),
     }
 }
 

@@ -13,6 +13,7 @@
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
 //! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//! | windows of time, joins with versions, what watermarks close | see there | `time/mod.rs` |
 //! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
 //! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
 //!
@@ -35,6 +36,7 @@ mod evaluation_errors;
 mod exact_float;
 mod exact_window_sum;
 mod expression;
+mod false_joins;
 mod graph;
 mod group_rows;
 mod in_subquery;
@@ -48,6 +50,7 @@ mod lower_top_k;
 mod lower_window;
 mod map;
 mod operator;
+mod optimize;
 mod outer_join;
 mod partner_weights;
 mod plan_error;
@@ -55,13 +58,16 @@ mod program;
 mod saved_state;
 mod state_parts;
 mod table_input;
+mod time;
 mod top_k;
 mod union;
 mod unnest;
 mod value_counts;
 mod window;
 
-pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
+pub use engine::{
+    Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput, OperatorState,
+};
 pub use error::EngineError;
 pub use evaluation_errors::EVALUATION_ERRORS;
 pub use plan_error::PlanError;

@@ -80,10 +80,15 @@ impl Lowering<'_> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Extension(extension) => self.extension(extension),
             LogicalPlan::Sort(_) => refuse(
                 "ORDER BY in a materialized view",
                 "a view is a set of rows without an order; put ORDER BY in the query that reads it, or add LIMIT",
             ),
+            // It limits nothing; see `optimize.rs`.
+            LogicalPlan::Limit(limit) if limit.skip.is_none() && limit.fetch.is_none() => {
+                self.lower(&limit.input)
+            }
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.window(window),
             // A condition that can never hold: the optimizer leaves no table.

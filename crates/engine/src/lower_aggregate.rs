@@ -50,6 +50,9 @@ impl Lowering<'_> {
             let call = aggregate_call(expression, input_schema, output_type, retracts)?;
             calls.push(call);
         }
+        if let Some(node) = self.aggregate_by_panes(input, &group_by, &calls, &output) {
+            return Ok(node);
+        }
         let unique_key = (!group_by.is_empty()).then(|| (0..group_by.len()).collect());
         // DISTINCT of rows that are only added only adds.
         let append_only = calls.is_empty() && !retracts && !group_by.is_empty();

@@ -6,6 +6,7 @@ use crate::EngineError;
 use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::saved_state::SavedState;
+use crate::time::watermarks::Watermarks;
 
 /// What an operator sees of an epoch besides its inputs.
 pub(crate) struct StepContext<'a> {
@@ -14,6 +15,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) arrangements: &'a [Arrangement],
     /// Where rows go on which an expression fails.
     pub(crate) errors: &'a mut EvaluationErrors,
+    /// How far event time has come with this epoch.
+    pub(crate) watermarks: &'a Watermarks,
     /// Number of worker threads.
     pub(crate) threads: usize,
 }
@@ -52,5 +55,17 @@ pub(crate) trait Operator: Send {
     /// Number of rows or groups held.
     fn state_rows(&self) -> u64 {
         0
+    }
+
+    /// From now on [`Operator::drop_before`] may be called, with times of this
+    /// column of the output. Called once, before any step or load.
+    fn prepare_to_drop(&mut self, _column: usize) {}
+
+    /// Drops what has a time before `cutoff_us`: no change will touch it.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    fn drop_before(&mut self, _cutoff_us: i64) -> Result<(), EngineError> {
+        Ok(())
     }
 }

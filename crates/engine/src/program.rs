@@ -8,29 +8,18 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::OptimizerRule;
-use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
-use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
-use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion::optimizer::eliminate_filter::EliminateFilter;
-use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
-use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
-use datafusion::optimizer::push_down_filter::PushDownFilter;
-use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
-use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
 
 use crate::check_syntax::{ParsedView, parse_view};
-use crate::distinct_on::DistinctOnToRowNumber;
 use crate::graph::{Graph, Node, NodeKind};
-use crate::in_subquery::rewrite_in_subqueries;
 use crate::lower::{Lowering, Refusal};
+use crate::optimize::{optimize, subquery_rules};
+use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
+use crate::time::plan_temporal::TemporalPlanner;
+use crate::time::plan_window::{WindowPlanner, find_window};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
@@ -69,6 +58,10 @@ pub struct Collection {
 pub struct Program {
     pub(crate) tables: Vec<TableDefinition>,
     pub(crate) graph: Graph,
+    /// What each node's state can be rid of.
+    pub(crate) state_limits: Vec<Option<StateLimit>>,
+    /// The same for each arrangement.
+    pub(crate) arrangement_limits: Vec<Option<StateLimit>>,
     /// Node of each collection, by name.
     pub(crate) collection_nodes: BTreeMap<String, usize>,
     /// The tables that each collection is made from.
@@ -145,7 +138,7 @@ struct Planner {
 
 impl Planner {
     fn new(tables: &[TableDefinition]) -> Self {
-        let context = SessionContext::new_with_state(session_state());
+        let context = SessionContext::new_with_state(session_state(tables));
         let mut planner = Self {
             state: context.state(),
             context,
@@ -333,14 +326,19 @@ impl Planner {
             Err(error) => return self.planning_error(definition, view, &error),
         };
         if !view.is_materialized {
+            if let Some(function) = find_window(&plan) {
+                let message = format!("`{function}` in a plain view");
+                let help = "make it a CREATE MATERIALIZED VIEW: windows are kept current, not computed when asked";
+                self.error(definition, view.name_location, message, help);
+                return;
+            }
             let schema = plan.schema().inner().clone();
             self.register(&view.name, schema);
             self.query_views
                 .push((view.name.clone(), view.query.to_string()));
             return;
         }
-        let rewritten = rewrite_in_subqueries(plan.clone());
-        let optimized = match rewritten.and_then(|plan| self.state.optimize(&plan)) {
+        let optimized = match optimize(plan.clone(), &self.state) {
             Ok(optimized) => optimized,
             Err(error) => return self.planning_error(definition, view, &error),
         };
@@ -354,7 +352,13 @@ impl Planner {
             collections: &self.collection_nodes,
             view: view.name.clone(),
         };
-        match lowering.lower(&optimized) {
+        let lowered = lowering.lower(&optimized).and_then(|node| {
+            if view.emit_location.is_some() {
+                return lowering.emit_on_close(node, &self.tables);
+            }
+            Ok(node)
+        });
+        match lowered {
             Ok(node) => {
                 let node = self.with_output_names(node, &plan);
                 let tables = references
@@ -367,8 +371,10 @@ impl Planner {
                 self.add_collection(&view.name, node, true);
             }
             Err(Refusal { message, help }) => {
-                let location = locate_name(&message, &definition.sql);
-                let location = location.unwrap_or(view.name_location);
+                let location = match view.emit_location {
+                    Some(location) if message.starts_with("EMIT") => location,
+                    _ => locate_name(&message, &definition.sql).unwrap_or(view.name_location),
+                };
                 self.error(definition, location, message, help);
             }
         }
@@ -450,6 +456,13 @@ impl Planner {
                         node.view
                     ));
                 }
+                // It asks whether the other side has a row at all, and changes
+                // with the first and the last.
+                NodeKind::OuterJoin {
+                    output,
+                    residual: None,
+                    ..
+                } if !output.pairs => {}
                 NodeKind::InnerJoin { left, right, .. }
                 | NodeKind::OuterJoin { left, right, .. } => {
                     for side in [*left, *right].into_iter().filter(|&side| is_global(side)) {
@@ -491,7 +504,10 @@ impl Planner {
             identity.push_str(&view.sql);
             identity.push('\0');
         }
+        let bounds = bounds_of_graph(&self.graph, &self.tables);
         Program {
+            state_limits: state_limits(&self.graph, &bounds),
+            arrangement_limits: arrangement_limits(&self.graph, &bounds),
             tables: self.tables,
             graph: self.graph,
             collection_nodes: self.collection_nodes,
@@ -545,7 +561,7 @@ impl Visit<'_> {
 }
 
 /// DataFusion with the optimizer rules whose results the engine can run.
-fn session_state() -> SessionState {
+fn session_state(tables: &[TableDefinition]) -> SessionState {
     let mut config = SessionConfig::new();
     let options = config.options_mut();
     // Money written as 0.1 must be exact.
@@ -557,29 +573,21 @@ fn session_state() -> SessionState {
     options
         .optimizer
         .enable_physical_uncorrelated_scalar_subquery = false;
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
-        Arc::new(SimplifyExpressions::new()),
-        Arc::new(DistinctOnToRowNumber),
-        Arc::new(ReplaceDistinctWithAggregate::new()),
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(DecorrelateLateralJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
-        Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
-        Arc::new(EliminateOuterJoin::new()),
-        Arc::new(PushDownFilter::new()),
-        Arc::new(CommonSubexprEliminate::new()),
-        Arc::new(OptimizeProjections::new()),
-    ];
     SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_optimizer_rules(rules)
+        .with_optimizer_rules(subquery_rules())
+        .with_relation_planners(vec![
+            Arc::new(WindowPlanner),
+            Arc::new(TemporalPlanner::new(tables)),
+        ])
         .build()
 }
 
 fn check_column_names(plan: &LogicalPlan) -> Result<(), String> {
+    if plan.schema().fields().is_empty() {
+        return Err("the view has no columns".to_owned());
+    }
     let mut names = BTreeSet::new();
     for field in plan.schema().fields() {
         if !names.insert(field.name()) {

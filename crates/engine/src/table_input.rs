@@ -287,6 +287,14 @@ impl TableInput {
         &self.definition.name
     }
 
+    /// The event-time column of a table that refuses late rows.
+    pub(crate) fn event_time(&self) -> Option<usize> {
+        match self.primary_key {
+            None => self.definition.event_time,
+            Some(_) => None,
+        }
+    }
+
     /// Turns the epoch's changes, in order, into one delta.
     pub(crate) fn step(&mut self, changes: &[TableChanges]) -> Result<Delta, EngineError> {
         let mut parts = Vec::new();

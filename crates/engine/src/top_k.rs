@@ -456,19 +456,22 @@ impl TopK {
         spec.order
             .retain(|(column, _)| !spec.partition.contains(column));
         let width = spec.input_schema.fields().len();
-        let type_of = |column: usize| spec.input_schema.field(column).data_type().clone();
         let mut order: Vec<(usize, SortOptions)> = Vec::new();
         for &(column, options) in &spec.order {
             if !order.iter().any(|&(known, _)| known == column) {
                 order.push((column, options));
             }
         }
-        let order_columns = order
-            .iter()
-            .map(|&(column, options)| (type_of(column), options));
+        let codec_of = |columns: &[(usize, SortOptions)]| {
+            let columns = columns.iter();
+            let columns: Vec<_> = columns
+                .map(|&(column, options)| (spec.input_schema.field(column).data_type(), options))
+                .collect();
+            RowCodec::with_order(&columns)
+        };
         let order_codec = match spec.ranking {
             Ranking::RowNumber => None,
-            Ranking::Rank | Ranking::DenseRank => Some(RowCodec::sorted(order_columns)?),
+            Ranking::Rank | Ranking::DenseRank => Some(codec_of(&order)?),
         };
         let mut columns = order.clone();
         for column in 0..width {
@@ -477,16 +480,12 @@ impl TopK {
                 columns.push((column, SortOptions::default()));
             }
         }
-        spec.order = order;
         let key_types: Vec<_> = spec
             .partition
             .iter()
-            .map(|&column| type_of(column))
+            .map(|&column| spec.input_schema.field(column).data_type().clone())
             .collect();
-        let row_fields = columns
-            .iter()
-            .map(|&(column, options)| (type_of(column), options));
-        let row_codec = RowCodec::sorted(row_fields)?;
+        let row_codec = codec_of(&columns)?;
         let row_columns: Vec<usize> = columns.iter().map(|&(column, _)| column).collect();
         let mut places = Vec::with_capacity(width);
         for column in 0..width {
@@ -502,6 +501,7 @@ impl TopK {
                 }
             });
         }
+        spec.order = order;
         Ok(Self {
             key_codec: RowCodec::new(&key_types)?,
             row_codec,

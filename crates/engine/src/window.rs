@@ -49,13 +49,14 @@ impl Window {
         spec: WindowSpec,
         schema: SchemaRef,
     ) -> Result<Self, EngineError> {
-        let order = spec.order.iter().map(|&(column, options)| {
-            let data_type = spec.input_schema.field(column).data_type();
-            (data_type.clone(), options)
-        });
+        let order: Vec<_> = spec
+            .order
+            .iter()
+            .map(|&(column, options)| (spec.input_schema.field(column).data_type(), options))
+            .collect();
         Ok(Self {
             view,
-            order_codec: RowCodec::sorted(order)?,
+            order_codec: RowCodec::with_order(&order)?,
             spec,
             schema,
         })

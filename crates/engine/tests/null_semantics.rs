@@ -301,6 +301,28 @@ fn a_key_meets_every_row_with_it() {
 }
 
 #[test]
+fn a_condition_on_an_aggregate_of_everything_stays_above_it() {
+    check(
+        "SELECT a.y, c.n FROM a LEFT JOIN (SELECT count(*) AS n FROM b) AS c ON a.y > CAST(NULL AS BIGINT)",
+        A,
+        &[],
+        &["10 null", "20 null", "30 null"],
+    );
+    check(
+        "SELECT n, three FROM (SELECT n, 3 AS three FROM (SELECT count(*) AS n FROM a)) WHERE three > 5",
+        A,
+        &[],
+        &[],
+    );
+    check(
+        "SELECT x, n FROM (SELECT x, count(*) AS n FROM a GROUP BY ROLLUP (x)) WHERE x > 1",
+        A,
+        &[],
+        &["2 1"],
+    );
+}
+
+#[test]
 fn set_operations_take_nulls_for_equal() {
     let b = &[(None, Some(1)), (Some(2), Some(2)), (Some(2), Some(3))];
     check(

@@ -71,6 +71,10 @@ fn unsupported_constructs_are_refused_with_line_and_column() {
         ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
         ("SELECT DISTINCT ON (a) a, b FROM t", "DISTINCT ON"),
         (
+            "SELECT x.a, EXISTS (SELECT 1 FROM t y WHERE y.b < x.b) AS e FROM t x",
+            "a subquery that cannot become a join",
+        ),
+        (
             "SELECT first_value(b) AS s FROM t",
             "`first_value` without an order",
         ),

@@ -208,11 +208,11 @@ const VIEWS: &[(&str, &str)] = &[
     ),
     (
         "v_statistics",
-        "SELECT city, round(stddev(score), 6) AS s, round(stddev_pop(amount), 6) AS sp, round(var_samp(score), 4) AS v, round(var_pop(score), 4) AS vp, round(covar_samp(score, amount), 4) AS c, round(covar_pop(score, amount), 4) AS cp, round(corr(score, id), 6) AS r FROM orders GROUP BY city",
+        "SELECT city, floor(stddev(score) * 1000 + 0.3141592) AS s, floor(stddev_pop(amount) * 1000 + 0.3141592) AS sp, floor(var_samp(score) * 1000 + 0.3141592) AS v, floor(var_pop(score) * 1000 + 0.3141592) AS vp, floor(covar_samp(score, amount) * 1000 + 0.3141592) AS c, floor(covar_pop(score, amount) * 1000 + 0.3141592) AS cp, floor(corr(score, id) * 1000 + 0.3141592) AS r FROM orders GROUP BY city",
     ),
     (
         "v_regression",
-        "SELECT regr_count(score, id) AS n, round(regr_slope(score, id), 4) AS s, round(regr_intercept(score, id), 4) AS i, round(regr_r2(score, id), 6) AS r, round(regr_avgx(score, id), 4) AS ax, round(regr_sxx(score, id), 3) AS sxx FROM orders",
+        "SELECT regr_count(score, id) AS n, floor(regr_slope(score, id) * 1000 + 0.3141592) AS s, floor(regr_intercept(score, id) * 1000 + 0.3141592) AS i, floor(regr_r2(score, id) * 1000 + 0.3141592) AS r, floor(regr_avgx(score, id) * 1000 + 0.3141592) AS ax, floor(regr_sxx(score, id) * 1000 + 0.3141592) AS sxx FROM orders",
     ),
     (
         "v_lists",

@@ -514,6 +514,35 @@ fn a_row_whose_key_fails_leaves_the_window() {
 }
 
 #[test]
+fn a_join_on_what_never_holds_finds_no_partner() {
+    let mut run = Run::new(
+        "SELECT s.id, t.n FROM sales s LEFT JOIN (SELECT count(*) AS n FROM logins) t ON s.goods = NULL",
+    );
+    run.step("sales", UPSERT, &[&sale(1, "a", "x", 4)]);
+    assert_eq!(run.rows("v"), ["1 -"]);
+}
+
+#[test]
+fn a_key_that_had_many_rows_still_finds_each() {
+    let mut run =
+        Run::new("SELECT id, category, count(*) OVER (PARTITION BY category) AS n FROM sales");
+    for round in 0..4 {
+        let rows: Vec<_> = (0..20).map(|id| sale(id, "a", "x", round)).collect();
+        let rows: Vec<&[Cell]> = rows.iter().map(|row| &row[..]).collect();
+        run.step("sales", UPSERT, &rows);
+        assert_eq!(run.rows("v").len(), 20);
+        assert!(run.rows("v").iter().all(|row| row.ends_with(" a 20")));
+        let gone: Vec<_> = (2..20).map(|id| [Int(id)]).collect();
+        let gone: Vec<&[Cell]> = gone.iter().map(|row| &row[..]).collect();
+        run.step("sales", ChangeKind::Delete, &gone);
+        assert_eq!(run.rows("v"), ["0 a 2", "1 a 2"]);
+        if round == 1 {
+            run.restart();
+        }
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_refused_with_its_place() {
     let cases = [
         (

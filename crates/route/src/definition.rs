@@ -5,7 +5,7 @@ use std::fmt;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
-use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
+use sluice_core::{ColumnDefinition, PartitionId, TableDefinition, TableKind, stable_hash};
 use toml::Spanned;
 
 use crate::retention::{Retention, RetentionText};
@@ -240,6 +240,16 @@ impl Sources {
     pub fn retentions(&self) -> Vec<Retention> {
         let retentions = self.tables.iter().map(|table| table.retention.clone());
         retentions.flatten().collect()
+    }
+
+    /// The partitions that fill a table.
+    pub(crate) fn partitions_of(&self, table: &Table) -> Vec<PartitionId> {
+        let count = self.topics.get(&table.topic).copied().unwrap_or(1);
+        let partition = |partition| PartitionId {
+            topic: table.topic.clone(),
+            partition,
+        };
+        (0..count).map(partition).collect()
     }
 
     /// Topics with their number of partitions.

@@ -146,6 +146,39 @@ impl Router {
         merge(&topic, memory, ranges, records)
     }
 
+    /// How far event time has come in each table with event time, in
+    /// microseconds: the least over the partitions that fill it and are not
+    /// idle, of the greatest event time less the table's lateness. A partition
+    /// without a row holds its table back.
+    pub fn watermarks(&self, idle: &BTreeSet<PartitionId>) -> BTreeMap<String, i64> {
+        let mut watermarks = BTreeMap::new();
+        for table in &self.sources.tables {
+            let partitions = self.sources.partitions_of(table);
+            let awake = partitions.iter().filter(|id| !idle.contains(id));
+            let greatest = awake.map(|id| {
+                let event_times = &self.memory.get(id)?.general.event_times;
+                event_times.get(&table.definition.name).copied()
+            });
+            if let Some(Some(least)) = greatest.min() {
+                let watermark = least.saturating_sub(table.lateness_us);
+                watermarks.insert(table.definition.name.clone(), watermark);
+            }
+        }
+        watermarks
+    }
+
+    /// Whether all partitions that fill a table are idle, by table.
+    pub fn idle_tables(&self, idle: &BTreeSet<PartitionId>) -> BTreeMap<String, bool> {
+        let tables = self.sources.tables.iter();
+        let is_idle = |table: &Table| {
+            let partitions = self.sources.partitions_of(table);
+            partitions.iter().all(|id| idle.contains(id))
+        };
+        tables
+            .map(|table| (table.definition.name.clone(), is_idle(table)))
+            .collect()
+    }
+
     /// Greatest accepted event time of each table that has one, in
     /// microseconds.
     pub fn event_times(&self) -> BTreeMap<String, i64> {

@@ -15,6 +15,7 @@ mod query_engine;
 mod query_limits;
 mod read_only;
 mod tables;
+mod wire_limits;
 
 pub use error::ServeError;
 pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};

@@ -26,7 +26,10 @@ use datafusion_postgres::{DfSessionService, QueryHook};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use sluice_core::too_many_operators;
+
 use crate::read_only::refused;
+use crate::wire_limits::{LimitedSession, refused_fetch};
 use crate::{QueryEngine, ServeError};
 
 /// A bound address that does not answer yet.
@@ -104,6 +107,7 @@ impl NoopStartupHandler for Startup {
 
 struct Handlers {
     service: Arc<DfSessionService>,
+    extended: Arc<LimitedSession>,
     cancel: Arc<DefaultCancelHandler>,
     startup: Arc<Startup>,
 }
@@ -118,8 +122,10 @@ impl Handlers {
             Arc::new(TransactionStatementHook),
         ];
         let connections = Arc::new(ConnectionManager::new());
+        let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));
         Self {
-            service: Arc::new(DfSessionService::new_with_hooks(session, hooks)),
+            extended: Arc::new(LimitedSession(service.clone())),
+            service,
             cancel: Arc::new(DefaultCancelHandler::new(connections.clone())),
             startup: Arc::new(Startup { connections }),
         }
@@ -132,7 +138,7 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        self.service.clone()
+        self.extended.clone()
     }
 
     fn startup_handler(&self) -> Arc<impl StartupHandler> {
@@ -144,13 +150,23 @@ impl PgWireServerHandlers for Handlers {
     }
 }
 
-/// Refuses statements that would change something.
+/// Refuses statements that would change something, or take all memory.
 struct ReadOnlyHook;
 
 fn refusal(statement: &Statement) -> Option<PgWireError> {
-    let error = ServeError::ReadOnly(refused(statement)?);
-    // 25006: read_only_sql_transaction.
-    let info = ErrorInfo::new("ERROR".into(), "25006".into(), error.to_string());
+    let (code, problem) = match refused_fetch(statement) {
+        // 54000: program_limit_exceeded; 54001: statement_too_complex; 25006:
+        // read_only_sql_transaction.
+        Some(problem) => ("54000", problem),
+        None => match too_many_operators(&statement.to_string()) {
+            Some(problem) => ("54001", problem),
+            None => {
+                let error = ServeError::ReadOnly(refused(statement)?);
+                ("25006", error.to_string())
+            }
+        },
+    };
+    let info = ErrorInfo::new("ERROR".into(), code.into(), problem);
     Some(PgWireError::UserError(Box::new(info)))
 }
 

@@ -22,7 +22,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::RwLock;
-use sluice_core::Epoch;
+use sluice_core::{Epoch, too_many_operators};
 
 use crate::ServeError;
 use crate::query_limits::QueryLimits;
@@ -203,6 +203,9 @@ impl QueryEngine {
     /// # Errors
     /// When it is wrong, would change something, or passes a limit.
     pub async fn query(&self, sql: &str) -> Result<QueryResult, ServeError> {
+        if let Some(problem) = too_many_operators(sql) {
+            return Err(ServeError::Query(problem));
+        }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state.sql_to_statement(sql, &dialect)?;

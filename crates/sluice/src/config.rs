@@ -70,6 +70,10 @@ pub struct Limits {
     pub epoch_records_max: u64,
     /// Most payload bytes of one epoch.
     pub epoch_bytes_max: usize,
+    /// Silence of a source, while others speak, after which it no longer holds
+    /// back the windows of views that read them together, in milliseconds;
+    /// never if it is not given.
+    pub source_idle_after_ms: Option<u64>,
     /// Time between checkpoints, in milliseconds.
     pub checkpoint_interval_ms: u64,
     /// Threads of the engine; 0 takes one for each processor.
@@ -141,6 +145,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             epoch_records_max: 65_536,
+            source_idle_after_ms: None,
             epoch_bytes_max: 64 << 20,
             checkpoint_interval_ms: 10_000,
             worker_threads: 0,

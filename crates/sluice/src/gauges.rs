@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sluice_capture::Collector;
-use sluice_serve::{Metric, Metrics};
+use sluice_serve::{Histogram, Metric, Metrics};
 
 use crate::pipeline::Warehouse;
 
@@ -25,12 +25,16 @@ pub struct Gauges {
     cache_hits: Metric,
     cache_misses: Metric,
     cache_evictions: Metric,
+    checkpoint_collect: Histogram,
+    checkpoint_bytes: Metric,
+    resident_bytes: Metric,
     collector: Arc<Collector>,
+    metrics: Arc<Metrics>,
 }
 
 impl Gauges {
     /// Registers the numbers.
-    pub fn new(metrics: &Metrics, collector: Arc<Collector>) -> Self {
+    pub fn new(metrics: &Arc<Metrics>, collector: Arc<Collector>) -> Self {
         let requests = |outcome| {
             metrics.counter_of(
                 "sluice_collect_requests_total",
@@ -83,7 +87,47 @@ impl Gauges {
                 "sluice_segment_cache_evictions_total",
                 "Times that checkpointed rows left memory to give room to others.",
             ),
+            checkpoint_collect: metrics.histogram_of(
+                "sluice_checkpoint_collect_seconds",
+                "Time between two epochs in which a checkpoint's changes were collected.",
+                &[],
+            ),
+            checkpoint_bytes: metrics.counter(
+                "sluice_checkpoint_state_bytes_total",
+                "Bytes of state that checkpoints have collected since the start.",
+            ),
+            resident_bytes: metrics.gauge(
+                "sluice_resident_memory_bytes",
+                "Memory of the process, as the machine counts it.",
+            ),
             collector,
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Called when a checkpoint was collected, which took `time_us`.
+    pub fn checkpoint_begun(&self, warehouse: &Warehouse, time_us: u64, state_bytes: u64) {
+        self.checkpoint_collect.observe_us(time_us);
+        self.checkpoint_bytes.add(state_bytes);
+        self.resident_bytes.set(resident_bytes());
+        let sizes = warehouse.state_sizes();
+        for (name, help, by_view) in [
+            (
+                "sluice_view_state_rows",
+                "Rows, groups and values that the engine keeps for a view or table.",
+                &sizes.state_rows,
+            ),
+            (
+                "sluice_view_state_bytes",
+                "Memory that they take, about.",
+                &sizes.state_bytes,
+            ),
+        ] {
+            for (view, &size) in by_view {
+                self.metrics
+                    .gauge_of(name, help, &[("view", view)])
+                    .set(size);
+            }
         }
     }
 
@@ -108,4 +152,15 @@ impl Gauges {
         self.collect_accepted.set(read(&counts.accepted));
         self.collect_refused.set(read(&counts.refused));
     }
+}
+
+/// Memory of this process; 0 where the system does not say.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .and_then(|number| number.trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
 }

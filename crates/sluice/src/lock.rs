@@ -3,10 +3,15 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use sluice_core::{Disk, RealDisk};
 
 use crate::failure::{Doing, Failure};
+
+/// How often, and with what pauses, the lock is tried.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -24,14 +29,18 @@ pub fn lock_to_write(state: &Path) -> Result<StateLock, Failure> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     let file = options.open(state.join("LOCK")).doing(&what)?;
-    match file.try_lock() {
-        Ok(()) => Ok(StateLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(Failure::Busy(format!(
-            "the state in {} is in use by another `sluice` process\n  help: stop that process, or choose another folder with --state",
-            state.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(Failure::doing(&what, &error)),
+    // One that was just killed holds it until the system has cleared it away.
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(StateLock { _file: file }),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(Failure::doing(&what, &error)),
+        }
     }
+    Err(Failure::Busy(format!(
+        "the state in {} is in use by another `sluice` process\n  help: stop that process, or choose another folder with --state",
+        state.display()
+    )))
 }
 
 /// Takes the state for reading; `None` while a process writes it.

@@ -51,6 +51,13 @@ enum Command {
         dir: PathBuf,
         #[command(flatten)]
         settings: SettingsArguments,
+        /// Then ask the warehouse, running or stopped, whether its invariants
+        /// hold: every view whose name begins with audit_ must be empty.
+        #[arg(long)]
+        audit: bool,
+        /// Where the warehouse lives on disk (default: `state` of warehouse.toml).
+        #[arg(long, requires = "audit")]
+        state: Option<PathBuf>,
     },
     /// Run a warehouse.
     Run {
@@ -151,7 +158,17 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let reporter = Reporter::new(arguments.log_format);
-    match dispatch(arguments.command, reporter) {
+    // Models are planned here, which takes more stack than a main thread has.
+    let program = std::thread::Builder::new()
+        .name("sluice".into())
+        .stack_size(sluice_core::PLANNING_STACK_BYTES)
+        .spawn(move || dispatch(arguments.command, reporter));
+    let outcome = match program.map(std::thread::JoinHandle::join) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Failure::Failed("the program ended abnormally".into())),
+        Err(error) => Err(Failure::doing("starting the program's thread", &error)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             reporter.error(&failure.to_string());
@@ -162,7 +179,18 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
     match command {
-        Command::Check { dir, settings } => commands::check::run(&dir, &settings.set, reporter),
+        Command::Check {
+            dir,
+            settings,
+            audit,
+            state,
+        } => {
+            let project = commands::check::run(&dir, &settings.set, reporter)?;
+            match audit {
+                true => commands::audit::run(&project.state_folder(state.as_deref()), reporter),
+                false => Ok(()),
+            }
+        }
         Command::Run {
             dir,
             settings,

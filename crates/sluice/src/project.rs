@@ -13,6 +13,9 @@ use crate::dead_letters;
 use crate::failure::{Doing, Failure};
 use crate::settings::{Quoting, Setting, Settings, substitute};
 
+/// Beginning of the names of tables that the program itself fills.
+const OWN_PREFIX: &str = "sluice_";
+
 /// A project, read and checked except for its models.
 #[derive(Debug)]
 pub struct Project {
@@ -163,6 +166,15 @@ fn load_sources(
     }
     match parse_sources(&files) {
         Ok(sources) => {
+            for table in sources.tables() {
+                if table.name.starts_with(OWN_PREFIX) {
+                    problems.push(format!(
+                        "{}: the table `{}` has a name of Sluice's own\n  help: names that begin with `{OWN_PREFIX}` are for what the program itself tells",
+                        folder.join("sources").display(),
+                        table.name
+                    ));
+                }
+            }
             let anywhere = parse_sources(&files_anywhere);
             let fingerprint = anywhere.map_or(0, |anywhere| anywhere.fingerprint());
             Ok(Some((sources, fingerprint)))

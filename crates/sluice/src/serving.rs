@@ -57,6 +57,7 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_stack_size(sluice_core::PLANNING_STACK_BYTES)
             .thread_name("serve")
             .enable_all()
             .build()

@@ -11,7 +11,7 @@ SELECT
   count(DISTINCT d.order_id) AS orders,
   sum(d.pieces) AS pieces,
   sum(d.amount) AS gmv_gross,
-  coalesce(sum(r.refund_amount), 0) AS gmv_refunded
+  sum(coalesce(r.refund_amount, CAST(0 AS DECIMAL(16, 2)))) AS gmv_refunded
 FROM dwd_trade_order_detail AS d
 LEFT JOIN dwd_trade_refund_detail AS r ON r.detail_id = d.detail_id
 LEFT JOIN dim_spu AS n ON n.spu_id = d.spu_id

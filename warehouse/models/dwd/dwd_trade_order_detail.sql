@@ -5,7 +5,8 @@
 -- amount: what is to be paid for the line = original_amount (pieces × price) -
 -- activity_amount - coupon_amount; sku_name: as it was when the order was made;
 -- spu_id, tm_id, category3_id: of the goods at that time; status: of the order,
--- now; day: of the order's creation, in the business time zone; is_test: of a
+-- now; activity_id, coupon_id: of a line with several, the first; day: of the
+-- order's creation, in the business time zone; is_test: of a
 -- test order or member.
 CREATE MATERIALIZED VIEW dwd_trade_order_detail AS
 SELECT
@@ -37,8 +38,16 @@ SELECT
   o.create_time,
   CAST(o.create_time AT TIME ZONE '${time_zone}' AS DATE) AS day
 FROM order_detail AS d
-LEFT JOIN order_detail_activity AS a ON a.order_detail_id = d.id
-LEFT JOIN order_detail_coupon AS c ON c.order_detail_id = d.id
+LEFT JOIN (
+  SELECT order_detail_id, min(activity_id) AS activity_id, min(activity_rule_id) AS activity_rule_id
+  FROM order_detail_activity
+  GROUP BY order_detail_id
+) AS a ON a.order_detail_id = d.id
+LEFT JOIN (
+  SELECT order_detail_id, min(coupon_id) AS coupon_id, min(coupon_use_id) AS coupon_use_id
+  FROM order_detail_coupon
+  GROUP BY order_detail_id
+) AS c ON c.order_detail_id = d.id
 LEFT JOIN base_dic AS s ON s.dic_code = d.source_type
 JOIN order_info AS o ON o.id = d.order_id
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id

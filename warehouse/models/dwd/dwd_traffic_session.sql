@@ -1,5 +1,5 @@
--- Grain: session. Key: sid. Records without sid belong to none.
--- Inputs: page_log.
+-- Grain: session. Key: sid.
+-- Inputs: page_log, dwd_traffic_page_without_sid.
 --
 -- day: business day of the session's first page view; page views themselves
 -- belong to their own day. pages; seconds: sum of what pages say they lasted.
@@ -47,6 +47,16 @@ FROM (
       sum(during_time) AS during_ms
     FROM page_log
     WHERE sid IS NOT NULL AND NOT is_bot
+    GROUP BY sid
+    UNION ALL
+    SELECT
+      sid,
+      min(concat(CAST(CAST(ts AS BIGINT) AS VARCHAR), chr(31), page_id, chr(31), mid, chr(31), ch,
+        chr(31), vc, chr(31), ar, chr(31), utm_campaign)) AS first_page,
+      max(concat(CAST(CAST(ts AS BIGINT) AS VARCHAR), chr(31), page_id)) AS last_page,
+      count(*) AS pages,
+      sum(during_time) AS during_ms
+    FROM dwd_traffic_page_without_sid
     GROUP BY sid
   ) AS ends
 ) AS sessions

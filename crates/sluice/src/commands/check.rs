@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::project::Project;
 use crate::report::Reporter;
 
-/// Checks the project in `folder`.
+/// Checks the project in `folder`, and returns it.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -14,7 +14,7 @@ pub fn run(
     folder: &Path,
     overrides: &[(String, String)],
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<Project, Failure> {
     let project = Project::load(folder, overrides)?;
     let program = project.plan()?;
     for warning in program.warnings() {
@@ -31,5 +31,5 @@ pub fn run(
         project.sources.tables().len(),
         program.query_views().len(),
     ));
-    Ok(())
+    Ok(project)
 }

@@ -2,7 +2,7 @@
 //! stored numbers? The log is cut anew, so that an answer that depended on
 //! where epochs were cut would show too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -115,6 +115,7 @@ fn rebuild(
                     end_offsets: BTreeMap::from([(id.clone(), to)]),
                 },
                 records: vec![(id.clone(), records)],
+                idle: BTreeSet::new(),
             };
             records_done += content.record_count();
             let routed = route.run(&content)?;

@@ -26,6 +26,8 @@ use crate::summary;
 const WAIT_MAX: Duration = Duration::from_millis(100);
 /// Collecting a checkpoint may take one part in so many of the time.
 const CHECKPOINT_PAUSE_SHARE: i64 = 100;
+/// But a start after a kill should not have to compute more than this again.
+const CHECKPOINT_PAUSE_MAX_US: i64 = 60_000_000;
 /// How often a first load says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 
@@ -262,11 +264,17 @@ impl Worker<'_> {
             warehouse.poll_checkpoint()?;
             let now_us = SystemClock.now_us();
             if now_us >= next_checkpoint_us {
-                warehouse.begin_checkpoint()?;
+                let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
+                if let Some(state_bytes) = state_bytes {
+                    let time_us = (end_us - now_us).unsigned_abs();
+                    self.gauges
+                        .checkpoint_begun(warehouse, time_us, state_bytes);
+                }
                 // Collecting a large state holds epochs up: rarely enough, so
                 // that they seldom meet it.
                 let pause_us = (end_us - now_us).saturating_mul(CHECKPOINT_PAUSE_SHARE);
+                let pause_us = pause_us.min(CHECKPOINT_PAUSE_MAX_US);
                 next_checkpoint_us = end_us + checkpoint_interval_us.max(pause_us);
             }
             if has_run {

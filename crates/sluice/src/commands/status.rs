@@ -1,5 +1,6 @@
 //! `sluice status`: is it running, where, and what does it hold?
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,17 +34,19 @@ pub fn run(folder: Option<&Path>, state: Option<&Path>) -> Result<(), Failure> {
         None => running_counts(&state)?,
     };
     for (name, rows) in &counts {
-        println!("  {name:<40} {:>12} rows", with_commas(*rows));
+        say(format!("  {name:<40} {:>12} rows", with_commas(*rows)));
     }
     let count_of = |wanted: &str| {
         let found = counts.iter().find(|(name, _)| name == wanted);
         found.map_or(0, |(_, rows)| *rows)
     };
     if count_of(EVALUATION_ERRORS) > 0 {
-        println!("degraded: rows failed in a view, see {EVALUATION_ERRORS}");
+        say(format!(
+            "degraded: rows failed in a view, see {EVALUATION_ERRORS}"
+        ));
     }
     if count_of(DEAD_LETTERS) > 0 {
-        println!("records could not become rows, see {DEAD_LETTERS}");
+        say(format!("records could not become rows, see {DEAD_LETTERS}"));
     }
     Ok(())
 }
@@ -53,7 +56,10 @@ fn stored_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
     let folder = state.join("store");
     let (snapshot, _) = Store::open_read_only(disk, &folder)
         .doing(&format!("reading the store in {}", folder.display()))?;
-    println!("stopped, last checkpoint at epoch {}", snapshot.epoch());
+    say(format!(
+        "stopped, last checkpoint at epoch {}",
+        snapshot.epoch()
+    ));
     let collections = snapshot.collections();
     let counts = collections.iter().map(|collection| {
         let rows = snapshot.row_count(&collection.name).unwrap_or_default();
@@ -64,10 +70,10 @@ fn stored_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
 
 fn running_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
     let found = address::find(state)?;
-    println!(
+    say(format!(
         "{}: running as process {}, PostgreSQL wire at {}",
         found.name, found.process_id, found.postgres
-    );
+    ));
     let connection = Connection::open(state)?;
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name";
     let mut counts = Vec::new();
@@ -90,4 +96,9 @@ fn first_column(connection: &Connection, sql: &str) -> Result<Vec<String>, Failu
         }
     }
     Ok(values)
+}
+
+/// Writes a line; whoever closed the pipe has seen enough.
+fn say(line: String) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sluice_core::EpochCut;
+use sluice_core::{EpochCut, PartitionId};
 use sluice_engine::EngineCheckpoint;
 use sluice_store::{CheckpointRequest, Recovered};
 
@@ -26,6 +26,9 @@ pub struct CheckpointMeta {
     pub version: u32,
     /// Where the epoch ends in the log.
     pub cut: EpochCut,
+    /// The partitions that were idle.
+    #[serde(default)]
+    pub idle: BTreeSet<PartitionId>,
     /// The definitions that the state belongs to.
     pub definitions: Definitions,
 }
@@ -87,6 +90,7 @@ impl PartFiles {
 /// When positions cannot be written down.
 pub fn request(
     cut: EpochCut,
+    idle: BTreeSet<PartitionId>,
     definitions: Definitions,
     route: &mut RouteStep,
     engine: EngineCheckpoint,
@@ -113,6 +117,7 @@ pub fn request(
     let meta = CheckpointMeta {
         version: META_VERSION,
         cut,
+        idle,
         definitions,
     };
     Ok(CheckpointRequest {

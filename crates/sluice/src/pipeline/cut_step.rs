@@ -2,11 +2,12 @@
 //! anything of its epoch leaves this step, so that an epoch number never gets
 //! different content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
 use sluice_log::{ControlEntry, ControlLog, Log};
 
+use super::idle_partitions::IdlePartitions;
 use crate::failure::{Doing, Failure};
 
 /// How large an epoch becomes under load.
@@ -16,6 +17,8 @@ pub struct CutLimits {
     pub records_max: u64,
     /// Most payload bytes, about.
     pub bytes_max: usize,
+    /// Silence after which a partition is idle, in microseconds; `None`: never.
+    pub idle_after_us: Option<i64>,
 }
 
 /// What one epoch holds.
@@ -25,6 +28,8 @@ pub struct EpochContent {
     pub cut: EpochCut,
     /// Its records, by partition.
     pub records: Vec<(PartitionId, Vec<LogRecord>)>,
+    /// Partitions that are idle.
+    pub idle: BTreeSet<PartitionId>,
 }
 
 impl EpochContent {
@@ -45,16 +50,27 @@ pub struct CutStep {
     last_epoch: Epoch,
     /// End of the last epoch in each partition.
     ends: BTreeMap<PartitionId, u64>,
+    idle: IdlePartitions,
 }
 
 impl CutStep {
-    /// Goes on after `last`.
-    pub fn new(control: ControlLog, limits: CutLimits, last: EpochCut) -> Self {
+    /// Goes on after `last`, when `idle` were idle. `entries` are what the control
+    /// log holds.
+    pub fn new(
+        control: ControlLog,
+        entries: &[ControlEntry],
+        limits: CutLimits,
+        last: EpochCut,
+        idle: BTreeSet<PartitionId>,
+    ) -> Self {
         Self {
             control,
             limits,
             last_epoch: last.epoch,
             ends: last.end_offsets,
+            idle: IdlePartitions::new(limits.idle_after_us)
+                .with_idle(idle)
+                .with_recorded(entries),
         }
     }
 
@@ -64,6 +80,11 @@ impl CutStep {
             epoch: self.last_epoch,
             end_offsets: self.ends.clone(),
         }
+    }
+
+    /// The partitions that were idle in the last epoch.
+    pub fn idle(&self) -> &BTreeSet<PartitionId> {
+        self.idle.idle()
     }
 
     /// True when the epochs hold all that is durable.
@@ -112,12 +133,25 @@ impl CutStep {
             epoch: self.last_epoch + 1,
             end_offsets,
         };
-        let entry = ControlEntry::Cut(cut.clone());
+        // A mark without its cut, left by a crash, holds for the epoch too.
+        self.idle.begin_epoch(cut.epoch, &records);
+        let silent = self.idle.becoming_idle(log.partitions(), &records);
+        let mark = |partition: &PartitionId| ControlEntry::Idle {
+            epoch: cut.epoch,
+            partition: partition.clone(),
+            idle: true,
+        };
+        let mut entries: Vec<ControlEntry> = silent.iter().map(mark).collect();
+        entries.push(ControlEntry::Cut(cut.clone()));
         self.control
-            .append(&[entry])
+            .append(&entries)
             .doing("recording an epoch's cut")?;
         self.advance_to(&cut);
-        Ok(Some(EpochContent { cut, records }))
+        Ok(Some(EpochContent {
+            cut,
+            records,
+            idle: self.idle.idle().clone(),
+        }))
     }
 
     /// An epoch that was cut before, exactly as it was.
@@ -134,7 +168,12 @@ impl CutStep {
             }
         }
         self.advance_to(&cut);
-        Ok(EpochContent { cut, records })
+        self.idle.begin_epoch(cut.epoch, &records);
+        Ok(EpochContent {
+            cut,
+            records,
+            idle: self.idle.idle().clone(),
+        })
     }
 
     /// Forgets cuts that no recovery can need any more.
@@ -235,8 +274,11 @@ pub fn read_between(
     let mut records: Vec<LogRecord> = Vec::new();
     let mut next = from;
     while next < to {
-        let what = "reading the log";
-        let read = log.read(id, next, to, 64 << 20).doing(what)?;
+        let read = log.read(id, next, to, 64 << 20).map_err(|error| {
+            let (topic, partition) = (&id.topic, id.partition);
+            let what = format!("reading the log of topic `{topic}`, partition {partition}");
+            Failure::doing(&what, &error)
+        })?;
         let Some(last) = read.last() else {
             return Err(Failure::Failed(format!(
                 "the log of topic `{}`, partition {}, ends at offset {next}, before offset {to} that the control log names\n  help: restore the log from a backup; without these records the state cannot be rebuilt",

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_core::Epoch;
-use sluice_engine::{Engine, EngineCheckpoint, EngineError, EngineOptions, EpochOutput, Program};
+use sluice_engine::{
+    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput, Program,
+};
 
 use super::checkpoint_step::PartFiles;
 use super::route_step::RoutedEpoch;
@@ -52,10 +54,18 @@ impl EngineStep {
     /// # Errors
     /// For faults of the program; the state on disk is not touched.
     pub fn run(&mut self, epoch: Epoch, routed: RoutedEpoch) -> Result<EpochOutput, Failure> {
+        for (table, is_idle) in &routed.idle {
+            self.engine.set_idle(table, *is_idle);
+        }
         self.engine.advance_watermarks(&routed.watermarks);
         self.engine
             .step(epoch, routed.changes)
             .doing(&format!("computing epoch {epoch}"))
+    }
+
+    /// Sizes of the state.
+    pub fn metrics(&self) -> EngineMetrics {
+        self.engine.metrics()
     }
 
     /// What changed since the last checkpoint.

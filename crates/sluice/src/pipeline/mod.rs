@@ -16,6 +16,7 @@ mod engine_step;
 mod fault_injection;
 #[cfg(test)]
 mod format_fixture;
+mod idle_partitions;
 mod recovery;
 mod route_step;
 mod store_step;

@@ -6,6 +6,7 @@
 //! fits today's definitions everything is computed again from the start of the
 //! log, under new epoch numbers: an epoch number never gets different content.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +67,7 @@ impl Recorded {
                     recorded.last_epoch = recorded.last_epoch.max(epoch.saturating_sub(1));
                     recorded.definitions = Some((epoch, fingerprint));
                 }
+                // `CutStep` knows what they hold for.
                 ControlEntry::Idle { .. } => {}
             }
         }
@@ -105,7 +107,7 @@ pub fn recover(
     let log = Arc::new(open_log(disk, project, state)?);
     let (mut control, entries) =
         ControlLog::open(disk.clone(), &state.join("control")).doing("opening the control log")?;
-    let recorded = Recorded::new(entries);
+    let recorded = Recorded::new(entries.clone());
     let fingerprint = project.fingerprint(program);
     let definitions = Definitions {
         name: project.config.name.clone(),
@@ -140,7 +142,7 @@ pub fn recover(
         } = take_apart(recovered)?;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
-            cut: CutStep::new(control, limits, meta.cut),
+            cut: CutStep::new(control, &entries, limits, meta.cut, meta.idle),
             route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
                 .with_threads(options.worker_threads),
             engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
@@ -194,7 +196,7 @@ pub fn recover(
     };
     let warehouse = Warehouse {
         surroundings: surroundings.clone(),
-        cut: CutStep::new(control, limits, start),
+        cut: CutStep::new(control, &entries, limits, start, BTreeSet::new()),
         route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
         engine: EngineStep::new(program.clone(), options)?,
         store: StoreStep::new(store, program, project.sources.retentions())?,
@@ -233,6 +235,9 @@ pub fn cut_limits(config: &Config) -> CutLimits {
     CutLimits {
         records_max: config.limits.epoch_records_max,
         bytes_max: config.limits.epoch_bytes_max,
+        idle_after_us: config.limits.source_idle_after_ms.map(|length_ms| {
+            i64::try_from(length_ms).map_or(i64::MAX, |ms| ms.saturating_mul(1_000))
+        }),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct RoutedEpoch {
     pub dead_letters: u64,
     /// Rows left out because their key was seen before.
     pub duplicates: u64,
+    /// Whether all that fills a table is idle, by table.
+    pub idle: BTreeMap<String, bool>,
 }
 
 /// See the module. Also follows the sources' positions, so that a checkpoint
@@ -80,7 +82,6 @@ impl RouteStep {
             observe(&mut self.positions, id, records)?;
             let routed = self.router.route(id, records);
             routed_epoch.changes.extend(routed.changes);
-            routed_epoch.watermarks.extend(routed.watermarks);
             routed_epoch.duplicates += routed.duplicates;
             if routed.dead_letters.is_empty() {
                 continue;
@@ -90,6 +91,8 @@ impl RouteStep {
             routed_epoch.dead_letters += routed.dead_letters.len() as u64;
             routed_epoch.changes.push(changes);
         }
+        routed_epoch.watermarks = self.router.watermarks(&content.idle);
+        routed_epoch.idle = self.router.idle_tables(&content.idle);
         routed_epoch.event_times = self.router.event_times();
         Ok(routed_epoch)
     }

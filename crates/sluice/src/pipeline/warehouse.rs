@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sluice_core::{Epoch, PartitionId};
+use sluice_engine::EngineMetrics;
 use sluice_log::Log;
 use sluice_serve::LiveFeed;
 use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
@@ -138,24 +139,32 @@ impl Warehouse {
 
     /// Begins to make the last epoch durable, unless it is already, or another
     /// checkpoint is being written. What it holds is collected at once; it is
-    /// written in a thread of its own, while epochs go on.
+    /// written in a thread of its own, while epochs go on. Returns the bytes of
+    /// state that it collected, if it began.
     ///
     /// # Errors
     /// When its content cannot be collected.
-    pub fn begin_checkpoint(&mut self) -> Result<(), Failure> {
+    pub fn begin_checkpoint(&mut self) -> Result<Option<u64>, Failure> {
         let cut = self.cut.last_cut();
         let epoch = cut.epoch;
         if self.durable_epoch == Some(epoch) || self.writing.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let engine = self.engine.checkpoint()?;
         let definitions = self.definitions.clone();
         let ends = cut.end_offsets.clone();
-        let request = checkpoint_step::request(cut, definitions, &mut self.route, engine)?;
+        let request = checkpoint_step::request(
+            cut,
+            self.cut.idle().clone(),
+            definitions,
+            &mut self.route,
+            engine,
+        )?;
+        let state_bytes = request.changed_parts.values().map(Vec::len).sum::<usize>();
         let job = self.store.begin_checkpoint(request)?;
         let work = Writing::start(job, self.surroundings.checkpoint_writer)?;
         self.writing = Some(WritingCheckpoint { epoch, ends, work });
-        Ok(())
+        Ok(Some(state_bytes as u64))
     }
 
     /// Takes note of a checkpoint that has become durable since.
@@ -229,6 +238,11 @@ impl Warehouse {
     /// What readers see.
     pub fn published(&self) -> Published {
         self.store.published()
+    }
+
+    /// Sizes of the engine's state, by table and view.
+    pub fn state_sizes(&self) -> EngineMetrics {
+        self.engine.metrics()
     }
 
     /// What the store's cache of segments has done.

@@ -41,6 +41,7 @@ impl Connection {
     pub fn open(state: &Path) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_stack_size(sluice_core::PLANNING_STACK_BYTES)
             .enable_all()
             .build()
             .doing("starting threads")?;

@@ -23,19 +23,29 @@ pub fn at(day: i64, hour: i64, minute: i64, second: i64) -> i64 {
 /// Changes of one transaction as Maxwell writes them.
 pub struct Transaction {
     id: i64,
+    time_ms: i64,
     changes: Vec<Value>,
 }
 
 impl Transaction {
     pub fn new(id: i64) -> Self {
-        let changes = Vec::new();
-        Self { id, changes }
+        Self {
+            id,
+            time_ms: FIRST_DAY_MS,
+            changes: Vec::new(),
+        }
+    }
+
+    /// When it was committed.
+    pub fn at(mut self, time_ms: i64) -> Self {
+        self.time_ms = time_ms;
+        self
     }
 
     fn change(mut self, kind: &str, table: &str, data: Value, old: Value) -> Self {
-        // The time of the change, in seconds; nothing is counted by it.
+        // The time of the change, in seconds.
         let mut message = json!({
-            "database": "shop", "table": table, "type": kind, "ts": FIRST_DAY_MS / 1_000,
+            "database": "shop", "table": table, "type": kind, "ts": self.time_ms / 1_000,
             "xid": self.id, "xoffset": self.changes.len(), "data": data,
         });
         if !old.is_null() {

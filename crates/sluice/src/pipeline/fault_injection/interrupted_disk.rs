@@ -1,4 +1,5 @@
-//! A disk on which others are at work between two calls of the one that looks.
+//! A disk on which others are at work between two calls of the one that looks,
+//! and which may lie.
 
 use std::fmt;
 use std::io;
@@ -11,12 +12,43 @@ use sluice_core::{Disk, DiskFile, OpenMode, SimulatedDisk};
 /// What happens in between.
 pub type Visitor = Box<dyn FnMut() + Send>;
 
+/// A call that says "done" and does nothing. With it the tests must fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// Syncing files below a folder.
+    FileSync(&'static str),
+    /// Syncing the names in a folder.
+    FolderSync(&'static str),
+}
+
 /// Calls a visitor before calls that change names, if one is set: capture
 /// appends while a checkpoint is written, and always at the same moments.
 #[derive(Clone)]
 pub struct InterruptedDisk {
     disk: SimulatedDisk,
     visitor: Arc<Mutex<Option<Visitor>>>,
+    lie: Option<Lie>,
+}
+
+#[derive(Debug)]
+struct LyingFile(Box<dyn DiskFile>);
+
+impl DiskFile for LyingFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+    fn set_len(&mut self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
 }
 
 impl fmt::Debug for InterruptedDisk {
@@ -26,10 +58,11 @@ impl fmt::Debug for InterruptedDisk {
 }
 
 impl InterruptedDisk {
-    pub fn new(disk: SimulatedDisk) -> Self {
+    pub fn new(disk: SimulatedDisk, lie: Option<Lie>) -> Self {
         Self {
             disk,
             visitor: Arc::default(),
+            lie,
         }
     }
 
@@ -50,7 +83,13 @@ impl InterruptedDisk {
 impl Disk for InterruptedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         self.interrupt();
-        self.disk.open(path, mode)
+        let file = self.disk.open(path, mode)?;
+        match self.lie {
+            Some(Lie::FileSync(folder)) if path.starts_with(folder) => {
+                Ok(Box::new(LyingFile(file)))
+            }
+            _ => Ok(file),
+        }
     }
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.disk.read(path)
@@ -71,7 +110,10 @@ impl Disk for InterruptedDisk {
     }
     fn sync_dir(&self, folder: &Path) -> io::Result<()> {
         self.interrupt();
-        self.disk.sync_dir(folder)
+        match self.lie {
+            Some(Lie::FolderSync(name)) if folder.starts_with(name) => Ok(()),
+            _ => self.disk.sync_dir(folder),
+        }
     }
     fn exists(&self, path: &Path) -> bool {
         self.disk.exists(path)

@@ -15,6 +15,7 @@ mod interrupted_disk;
 pub(super) mod small_warehouse;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -24,7 +25,7 @@ use sluice_core::{Epoch, FaultPlan, ManualClock, Record, SimulatedDisk, stable_h
 use sluice_log::{Log, LogError};
 use sluice_store::Snapshot;
 
-use self::interrupted_disk::InterruptedDisk;
+use self::interrupted_disk::{InterruptedDisk, Lie};
 use self::small_warehouse::{
     CLICKS, Definitions, SHOP, click_script, is_good_click, partition, shop_script, state,
 };
@@ -228,14 +229,19 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(seed: u64, definitions: &'a [Definitions; 2], may_change: bool) -> Self {
+    fn new(
+        seed: u64,
+        definitions: &'a [Definitions; 2],
+        may_change: bool,
+        lie: Option<Lie>,
+    ) -> Self {
         let simulated = SimulatedDisk::new(seed);
         Self {
             random: Random::new(seed),
             definitions,
             current: 0,
             may_change,
-            disk: InterruptedDisk::new(simulated.clone()),
+            disk: InterruptedDisk::new(simulated.clone(), lie),
             simulated,
             feed: Arc::new(Mutex::new(Feed::new(seed))),
             published: BTreeMap::new(),
@@ -313,7 +319,9 @@ impl<'a> World<'a> {
                         self.observe(&warehouse);
                     }
                 }
-                9 => warehouse.begin_checkpoint()?,
+                9 => {
+                    warehouse.begin_checkpoint()?;
+                }
                 _ => {
                     // Sources go on while a checkpoint is written.
                     let (feed, log) = (feed.clone(), of_visitor.clone());
@@ -437,23 +445,39 @@ impl<'a> World<'a> {
     }
 }
 
+/// Projects that keep the whole log, or drop what a checkpoint holds; each
+/// before and after a change of definitions.
+struct Projects {
+    keeping: [Definitions; 2],
+    dropping: [Definitions; 2],
+}
+
+impl Projects {
+    fn new() -> Self {
+        let both = |bytes: Option<u64>| {
+            [false, true].map(|is_changed| Definitions::new(is_changed).retain_bytes(bytes))
+        };
+        Self {
+            keeping: both(None),
+            dropping: both(Some(15_000)),
+        }
+    }
+}
+
 /// Runs one seed; what happened, in words.
-fn run(seed: u64, keeping: &[Definitions; 2], dropping: &[Definitions; 2]) -> Vec<String> {
+fn run(seed: u64, projects: &Projects, lie: Option<Lie>) -> Vec<String> {
     let drops_log = seed.is_multiple_of(3);
-    let definitions = if drops_log { dropping } else { keeping };
     // What retention has dropped cannot be computed again.
-    let mut world = World::new(seed, definitions, !drops_log);
+    let (definitions, may_change) = match drops_log {
+        true => (&projects.dropping, false),
+        false => (&projects.keeping, true),
+    };
+    let mut world = World::new(seed, definitions, may_change, lie);
     for _ in 0..2 + world.random.below(4) {
         world.live_dangerously();
     }
     world.end();
     world.trace
-}
-
-fn all_definitions() -> [[Definitions; 2]; 2] {
-    [None, Some(15_000)].map(|bytes| {
-        [false, true].map(|is_changed| Definitions::new(is_changed).retain_bytes(bytes))
-    })
 }
 
 fn number_of(variable: &str) -> Option<u64> {
@@ -463,27 +487,46 @@ fn number_of(variable: &str) -> Option<u64> {
 
 #[test]
 fn a_warehouse_survives_whatever_its_disk_does() {
-    let [keeping, dropping] = all_definitions();
+    let projects = Projects::new();
     let seeds = match number_of("SLUICE_FAULT_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number_of("SLUICE_FAULT_SEEDS").unwrap_or(200),
     };
     for seed in seeds {
-        let attempt = || run(seed, &keeping, &dropping);
-        let attempt = std::panic::AssertUnwindSafe(attempt);
-        if let Err(problem) = std::panic::catch_unwind(attempt) {
+        let attempt = AssertUnwindSafe(|| run(seed, &projects, None));
+        if let Err(problem) = catch_unwind(attempt) {
             eprintln!("failed with SLUICE_FAULT_SEED={seed}");
-            std::panic::resume_unwind(problem);
+            resume_unwind(problem);
         }
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let [keeping, dropping] = all_definitions();
+    let projects = Projects::new();
     for seed in 1_000..1_006 {
-        let first = run(seed, &keeping, &dropping);
+        let first = run(seed, &projects, None);
         assert!(first.len() > 3);
-        assert_eq!(first, run(seed, &keeping, &dropping));
+        assert_eq!(first, run(seed, &projects, None));
+    }
+}
+
+/// A disk that forgets what it says is durable must be found out.
+#[test]
+fn a_disk_that_lies_is_noticed() {
+    let projects = Projects::new();
+    for lie in [
+        Lie::FileSync("/state/log"),
+        Lie::FileSync("/state/control"),
+        Lie::FileSync("/state/store"),
+        Lie::FolderSync("/state/log"),
+        Lie::FolderSync("/state/control"),
+        Lie::FolderSync("/state/store"),
+    ] {
+        let is_noticed = |seed: u64| {
+            let attempt = AssertUnwindSafe(|| run(seed, &projects, Some(lie)));
+            catch_unwind(attempt).is_err()
+        };
+        assert!((0..60).any(is_noticed), "{lie:?} is not noticed");
     }
 }

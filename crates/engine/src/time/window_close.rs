@@ -1,0 +1,167 @@
+//! `EMIT ON WINDOW CLOSE`: rows are held back until the watermark has passed
+//! their window's end, after which they cannot change any more. So each comes
+//! out once and is never retracted.
+
+use std::collections::BTreeMap;
+
+use arrow::array::Array;
+use arrow::datatypes::{DataType, SchemaRef};
+use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash};
+
+use super::bounds::TimeBound;
+use super::values::{first_kept, ticks};
+use crate::EngineError;
+use crate::key::RowCodec;
+use crate::operator::{Operator, StepContext};
+
+/// Rows that wait, by window end; their weights.
+#[derive(Default)]
+struct Shard {
+    waiting: BTreeMap<i64, BTreeMap<Box<[u8]>, i64>>,
+    dirty: bool,
+}
+
+impl Shard {
+    fn add(&mut self, end: i64, row: &[u8], weight: i64) {
+        let rows = self.waiting.entry(end).or_default();
+        let Some(total) = rows.get_mut(row) else {
+            rows.insert(row.into(), weight);
+            return;
+        };
+        *total += weight;
+        if *total == 0 {
+            rows.remove(row);
+        }
+        if rows.is_empty() {
+            self.waiting.remove(&end);
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct WindowClose {
+    bound: TimeBound,
+    schema: SchemaRef,
+    row_codec: RowCodec,
+    shards: Vec<Shard>,
+}
+
+impl WindowClose {
+    pub(crate) fn new(bound: TimeBound, schema: SchemaRef) -> Result<Self, EngineError> {
+        let fields = schema.fields().iter();
+        let types: Vec<DataType> = fields.map(|field| field.data_type().clone()).collect();
+        Ok(Self {
+            row_codec: RowCodec::new(&types)?,
+            shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
+            bound,
+            schema,
+        })
+    }
+
+    fn hold(&mut self, input: &Delta) -> Result<(), EngineError> {
+        let columns = input.rows().columns();
+        let ends = ticks(&columns[self.bound.column])?;
+        let rows = self.row_codec.encode(columns, input.len())?;
+        for (number, hash) in rows.hashes().into_iter().enumerate() {
+            // A row without a window's end has no window that could close.
+            if ends.is_valid(number) {
+                let shard = &mut self.shards[shard_of_hash(hash)];
+                let weight = input.weights()[number];
+                shard.add(ends.value(number), rows.get(number), weight);
+                shard.dirty = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the rows of windows that end before `first_kept`.
+    fn release(&mut self, first_kept: i64) -> Result<Delta, EngineError> {
+        let mut rows: Vec<Box<[u8]>> = Vec::new();
+        let mut weights = Vec::new();
+        for shard in &mut self.shards {
+            while let Some(entry) = shard.waiting.first_entry() {
+                if *entry.key() >= first_kept {
+                    break;
+                }
+                for (row, weight) in entry.remove() {
+                    rows.push(row);
+                    weights.push(weight);
+                }
+                shard.dirty = true;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(Delta::empty(self.schema.clone()));
+        }
+        if weights.iter().any(|&weight| weight < 0) {
+            return Err(EngineError::Invariant(
+                "a row of a closed window was retracted but never added".into(),
+            ));
+        }
+        let columns = self
+            .row_codec
+            .decode(rows.iter().map(|row| &**row as &[u8]))?;
+        let rows = arrow::array::RecordBatch::try_new(self.schema.clone(), columns)?;
+        Ok(Delta::try_new(rows, weights)?)
+    }
+}
+
+impl Operator for WindowClose {
+    fn step(
+        &mut self,
+        context: &mut StepContext<'_>,
+        inputs: &[&Delta],
+    ) -> Result<Delta, EngineError> {
+        if !inputs[0].is_empty() {
+            self.hold(inputs[0])?;
+        }
+        let data_type = self.schema.field(self.bound.column).data_type();
+        let watermark = context.watermarks.of_tables(self.bound.tables.iter());
+        let cutoff_us = watermark.map(|found| found.saturating_add(self.bound.lower_us));
+        match cutoff_us.and_then(|cutoff_us| first_kept(data_type, cutoff_us)) {
+            Some(first_kept) => self.release(first_kept),
+            None => Ok(Delta::empty(self.schema.clone())),
+        }
+    }
+
+    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut parts = Vec::new();
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            if !std::mem::take(&mut shard.dirty) {
+                continue;
+            }
+            let mut writer = Writer::new();
+            for (end, rows) in &shard.waiting {
+                for (row, weight) in rows {
+                    writer.i64(*end);
+                    writer.bytes(row);
+                    writer.i64(*weight);
+                }
+            }
+            parts.push((number, writer.finish()));
+        }
+        parts
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let end = reader.i64()?;
+            let row = reader.bytes()?;
+            self.shards[shard].add(end, row, reader.i64()?);
+        }
+        Ok(())
+    }
+
+    fn state_rows(&self) -> u64 {
+        let rows = self.shards.iter().flat_map(|shard| shard.waiting.values());
+        rows.map(|rows| rows.len() as u64).sum()
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let rows = self.shards.iter().flat_map(|shard| shard.waiting.values());
+        rows.flat_map(BTreeMap::keys)
+            .map(|row| row.len() as u64 + 16)
+            .sum()
+    }
+}
