@@ -17,6 +17,9 @@ use crate::slots::{Node, SlotPlan, Value};
 const NODES_MAX: usize = 4_096;
 /// Ways on from one place.
 const EDGES_MAX: usize = 16;
+/// Where one of these limits was met, so many records of no known shape pass
+/// before all shapes are forgotten and learning begins again.
+const PAUSE_RECORDS: u32 = 100_000;
 /// Objects that hold places may nest so deeply in a shape, and so deeply again
 /// the values that are jumped over: together less than the parser allows.
 const DEPTH_MAX: usize = 32;
@@ -63,12 +66,15 @@ struct Step {
 pub(crate) struct Shapes {
     /// The ways on from each place; the first one is the start.
     nodes: Vec<Vec<Edge>>,
+    /// Records that are still to pass before anything is learned again.
+    pause: u32,
 }
 
 impl Default for Shapes {
     fn default() -> Self {
         Self {
             nodes: vec![Vec::new()],
+            pause: 0,
         }
     }
 }
@@ -135,6 +141,13 @@ impl Shapes {
 
     /// Learns the shape of a parsed record.
     pub(crate) fn learn(&mut self, plan: &SlotPlan, text: &str, record: Json<'_>) {
+        if self.pause > 0 {
+            self.pause -= 1;
+            if self.pause > 0 {
+                return;
+            }
+            *self = Self::default();
+        }
         let mut learning = Learning {
             plan,
             text,
@@ -159,6 +172,7 @@ impl Shapes {
                 continue;
             }
             if self.nodes[node].len() >= EDGES_MAX || self.nodes.len() >= NODES_MAX {
+                self.pause = PAUSE_RECORDS;
                 return;
             }
             let target = self.nodes.len();
@@ -629,6 +643,30 @@ mod tests {
         }
         assert!(hits > 10_000, "{hits} of {parsed_count}");
         assert!(refused > 10_000, "{refused}");
+    }
+
+    #[test]
+    fn learning_is_limited_and_begins_again() {
+        let mut plan = SlotPlan::default();
+        plan.number("/id");
+        let mut shapes = Shapes::default();
+        let mut parser = JsonParser::default();
+        let mut values = Vec::new();
+        let mut learn = |shapes: &mut Shapes, text: &str| {
+            shapes.learn(&plan, text, parser.parse(text).unwrap());
+        };
+        let other = r#"{"id":1,"new":2}"#;
+        for number in 0..1_000 {
+            learn(&mut shapes, &format!("{{\"key{number}\":1}}"));
+        }
+        learn(&mut shapes, other);
+        assert!(shapes.nodes.len() <= 2 * EDGES_MAX + 1);
+        assert!(shapes.find(r#"{"key3":7}"#, 1, &mut values));
+        assert!(!shapes.find(other, 1, &mut values));
+        for _ in 0..PAUSE_RECORDS {
+            learn(&mut shapes, other);
+        }
+        assert!(shapes.find(other, 1, &mut values));
     }
 
     #[test]
