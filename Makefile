@@ -17,7 +17,7 @@ web:
 # Builds and starts a live shop, and prints the addresses. Ctrl-C ends it, and
 # the next start goes on where it was.
 demo: build
-	$(SLUICE) demo --state $(DEMO_STATE)
+	$(SLUICE) demo --state $(DEMO_STATE) $(DEMO_ARGS)
 
 # Every test, with what it needs.
 test: web
