@@ -270,6 +270,13 @@ fn a_client_chooses_what_it_gets() {
         json!({"name": "id", "type": "Int64"})
     );
     assert_eq!(first.data["rows"].as_array().unwrap().len(), 1);
+    let columns_only = events.next();
+    assert_eq!(
+        (columns_only.kind.as_str(), columns_only.id),
+        ("snapshot", Some(1))
+    );
+    assert_eq!(columns_only.data["view"], "visits");
+    assert_eq!(columns_only.data["rows"], json!([]));
     // Nothing of this passes the filter.
     server.shop.apply_orders(&[((1, "ann".to_owned(), 5), -1)]);
     server.shop.apply(BTreeMap::from([

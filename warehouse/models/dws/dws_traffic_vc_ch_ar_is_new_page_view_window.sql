@@ -8,7 +8,10 @@
 -- day's uv. sv_ct: sessions that began; uj_ct: of them, those of one page so far
 -- (bounces). pv_ct: page views; dur_sum: milliseconds that they lasted.
 -- is_new: on the device's first day.
-CREATE MATERIALIZED VIEW dws_traffic_vc_ch_ar_is_new_page_view_window AS
+--
+-- Computed when asked: kept current, it would join every page view of all time
+-- with its device, for that device may yet turn out to be older.
+CREATE VIEW dws_traffic_vc_ch_ar_is_new_page_view_window AS
 SELECT
   stt,
   stt + INTERVAL '${window}' AS edt,

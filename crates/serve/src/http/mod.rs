@@ -17,13 +17,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use axum::{Router, middleware};
 use sluice_core::Clock;
 use tokio::sync::Semaphore;
 
 use self::measure::{Measure, measure_request};
+use self::problem::Problem;
 use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
 use crate::query_engine::QueryEngine;
@@ -158,7 +162,12 @@ pub fn router(state: Arc<HttpState>) -> Router {
         let measure = Measure::new(state.metrics.clone(), endpoint);
         route.layer(middleware::from_fn_with_state(measure, measure_request))
     };
-    let sql = post(sql::sql).layer(statement_limit);
+    let sql = post(sql::sql)
+        .layer(statement_limit)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            refuse_long_statement,
+        ));
     let lookup = get(lookup::lookup);
     Router::new()
         .route("/api/v1/sql", measured("sql", sql))
@@ -174,4 +183,21 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback_service(measured("page", any(page::page)).with_state(state.clone()))
         .with_state(state)
+}
+
+/// Refuses a statement by what its head says of its length, before any of it is
+/// read.
+async fn refuse_long_statement(
+    State(state): State<Arc<HttpState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let bytes_max = state.limits.statement_bytes_max;
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > bytes_max as u64) {
+        let detail = format!("a statement has at most {bytes_max} bytes");
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+    }
+    next.run(request).await
 }
