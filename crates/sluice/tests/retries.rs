@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Running, all_rows, root};
+use common::{Running, all_rows, root, run_command, succeed};
 use sluice_shop::{Message, Shop, ShopOptions, Topic};
 
 /// A moment in the past, so that no record is ahead of the clock.
@@ -88,22 +88,11 @@ fn start(state: &Path) -> (Running, u64) {
     (running, port)
 }
 
-/// Waits until every durable record is in an epoch, and ends the warehouse.
-fn finish(running: Running, port: u64) {
-    for _ in 0..6_000 {
-        let address = format!("http://127.0.0.1:{port}/metrics");
-        let metrics = ureq::get(&address).call().unwrap();
-        let metrics = metrics.into_body().read_to_string().unwrap();
-        if metrics
-            .lines()
-            .any(|line| line == "sluice_records_waiting 0")
-        {
-            assert!(running.stop().success());
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("records wait for ever");
+/// Ends the warehouse, with every durable record in an epoch.
+fn finish(running: Running, state: &Path) {
+    assert!(running.stop().success());
+    let mut command = run_command(&root().join("warehouse"), state);
+    succeed(command.arg("--until-idle"));
 }
 
 #[test]
@@ -118,7 +107,7 @@ fn retries_and_kills_lose_nothing_and_double_nothing() {
     for (topic, bodies) in &bodies {
         assert_eq!(send(*topic, bodies, &port_of_calm), 0);
     }
-    finish(running, port);
+    finish(running, &calm);
 
     let (running, port) = start(&disturbed);
     let shared_port = Arc::new(AtomicU64::new(port));
@@ -126,7 +115,7 @@ fn retries_and_kills_lose_nothing_and_double_nothing() {
         let port = shared_port.clone();
         std::thread::spawn(move || send(topic, &bodies, &port))
     });
-    let (mut running, mut port) = (running, port);
+    let mut running = running;
     let mut killed = 0;
     let mut pause_ms = 137;
     while killed < kills && senders.iter().any(|sender| !sender.is_finished()) {
@@ -134,12 +123,13 @@ fn retries_and_kills_lose_nothing_and_double_nothing() {
         std::thread::sleep(Duration::from_millis(100 + pause_ms));
         running.child.kill().unwrap();
         running.child.wait().unwrap();
-        (running, port) = start(&disturbed);
+        let (restarted, port) = start(&disturbed);
+        running = restarted;
         shared_port.store(port, Ordering::Release);
         killed += 1;
     }
     let failed: u64 = senders.map(|sender| sender.join().unwrap()).iter().sum();
-    finish(running, port);
+    finish(running, &disturbed);
     assert!(killed > 0, "everything was sent before the first kill");
     println!("{killed} kills, {failed} attempts failed");
 
