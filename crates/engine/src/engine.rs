@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{CodecError, Delta, Epoch, Reader, TableChanges, Writer};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
-use crate::graph::{Node, NodeKind};
+use crate::graph::{Node, NodeKind, UNUSED};
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
 use crate::outer_join::OuterJoin;
+use crate::prints::Prints;
+use crate::program_change::ProgramChange;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
@@ -111,6 +113,8 @@ pub struct OperatorState {
 
 /// A node's working form.
 enum Running {
+    /// Gets the rows of this collection from outside.
+    Fed(String),
     Table(Box<TableInput>),
     /// The versions of a table's rows; see `time/history.rs`.
     History(Box<TableInput>),
@@ -156,8 +160,11 @@ impl Engine {
     pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, EngineError> {
         let graph = &program.graph;
         let mut running = Vec::with_capacity(graph.nodes.len());
-        for (node, limit) in graph.nodes.iter().zip(&program.state_limits) {
-            let mut started = start_node(&program, node)?;
+        for (number, (node, limit)) in graph.nodes.iter().zip(&program.state_limits).enumerate() {
+            let mut started = match program.fed.get(&number) {
+                Some(collection) => Running::Fed(collection.clone()),
+                None => start_node(&program, node)?,
+            };
             if let (Running::Operator(operator), Some(limit)) = (&mut started, limit) {
                 operator.prepare_to_drop(limit.column);
             }
@@ -166,23 +173,22 @@ impl Engine {
         let mut arrangements = Vec::with_capacity(graph.arrangements.len());
         let mut arrangements_of_node = vec![Vec::new(); graph.nodes.len()];
         for (number, spec) in graph.arrangements.iter().enumerate() {
-            let schema = &graph.nodes[spec.node].schema;
+            let unused = Node::unused().schema;
+            let of_node = graph.nodes.get(spec.node);
+            let schema = of_node.map_or(&unused, |node| &node.schema);
             let key_columns = spec.key_columns.clone();
             let mut arrangement = Arrangement::new(schema, key_columns, spec.nulls_match)?;
             if let Some(limit) = &program.arrangement_limits[number] {
                 arrangement.prepare_to_drop(limit.column);
             }
             arrangements.push(arrangement);
-            arrangements_of_node[spec.node].push(number);
+            if spec.node != UNUSED {
+                arrangements_of_node[spec.node].push(number);
+            }
         }
-        let parts_of = |kind: &str, count: usize| -> Vec<StateParts> {
-            (0..count)
-                .map(|number| StateParts::new(format!("{kind}/{number}")))
-                .collect()
-        };
         Ok(Self {
-            node_parts: parts_of(NODE, running.len()),
-            arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
+            node_parts: new_parts(NODE, running.len()),
+            arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
             program,
             options,
             running,
@@ -207,6 +213,20 @@ impl Engine {
         epoch: Epoch,
         changes: Vec<TableChanges>,
     ) -> Result<EpochOutput, EngineError> {
+        self.step_with(epoch, changes, &BTreeMap::new())
+    }
+
+    /// [`Engine::step`] of the engine of a part: `fed` are the changes of the
+    /// collections that it is fed with.
+    ///
+    /// # Errors
+    /// As for [`Engine::step`].
+    pub fn step_with(
+        &mut self,
+        epoch: Epoch,
+        changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
+    ) -> Result<EpochOutput, EngineError> {
         if self.failed {
             return Err(EngineError::Invariant(
                 "the engine failed before and was not restored".into(),
@@ -217,7 +237,7 @@ impl Engine {
         {
             return Err(EngineError::EpochOrder { last, found: epoch });
         }
-        let result = self.run_epoch(epoch, changes);
+        let result = self.run_epoch(epoch, changes, fed);
         self.failed = result.is_err();
         self.last_epoch = Some(epoch);
         result
@@ -227,6 +247,7 @@ impl Engine {
         &mut self,
         epoch: Epoch,
         changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
     ) -> Result<EpochOutput, EngineError> {
         let mut changes_of_table: BTreeMap<String, Vec<TableChanges>> = BTreeMap::new();
         for change in changes {
@@ -252,6 +273,10 @@ impl Engine {
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
+                Running::Fed(collection) => match fed.get(collection) {
+                    Some(delta) => delta.clone(),
+                    None => Delta::empty(node.schema.clone()),
+                },
                 Running::Table(table) => {
                     let changes = changes_of_table.remove(table.name());
                     let delta = table.step(&changes.unwrap_or_default())?;
@@ -364,18 +389,20 @@ impl Engine {
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
+        self.program.prints.save(&mut header);
         changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
-            .map(|(number, (running, parts))| match running {
+            .filter_map(|(number, (running, parts))| match running {
+                Running::Fed(_) => None,
                 Running::Table(table) | Running::History(table) => {
-                    Stateful::Tracked(table.as_mut(), parts)
+                    Some(Stateful::Tracked(table.as_mut(), parts))
                 }
-                Running::Operator(operator) => match operator.saved_state().is_some() {
+                Running::Operator(operator) => Some(match operator.saved_state().is_some() {
                     true => Stateful::TrackedOperator(operator.as_mut(), parts),
                     false => Stateful::Whole(number, operator.as_mut()),
-                },
+                }),
             });
         let arrangements = self
             .arrangements
@@ -408,12 +435,15 @@ impl Engine {
         epoch: Epoch,
         parts: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, EngineError> {
+        let header = Header::read(parts)?;
+        let program = header.check(epoch, program)?;
         let mut engine = Self::new(program, options)?;
-        engine.watermarks = engine.read_header(epoch, parts)?;
+        engine.watermarks = header.watermarks;
         engine.closed_by = engine.watermarks.clone();
         let known = engine.node_parts.iter_mut().zip(&mut engine.running);
         for (number, (known, running)) in known.enumerate() {
             let state: &mut dyn SavedState = match running {
+                Running::Fed(_) => continue,
                 Running::Table(table) | Running::History(table) => table.as_mut(),
                 Running::Operator(operator) => match operator.saved_state() {
                     Some(state) => state,
@@ -434,47 +464,99 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Checks what the parts belong to; returns the watermarks.
-    fn read_header(
-        &self,
-        epoch: Epoch,
-        parts: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Watermarks, EngineError> {
-        let Some(header) = parts.get(HEADER_PART) else {
-            return Err(EngineError::Checkpoint(
-                "the engine's part is missing".into(),
+    /// The program, with its parts at the places that they have here.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Goes over to another program between two epochs. `part` is an engine of
+    /// [`ProgramChange::part`] that has seen everything that this one has; what
+    /// stays is kept as it is.
+    ///
+    /// # Errors
+    /// When one of the engines failed before, or the part is missing.
+    pub fn change(
+        &mut self,
+        change: &ProgramChange,
+        part: Option<Self>,
+    ) -> Result<(), EngineError> {
+        let missing = || EngineError::Invariant("a change of views without its new part".into());
+        if self.failed || part.as_ref().is_some_and(|part| part.failed) {
+            return Err(EngineError::Invariant(
+                "an engine that failed cannot change its views".into(),
             ));
-        };
-        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
-        let read_error = |source| EngineError::State {
-            part: HEADER_PART.to_owned(),
-            source,
-        };
-        let fingerprint = reader.u64().map_err(read_error)?;
-        let saved_epoch = reader.u64().map_err(read_error)?;
-        if fingerprint != self.program.fingerprint() {
-            return Err(EngineError::Checkpoint(
-                "it was made under other table and view definitions; rebuild from the log".into(),
-            ));
         }
-        if saved_epoch != epoch {
-            return Err(EngineError::Checkpoint(format!(
-                "it holds epoch {saved_epoch}, not {epoch}"
-            )));
+        self.failed = true;
+        let program = change.program().clone();
+        let mut next = Self::new(program, self.options.clone())?;
+        let (mut new_running, mut new_arrangements) = (Vec::new(), Vec::new());
+        if let Some(mut part) = part {
+            part.watermarks = self.watermarks.clone();
+            part.closed_by = Watermarks::default();
+            part.drop_finished_state()?;
+            new_running = part.running.into_iter().map(Some).collect();
+            new_arrangements = part.arrangements.into_iter().map(Some).collect();
         }
-        // Headers had no watermarks before anything was dropped by them.
-        if reader.is_at_end() {
-            return Ok(Watermarks::default());
+        let old_prints = &self.program.prints;
+        let old_nodes = std::mem::take(&mut self.running).into_iter();
+        let mut old_nodes = old_nodes.zip(std::mem::take(&mut self.node_parts));
+        for place in 0..next.running.len() {
+            let old = old_nodes.next();
+            if change.new_nodes.contains(&place) {
+                let new = new_running.get_mut(place).and_then(Option::take);
+                next.running[place] = new.ok_or_else(missing)?;
+            } else if let Some((running, parts)) = old
+                && next.program.prints.nodes[place] == old_prints.nodes[place]
+            {
+                next.running[place] = running;
+                next.node_parts[place] = parts;
+                let prefix = format!("{NODE}/{place}/");
+                let names = self.whole_parts.iter();
+                let names = names.filter(|name| name.starts_with(&prefix)).cloned();
+                next.whole_parts.extend(names);
+            }
         }
-        Watermarks::load(&mut reader).map_err(read_error)
+        let old_arrangements = std::mem::take(&mut self.arrangements).into_iter();
+        let mut old_arrangements =
+            old_arrangements.zip(std::mem::take(&mut self.arrangement_parts));
+        for place in 0..next.arrangements.len() {
+            let old = old_arrangements.next();
+            if change.new_arrangements.contains(&place) {
+                let new = new_arrangements.get_mut(place).and_then(Option::take);
+                next.arrangements[place] = new.ok_or_else(missing)?;
+            } else if let Some((arrangement, parts)) = old
+                && next.program.prints.arrangements[place] == old_prints.arrangements[place]
+            {
+                next.arrangements[place] = arrangement;
+                next.arrangement_parts[place] = parts;
+            }
+        }
+        next.last_epoch = self.last_epoch;
+        next.watermarks = std::mem::take(&mut self.watermarks);
+        next.closed_by = std::mem::take(&mut self.closed_by);
+        *self = next;
+        Ok(())
+    }
+
+    /// Whether the parts of a checkpoint can be read under `program`: whether it
+    /// was made under the same definitions, planned in the same way.
+    pub fn can_restore(program: &Program, parts: &BTreeMap<String, Vec<u8>>) -> bool {
+        match Header::read(parts) {
+            Ok(header) => header.places(program).is_some(),
+            // What is damaged is reported by `restore`.
+            Err(_) => true,
+        }
     }
 
     /// Sizes, for monitoring.
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
         let nodes = &self.program.graph.nodes;
-        for (running, node) in self.running.iter().zip(nodes) {
+        let used = |node: &&Node| !node.view.is_empty();
+        let pairs = self.running.iter().zip(nodes);
+        for (running, node) in pairs.filter(|(_, node)| used(node)) {
             let (rows, bytes) = match running {
+                Running::Fed(_) => (0, 0),
                 Running::Table(table) => {
                     let ignored = table.ignored_changes;
                     metrics
@@ -493,6 +575,7 @@ impl Engine {
             .arrangements
             .iter()
             .zip(&self.program.graph.arrangements)
+            .filter(|(_, spec)| spec.node != UNUSED)
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
@@ -502,6 +585,89 @@ impl Engine {
         }
         metrics
     }
+}
+
+/// What a checkpoint says of its other parts.
+struct Header {
+    fingerprint: u64,
+    epoch: Epoch,
+    watermarks: Watermarks,
+    /// Older headers had none: their parts are at the places of a new plan.
+    prints: Option<Prints>,
+}
+
+impl Header {
+    fn read(parts: &BTreeMap<String, Vec<u8>>) -> Result<Self, EngineError> {
+        let Some(header) = parts.get(HEADER_PART) else {
+            return Err(EngineError::Checkpoint(
+                "the engine's part is missing".into(),
+            ));
+        };
+        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
+        let read = Self::decode(&mut reader);
+        read.map_err(|source| EngineError::State {
+            part: HEADER_PART.to_owned(),
+            source,
+        })
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let fingerprint = reader.u64()?;
+        let epoch = reader.u64()?;
+        // Headers had no watermarks before anything was dropped by them.
+        let watermarks = match reader.is_at_end() {
+            true => Watermarks::default(),
+            false => Watermarks::load(reader)?,
+        };
+        let prints = match reader.is_at_end() {
+            true => None,
+            false => Some(Prints::load(reader)?),
+        };
+        Ok(Self {
+            fingerprint,
+            epoch,
+            watermarks,
+            prints,
+        })
+    }
+
+    /// `program` with its parts at the places that the checkpoint gives them, if
+    /// it was made by the same plan.
+    fn places(&self, program: &Program) -> Option<Program> {
+        if self.fingerprint != program.fingerprint() {
+            return None;
+        }
+        let Some(prints) = &self.prints else {
+            return Some(program.clone());
+        };
+        let placed = program.placed_after(prints);
+        let is_same = placed.new_nodes.is_empty()
+            && placed.new_arrangements.is_empty()
+            && placed.program.prints == *prints;
+        is_same.then_some(placed.program)
+    }
+
+    /// The program to restore.
+    fn check(&self, epoch: Epoch, program: Arc<Program>) -> Result<Arc<Program>, EngineError> {
+        let Some(program) = self.places(&program) else {
+            return Err(EngineError::Checkpoint(
+                "it was made under other table and view definitions, or planned in another way; rebuild from the log".into(),
+            ));
+        };
+        if self.epoch != epoch {
+            return Err(EngineError::Checkpoint(format!(
+                "it holds epoch {}, not {epoch}",
+                self.epoch
+            )));
+        }
+        Ok(Arc::new(program))
+    }
+}
+
+fn new_parts(kind: &str, count: usize) -> Vec<StateParts> {
+    (0..count)
+        .map(|number| StateParts::new(format!("{kind}/{number}")))
+        .collect()
 }
 
 fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
