@@ -12,6 +12,7 @@ mod lock;
 mod pipeline;
 mod project;
 mod report;
+mod running_views;
 mod serving;
 mod settings;
 mod sql;

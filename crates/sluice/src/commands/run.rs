@@ -19,6 +19,7 @@ use crate::lock::lock_to_write;
 use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
+use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
 use crate::summary;
 
@@ -110,11 +111,14 @@ pub fn run_with(
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
     let metrics = Arc::new(Metrics::default());
+    let operators = OperatorReports::default();
+    operators.publish(warehouse.operators());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
         metrics: metrics.clone(),
         collector: collector.clone(),
+        views: Arc::new(operators.clone()),
     };
     let serving = Serving::start(&project.config, &program, parts, reporter)?;
     address::publish(
@@ -145,7 +149,7 @@ pub fn run_with(
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector);
+    let gauges = Gauges::new(&metrics, collector, operators);
     let worker = Worker {
         capture: &capture,
         project: &project,
