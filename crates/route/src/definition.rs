@@ -11,7 +11,7 @@ use toml::Spanned;
 use crate::retention::{Retention, RetentionText};
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{
-    CaptureText, ChangeKindDefinition, ColumnText, Condition, FileText, Policy, TableText,
+    CaptureText, ChangeKindDefinition, ColumnText, Condition, FileText, LogForm, Policy, TableText,
     TopicText,
 };
 pub use crate::source_text::{CursorText as PollCursor, TransactionForm};
@@ -85,6 +85,8 @@ pub enum CaptureKind {
         header: bool,
         /// Whether to wait for what is appended.
         follow: bool,
+        /// Whether the files are their own log.
+        own_log: bool,
     },
     /// Clients send them to the collector.
     Http {
@@ -395,8 +397,15 @@ impl Reading {
                 delimiter,
                 header,
                 follow,
+                log,
                 transactions,
             } => {
+                let own_log = log == Some(LogForm::Source);
+                if own_log && transactions.is_some() {
+                    let message = "files that are their own log have no transactions".to_owned();
+                    let help = "leave `log` or `transactions` out";
+                    self.error(file, at, message, help);
+                }
                 let Ok(delimiter) = u8::try_from(delimiter) else {
                     let help = "choose one ASCII character";
                     return self.error(file, at, "the delimiter is too wide".into(), help);
@@ -414,6 +423,7 @@ impl Reading {
                     delimiter,
                     header,
                     follow,
+                    own_log,
                 };
                 (kind, transactions)
             }
