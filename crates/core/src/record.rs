@@ -12,6 +12,9 @@ pub enum RecordKind {
     /// after another one, so that the last header of a partition always
     /// belongs to the next line.
     CsvHeader,
+    /// No row: the record only moves the position in its source (a change of
+    /// definitions, or a time without changes).
+    Position,
 }
 
 /// The database transaction that a record belongs to.

@@ -156,6 +156,7 @@ pub(crate) fn encode(
         writer.u8(match record.kind {
             RecordKind::Data => 0,
             RecordKind::CsvHeader => 1,
+            RecordKind::Position => 2,
         });
         writer.i64(record.capture_time_us);
         writer.bytes(&record.position);
@@ -214,6 +215,7 @@ pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, Cod
         let kind = match reader.u8()? {
             0 => RecordKind::Data,
             1 => RecordKind::CsvHeader,
+            2 => RecordKind::Position,
             other => return Err(CodecError::Invalid(format!("unknown record kind {other}"))),
         };
         let capture_time_us = reader.i64()?;
@@ -266,9 +268,10 @@ mod tests {
     fn records(random: &mut Random) -> Vec<Record> {
         let count = random.below(4) + 1;
         let record = |number: usize| Record {
-            kind: match number % 2 {
+            kind: match number % 3 {
                 0 => RecordKind::Data,
-                _ => RecordKind::CsvHeader,
+                1 => RecordKind::CsvHeader,
+                _ => RecordKind::Position,
             },
             payload: Bytes::from(vec![b'p'; number * 5]),
             capture_time_us: number as i64,

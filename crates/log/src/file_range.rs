@@ -1,6 +1,6 @@
 //! Blocks whose records lie in a file of the source.
 //!
-//! Body: mark 2 (u8, where the kind of a block's first record stands
+//! Body: mark 255 (u8, where the kind of a block's first record stands
 //! otherwise), capture time (i64), position (bytes), file name (bytes), first
 //! byte (u64), number of bytes (u32) and their CRC-32 (u32), then for each
 //! record two numbers of seven bits a byte, lowest first: bytes between it and
@@ -19,7 +19,7 @@ use crate::block::Block;
 use crate::error::io_error;
 
 /// First byte of the body of such a block.
-pub(crate) const MARK: u8 = 2;
+pub(crate) const MARK: u8 = 255;
 /// A length takes at most so many bytes.
 const LENGTH_BYTES_MAX: usize = 5;
 
