@@ -57,6 +57,19 @@ pub(crate) struct AggregateSpec {
 }
 
 impl AggregateSpec {
+    /// The function's name.
+    pub(crate) fn name(&self) -> &str {
+        match (self.kind, &self.function) {
+            (_, Some(rows)) => rows.function.fun().name(),
+            (AggregateKind::Count, _) => "count",
+            (AggregateKind::Sum, _) => "sum",
+            (AggregateKind::Average, _) => "avg",
+            (AggregateKind::Min, _) => "min",
+            (AggregateKind::Max, _) => "max",
+            (AggregateKind::Rows, _) => "rows",
+        }
+    }
+
     /// Type of the last argument.
     pub(crate) fn input_type(&self) -> Option<&DataType> {
         self.input.last().map(|(data_type, _)| data_type)

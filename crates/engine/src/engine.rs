@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{CodecError, Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{Clock, CodecError, Delta, Epoch, Reader, TableChanges, Writer};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::explain::{OperatorReport, OperatorWork, describe};
 use crate::graph::{Node, NodeKind, UNUSED};
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
@@ -44,11 +45,24 @@ const ARRANGEMENT: &str = "arrangement";
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
+    /// Measures how long operators take, for EXPLAIN alone: no result depends
+    /// on it. Without one nothing is measured.
+    pub stopwatch: Option<Arc<dyn Clock>>,
+}
+
+impl EngineOptions {
+    /// Options with so many threads, and otherwise the usual ones.
+    pub fn with_threads(worker_threads: usize) -> Self {
+        Self {
+            worker_threads,
+            stopwatch: None,
+        }
+    }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { worker_threads: 1 }
+        Self::with_threads(1)
     }
 }
 
@@ -76,39 +90,11 @@ pub struct EngineCheckpoint {
 pub struct EngineMetrics {
     /// Rows or groups that operators and arrangements hold, by view.
     pub state_rows: BTreeMap<String, u64>,
-    /// The same by operator, with bytes; those that keep nothing are left out.
-    pub operators: Vec<OperatorState>,
     /// Memory that they take, about, by view. An arrangement that several views
     /// share counts for the one that made its collection.
     pub state_bytes: BTreeMap<String, u64>,
     /// Changes ignored by table because a newer one was stored.
     pub ignored_changes: BTreeMap<String, u64>,
-}
-
-impl EngineMetrics {
-    fn note_operator(&mut self, view: &str, operator: &'static str, rows: u64, bytes: u64) {
-        if rows > 0 {
-            self.operators.push(OperatorState {
-                view: view.to_owned(),
-                operator,
-                rows,
-                bytes,
-            });
-        }
-    }
-}
-
-/// What one operator, or one index that several share, holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorState {
-    /// The view (or table) that asked for it first.
-    pub view: String,
-    /// What it is, such as `aggregate` or `session`.
-    pub operator: &'static str,
-    /// Rows or groups.
-    pub rows: u64,
-    /// About how many bytes they take in memory.
-    pub bytes: u64,
 }
 
 /// A node's working form.
@@ -133,6 +119,7 @@ pub struct Engine {
     arrangement_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
+    work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
     whole_parts: BTreeSet<String>,
@@ -189,6 +176,7 @@ impl Engine {
         Ok(Self {
             node_parts: new_parts(NODE, running.len()),
             arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
+            work: vec![OperatorWork::default(); running.len()],
             program,
             options,
             running,
@@ -271,6 +259,13 @@ impl Engine {
         }
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
+        let time_us = || {
+            self.options
+                .stopwatch
+                .as_ref()
+                .map_or(0, |clock| clock.now_us())
+        };
+        let mut begun_us = time_us();
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
                 Running::Fed(collection) => match fed.get(collection) {
@@ -305,6 +300,13 @@ impl Engine {
             for &arrangement in &self.arrangements_of_node[number] {
                 self.arrangements[arrangement].apply(&output, threads)?;
             }
+            let work = &mut self.work[number];
+            let rows_in = node.inputs.iter().map(|&input| outputs[input].len() as u64);
+            work.rows_in += rows_in.sum::<u64>();
+            work.rows_out += output.len() as u64;
+            let end_us = time_us();
+            work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
+            begun_us = end_us;
             outputs.push(output);
         }
         for arrangement in &mut self.arrangements {
@@ -510,6 +512,7 @@ impl Engine {
             {
                 next.running[place] = running;
                 next.node_parts[place] = parts;
+                next.work[place] = self.work[place];
                 let prefix = format!("{NODE}/{place}/");
                 let names = self.whole_parts.iter();
                 let names = names.filter(|name| name.starts_with(&prefix)).cloned();
@@ -548,6 +551,45 @@ impl Engine {
         }
     }
 
+    /// The operators with what they hold and have done, inputs first.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        let graph = &self.program.graph;
+        let mut reports: Vec<OperatorReport> = Vec::with_capacity(graph.nodes.len());
+        for (number, (running, node)) in self.running.iter().zip(&graph.nodes).enumerate() {
+            let (kind, detail) = describe(&node.kind);
+            let (state_rows, state_bytes) = match running {
+                Running::Fed(_) => (0, 0),
+                Running::Table(table) | Running::History(table) => {
+                    (table.state_rows(), table.state_bytes())
+                }
+                Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
+            };
+            reports.push(OperatorReport {
+                number,
+                view: node.view.clone(),
+                kind,
+                detail,
+                inputs: node.inputs.clone(),
+                append_only: node.append_only,
+                state_rows,
+                state_bytes,
+                work: self.work[number],
+                ..OperatorReport::default()
+            });
+        }
+        let indexes = self.arrangements.iter().zip(&graph.arrangements);
+        for (arrangement, spec) in indexes.filter(|(_, spec)| spec.node != UNUSED) {
+            reports[spec.node].index_rows += arrangement.state_rows();
+            reports[spec.node].index_bytes += arrangement.state_bytes();
+        }
+        for (name, &node) in &self.program.collection_nodes {
+            reports[node].collections.push(name.clone());
+        }
+        // Places that nothing has.
+        reports.retain(|report| !report.view.is_empty());
+        reports
+    }
+
     /// Sizes, for monitoring.
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
@@ -567,7 +609,6 @@ impl Engine {
                 Running::History(table) => (table.state_rows(), table.state_bytes()),
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
-            metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
             *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
@@ -579,7 +620,6 @@ impl Engine {
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
-            metrics.note_operator(&view, "index", rows, bytes);
             *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }

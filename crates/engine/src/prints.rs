@@ -12,6 +12,7 @@ use arrow::datatypes::DataType;
 use datafusion::DATAFUSION_VERSION;
 use sluice_core::{CodecError, Reader, TableDefinition, Writer, stable_hash};
 
+use crate::explain::describe;
 use crate::graph::{Graph, Node, NodeKind, UNUSED};
 use crate::lower::passed_columns;
 use crate::program::PLANNER_VERSION;
@@ -57,7 +58,7 @@ impl Prints {
                     let ordinal = ordinals.entry(&node.view).or_default();
                     *ordinal += 1;
                     let view = view_prints.get(&node.view);
-                    let label = node.kind.label();
+                    let (label, _) = describe(&node.kind);
                     format!("{view:?} {} {ordinal} {label}", node.view)
                 }
             };

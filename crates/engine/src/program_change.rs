@@ -59,7 +59,9 @@ impl ProgramChange {
         let gone_views = gone.cloned().collect();
         let old_nodes = old.collection_nodes.iter();
         Self {
-            old_collections: old_nodes.map(|(name, &node)| (node, name.clone())).collect(),
+            old_collections: old_nodes
+                .map(|(name, &node)| (node, name.clone()))
+                .collect(),
             program: Arc::new(program),
             new_nodes,
             new_arrangements,

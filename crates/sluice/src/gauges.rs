@@ -1,12 +1,17 @@
 //! Numbers about the pipeline, for `/metrics`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use sluice_capture::Collector;
+use sluice_core::{Clock, SystemClock};
 use sluice_serve::{Histogram, Metric, Metrics};
 
 use crate::pipeline::Warehouse;
+use crate::running_views::OperatorReports;
+
+/// What operators hold is asked so rarely, for the answer goes through them all.
+const OPERATORS_INTERVAL_US: i64 = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,11 +35,18 @@ pub struct Gauges {
     resident_bytes: Metric,
     collector: Arc<Collector>,
     metrics: Arc<Metrics>,
+    operators: OperatorReports,
+    /// When the operators are asked again.
+    next_operators_us: AtomicI64,
 }
 
 impl Gauges {
     /// Registers the numbers.
-    pub fn new(metrics: &Arc<Metrics>, collector: Arc<Collector>) -> Self {
+    pub fn new(
+        metrics: &Arc<Metrics>,
+        collector: Arc<Collector>,
+        operators: OperatorReports,
+    ) -> Self {
         let requests = |outcome| {
             metrics.counter_of(
                 "sluice_collect_requests_total",
@@ -102,6 +114,8 @@ impl Gauges {
             ),
             collector,
             metrics: metrics.clone(),
+            operators,
+            next_operators_us: AtomicI64::new(0),
         }
     }
 
@@ -151,6 +165,12 @@ impl Gauges {
         self.collected_bytes.set(read(&counts.bytes));
         self.collect_accepted.set(read(&counts.accepted));
         self.collect_refused.set(read(&counts.refused));
+        let now_us = SystemClock.now_us();
+        if now_us >= self.next_operators_us.load(Ordering::Relaxed) {
+            self.operators.publish(warehouse.operators());
+            let next_us = now_us + OPERATORS_INTERVAL_US;
+            self.next_operators_us.store(next_us, Ordering::Relaxed);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod pipeline;
 mod project;
 mod project_watch;
 mod report;
+mod running_views;
 mod serving;
 mod settings;
 mod sql;

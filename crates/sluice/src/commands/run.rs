@@ -21,6 +21,7 @@ use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, re
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
+use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
 use crate::summary;
 
@@ -113,11 +114,14 @@ pub fn run_with(
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
     let metrics = Arc::new(Metrics::default());
+    let operators = OperatorReports::default();
+    operators.publish(warehouse.operators());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
         metrics: metrics.clone(),
         collector: collector.clone(),
+        views: Arc::new(operators.clone()),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
@@ -149,7 +153,7 @@ pub fn run_with(
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector);
+    let gauges = Gauges::new(&metrics, collector, operators);
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
     let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now)?;

@@ -155,13 +155,7 @@ impl LogReplay {
         Ok(())
     }
 
-    fn take(
-        &mut self,
-        id: &PartitionId,
-        end: u64,
-        bound_us: i64,
-        room: u64,
-    ) -> Vec<LogRecord> {
+    fn take(&mut self, id: &PartitionId, end: u64, bound_us: i64, room: u64) -> Vec<LogRecord> {
         let mut taken = Vec::new();
         let read = self.read.entry(id.clone()).or_default();
         while let Some(record) = read.front() {

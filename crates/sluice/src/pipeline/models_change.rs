@@ -53,11 +53,7 @@ impl Warehouse {
     /// # Errors
     /// When tables have changed too, or what is new cannot be computed. The
     /// models in force stay so.
-    pub fn begin_change(
-        &mut self,
-        project: &Project,
-        program: &Program,
-    ) -> Result<Begun, Failure> {
+    pub fn begin_change(&mut self, project: &Project, program: &Program) -> Result<Begun, Failure> {
         let definitions = Definitions::new(project, program);
         if definitions.sources != self.definitions.sources {
             return Err(Failure::Definitions(
@@ -104,7 +100,9 @@ impl Warehouse {
                 return Ok(None);
             }
             Ok(_) => {
-                let elapsed_us = rebuild.progress(self.surroundings.clock.now_us()).elapsed_us;
+                let elapsed_us = rebuild
+                    .progress(self.surroundings.clock.now_us())
+                    .elapsed_us;
                 rebuild.finish().map(|computed| (computed, elapsed_us))
             }
             Err(failure) => Err(failure),
@@ -164,8 +162,7 @@ impl Warehouse {
         self.definitions = new.definitions;
         if let Some(live) = &self.live {
             let names = new.change.gone_views().iter();
-            let changed: BTreeSet<String> =
-                names.chain(new.change.new_views()).cloned().collect();
+            let changed: BTreeSet<String> = names.chain(new.change.new_views()).cloned().collect();
             live.publish(epoch, &output.deltas, self.store.published().snapshot());
             live.reset(&changed);
         }
@@ -197,7 +194,9 @@ impl Warehouse {
     /// How far a change of models is; `None` if none is on its way.
     pub fn change_progress(&self) -> Option<RebuildProgress> {
         let now_us = self.surroundings.clock.now_us();
-        self.rebuild.as_ref().map(|rebuild| rebuild.progress(now_us))
+        self.rebuild
+            .as_ref()
+            .map(|rebuild| rebuild.progress(now_us))
     }
 
     /// Gives up a change of models that is on its way.

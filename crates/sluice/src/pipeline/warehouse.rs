@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sluice_core::{Epoch, PartitionId};
-use sluice_engine::{EngineMetrics, EngineOptions};
+use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
 use sluice_route::Sources;
 use sluice_serve::LiveFeed;
@@ -259,6 +259,11 @@ impl Warehouse {
     /// Sizes of the engine's state, by table and view.
     pub fn state_sizes(&self) -> EngineMetrics {
         self.engine.metrics()
+    }
+
+    /// The operators of views with what they hold and have done.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        self.engine.operators()
     }
 
     /// What the store's cache of segments has done.

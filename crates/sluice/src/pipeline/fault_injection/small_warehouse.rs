@@ -1,6 +1,6 @@
 //! A warehouse that is small and has one of everything: a topic of a database
 //! with whole transactions and changelog tables, a topic of clients that send
-//! again, rows that become old, dead letters, and views that filter, join,
+//! again and whose records stay in part in a file, rows that become old, dead letters, and views that filter, join,
 //! aggregate, rank and fail.
 
 use std::path::Path;
@@ -40,6 +40,11 @@ kind = "http"
 transactions = "maxwell"
 
 [topic.clicks]
+[topic.clicks.capture]
+kind = "file"
+path = "/input/*.ndjson"
+format = "ndjson"
+log = "source"
 
 [table.product]
 topic = "shop"
@@ -197,12 +202,16 @@ const OF_LOG: [(&str, Option<&str>); 4] = [
     ),
     (
         "category_sales",
-        Some("SELECT category, count(*) AS lines, sum(amount) AS amount FROM sale GROUP BY category"),
+        Some(
+            "SELECT category, count(*) AS lines, sum(amount) AS amount FROM sale GROUP BY category",
+        ),
     ),
     ("click_minute", None),
     (
         "click_day",
-        Some("SELECT date_trunc('day', ts) AS day, count(*) AS clicks FROM click GROUP BY date_trunc('day', ts)"),
+        Some(
+            "SELECT date_trunc('day', ts) AS day, count(*) AS clicks FROM click GROUP BY date_trunc('day', ts)",
+        ),
     ),
 ];
 
@@ -215,7 +224,9 @@ impl Models {
         };
         let is_changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);
         let kept = MODELS.into_iter().filter(|(name, _)| !is_changed(name));
-        let new = changes.iter().filter_map(|(name, select)| Some((*name, (*select)?)));
+        let new = changes
+            .iter()
+            .filter_map(|(name, select)| Some((*name, (*select)?)));
         kept.chain(new).collect()
     }
 }
@@ -271,6 +282,11 @@ pub fn partition(topic: &str) -> PartitionId {
         partition: 0,
     }
 }
+
+/// Where the file lies that holds the clients' events.
+pub const INPUT: &str = "/input";
+/// Its name.
+pub const INPUT_FILE: &str = "clicks.ndjson";
 
 /// Where the state lies on the simulated disk.
 pub fn state() -> &'static Path {

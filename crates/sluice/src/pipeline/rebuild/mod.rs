@@ -12,7 +12,7 @@ mod stored_rows;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use sluice_core::{Delta, EpochCut, Clock};
+use sluice_core::{Clock, Delta, EpochCut};
 use sluice_engine::{EngineOptions, PartInput, ProgramChange};
 use sluice_log::{Log, ModelText};
 use sluice_route::Sources;
@@ -129,8 +129,8 @@ fn begin(new: &NewDefinitions, origin: Origin<'_>) -> Result<(Part, Shared, bool
         PartInput::Tables(_) => {
             let log = origin.log.clone();
             let replay = LogReplay::new(log, origin.records_max, origin.idle_changes)?;
-            let route = RouteStep::new(origin.sources.clone())
-                .with_threads(origin.options.worker_threads);
+            let route =
+                RouteStep::new(origin.sources.clone()).with_threads(origin.options.worker_threads);
             (log_source(replay, route), Default::default(), true)
         }
     };

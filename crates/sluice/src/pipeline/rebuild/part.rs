@@ -133,7 +133,12 @@ pub(in crate::pipeline) fn change_of_errors(
         .map(|rows| filter_record_batch(rows, &of_views(rows, change.gone_views())))
         .collect();
     let mut deltas: Vec<Delta> = Vec::new();
-    deltas.extend(gone.doing(WHAT)?.into_iter().map(Delta::insert).map(Delta::negate));
+    deltas.extend(
+        gone.doing(WHAT)?
+            .into_iter()
+            .map(Delta::insert)
+            .map(Delta::negate),
+    );
     let new = staged.rows(EVALUATION_ERRORS).doing(WHAT)?;
     deltas.extend(new.into_iter().map(Delta::insert));
     let Some(first) = deltas.first() else {
