@@ -2,6 +2,7 @@
 
 use hashbrown::HashSet;
 use sluice_core::stable_hash;
+use sluice_memory::StateVec;
 
 use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
@@ -11,7 +12,7 @@ use crate::saved_state::SaveScope;
 #[derive(Debug, Default)]
 pub(crate) struct DistinctValues {
     keys: KeyTable,
-    weights: Vec<i64>,
+    weights: StateVec<i64>,
     changed: ChangedSlots,
     key: Vec<u8>,
 }
