@@ -58,6 +58,19 @@ pub(crate) struct AggregateSpec {
 }
 
 impl AggregateSpec {
+    /// The function's name.
+    pub(crate) fn name(&self) -> &str {
+        match (self.kind, &self.function) {
+            (_, Some(rows)) => rows.function.fun().name(),
+            (AggregateKind::Count, _) => "count",
+            (AggregateKind::Sum, _) => "sum",
+            (AggregateKind::Average, _) => "avg",
+            (AggregateKind::Min, _) => "min",
+            (AggregateKind::Max, _) => "max",
+            (AggregateKind::Rows, _) => "rows",
+        }
+    }
+
     /// Type of the last argument.
     pub(crate) fn input_type(&self) -> Option<&DataType> {
         self.input.last().map(|(data_type, _)| data_type)
@@ -422,6 +435,13 @@ impl Accumulator {
             Self::Values { values, .. } => values.clear(slot),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
+        }
+    }
+
+    /// From now on [`Accumulator::forget_values`] may be called.
+    pub(crate) fn prepare_to_forget(&mut self) {
+        if let Self::Distinct { seen, .. } = self {
+            seen.prepare_to_forget();
         }
     }
 

@@ -442,6 +442,11 @@ impl Operator for Aggregate {
 
     fn prepare_to_drop(&mut self, column: usize) {
         self.time_column = Some(column);
+        let accumulators = self
+            .shards
+            .iter_mut()
+            .flat_map(|shard| &mut shard.accumulators);
+        accumulators.for_each(Accumulator::prepare_to_forget);
     }
 
     fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {

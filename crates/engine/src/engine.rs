@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Delta, Epoch, Reader, TableChanges};
+use sluice_core::{Clock, Delta, Epoch, Reader, TableChanges};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::explain::{OperatorReport, OperatorWork, describe};
 use crate::graph::{Node, NodeKind};
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
@@ -42,11 +43,24 @@ const ARRANGEMENT: &str = "arrangement";
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
+    /// Measures how long operators take, for EXPLAIN alone: no result depends
+    /// on it. Without one nothing is measured.
+    pub stopwatch: Option<Arc<dyn Clock>>,
+}
+
+impl EngineOptions {
+    /// Options with so many threads, and otherwise the usual ones.
+    pub fn with_threads(worker_threads: usize) -> Self {
+        Self {
+            worker_threads,
+            stopwatch: None,
+        }
+    }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { worker_threads: 1 }
+        Self::with_threads(1)
     }
 }
 
@@ -74,8 +88,6 @@ pub struct EngineCheckpoint {
 pub struct EngineMetrics {
     /// Rows or groups that operators and arrangements hold, by view.
     pub state_rows: BTreeMap<String, u64>,
-    /// The same by operator, with bytes; those that keep nothing are left out.
-    pub operators: Vec<OperatorState>,
     /// Memory that they take, about, by view. An arrangement that several views
     /// share counts for the one that made its collection.
     pub state_bytes: BTreeMap<String, u64>,
@@ -83,31 +95,9 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
-impl EngineMetrics {
-    fn note_operator(&mut self, view: &str, operator: &'static str, rows: u64, bytes: u64) {
-        if rows > 0 {
-            self.operators.push(OperatorState {
-                view: view.to_owned(),
-                operator,
-                rows,
-                bytes,
-            });
-        }
-    }
-}
-
-/// What one operator, or one index that several share, holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorState {
-    /// The view (or table) that asked for it first.
-    pub view: String,
-    /// What it is, such as `aggregate` or `session`.
-    pub operator: &'static str,
-    /// Rows or groups.
-    pub rows: u64,
-    /// About how many bytes they take in memory.
-    pub bytes: u64,
-}
+/// After a node's output of so many rows, the memory of state is looked at
+/// before the epoch ends.
+const TRIM_ROWS: usize = 8_192;
 
 /// A node's working form.
 enum Running {
@@ -131,6 +121,7 @@ pub struct Engine {
     arrangements_of_node: Vec<Vec<usize>>,
     /// Nodes whose output nobody reads after each node.
     last_uses: Vec<Vec<usize>>,
+    work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
     whole_parts: BTreeSet<String>,
@@ -186,6 +177,7 @@ impl Engine {
             last_uses: last_uses(&program),
             node_parts: parts_of(NODE, running.len()),
             arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
+            work: vec![OperatorWork::default(); running.len()],
             program,
             options,
             running,
@@ -253,6 +245,13 @@ impl Engine {
         }
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
+        let time_us = || {
+            self.options
+                .stopwatch
+                .as_ref()
+                .map_or(0, |clock| clock.now_us())
+        };
+        let mut begun_us = time_us();
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
                 Running::Table(table) => {
@@ -283,7 +282,17 @@ impl Engine {
             for &arrangement in &self.arrangements_of_node[number] {
                 self.arrangements[arrangement].apply(&output, threads)?;
             }
+            let work = &mut self.work[number];
+            let rows_in = node.inputs.iter().map(|&input| outputs[input].len() as u64);
+            work.rows_in += rows_in.sum::<u64>();
+            work.rows_out += output.len() as u64;
+            let end_us = time_us();
+            work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
+            begun_us = end_us;
             outputs.push(output);
+            if outputs[number].len() >= TRIM_ROWS {
+                sluice_memory::trim();
+            }
             for &input in &self.last_uses[number] {
                 outputs[input] = Delta::empty(self.program.graph.nodes[input].schema.clone());
             }
@@ -292,6 +301,7 @@ impl Engine {
             arrangement.settle();
         }
         self.drop_finished_state()?;
+        sluice_memory::trim();
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -475,6 +485,41 @@ impl Engine {
         Watermarks::load(&mut reader).map_err(read_error)
     }
 
+    /// The operators with what they hold and have done, inputs first.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        let graph = &self.program.graph;
+        let mut reports: Vec<OperatorReport> = Vec::with_capacity(graph.nodes.len());
+        for (number, (running, node)) in self.running.iter().zip(&graph.nodes).enumerate() {
+            let (kind, detail) = describe(&node.kind);
+            let (state_rows, state_bytes) = match running {
+                Running::Table(table) | Running::History(table) => {
+                    (table.state_rows(), table.state_bytes())
+                }
+                Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
+            };
+            reports.push(OperatorReport {
+                number,
+                view: node.view.clone(),
+                kind,
+                detail,
+                inputs: node.inputs.clone(),
+                append_only: node.append_only,
+                state_rows,
+                state_bytes,
+                work: self.work[number],
+                ..OperatorReport::default()
+            });
+        }
+        for (arrangement, spec) in self.arrangements.iter().zip(&graph.arrangements) {
+            reports[spec.node].index_rows += arrangement.state_rows();
+            reports[spec.node].index_bytes += arrangement.state_bytes();
+        }
+        for (name, &node) in &self.program.collection_nodes {
+            reports[node].collections.push(name.clone());
+        }
+        reports
+    }
+
     /// Sizes, for monitoring.
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
@@ -491,7 +536,6 @@ impl Engine {
                 Running::History(table) => (table.state_rows(), table.state_bytes()),
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
-            metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
             *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
@@ -502,7 +546,6 @@ impl Engine {
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
-            metrics.note_operator(&view, "index", rows, bytes);
             *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }

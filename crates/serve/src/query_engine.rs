@@ -25,6 +25,9 @@ use parking_lot::RwLock;
 use sluice_core::{Epoch, too_many_operators};
 
 use crate::ServeError;
+use crate::explain::{
+    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews, explain_query,
+};
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
@@ -129,6 +132,7 @@ impl QueryPlanner for OneSnapshotPlanner {
 /// See the module.
 pub struct QueryEngine {
     context: Arc<SessionContext>,
+    schema: Arc<SluiceSchema>,
     pub(crate) options: QueryOptions,
 }
 
@@ -189,8 +193,23 @@ impl QueryEngine {
         }
         Ok(Self {
             context: Arc::new(context),
+            schema,
             options,
         })
+    }
+
+    /// Lets statements ask about the operators of running views: the table
+    /// `sluice_operators`, and `EXPLAIN name`.
+    ///
+    /// # Errors
+    /// When their rows cannot be made.
+    pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
+        let table = OperatorsTable::new(views.clone())?;
+        let mut tables = self.schema.query_views.write();
+        tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
+        let function = Arc::new(ExplainFunction(views));
+        self.context.register_udtf(EXPLAIN_FUNCTION, function);
+        Ok(())
     }
 
     /// The DataFusion session behind it.
@@ -208,7 +227,12 @@ impl QueryEngine {
         }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        if let DataFusionStatement::Statement(inner) = &statement
+            && let Some(query) = explain_query(inner)
+        {
+            statement = state.sql_to_statement(&query, &dialect)?;
+        }
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner) {

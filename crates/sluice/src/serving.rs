@@ -10,7 +10,7 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_serve::{
     HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
-    QueryOptions, SnapshotSource, WarehouseInfo,
+    QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ pub struct ServingParts {
     pub metrics: Arc<Metrics>,
     /// Takes records of clients.
     pub collector: Arc<Collector>,
+    /// Tells about the operators of views.
+    pub views: Arc<dyn RunningViews>,
 }
 
 /// The running servers.
@@ -65,6 +67,9 @@ impl Serving {
         let query_views = program.query_views().to_vec();
         let time_zone = config.time_zone.get_ref();
         let engine = query_engine(&config.limits, time_zone, query_views, parts.source.clone())?;
+        engine
+            .explain_with(parts.views)
+            .doing("preparing EXPLAIN")?;
         let engine = Arc::new(engine);
         let (stop, stopped) = watch::channel(false);
         let until_stopped = || {

@@ -31,7 +31,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            segment_cache_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 256 << 20,
         }
     }
 }
