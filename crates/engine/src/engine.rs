@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Clock, Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{Clock, Delta, Epoch, Reader, TableChanges};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
@@ -95,6 +95,10 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
+/// After a node's output of so many rows, the memory of state is looked at
+/// before the epoch ends.
+const TRIM_ROWS: usize = 8_192;
+
 /// A node's working form.
 enum Running {
     Table(Box<TableInput>),
@@ -115,6 +119,8 @@ pub struct Engine {
     arrangement_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
+    /// Nodes whose output nobody reads after each node.
+    last_uses: Vec<Vec<usize>>,
     work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
@@ -168,6 +174,7 @@ impl Engine {
                 .collect()
         };
         Ok(Self {
+            last_uses: last_uses(&program),
             node_parts: parts_of(NODE, running.len()),
             arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
             work: vec![OperatorWork::default(); running.len()],
@@ -283,11 +290,18 @@ impl Engine {
             work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
             begun_us = end_us;
             outputs.push(output);
+            if outputs[number].len() >= TRIM_ROWS {
+                sluice_memory::trim();
+            }
+            for &input in &self.last_uses[number] {
+                outputs[input] = Delta::empty(self.program.graph.nodes[input].schema.clone());
+            }
         }
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
         self.drop_finished_state()?;
+        sluice_memory::trim();
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -362,11 +376,11 @@ impl Engine {
             ));
         }
         let mut changed = BTreeMap::new();
-        let mut header = Writer::new();
+        let mut header = versioned();
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
-        changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
+        changed.insert(HEADER_PART.to_owned(), header.finish());
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
@@ -539,6 +553,26 @@ impl Engine {
     }
 }
 
+/// After each node, the nodes whose output is read neither later nor as a
+/// collection: it need not stay in memory until the epoch ends.
+fn last_uses(program: &Program) -> Vec<Vec<usize>> {
+    let nodes = &program.graph.nodes;
+    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+    for (number, node) in nodes.iter().enumerate() {
+        for &input in &node.inputs {
+            last_use[input] = number;
+        }
+    }
+    let kept: BTreeSet<usize> = program.collection_nodes.values().copied().collect();
+    let mut last_uses = vec![Vec::new(); nodes.len()];
+    for (node, &reader) in last_use.iter().enumerate() {
+        if !kept.contains(&node) {
+            last_uses[reader].push(node);
+        }
+    }
+    last_uses
+}
+
 fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
     let view = node.view.clone();
     let schema = node.schema.clone();
@@ -649,19 +683,22 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
     let saved = Mutex::new(Saved::default());
     let save_next = |next: Stateful<'_>| match next {
         Stateful::Tracked(state, parts) => {
-            let parts = versioned_parts(parts.save(epoch, state));
+            let parts = parts.save(epoch, state);
             saved.lock().tracked.extend(parts);
         }
         Stateful::TrackedOperator(operator, parts) => {
             if let Some(state) = operator.saved_state() {
-                let parts = versioned_parts(parts.save(epoch, state));
+                let parts = parts.save(epoch, state);
                 saved.lock().tracked.extend(parts);
             }
         }
         Stateful::Whole(number, operator) => {
             let shards = operator.save_changed().into_iter();
-            let parts = shards.map(|(shard, bytes)| (format!("{NODE}/{number}/{shard}"), bytes));
-            let parts = versioned_parts(parts.collect());
+            let parts = shards.map(|(shard, bytes)| {
+                let mut writer = versioned();
+                writer.raw(&bytes);
+                (format!("{NODE}/{number}/{shard}"), writer.finish())
+            });
             saved.lock().whole.extend(parts);
         }
     };
@@ -677,11 +714,4 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
         }
     });
     saved.into_inner()
-}
-
-fn versioned_parts(parts: Parts) -> Parts {
-    let parts = parts.into_iter();
-    parts
-        .map(|(name, bytes)| (name, versioned(&bytes)))
-        .collect()
 }
