@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Clock, CodecError, Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{Clock, Delta, Epoch, TableChanges};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::checkpoint_header::{HEADER_PART, Header};
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::explain::{OperatorReport, OperatorWork, describe};
@@ -17,7 +18,6 @@ use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
 use crate::outer_join::OuterJoin;
-use crate::prints::Prints;
 use crate::program_change::ProgramChange;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
@@ -32,9 +32,6 @@ use crate::union::Union;
 use crate::unnest::Unnest;
 use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
-
-/// The part that says which program the others belong to.
-const HEADER_PART: &str = "program";
 
 /// Prefixes of the other parts' names.
 const NODE: &str = "node";
@@ -97,6 +94,10 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
+/// After a node's output of so many rows, the memory of state is looked at
+/// before the epoch ends.
+const TRIM_ROWS: usize = 8_192;
+
 /// A node's working form.
 enum Running {
     /// Gets the rows of this collection from outside.
@@ -119,6 +120,8 @@ pub struct Engine {
     arrangement_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
+    /// Nodes whose output nobody reads after each node.
+    last_uses: Vec<Vec<usize>>,
     work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
@@ -174,6 +177,7 @@ impl Engine {
             }
         }
         Ok(Self {
+            last_uses: last_uses(&program),
             node_parts: new_parts(NODE, running.len()),
             arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
             work: vec![OperatorWork::default(); running.len()],
@@ -308,11 +312,18 @@ impl Engine {
             work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
             begun_us = end_us;
             outputs.push(output);
+            if outputs[number].len() >= TRIM_ROWS {
+                sluice_memory::trim();
+            }
+            for &input in &self.last_uses[number] {
+                outputs[input] = Delta::empty(self.program.graph.nodes[input].schema.clone());
+            }
         }
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
         self.drop_finished_state()?;
+        sluice_memory::trim();
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -387,12 +398,12 @@ impl Engine {
             ));
         }
         let mut changed = BTreeMap::new();
-        let mut header = Writer::new();
+        let mut header = versioned();
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
         self.program.prints.save(&mut header);
-        changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
+        changed.insert(HEADER_PART.to_owned(), header.finish());
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
@@ -627,87 +638,30 @@ impl Engine {
     }
 }
 
-/// What a checkpoint says of its other parts.
-struct Header {
-    fingerprint: u64,
-    epoch: Epoch,
-    watermarks: Watermarks,
-    /// Older headers had none: their parts are at the places of a new plan.
-    prints: Option<Prints>,
-}
-
-impl Header {
-    fn read(parts: &BTreeMap<String, Vec<u8>>) -> Result<Self, EngineError> {
-        let Some(header) = parts.get(HEADER_PART) else {
-            return Err(EngineError::Checkpoint(
-                "the engine's part is missing".into(),
-            ));
-        };
-        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
-        let read = Self::decode(&mut reader);
-        read.map_err(|source| EngineError::State {
-            part: HEADER_PART.to_owned(),
-            source,
-        })
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let fingerprint = reader.u64()?;
-        let epoch = reader.u64()?;
-        // Headers had no watermarks before anything was dropped by them.
-        let watermarks = match reader.is_at_end() {
-            true => Watermarks::default(),
-            false => Watermarks::load(reader)?,
-        };
-        let prints = match reader.is_at_end() {
-            true => None,
-            false => Some(Prints::load(reader)?),
-        };
-        Ok(Self {
-            fingerprint,
-            epoch,
-            watermarks,
-            prints,
-        })
-    }
-
-    /// `program` with its parts at the places that the checkpoint gives them, if
-    /// it was made by the same plan.
-    fn places(&self, program: &Program) -> Option<Program> {
-        if self.fingerprint != program.fingerprint() {
-            return None;
-        }
-        let Some(prints) = &self.prints else {
-            return Some(program.clone());
-        };
-        let placed = program.placed_after(prints);
-        let is_same = placed.new_nodes.is_empty()
-            && placed.new_arrangements.is_empty()
-            && placed.program.prints == *prints;
-        is_same.then_some(placed.program)
-    }
-
-    /// The program to restore.
-    fn check(&self, epoch: Epoch, program: Arc<Program>) -> Result<Arc<Program>, EngineError> {
-        let Some(program) = self.places(&program) else {
-            return Err(EngineError::Checkpoint(
-                "it was made under other table and view definitions, or planned in another way; rebuild from the log".into(),
-            ));
-        };
-        if self.epoch != epoch {
-            return Err(EngineError::Checkpoint(format!(
-                "it holds epoch {}, not {epoch}",
-                self.epoch
-            )));
-        }
-        Ok(Arc::new(program))
-    }
-}
-
 fn new_parts(kind: &str, count: usize) -> Vec<StateParts> {
     (0..count)
         .map(|number| StateParts::new(format!("{kind}/{number}")))
         .collect()
+}
+
+/// After each node, the nodes whose output is read neither later nor as a
+/// collection: it need not stay in memory until the epoch ends.
+fn last_uses(program: &Program) -> Vec<Vec<usize>> {
+    let nodes = &program.graph.nodes;
+    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+    for (number, node) in nodes.iter().enumerate() {
+        for &input in &node.inputs {
+            last_use[input] = number;
+        }
+    }
+    let kept: BTreeSet<usize> = program.collection_nodes.values().copied().collect();
+    let mut last_uses = vec![Vec::new(); nodes.len()];
+    for (node, &reader) in last_use.iter().enumerate() {
+        if !kept.contains(&node) {
+            last_uses[reader].push(node);
+        }
+    }
+    last_uses
 }
 
 fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
@@ -820,19 +774,22 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
     let saved = Mutex::new(Saved::default());
     let save_next = |next: Stateful<'_>| match next {
         Stateful::Tracked(state, parts) => {
-            let parts = versioned_parts(parts.save(epoch, state));
+            let parts = parts.save(epoch, state);
             saved.lock().tracked.extend(parts);
         }
         Stateful::TrackedOperator(operator, parts) => {
             if let Some(state) = operator.saved_state() {
-                let parts = versioned_parts(parts.save(epoch, state));
+                let parts = parts.save(epoch, state);
                 saved.lock().tracked.extend(parts);
             }
         }
         Stateful::Whole(number, operator) => {
             let shards = operator.save_changed().into_iter();
-            let parts = shards.map(|(shard, bytes)| (format!("{NODE}/{number}/{shard}"), bytes));
-            let parts = versioned_parts(parts.collect());
+            let parts = shards.map(|(shard, bytes)| {
+                let mut writer = versioned();
+                writer.raw(&bytes);
+                (format!("{NODE}/{number}/{shard}"), writer.finish())
+            });
             saved.lock().whole.extend(parts);
         }
     };
@@ -848,11 +805,4 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
         }
     });
     saved.into_inner()
-}
-
-fn versioned_parts(parts: Parts) -> Parts {
-    let parts = parts.into_iter();
-    parts
-        .map(|(name, bytes)| (name, versioned(&bytes)))
-        .collect()
 }

@@ -26,6 +26,7 @@ mod arrangement;
 mod byte_heap;
 mod changed_slots;
 mod check_syntax;
+mod checkpoint_header;
 mod constant;
 mod decimal_sum;
 mod distinct_on;

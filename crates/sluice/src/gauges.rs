@@ -33,6 +33,11 @@ pub struct Gauges {
     checkpoint_collect: Histogram,
     checkpoint_bytes: Metric,
     resident_bytes: Metric,
+    state_memory_bytes: Metric,
+    state_disk_bytes: Metric,
+    state_over_bytes: Metric,
+    unwritten_bytes: Metric,
+    row_index_bytes: Metric,
     collector: Arc<Collector>,
     metrics: Arc<Metrics>,
     operators: OperatorReports,
@@ -112,6 +117,26 @@ impl Gauges {
                 "sluice_resident_memory_bytes",
                 "Memory of the process, as the machine counts it.",
             ),
+            state_memory_bytes: metrics.gauge(
+                "sluice_state_memory_bytes",
+                "Memory within the budget of state: the engine's, keys of duplicates, the index of removable rows.",
+            ),
+            state_disk_bytes: metrics.gauge(
+                "sluice_state_disk_bytes",
+                "Bytes of state beyond the budget, kept on disk.",
+            ),
+            state_over_bytes: metrics.gauge(
+                "sluice_state_over_bytes",
+                "Bytes of state beyond the limits of memory and disk; while it is not 0, sources wait.",
+            ),
+            unwritten_bytes: metrics.gauge(
+                "sluice_unwritten_row_bytes",
+                "Memory of rows that no checkpoint has written yet, when the last one began.",
+            ),
+            row_index_bytes: metrics.gauge(
+                "sluice_row_index_bytes",
+                "Memory of the index of removable rows, when the last checkpoint began.",
+            ),
             collector,
             metrics: metrics.clone(),
             operators,
@@ -124,6 +149,9 @@ impl Gauges {
         self.checkpoint_collect.observe_us(time_us);
         self.checkpoint_bytes.add(state_bytes);
         self.resident_bytes.set(resident_bytes());
+        let store = warehouse.store_memory();
+        self.unwritten_bytes.set(store.unwritten_bytes);
+        self.row_index_bytes.set(store.index_bytes);
         let sizes = warehouse.state_sizes();
         for (name, help, by_view) in [
             (
@@ -154,6 +182,10 @@ impl Gauges {
         self.records_waiting.set(warehouse.records_waiting());
         self.dead_letters.set(progress.dead_letters);
         self.duplicates.set(progress.duplicates);
+        let usage = sluice_memory::usage();
+        self.state_memory_bytes.set(usage.memory_bytes);
+        self.state_disk_bytes.set(usage.disk_bytes);
+        self.state_over_bytes.set(usage.over_bytes);
         let cache = warehouse.cache_counts();
         self.cache_bytes.set(cache.bytes);
         self.cache_hits.set(cache.hits);

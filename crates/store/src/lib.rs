@@ -27,4 +27,4 @@ pub use expiry::Horizon;
 pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
 pub use staged::StagedCollections;
-pub use store::{Store, StoreOptions};
+pub use store::{Store, StoreMemory, StoreOptions};

@@ -23,6 +23,7 @@ use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
 use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
+use crate::state_memory;
 use crate::summary;
 
 /// How long the loop waits for records before it looks at other duties.
@@ -102,6 +103,7 @@ pub fn run_with(
     let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
 
+    state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings::of_machine(reporter);
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
@@ -272,6 +274,7 @@ impl Worker<'_> {
         let start_us = SystemClock.now_us();
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
+        let mut is_paused = false;
         while !self.stop.load(Ordering::Acquire) {
             // Asked first: what the sources gave before is durable, so that an
             // empty log after it means that everything is in an epoch.
@@ -281,7 +284,16 @@ impl Worker<'_> {
                 EndsWhen::Idle => self.capture.idle_rounds() > 0,
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
-            let has_run = warehouse.run_epoch()?;
+            let usage = sluice_memory::usage();
+            if usage.is_over() != is_paused {
+                is_paused = usage.is_over();
+                self.capture.pause(is_paused);
+                match is_paused {
+                    true => self.reporter.warn(&state_memory::no_room(usage)),
+                    false => self.reporter.info("the state has room again"),
+                }
+            }
+            let has_run = !is_paused && warehouse.run_epoch()?;
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
             if let Some(found) = self.watch.take() {
@@ -316,7 +328,7 @@ impl Worker<'_> {
                 continue;
             }
             let is_changing = warehouse.change_progress().is_some();
-            if nothing_comes && !is_changing && warehouse.has_caught_up() {
+            if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
                 return Ok(());
             }
             self.capture.wait(WAIT_MAX)?;

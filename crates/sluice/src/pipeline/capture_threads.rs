@@ -142,6 +142,10 @@ pub(super) fn follow_files(
     let mut unsynced_bytes = 0;
     let mut idle_wait = IDLE_WAIT_MIN;
     while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(IDLE_WAIT_MAX);
+            continue;
+        }
         let mut all_at_end = true;
         let mut has_records = false;
         for source in &mut sources {
@@ -180,6 +184,10 @@ pub(super) fn follow_poll(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(IDLE_WAIT_MAX);
+            continue;
+        }
         let batch = source.source.poll();
         let at_end = batch.at_end;
         if append(&source, batch, log, reporter)? > 0 {

@@ -9,7 +9,7 @@ use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
 use sluice_route::Sources;
 use sluice_serve::LiveFeed;
-use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
+use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -264,6 +264,11 @@ impl Warehouse {
     /// The operators of views with what they hold and have done.
     pub fn operators(&self) -> Vec<OperatorReport> {
         self.engine.operators()
+    }
+
+    /// What the store keeps in memory.
+    pub fn store_memory(&self) -> StoreMemory {
+        self.store.memory()
     }
 
     /// What the store's cache of segments has done.
