@@ -27,7 +27,7 @@ mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
-pub use checkpoint_step::{Definitions, read_meta};
+pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
 pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};
 pub use log_replay::LogReplay;
