@@ -56,6 +56,11 @@ impl StagedCollections {
             .collect()
     }
 
+    /// Forgets a collection: the store keeps its own.
+    pub fn discard(&mut self, name: &str) {
+        self.collections.remove(name);
+    }
+
     pub(crate) fn take(&mut self, name: &str) -> Option<Collection> {
         self.collections.remove(name)
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sluice_core::{Delta, Epoch, EpochCut};
-use sluice_engine::{Program, ProgramChange};
+use sluice_engine::{EVALUATION_ERRORS, Program, ProgramChange};
 use sluice_log::ModelText;
 
 use super::Warehouse;
@@ -150,9 +150,10 @@ impl Warehouse {
         part: Part,
         epoch: Epoch,
     ) -> Result<(), Failure> {
-        let (engine, staged) = part.into_parts();
+        let (engine, mut staged) = part.into_parts();
         let stored = self.store.published().snapshot();
         let errors = change_of_errors(&new.change, &stored, &staged)?;
+        staged.discard(EVALUATION_ERRORS);
         self.engine.change(&new.change, engine)?;
         let mut output = self.engine.run(epoch, RoutedEpoch::default())?;
         add_to(&mut output.deltas, errors).doing("changing the views")?;
