@@ -168,15 +168,12 @@ impl Engine {
             arrangements.push(arrangement);
             arrangements_of_node[spec.node].push(number);
         }
-        let parts_of = |kind: &str, count: usize| -> Vec<StateParts> {
-            (0..count)
-                .map(|number| StateParts::new(format!("{kind}/{number}")))
-                .collect()
-        };
         Ok(Self {
             last_uses: last_uses(&program),
-            node_parts: parts_of(NODE, running.len()),
-            arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
+            node_parts: node_parts(&running),
+            arrangement_parts: (0..arrangements.len())
+                .map(|number| StateParts::new(format!("{ARRANGEMENT}/{number}")))
+                .collect(),
             work: vec![OperatorWork::default(); running.len()],
             program,
             options,
@@ -431,14 +428,19 @@ impl Engine {
         for (number, (known, running)) in known.enumerate() {
             let state: &mut dyn SavedState = match running {
                 Running::Table(table) | Running::History(table) => table.as_mut(),
-                Running::Operator(operator) => match operator.saved_state() {
-                    Some(state) => state,
-                    None => {
+                Running::Operator(operator) => {
+                    let is_tracked = operator.saved_state().is_some();
+                    if !is_tracked || !operator.parts_suffix().is_empty() {
                         let names = load_whole(number, operator.as_mut(), parts)?;
-                        engine.whole_parts.extend(names);
-                        continue;
+                        if !is_tracked {
+                            engine.whole_parts.extend(names);
+                        }
                     }
-                },
+                    match operator.saved_state() {
+                        Some(state) => state,
+                        None => continue,
+                    }
+                }
             };
             known.load(state, parts)?;
         }
@@ -551,6 +553,20 @@ impl Engine {
         }
         metrics
     }
+}
+
+/// The parts of all nodes, none of them written yet.
+fn node_parts(running: &[Running]) -> Vec<StateParts> {
+    let nodes = running.iter().enumerate();
+    nodes
+        .map(|(number, running)| {
+            let suffix = match running {
+                Running::Operator(operator) => operator.parts_suffix(),
+                Running::Table(_) | Running::History(_) => "",
+            };
+            StateParts::new(format!("{NODE}/{number}{suffix}"))
+        })
+        .collect()
 }
 
 /// After each node, the nodes whose output is read neither later nor as a
