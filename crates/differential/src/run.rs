@@ -240,10 +240,12 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
     let can_ask = failures == 0 && !case.epochs.is_empty();
     let tables: Vec<ZSet> = contents.iter().map(Content::rows).collect();
     let mut batch_comparisons = 0;
-    if case.ask_batch && can_ask && batch::knows(case) {
-        if let Some(answers) = batch::answer(case, &tables).transpose() {
-            batch_comparisons = compare_other(case, WrongKind::Batch, answers, &expected)?;
-        }
+    if case.ask_batch
+        && can_ask
+        && batch::knows(case)
+        && let Some(answers) = batch::answer(case, &tables).transpose()
+    {
+        batch_comparisons = compare_other(case, WrongKind::Batch, answers, &expected)?;
     }
     let mut sqlite_comparisons = 0;
     if case.ask_sqlite && can_ask && sqlite::knows(case) {

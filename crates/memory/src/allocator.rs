@@ -98,11 +98,10 @@ unsafe impl Allocator for StateMemory {
         if is_large(old) {
             let added = new.size() - old.size();
             match scratch().filter(|scratch| scratch.contains(block)) {
-                Some(scratch) => {
-                    if scratch.grow_in_place(block, old, new) {
-                        return Ok(NonNull::slice_from_raw_parts(block, new.size()));
-                    }
+                Some(scratch) if scratch.grow_in_place(block, old, new) => {
+                    return Ok(NonNull::slice_from_raw_parts(block, new.size()));
                 }
+                Some(_) => {}
                 None if take(added) => {
                     // SAFETY: the block is large and not of the file, so that
                     // it is of `Global`; the rest is the caller's promise.

@@ -81,6 +81,8 @@ pub enum CaptureKind {
         header: bool,
         /// Whether to wait for what is appended.
         follow: bool,
+        /// Whether the files are their own log.
+        own_log: bool,
     },
     /// Clients send them to the collector.
     Http {

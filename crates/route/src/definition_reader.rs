@@ -12,7 +12,9 @@ use crate::definition::{
 };
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
-use crate::source_text::{CaptureText, ColumnText, FileText, Policy, TableText, TopicText};
+use crate::source_text::{
+    CaptureText, ColumnText, FileText, LogForm, Policy, TableText, TopicText,
+};
 use crate::time::{TimeForm, parse_duration_us};
 
 /// Reads and checks definitions.
@@ -136,8 +138,15 @@ impl Reading {
                 delimiter,
                 header,
                 follow,
+                log,
                 transactions,
             } => {
+                let own_log = log == Some(LogForm::Source);
+                if own_log && transactions.is_some() {
+                    let message = "files that are their own log have no transactions".to_owned();
+                    let help = "leave `log` or `transactions` out";
+                    self.error(file, at, message, help);
+                }
                 let Ok(delimiter) = u8::try_from(delimiter) else {
                     let help = "choose one ASCII character";
                     return self.error(file, at, "the delimiter is too wide".into(), help);
@@ -155,6 +164,7 @@ impl Reading {
                     delimiter,
                     header,
                     follow,
+                    own_log,
                 };
                 (kind, transactions)
             }
