@@ -178,7 +178,7 @@ impl Engine {
         }
         Ok(Self {
             last_uses: last_uses(&program),
-            node_parts: new_parts(NODE, running.len()),
+            node_parts: node_parts(&running),
             arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
             work: vec![OperatorWork::default(); running.len()],
             program,
@@ -458,14 +458,19 @@ impl Engine {
             let state: &mut dyn SavedState = match running {
                 Running::Fed(_) => continue,
                 Running::Table(table) | Running::History(table) => table.as_mut(),
-                Running::Operator(operator) => match operator.saved_state() {
-                    Some(state) => state,
-                    None => {
+                Running::Operator(operator) => {
+                    let is_tracked = operator.saved_state().is_some();
+                    if !is_tracked || !operator.parts_suffix().is_empty() {
                         let names = load_whole(number, operator.as_mut(), parts)?;
-                        engine.whole_parts.extend(names);
-                        continue;
+                        if !is_tracked {
+                            engine.whole_parts.extend(names);
+                        }
                     }
-                },
+                    match operator.saved_state() {
+                        Some(state) => state,
+                        None => continue,
+                    }
+                }
             };
             known.load(state, parts)?;
         }
@@ -641,6 +646,20 @@ impl Engine {
 fn new_parts(kind: &str, count: usize) -> Vec<StateParts> {
     (0..count)
         .map(|number| StateParts::new(format!("{kind}/{number}")))
+        .collect()
+}
+
+/// The parts of all nodes, none of them written yet.
+fn node_parts(running: &[Running]) -> Vec<StateParts> {
+    let nodes = running.iter().enumerate();
+    nodes
+        .map(|(number, running)| {
+            let suffix = match running {
+                Running::Operator(operator) => operator.parts_suffix(),
+                Running::Table(_) | Running::History(_) | Running::Fed(_) => "",
+            };
+            StateParts::new(format!("{NODE}/{number}{suffix}"))
+        })
         .collect()
 }
 

@@ -37,6 +37,14 @@ pub(crate) trait Operator: Send {
         None
     }
 
+    /// What stands behind the node's number in the names of the parts of
+    /// [`Operator::saved_state`], where an earlier program saved whole shards
+    /// under the number itself. Those come in by [`Operator::load`], and count
+    /// as changed.
+    fn parts_suffix(&self) -> &'static str {
+        ""
+    }
+
     /// The state of each shard that has changed since the last call.
     fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
         Vec::new()

@@ -15,6 +15,7 @@ use super::values::ticks;
 use crate::EngineError;
 use crate::key::RowCodec;
 use crate::operator::{Operator, StepContext};
+use crate::saved_state::{SaveScope, SavedState};
 
 /// Rows with their weights.
 type Rows = BTreeMap<Box<[u8]>, i64>;
@@ -95,7 +96,8 @@ struct Changes<'a> {
 #[derive(Default)]
 struct Shard {
     keys: HashMap<Box<[u8]>, KeyState>,
-    dirty: bool,
+    /// Keys that changed since the last checkpoint.
+    changed: BTreeSet<Box<[u8]>>,
 }
 
 /// One side of the join.
@@ -223,7 +225,7 @@ impl Operator for AsOfJoin {
                 continue;
             };
             let shard = &mut self.shards[shard_of_hash(hash)];
-            shard.dirty = true;
+            shard.changed.insert(key.into());
             let state = shard.keys.entry(key.into()).or_default();
             let changed = changes.versions.iter().map(|change| change.0).collect();
             let mut times = state.touched_times(&changed);
@@ -243,45 +245,18 @@ impl Operator for AsOfJoin {
         self.output(&pairs)
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if !std::mem::take(&mut shard.dirty) {
-                continue;
-            }
-            let mut writer = Writer::new();
-            for (key, state) in &shard.keys {
-                writer.bytes(key);
-                for side in [&state.left, &state.versions] {
-                    writer.u32(side.values().map(BTreeMap::len).sum::<usize>() as u32);
-                    for (time, rows) in side {
-                        for (row, weight) in rows {
-                            writer.i64(*time);
-                            writer.bytes(row);
-                            writer.i64(*weight);
-                        }
-                    }
-                }
-            }
-            parts.push((number, writer.finish()));
-        }
-        parts
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(self)
+    }
+
+    fn parts_suffix(&self) -> &'static str {
+        "/keys"
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        let mut reader = Reader::new(bytes);
-        while !reader.is_at_end() {
-            let key: Box<[u8]> = reader.bytes()?.into();
-            let mut state = KeyState::default();
-            for side in [&mut state.left, &mut state.versions] {
-                for _ in 0..reader.u32()? {
-                    let time = reader.i64()?;
-                    let row = reader.bytes()?;
-                    add(side, time, row, reader.i64()?);
-                }
-            }
-            self.shards[shard].keys.insert(key, state);
-        }
+        SavedState::load(self, shard, bytes)?;
+        let shard = &mut self.shards[shard];
+        shard.changed = shard.keys.keys().cloned().collect();
         Ok(())
     }
 
@@ -299,5 +274,75 @@ impl Operator for AsOfJoin {
             (key.len() + 64 + bytes.sum::<usize>()) as u64
         })
         .sum()
+    }
+}
+
+/// A key is saved with all of its rows; one that is gone has none.
+impl SavedState for AsOfJoin {
+    fn changed_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.changed.len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.keys.len()).sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let shard = &self.shards[shard];
+        match scope {
+            SaveScope::All => {
+                for (key, state) in &shard.keys {
+                    save_key(key, state, writer);
+                }
+            }
+            SaveScope::Changes => {
+                let gone = KeyState::default();
+                for key in &shard.changed {
+                    save_key(key, shard.keys.get(key).unwrap_or(&gone), writer);
+                }
+            }
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.changed.clear();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let keys = &mut self.shards[shard].keys;
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let key: Box<[u8]> = reader.bytes()?.into();
+            let mut state = KeyState::default();
+            for side in [&mut state.left, &mut state.versions] {
+                for _ in 0..reader.u32()? {
+                    let time = reader.i64()?;
+                    let row = reader.bytes()?;
+                    add(side, time, row, reader.i64()?);
+                }
+            }
+            if state.left.is_empty() && state.versions.is_empty() {
+                keys.remove(&key);
+            } else {
+                keys.insert(key, state);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn save_key(key: &[u8], state: &KeyState, writer: &mut Writer) {
+    writer.bytes(key);
+    for side in [&state.left, &state.versions] {
+        writer.u32(side.values().map(BTreeMap::len).sum::<usize>() as u32);
+        for (time, rows) in side {
+            for (row, weight) in rows {
+                writer.i64(*time);
+                writer.bytes(row);
+                writer.i64(*weight);
+            }
+        }
     }
 }

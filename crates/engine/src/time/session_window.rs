@@ -18,6 +18,7 @@ use super::values::{first_kept, from_ticks, ticks};
 use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::operator::{Operator, StepContext};
+use crate::saved_state::{SaveScope, SavedState};
 
 /// A distinct row.
 struct StoredRow {
@@ -210,7 +211,8 @@ struct Shard {
     /// Keys by the last time of a session, where finished sessions are
     /// forgotten. Entries of sessions that have grown since are passed over.
     by_last: BTreeMap<i64, Vec<Box<[u8]>>>,
-    dirty: bool,
+    /// Keys that changed since the last checkpoint.
+    changed: BTreeSet<Box<[u8]>>,
 }
 
 impl Shard {
@@ -240,7 +242,7 @@ impl Shard {
                 if state.rows.is_empty() {
                     self.keys.remove(&key);
                 }
-                self.dirty = true;
+                self.changed.insert(key);
             }
         }
     }
@@ -300,8 +302,8 @@ impl Input<'_> {
             if state.rows.is_empty() {
                 shard.keys.remove(key);
             }
+            shard.changed.insert(key.into());
         }
-        shard.dirty = true;
         Ok(changes)
     }
 }
@@ -396,54 +398,18 @@ impl Operator for SessionWindow {
         self.output(&all)
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if !std::mem::take(&mut shard.dirty) {
-                continue;
-            }
-            let mut writer = Writer::new();
-            for (key, state) in &shard.keys {
-                writer.bytes(key);
-                let count: usize = state.rows.values().map(Vec::len).sum();
-                writer.u32(count as u32);
-                for (time, rows) in &state.rows {
-                    for row in rows {
-                        writer.i64(*time);
-                        writer.bytes(&row.bytes);
-                        writer.i64(row.weight);
-                    }
-                }
-            }
-            parts.push((number, writer.finish()));
-        }
-        parts
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(self)
+    }
+
+    fn parts_suffix(&self) -> &'static str {
+        "/keys"
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        let (gap, forgets) = (self.gap, self.forgets);
+        SavedState::load(self, shard, bytes)?;
         let shard = &mut self.shards[shard];
-        let mut reader = Reader::new(bytes);
-        while !reader.is_at_end() {
-            let key: Box<[u8]> = reader.bytes()?.into();
-            let mut state = KeyState::default();
-            for _ in 0..reader.u32()? {
-                let time = reader.i64()?;
-                let row = reader.bytes()?;
-                let weight = reader.i64()?;
-                state.add(time, row, weight);
-            }
-            for row in state.rows.values_mut().flatten() {
-                row.old_weight = row.weight;
-            }
-            state.sessions = state.cut((i64::MIN, i64::MAX), gap);
-            if forgets {
-                for &last in state.sessions.values() {
-                    shard.by_last.entry(last).or_default().push(key.clone());
-                }
-            }
-            shard.keys.insert(key, state);
-        }
+        shard.changed = shard.keys.keys().cloned().collect();
         Ok(())
     }
 
@@ -475,5 +441,82 @@ impl Operator for SessionWindow {
         let keys = self.shards.iter().flat_map(|shard| shard.keys.values());
         let rows = keys.flat_map(|state| state.rows.values());
         rows.map(|rows| rows.len() as u64).sum()
+    }
+}
+
+/// A key is saved with all of its rows; one that is gone has none.
+impl SavedState for SessionWindow {
+    fn changed_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.changed.len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.keys.len()).sum()
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let shard = &self.shards[shard];
+        match scope {
+            SaveScope::All => {
+                for (key, state) in &shard.keys {
+                    save_key(key, Some(state), writer);
+                }
+            }
+            SaveScope::Changes => {
+                for key in &shard.changed {
+                    save_key(key, shard.keys.get(key), writer);
+                }
+            }
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.changed.clear();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let (gap, forgets) = (self.gap, self.forgets);
+        let shard = &mut self.shards[shard];
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let key: Box<[u8]> = reader.bytes()?.into();
+            let mut state = KeyState::default();
+            for _ in 0..reader.u32()? {
+                let time = reader.i64()?;
+                let row = reader.bytes()?;
+                let weight = reader.i64()?;
+                state.add(time, row, weight);
+            }
+            if state.rows.is_empty() {
+                shard.keys.remove(&key);
+                continue;
+            }
+            for row in state.rows.values_mut().flatten() {
+                row.old_weight = row.weight;
+            }
+            state.sessions = state.cut((i64::MIN, i64::MAX), gap);
+            if forgets {
+                for &last in state.sessions.values() {
+                    shard.by_last.entry(last).or_default().push(key.clone());
+                }
+            }
+            shard.keys.insert(key, state);
+        }
+        Ok(())
+    }
+}
+
+fn save_key(key: &[u8], state: Option<&KeyState>, writer: &mut Writer) {
+    writer.bytes(key);
+    let rows = || state.into_iter().flat_map(|state| &state.rows);
+    writer.u32(rows().map(|(_, rows)| rows.len() as u32).sum());
+    for (time, rows) in rows() {
+        for row in rows {
+            writer.i64(*time);
+            writer.bytes(&row.bytes);
+            writer.i64(row.weight);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! their window's end, after which they cannot change any more. So each comes
 //! out once and is never retracted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::Array;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -13,12 +13,14 @@ use super::values::{first_kept, ticks};
 use crate::EngineError;
 use crate::key::RowCodec;
 use crate::operator::{Operator, StepContext};
+use crate::saved_state::{SaveScope, SavedState};
 
 /// Rows that wait, by window end; their weights.
 #[derive(Default)]
 struct Shard {
     waiting: BTreeMap<i64, BTreeMap<Box<[u8]>, i64>>,
-    dirty: bool,
+    /// Rows that came, changed or went since the last checkpoint.
+    changed: BTreeSet<(i64, Box<[u8]>)>,
 }
 
 impl Shard {
@@ -68,7 +70,8 @@ impl WindowClose {
                 let shard = &mut self.shards[shard_of_hash(hash)];
                 let weight = input.weights()[number];
                 shard.add(ends.value(number), rows.get(number), weight);
-                shard.dirty = true;
+                let changed = (ends.value(number), rows.get(number).into());
+                shard.changed.insert(changed);
             }
         }
         Ok(())
@@ -80,14 +83,15 @@ impl WindowClose {
         let mut weights = Vec::new();
         for shard in &mut self.shards {
             while let Some(entry) = shard.waiting.first_entry() {
-                if *entry.key() >= first_kept {
+                let end = *entry.key();
+                if end >= first_kept {
                     break;
                 }
                 for (row, weight) in entry.remove() {
+                    shard.changed.insert((end, row.clone()));
                     rows.push(row);
                     weights.push(weight);
                 }
-                shard.dirty = true;
             }
         }
         if rows.is_empty() {
@@ -124,32 +128,21 @@ impl Operator for WindowClose {
         }
     }
 
-    fn save_changed(&mut self) -> Vec<(usize, Vec<u8>)> {
-        let mut parts = Vec::new();
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            if !std::mem::take(&mut shard.dirty) {
-                continue;
-            }
-            let mut writer = Writer::new();
-            for (end, rows) in &shard.waiting {
-                for (row, weight) in rows {
-                    writer.i64(*end);
-                    writer.bytes(row);
-                    writer.i64(*weight);
-                }
-            }
-            parts.push((number, writer.finish()));
-        }
-        parts
+    fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
+        Some(self)
+    }
+
+    fn parts_suffix(&self) -> &'static str {
+        "/rows"
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-        let mut reader = Reader::new(bytes);
-        while !reader.is_at_end() {
-            let end = reader.i64()?;
-            let row = reader.bytes()?;
-            self.shards[shard].add(end, row, reader.i64()?);
-        }
+        SavedState::load(self, shard, bytes)?;
+        let Shard { waiting, changed } = &mut self.shards[shard];
+        let rows = waiting.iter();
+        *changed = rows
+            .flat_map(|(&end, rows)| rows.keys().map(move |row| (end, row.clone())))
+            .collect();
         Ok(())
     }
 
@@ -163,5 +156,62 @@ impl Operator for WindowClose {
         rows.flat_map(BTreeMap::keys)
             .map(|row| row.len() as u64 + 16)
             .sum()
+    }
+}
+
+/// Rows are saved with their weight; 0 for those that are gone.
+impl SavedState for WindowClose {
+    fn changed_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.changed.len()).sum()
+    }
+
+    fn count(&self) -> usize {
+        self.state_rows() as usize
+    }
+
+    fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
+        let Shard { waiting, changed } = &self.shards[shard];
+        let mut save = |end: i64, row: &[u8], weight: i64| {
+            writer.i64(end);
+            writer.bytes(row);
+            writer.i64(weight);
+        };
+        match scope {
+            SaveScope::All => {
+                for (&end, rows) in waiting {
+                    for (row, &weight) in rows {
+                        save(end, row, weight);
+                    }
+                }
+            }
+            SaveScope::Changes => {
+                for (end, row) in changed {
+                    let weight = waiting.get(end).and_then(|rows| rows.get(row));
+                    save(*end, row, weight.copied().unwrap_or(0));
+                }
+            }
+        }
+    }
+
+    fn forget_changes(&mut self) {
+        for shard in &mut self.shards {
+            shard.changed.clear();
+        }
+    }
+
+    fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
+        let shard = &mut self.shards[shard];
+        let mut reader = Reader::new(bytes);
+        while !reader.is_at_end() {
+            let end = reader.i64()?;
+            let row = reader.bytes()?;
+            let weight = reader.i64()?;
+            let known = shard.waiting.get(&end).and_then(|rows| rows.get(row));
+            let change = weight - known.copied().unwrap_or(0);
+            if change != 0 {
+                shard.add(end, row, change);
+            }
+        }
+        Ok(())
     }
 }

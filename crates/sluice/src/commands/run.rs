@@ -32,6 +32,12 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const CHECKPOINT_PAUSE_SHARE: i64 = 100;
 /// But a start after a kill should not have to compute more than this again.
 const CHECKPOINT_PAUSE_MAX_US: i64 = 60_000_000;
+/// With more rows in memory that no checkpoint has written, the next one begins
+/// early; it is looked at so often.
+const UNWRITTEN_BYTES_MAX: u64 = 256 << 20;
+const UNWRITTEN_INTERVAL_US: i64 = 500_000;
+/// With so many, epochs wait until the running one is written.
+const UNWRITTEN_BYTES_LIMIT: u64 = 3 * UNWRITTEN_BYTES_MAX;
 /// How often a first load says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 
@@ -275,6 +281,8 @@ impl Worker<'_> {
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
         let mut is_paused = false;
+        let mut unwritten_bytes = 0;
+        let mut looked_us = start_us;
         while !self.stop.load(Ordering::Acquire) {
             // Asked first: what the sources gave before is durable, so that an
             // empty log after it means that everything is in an epoch.
@@ -293,6 +301,12 @@ impl Worker<'_> {
                     false => self.reporter.info("the state has room again"),
                 }
             }
+            if unwritten_bytes > UNWRITTEN_BYTES_LIMIT && warehouse.is_writing_checkpoint() {
+                self.capture.wait(WAIT_MAX / 4)?;
+                warehouse.poll_checkpoint()?;
+                unwritten_bytes = warehouse.store_memory().unwritten_bytes;
+                continue;
+            }
             let has_run = !is_paused && warehouse.run_epoch()?;
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
@@ -304,10 +318,15 @@ impl Worker<'_> {
                 next_checkpoint_us = 0;
             }
             let now_us = SystemClock.now_us();
-            if now_us >= next_checkpoint_us {
+            if now_us - looked_us >= UNWRITTEN_INTERVAL_US {
+                looked_us = now_us;
+                unwritten_bytes = warehouse.store_memory().unwritten_bytes;
+            }
+            if now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX {
                 let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
                 if let Some(state_bytes) = state_bytes {
+                    unwritten_bytes = 0;
                     let time_us = (end_us - now_us).unsigned_abs();
                     self.gauges
                         .checkpoint_begun(warehouse, time_us, state_bytes);

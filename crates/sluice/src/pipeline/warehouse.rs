@@ -266,6 +266,11 @@ impl Warehouse {
         self.engine.operators()
     }
 
+    /// Whether a checkpoint is on its way to the disk.
+    pub fn is_writing_checkpoint(&self) -> bool {
+        self.writing.is_some()
+    }
+
     /// What the store keeps in memory.
     pub fn store_memory(&self) -> StoreMemory {
         self.store.memory()
