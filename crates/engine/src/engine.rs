@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Clock, Delta, Epoch, Reader, TableChanges};
+use sluice_core::{Clock, Delta, Epoch, TableChanges};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::checkpoint_header::{HEADER_PART, Header};
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::explain::{OperatorReport, OperatorWork, describe};
-use crate::graph::{Node, NodeKind};
+use crate::graph::{Node, NodeKind, UNUSED};
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
 use crate::outer_join::OuterJoin;
+use crate::program_change::ProgramChange;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
@@ -30,9 +32,6 @@ use crate::union::Union;
 use crate::unnest::Unnest;
 use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
-
-/// The part that says which program the others belong to.
-const HEADER_PART: &str = "program";
 
 /// Prefixes of the other parts' names.
 const NODE: &str = "node";
@@ -101,6 +100,8 @@ const TRIM_ROWS: usize = 8_192;
 
 /// A node's working form.
 enum Running {
+    /// Gets the rows of this collection from outside.
+    Fed(String),
     Table(Box<TableInput>),
     /// The versions of a table's rows; see `time/history.rs`.
     History(Box<TableInput>),
@@ -149,8 +150,11 @@ impl Engine {
     pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, EngineError> {
         let graph = &program.graph;
         let mut running = Vec::with_capacity(graph.nodes.len());
-        for (node, limit) in graph.nodes.iter().zip(&program.state_limits) {
-            let mut started = start_node(&program, node)?;
+        for (number, (node, limit)) in graph.nodes.iter().zip(&program.state_limits).enumerate() {
+            let mut started = match program.fed.get(&number) {
+                Some(collection) => Running::Fed(collection.clone()),
+                None => start_node(&program, node)?,
+            };
             if let (Running::Operator(operator), Some(limit)) = (&mut started, limit) {
                 operator.prepare_to_drop(limit.column);
             }
@@ -159,14 +163,18 @@ impl Engine {
         let mut arrangements = Vec::with_capacity(graph.arrangements.len());
         let mut arrangements_of_node = vec![Vec::new(); graph.nodes.len()];
         for (number, spec) in graph.arrangements.iter().enumerate() {
-            let schema = &graph.nodes[spec.node].schema;
+            let unused = Node::unused().schema;
+            let of_node = graph.nodes.get(spec.node);
+            let schema = of_node.map_or(&unused, |node| &node.schema);
             let key_columns = spec.key_columns.clone();
             let mut arrangement = Arrangement::new(schema, key_columns, spec.nulls_match)?;
             if let Some(limit) = &program.arrangement_limits[number] {
                 arrangement.prepare_to_drop(limit.column);
             }
             arrangements.push(arrangement);
-            arrangements_of_node[spec.node].push(number);
+            if spec.node != UNUSED {
+                arrangements_of_node[spec.node].push(number);
+            }
         }
         Ok(Self {
             last_uses: last_uses(&program),
@@ -199,6 +207,20 @@ impl Engine {
         epoch: Epoch,
         changes: Vec<TableChanges>,
     ) -> Result<EpochOutput, EngineError> {
+        self.step_with(epoch, changes, &BTreeMap::new())
+    }
+
+    /// [`Engine::step`] of the engine of a part: `fed` are the changes of the
+    /// collections that it is fed with.
+    ///
+    /// # Errors
+    /// As for [`Engine::step`].
+    pub fn step_with(
+        &mut self,
+        epoch: Epoch,
+        changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
+    ) -> Result<EpochOutput, EngineError> {
         if self.failed {
             return Err(EngineError::Invariant(
                 "the engine failed before and was not restored".into(),
@@ -209,7 +231,7 @@ impl Engine {
         {
             return Err(EngineError::EpochOrder { last, found: epoch });
         }
-        let result = self.run_epoch(epoch, changes);
+        let result = self.run_epoch(epoch, changes, fed);
         self.failed = result.is_err();
         self.last_epoch = Some(epoch);
         result
@@ -219,6 +241,7 @@ impl Engine {
         &mut self,
         epoch: Epoch,
         changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
     ) -> Result<EpochOutput, EngineError> {
         let mut changes_of_table: BTreeMap<String, Vec<TableChanges>> = BTreeMap::new();
         for change in changes {
@@ -251,6 +274,10 @@ impl Engine {
         let mut begun_us = time_us();
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
+                Running::Fed(collection) => match fed.get(collection) {
+                    Some(delta) => delta.clone(),
+                    None => Delta::empty(node.schema.clone()),
+                },
                 Running::Table(table) => {
                     let changes = changes_of_table.remove(table.name());
                     let delta = table.step(&changes.unwrap_or_default())?;
@@ -377,18 +404,20 @@ impl Engine {
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
+        self.program.prints.save(&mut header);
         changed.insert(HEADER_PART.to_owned(), header.finish());
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
-            .map(|(number, (running, parts))| match running {
+            .filter_map(|(number, (running, parts))| match running {
+                Running::Fed(_) => None,
                 Running::Table(table) | Running::History(table) => {
-                    Stateful::Tracked(table.as_mut(), parts)
+                    Some(Stateful::Tracked(table.as_mut(), parts))
                 }
-                Running::Operator(operator) => match operator.saved_state().is_some() {
+                Running::Operator(operator) => Some(match operator.saved_state().is_some() {
                     true => Stateful::TrackedOperator(operator.as_mut(), parts),
                     false => Stateful::Whole(number, operator.as_mut()),
-                },
+                }),
             });
         let arrangements = self
             .arrangements
@@ -421,12 +450,15 @@ impl Engine {
         epoch: Epoch,
         parts: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, EngineError> {
+        let header = Header::read(parts)?;
+        let program = header.check(epoch, program)?;
         let mut engine = Self::new(program, options)?;
-        engine.watermarks = engine.read_header(epoch, parts)?;
+        engine.watermarks = header.watermarks;
         engine.closed_by = engine.watermarks.clone();
         let known = engine.node_parts.iter_mut().zip(&mut engine.running);
         for (number, (known, running)) in known.enumerate() {
             let state: &mut dyn SavedState = match running {
+                Running::Fed(_) => continue,
                 Running::Table(table) | Running::History(table) => table.as_mut(),
                 Running::Operator(operator) => {
                     let is_tracked = operator.saved_state().is_some();
@@ -452,39 +484,89 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Checks what the parts belong to; returns the watermarks.
-    fn read_header(
-        &self,
-        epoch: Epoch,
-        parts: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Watermarks, EngineError> {
-        let Some(header) = parts.get(HEADER_PART) else {
-            return Err(EngineError::Checkpoint(
-                "the engine's part is missing".into(),
+    /// The program, with its parts at the places that they have here.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Goes over to another program between two epochs. `part` is an engine of
+    /// [`ProgramChange::part`] that has seen everything that this one has; what
+    /// stays is kept as it is.
+    ///
+    /// # Errors
+    /// When one of the engines failed before, or the part is missing.
+    pub fn change(
+        &mut self,
+        change: &ProgramChange,
+        part: Option<Self>,
+    ) -> Result<(), EngineError> {
+        let missing = || EngineError::Invariant("a change of views without its new part".into());
+        if self.failed || part.as_ref().is_some_and(|part| part.failed) {
+            return Err(EngineError::Invariant(
+                "an engine that failed cannot change its views".into(),
             ));
-        };
-        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
-        let read_error = |source| EngineError::State {
-            part: HEADER_PART.to_owned(),
-            source,
-        };
-        let fingerprint = reader.u64().map_err(read_error)?;
-        let saved_epoch = reader.u64().map_err(read_error)?;
-        if fingerprint != self.program.fingerprint() {
-            return Err(EngineError::Checkpoint(
-                "it was made under other table and view definitions; rebuild from the log".into(),
-            ));
         }
-        if saved_epoch != epoch {
-            return Err(EngineError::Checkpoint(format!(
-                "it holds epoch {saved_epoch}, not {epoch}"
-            )));
+        self.failed = true;
+        let program = change.program().clone();
+        let mut next = Self::new(program, self.options.clone())?;
+        let (mut new_running, mut new_arrangements) = (Vec::new(), Vec::new());
+        if let Some(mut part) = part {
+            part.watermarks = self.watermarks.clone();
+            part.closed_by = Watermarks::default();
+            part.drop_finished_state()?;
+            new_running = part.running.into_iter().map(Some).collect();
+            new_arrangements = part.arrangements.into_iter().map(Some).collect();
         }
-        // Headers had no watermarks before anything was dropped by them.
-        if reader.is_at_end() {
-            return Ok(Watermarks::default());
+        let old_prints = &self.program.prints;
+        let old_nodes = std::mem::take(&mut self.running).into_iter();
+        let mut old_nodes = old_nodes.zip(std::mem::take(&mut self.node_parts));
+        for place in 0..next.running.len() {
+            let old = old_nodes.next();
+            if change.new_nodes.contains(&place) {
+                let new = new_running.get_mut(place).and_then(Option::take);
+                next.running[place] = new.ok_or_else(missing)?;
+            } else if let Some((running, parts)) = old
+                && next.program.prints.nodes[place] == old_prints.nodes[place]
+            {
+                next.running[place] = running;
+                next.node_parts[place] = parts;
+                next.work[place] = self.work[place];
+                let prefix = format!("{NODE}/{place}/");
+                let names = self.whole_parts.iter();
+                let names = names.filter(|name| name.starts_with(&prefix)).cloned();
+                next.whole_parts.extend(names);
+            }
         }
-        Watermarks::load(&mut reader).map_err(read_error)
+        let old_arrangements = std::mem::take(&mut self.arrangements).into_iter();
+        let mut old_arrangements =
+            old_arrangements.zip(std::mem::take(&mut self.arrangement_parts));
+        for place in 0..next.arrangements.len() {
+            let old = old_arrangements.next();
+            if change.new_arrangements.contains(&place) {
+                let new = new_arrangements.get_mut(place).and_then(Option::take);
+                next.arrangements[place] = new.ok_or_else(missing)?;
+            } else if let Some((arrangement, parts)) = old
+                && next.program.prints.arrangements[place] == old_prints.arrangements[place]
+            {
+                next.arrangements[place] = arrangement;
+                next.arrangement_parts[place] = parts;
+            }
+        }
+        next.last_epoch = self.last_epoch;
+        next.watermarks = std::mem::take(&mut self.watermarks);
+        next.closed_by = std::mem::take(&mut self.closed_by);
+        *self = next;
+        Ok(())
+    }
+
+    /// Whether the parts of a checkpoint can be read under `program`: whether it
+    /// was made under the same definitions, planned in the same way.
+    pub fn can_restore(program: &Program, parts: &BTreeMap<String, Vec<u8>>) -> bool {
+        match Header::read(parts) {
+            Ok(header) => header.places(program).is_some(),
+            // What is damaged is reported by `restore`.
+            Err(_) => true,
+        }
     }
 
     /// The operators with what they hold and have done, inputs first.
@@ -494,6 +576,7 @@ impl Engine {
         for (number, (running, node)) in self.running.iter().zip(&graph.nodes).enumerate() {
             let (kind, detail) = describe(&node.kind);
             let (state_rows, state_bytes) = match running {
+                Running::Fed(_) => (0, 0),
                 Running::Table(table) | Running::History(table) => {
                     (table.state_rows(), table.state_bytes())
                 }
@@ -512,13 +595,16 @@ impl Engine {
                 ..OperatorReport::default()
             });
         }
-        for (arrangement, spec) in self.arrangements.iter().zip(&graph.arrangements) {
+        let indexes = self.arrangements.iter().zip(&graph.arrangements);
+        for (arrangement, spec) in indexes.filter(|(_, spec)| spec.node != UNUSED) {
             reports[spec.node].index_rows += arrangement.state_rows();
             reports[spec.node].index_bytes += arrangement.state_bytes();
         }
         for (name, &node) in &self.program.collection_nodes {
             reports[node].collections.push(name.clone());
         }
+        // Places that nothing has.
+        reports.retain(|report| !report.view.is_empty());
         reports
     }
 
@@ -526,8 +612,11 @@ impl Engine {
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
         let nodes = &self.program.graph.nodes;
-        for (running, node) in self.running.iter().zip(nodes) {
+        let used = |node: &&Node| !node.view.is_empty();
+        let pairs = self.running.iter().zip(nodes);
+        for (running, node) in pairs.filter(|(_, node)| used(node)) {
             let (rows, bytes) = match running {
+                Running::Fed(_) => (0, 0),
                 Running::Table(table) => {
                     let ignored = table.ignored_changes;
                     metrics
@@ -545,6 +634,7 @@ impl Engine {
             .arrangements
             .iter()
             .zip(&self.program.graph.arrangements)
+            .filter(|(_, spec)| spec.node != UNUSED)
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
@@ -562,7 +652,7 @@ fn node_parts(running: &[Running]) -> Vec<StateParts> {
         .map(|(number, running)| {
             let suffix = match running {
                 Running::Operator(operator) => operator.parts_suffix(),
-                Running::Table(_) | Running::History(_) => "",
+                Running::Fed(_) | Running::Table(_) | Running::History(_) => "",
             };
             StateParts::new(format!("{NODE}/{number}{suffix}"))
         })

@@ -13,6 +13,9 @@ use crate::top_k::TopKSpec;
 use crate::unnest::UnnestSpec;
 use crate::window::WindowSpec;
 
+/// In place of a number that nothing has.
+pub(crate) const UNUSED: usize = usize::MAX;
+
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct AggregateCallSpec {
@@ -101,6 +104,31 @@ pub(crate) struct Graph {
     pub(crate) arrangements: Vec<ArrangementSpec>,
     /// How often each arrangement was asked for.
     pub(crate) arrangement_uses: Vec<usize>,
+}
+
+impl Node {
+    /// A place in the graph that no operator has: it never gives a row.
+    pub(crate) fn unused() -> Self {
+        Self {
+            kind: NodeKind::Union,
+            inputs: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            view: String::new(),
+            append_only: true,
+            unique_key: None,
+        }
+    }
+}
+
+impl ArrangementSpec {
+    /// A place that no arrangement has.
+    pub(crate) fn unused() -> Self {
+        Self {
+            node: UNUSED,
+            key_columns: Vec::new(),
+            nulls_match: false,
+        }
+    }
 }
 
 impl Graph {

@@ -15,6 +15,6 @@ mod partition;
 mod segment;
 mod topics;
 
-pub use control::{ControlEntry, ControlLog};
+pub use control::{ControlEntry, ControlLog, ModelText};
 pub use error::LogError;
 pub use topics::{Log, LogOptions};

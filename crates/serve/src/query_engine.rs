@@ -183,19 +183,36 @@ impl QueryEngine {
         if let Some(catalog) = context.catalog("datafusion") {
             catalog.register_schema("public", schema.clone())?;
         }
-        for (name, select) in &options.query_views {
-            let plan = futures::executor::block_on(context.state().create_logical_plan(select))?;
-            let view = ViewTable::new(plan, Some(select.clone()));
-            schema
-                .query_views
-                .write()
-                .insert(name.clone(), Arc::new(view));
-        }
-        Ok(Self {
+        let engine = Self {
             context: Arc::new(context),
             schema,
             options,
-        })
+        };
+        engine.set_query_views(&engine.options.query_views)?;
+        Ok(engine)
+    }
+
+    /// Answers under these query views from now on: name and SELECT text, each
+    /// after those that it reads.
+    ///
+    /// # Errors
+    /// When one cannot be planned.
+    pub fn set_query_views(&self, views: &[(String, String)]) -> Result<(), ServeError> {
+        let is_wanted = |name: &String| views.iter().any(|(wanted, _)| wanted == name);
+        let known = &self.schema.query_views;
+        known.write().retain(|name, _| is_wanted(name));
+        for (name, select) in views {
+            let state = self.context.state();
+            let plan = futures::executor::block_on(state.create_logical_plan(select))?;
+            let view = ViewTable::new(plan, Some(select.clone()));
+            known.write().insert(name.clone(), Arc::new(view));
+        }
+        Ok(())
+    }
+
+    /// Names of the query views.
+    pub(crate) fn query_views(&self) -> Vec<String> {
+        self.schema.query_views.read().keys().cloned().collect()
     }
 
     /// Lets statements ask about the operators of running views: the table

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice_core::{Epoch, SystemClock};
 use sluice_engine::{
     Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput,
-    OperatorReport, Program,
+    OperatorReport, Program, ProgramChange,
 };
 
 use super::checkpoint_step::PartFiles;
@@ -62,6 +62,21 @@ impl EngineStep {
         self.engine
             .step(epoch, routed.changes)
             .doing(&format!("computing epoch {epoch}"))
+    }
+
+    /// The program that runs.
+    pub fn program(&self) -> &Arc<Program> {
+        self.engine.program()
+    }
+
+    /// Goes over to another program; `part` has seen all that this has.
+    ///
+    /// # Errors
+    /// For faults of the program.
+    pub fn change(&mut self, change: &ProgramChange, part: Engine) -> Result<(), Failure> {
+        self.engine
+            .change(change, Some(part))
+            .doing("changing the views")
     }
 
     /// Sizes of the state.

@@ -7,8 +7,8 @@ use parking_lot::RwLock;
 use sluice_engine::{EpochOutput, Program};
 use sluice_route::Retention;
 use sluice_store::{
-    CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot, Store,
-    StoreMemory, WrittenCheckpoint,
+    CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot,
+    StagedCollections, Store, StoreMemory, WrittenCheckpoint,
 };
 
 use crate::failure::{Doing, Failure};
@@ -77,6 +77,17 @@ impl StoreStep {
             .doing(&what)?;
         *self.published.0.write() = self.store.snapshot();
         Ok(())
+    }
+
+    /// Goes over to the collections of another program, with the next epoch;
+    /// `staged` are those that are new.
+    ///
+    /// # Errors
+    /// For faults of the program.
+    pub fn change(&mut self, program: &Program, staged: StagedCollections) -> Result<(), Failure> {
+        self.store
+            .change(collection_definitions(program), staged)
+            .doing("changing the stored views")
     }
 
     /// Collects what a checkpoint of the last epoch holds.

@@ -31,12 +31,12 @@ use sluice_store::Snapshot;
 
 use self::interrupted_disk::{InterruptedDisk, Lie};
 use self::small_warehouse::{
-    CLICKS, Definitions, INPUT, INPUT_FILE, SHOP, click_script, is_good_click, partition,
+    CLICKS, Definitions, INPUT, INPUT_FILE, Models, SHOP, click_script, is_good_click, partition,
     shop_script, state,
 };
 use super::recovery::{Recovery, recover};
 use super::surroundings::{CheckpointWriter, Surroundings};
-use super::{Warehouse, read_between};
+use super::{ChangeOutcome, Warehouse, read_between};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
@@ -263,8 +263,8 @@ fn without_epochs(mut rows: Rows) -> Rows {
 /// One warehouse through its lives on one disk.
 struct World<'a> {
     random: Random,
-    definitions: &'a [Definitions; 2],
-    /// Which of the two holds now.
+    definitions: &'a [Definitions; 3],
+    /// Those that the project has now.
     current: usize,
     may_change: bool,
     simulated: SimulatedDisk,
@@ -272,16 +272,17 @@ struct World<'a> {
     feed: Arc<Mutex<Feed>>,
     /// The content of each epoch that readers have seen.
     published: BTreeMap<Epoch, Rows>,
-    /// Epoch of the newest checkpoint under today's definitions that was
-    /// reported done.
+    /// Epoch of the newest checkpoint that was reported done.
     checkpoint: Option<Epoch>,
+    /// Changes of models that took effect.
+    changes: u64,
     trace: Vec<String>,
 }
 
 impl<'a> World<'a> {
     fn new(
         seed: u64,
-        definitions: &'a [Definitions; 2],
+        definitions: &'a [Definitions; 3],
         may_change: bool,
         lie: Option<Lie>,
     ) -> Self {
@@ -303,6 +304,7 @@ impl<'a> World<'a> {
             feed: Arc::new(Mutex::new(feed)),
             published: BTreeMap::new(),
             checkpoint: None,
+            changes: 0,
             trace: Vec::new(),
         }
     }
@@ -322,7 +324,7 @@ impl<'a> World<'a> {
     /// Starts the warehouse and looks at what it found.
     fn open(&mut self) -> Result<Warehouse, Failure> {
         let recovery = self.recover()?;
-        let warehouse = recovery.warehouse;
+        let mut warehouse = recovery.warehouse;
         let log = warehouse.log();
         let mut feed = self.feed.lock();
         for (name, topic) in feed.topics() {
@@ -340,7 +342,29 @@ impl<'a> World<'a> {
             "a checkpoint is lost"
         );
         self.observe(&warehouse);
+        self.begin_change(&mut warehouse)?;
         Ok(warehouse)
+    }
+
+    /// The warehouse shall go over to the models of the project.
+    fn begin_change(&mut self, warehouse: &mut Warehouse) -> Result<(), Failure> {
+        let Definitions { project, program } = &self.definitions[self.current];
+        let begun = warehouse.begin_change(project, program)?;
+        self.trace.push(format!("{begun:?}"));
+        Ok(())
+    }
+
+    fn poll_change(&mut self, warehouse: &mut Warehouse) -> Result<(), Failure> {
+        match warehouse.poll_change()? {
+            Some(ChangeOutcome::Failed(failure)) => Err(failure),
+            Some(ChangeOutcome::Applied { description, .. }) => {
+                self.trace.push(description);
+                self.changes += 1;
+                self.observe(warehouse);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Readers see the epoch; who saw it before saw the same.
@@ -369,7 +393,12 @@ impl<'a> World<'a> {
         let log = warehouse.log();
         let (feed, of_visitor) = (self.feed.clone(), log.clone());
         for _ in 0..steps {
-            match self.random.below(12) {
+            if self.may_change && self.random.below(20) == 0 {
+                self.current = self.random.below(3) as usize;
+                self.begin_change(&mut warehouse)?;
+            }
+            match self.random.below(14) {
+                12..=13 => self.poll_change(&mut warehouse)?,
                 0..=4 => feed.lock().append_some(&log)?,
                 5..=8 => {
                     if warehouse.run_epoch()? {
@@ -412,8 +441,7 @@ impl<'a> World<'a> {
     /// One life on a disk that may fail.
     fn live_dangerously(&mut self) {
         if self.may_change && self.random.below(6) == 0 {
-            self.current = 1 - self.current;
-            self.checkpoint = None;
+            self.current = self.random.below(3) as usize;
             self.trace.push("the definitions change".to_owned());
         }
         let fault = self.random.below(8);
@@ -448,6 +476,9 @@ impl<'a> World<'a> {
     fn end(&mut self) {
         self.simulated.set_faults(FaultPlan::default());
         let mut warehouse = self.open().unwrap();
+        while warehouse.change_progress().is_some() {
+            self.poll_change(&mut warehouse).unwrap();
+        }
         let log = warehouse.log();
         self.feed.lock().append_rest(&log).unwrap();
         while warehouse.run_epoch().unwrap() {
@@ -503,20 +534,21 @@ impl<'a> World<'a> {
 }
 
 /// Projects that keep the whole log, or drop what a checkpoint holds; each
-/// before and after a change of definitions.
+/// with several sets of models.
 struct Projects {
-    keeping: [Definitions; 2],
-    dropping: [Definitions; 2],
+    keeping: [Definitions; 3],
+    dropping: [Definitions; 3],
 }
 
 impl Projects {
     fn new() -> Self {
-        let both = |bytes: Option<u64>| {
-            [false, true].map(|is_changed| Definitions::new(is_changed).retain_bytes(bytes))
+        let all = |bytes: Option<u64>| {
+            let models = [Models::First, Models::OfStored, Models::OfLog];
+            models.map(|models| Definitions::new(models).retain_bytes(bytes))
         };
         Self {
-            keeping: both(None),
-            dropping: both(Some(15_000)),
+            keeping: all(None),
+            dropping: all(Some(15_000)),
         }
     }
 }
