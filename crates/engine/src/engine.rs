@@ -179,7 +179,9 @@ impl Engine {
         Ok(Self {
             last_uses: last_uses(&program),
             node_parts: node_parts(&running),
-            arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
+            arrangement_parts: (0..arrangements.len())
+                .map(|number| StateParts::new(format!("{ARRANGEMENT}/{number}")))
+                .collect(),
             work: vec![OperatorWork::default(); running.len()],
             program,
             options,
@@ -643,12 +645,6 @@ impl Engine {
     }
 }
 
-fn new_parts(kind: &str, count: usize) -> Vec<StateParts> {
-    (0..count)
-        .map(|number| StateParts::new(format!("{kind}/{number}")))
-        .collect()
-}
-
 /// The parts of all nodes, none of them written yet.
 fn node_parts(running: &[Running]) -> Vec<StateParts> {
     let nodes = running.iter().enumerate();
@@ -656,7 +652,7 @@ fn node_parts(running: &[Running]) -> Vec<StateParts> {
         .map(|(number, running)| {
             let suffix = match running {
                 Running::Operator(operator) => operator.parts_suffix(),
-                Running::Table(_) | Running::History(_) | Running::Fed(_) => "",
+                Running::Fed(_) | Running::Table(_) | Running::History(_) => "",
             };
             StateParts::new(format!("{NODE}/{number}{suffix}"))
         })

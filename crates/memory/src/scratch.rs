@@ -197,13 +197,17 @@ impl Scratch {
             return true;
         }
         let before = self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let has_room = before.saturating_add(bytes) <= self.bytes_max && {
-            // SAFETY: the file is open; the call touches nothing else.
-            let failed = unsafe {
-                libc::posix_fallocate(self.file.as_raw_fd(), offset as i64, bytes as i64)
+        let has_room = before.saturating_add(bytes) <= self.bytes_max
+            && loop {
+                // SAFETY: the file is open; the call touches nothing else.
+                let failed = unsafe {
+                    libc::posix_fallocate(self.file.as_raw_fd(), offset as i64, bytes as i64)
+                };
+                // A signal may interrupt it, which says nothing about the disk.
+                if failed != libc::EINTR {
+                    break failed == 0;
+                }
             };
-            failed == 0
-        };
         if !has_room {
             self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
