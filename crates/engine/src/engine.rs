@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{Clock, Delta, Epoch, TableChanges};
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
+use crate::checkpoint_header::{HEADER_PART, Header};
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
-use crate::graph::{Node, NodeKind};
+use crate::explain::{OperatorReport, OperatorWork, describe};
+use crate::graph::{Node, NodeKind, UNUSED};
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
 use crate::outer_join::OuterJoin;
+use crate::program_change::ProgramChange;
 use crate::saved_state::SavedState;
 use crate::state_parts::{Parts, StateParts, unversioned, versioned};
 use crate::table_input::TableInput;
@@ -30,9 +33,6 @@ use crate::unnest::Unnest;
 use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
 
-/// The part that says which program the others belong to.
-const HEADER_PART: &str = "program";
-
 /// Prefixes of the other parts' names.
 const NODE: &str = "node";
 const ARRANGEMENT: &str = "arrangement";
@@ -42,11 +42,24 @@ const ARRANGEMENT: &str = "arrangement";
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
+    /// Measures how long operators take, for EXPLAIN alone: no result depends
+    /// on it. Without one nothing is measured.
+    pub stopwatch: Option<Arc<dyn Clock>>,
+}
+
+impl EngineOptions {
+    /// Options with so many threads, and otherwise the usual ones.
+    pub fn with_threads(worker_threads: usize) -> Self {
+        Self {
+            worker_threads,
+            stopwatch: None,
+        }
+    }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { worker_threads: 1 }
+        Self::with_threads(1)
     }
 }
 
@@ -74,8 +87,6 @@ pub struct EngineCheckpoint {
 pub struct EngineMetrics {
     /// Rows or groups that operators and arrangements hold, by view.
     pub state_rows: BTreeMap<String, u64>,
-    /// The same by operator, with bytes; those that keep nothing are left out.
-    pub operators: Vec<OperatorState>,
     /// Memory that they take, about, by view. An arrangement that several views
     /// share counts for the one that made its collection.
     pub state_bytes: BTreeMap<String, u64>,
@@ -83,34 +94,14 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
-impl EngineMetrics {
-    fn note_operator(&mut self, view: &str, operator: &'static str, rows: u64, bytes: u64) {
-        if rows > 0 {
-            self.operators.push(OperatorState {
-                view: view.to_owned(),
-                operator,
-                rows,
-                bytes,
-            });
-        }
-    }
-}
-
-/// What one operator, or one index that several share, holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorState {
-    /// The view (or table) that asked for it first.
-    pub view: String,
-    /// What it is, such as `aggregate` or `session`.
-    pub operator: &'static str,
-    /// Rows or groups.
-    pub rows: u64,
-    /// About how many bytes they take in memory.
-    pub bytes: u64,
-}
+/// After a node's output of so many rows, the memory of state is looked at
+/// before the epoch ends.
+const TRIM_ROWS: usize = 8_192;
 
 /// A node's working form.
 enum Running {
+    /// Gets the rows of this collection from outside.
+    Fed(String),
     Table(Box<TableInput>),
     /// The versions of a table's rows; see `time/history.rs`.
     History(Box<TableInput>),
@@ -129,6 +120,9 @@ pub struct Engine {
     arrangement_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
+    /// Nodes whose output nobody reads after each node.
+    last_uses: Vec<Vec<usize>>,
+    work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
     whole_parts: BTreeSet<String>,
@@ -156,8 +150,11 @@ impl Engine {
     pub fn new(program: Arc<Program>, options: EngineOptions) -> Result<Self, EngineError> {
         let graph = &program.graph;
         let mut running = Vec::with_capacity(graph.nodes.len());
-        for (node, limit) in graph.nodes.iter().zip(&program.state_limits) {
-            let mut started = start_node(&program, node)?;
+        for (number, (node, limit)) in graph.nodes.iter().zip(&program.state_limits).enumerate() {
+            let mut started = match program.fed.get(&number) {
+                Some(collection) => Running::Fed(collection.clone()),
+                None => start_node(&program, node)?,
+            };
             if let (Running::Operator(operator), Some(limit)) = (&mut started, limit) {
                 operator.prepare_to_drop(limit.column);
             }
@@ -166,23 +163,24 @@ impl Engine {
         let mut arrangements = Vec::with_capacity(graph.arrangements.len());
         let mut arrangements_of_node = vec![Vec::new(); graph.nodes.len()];
         for (number, spec) in graph.arrangements.iter().enumerate() {
-            let schema = &graph.nodes[spec.node].schema;
+            let unused = Node::unused().schema;
+            let of_node = graph.nodes.get(spec.node);
+            let schema = of_node.map_or(&unused, |node| &node.schema);
             let key_columns = spec.key_columns.clone();
             let mut arrangement = Arrangement::new(schema, key_columns, spec.nulls_match)?;
             if let Some(limit) = &program.arrangement_limits[number] {
                 arrangement.prepare_to_drop(limit.column);
             }
             arrangements.push(arrangement);
-            arrangements_of_node[spec.node].push(number);
+            if spec.node != UNUSED {
+                arrangements_of_node[spec.node].push(number);
+            }
         }
-        let parts_of = |kind: &str, count: usize| -> Vec<StateParts> {
-            (0..count)
-                .map(|number| StateParts::new(format!("{kind}/{number}")))
-                .collect()
-        };
         Ok(Self {
-            node_parts: parts_of(NODE, running.len()),
-            arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
+            last_uses: last_uses(&program),
+            node_parts: new_parts(NODE, running.len()),
+            arrangement_parts: new_parts(ARRANGEMENT, arrangements.len()),
+            work: vec![OperatorWork::default(); running.len()],
             program,
             options,
             running,
@@ -207,6 +205,20 @@ impl Engine {
         epoch: Epoch,
         changes: Vec<TableChanges>,
     ) -> Result<EpochOutput, EngineError> {
+        self.step_with(epoch, changes, &BTreeMap::new())
+    }
+
+    /// [`Engine::step`] of the engine of a part: `fed` are the changes of the
+    /// collections that it is fed with.
+    ///
+    /// # Errors
+    /// As for [`Engine::step`].
+    pub fn step_with(
+        &mut self,
+        epoch: Epoch,
+        changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
+    ) -> Result<EpochOutput, EngineError> {
         if self.failed {
             return Err(EngineError::Invariant(
                 "the engine failed before and was not restored".into(),
@@ -217,7 +229,7 @@ impl Engine {
         {
             return Err(EngineError::EpochOrder { last, found: epoch });
         }
-        let result = self.run_epoch(epoch, changes);
+        let result = self.run_epoch(epoch, changes, fed);
         self.failed = result.is_err();
         self.last_epoch = Some(epoch);
         result
@@ -227,6 +239,7 @@ impl Engine {
         &mut self,
         epoch: Epoch,
         changes: Vec<TableChanges>,
+        fed: &BTreeMap<String, Delta>,
     ) -> Result<EpochOutput, EngineError> {
         let mut changes_of_table: BTreeMap<String, Vec<TableChanges>> = BTreeMap::new();
         for change in changes {
@@ -250,8 +263,19 @@ impl Engine {
         }
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
+        let time_us = || {
+            self.options
+                .stopwatch
+                .as_ref()
+                .map_or(0, |clock| clock.now_us())
+        };
+        let mut begun_us = time_us();
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
+                Running::Fed(collection) => match fed.get(collection) {
+                    Some(delta) => delta.clone(),
+                    None => Delta::empty(node.schema.clone()),
+                },
                 Running::Table(table) => {
                     let changes = changes_of_table.remove(table.name());
                     let delta = table.step(&changes.unwrap_or_default())?;
@@ -280,12 +304,26 @@ impl Engine {
             for &arrangement in &self.arrangements_of_node[number] {
                 self.arrangements[arrangement].apply(&output, threads)?;
             }
+            let work = &mut self.work[number];
+            let rows_in = node.inputs.iter().map(|&input| outputs[input].len() as u64);
+            work.rows_in += rows_in.sum::<u64>();
+            work.rows_out += output.len() as u64;
+            let end_us = time_us();
+            work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
+            begun_us = end_us;
             outputs.push(output);
+            if outputs[number].len() >= TRIM_ROWS {
+                sluice_memory::trim();
+            }
+            for &input in &self.last_uses[number] {
+                outputs[input] = Delta::empty(self.program.graph.nodes[input].schema.clone());
+            }
         }
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
         self.drop_finished_state()?;
+        sluice_memory::trim();
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -360,22 +398,24 @@ impl Engine {
             ));
         }
         let mut changed = BTreeMap::new();
-        let mut header = Writer::new();
+        let mut header = versioned();
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
-        changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
+        self.program.prints.save(&mut header);
+        changed.insert(HEADER_PART.to_owned(), header.finish());
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
-            .map(|(number, (running, parts))| match running {
+            .filter_map(|(number, (running, parts))| match running {
+                Running::Fed(_) => None,
                 Running::Table(table) | Running::History(table) => {
-                    Stateful::Tracked(table.as_mut(), parts)
+                    Some(Stateful::Tracked(table.as_mut(), parts))
                 }
-                Running::Operator(operator) => match operator.saved_state().is_some() {
+                Running::Operator(operator) => Some(match operator.saved_state().is_some() {
                     true => Stateful::TrackedOperator(operator.as_mut(), parts),
                     false => Stateful::Whole(number, operator.as_mut()),
-                },
+                }),
             });
         let arrangements = self
             .arrangements
@@ -408,12 +448,15 @@ impl Engine {
         epoch: Epoch,
         parts: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, EngineError> {
+        let header = Header::read(parts)?;
+        let program = header.check(epoch, program)?;
         let mut engine = Self::new(program, options)?;
-        engine.watermarks = engine.read_header(epoch, parts)?;
+        engine.watermarks = header.watermarks;
         engine.closed_by = engine.watermarks.clone();
         let known = engine.node_parts.iter_mut().zip(&mut engine.running);
         for (number, (known, running)) in known.enumerate() {
             let state: &mut dyn SavedState = match running {
+                Running::Fed(_) => continue,
                 Running::Table(table) | Running::History(table) => table.as_mut(),
                 Running::Operator(operator) => match operator.saved_state() {
                     Some(state) => state,
@@ -434,47 +477,139 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Checks what the parts belong to; returns the watermarks.
-    fn read_header(
-        &self,
-        epoch: Epoch,
-        parts: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Watermarks, EngineError> {
-        let Some(header) = parts.get(HEADER_PART) else {
-            return Err(EngineError::Checkpoint(
-                "the engine's part is missing".into(),
+    /// The program, with its parts at the places that they have here.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// Goes over to another program between two epochs. `part` is an engine of
+    /// [`ProgramChange::part`] that has seen everything that this one has; what
+    /// stays is kept as it is.
+    ///
+    /// # Errors
+    /// When one of the engines failed before, or the part is missing.
+    pub fn change(
+        &mut self,
+        change: &ProgramChange,
+        part: Option<Self>,
+    ) -> Result<(), EngineError> {
+        let missing = || EngineError::Invariant("a change of views without its new part".into());
+        if self.failed || part.as_ref().is_some_and(|part| part.failed) {
+            return Err(EngineError::Invariant(
+                "an engine that failed cannot change its views".into(),
             ));
-        };
-        let mut reader = Reader::new(unversioned(HEADER_PART, header)?);
-        let read_error = |source| EngineError::State {
-            part: HEADER_PART.to_owned(),
-            source,
-        };
-        let fingerprint = reader.u64().map_err(read_error)?;
-        let saved_epoch = reader.u64().map_err(read_error)?;
-        if fingerprint != self.program.fingerprint() {
-            return Err(EngineError::Checkpoint(
-                "it was made under other table and view definitions; rebuild from the log".into(),
-            ));
         }
-        if saved_epoch != epoch {
-            return Err(EngineError::Checkpoint(format!(
-                "it holds epoch {saved_epoch}, not {epoch}"
-            )));
+        self.failed = true;
+        let program = change.program().clone();
+        let mut next = Self::new(program, self.options.clone())?;
+        let (mut new_running, mut new_arrangements) = (Vec::new(), Vec::new());
+        if let Some(mut part) = part {
+            part.watermarks = self.watermarks.clone();
+            part.closed_by = Watermarks::default();
+            part.drop_finished_state()?;
+            new_running = part.running.into_iter().map(Some).collect();
+            new_arrangements = part.arrangements.into_iter().map(Some).collect();
         }
-        // Headers had no watermarks before anything was dropped by them.
-        if reader.is_at_end() {
-            return Ok(Watermarks::default());
+        let old_prints = &self.program.prints;
+        let old_nodes = std::mem::take(&mut self.running).into_iter();
+        let mut old_nodes = old_nodes.zip(std::mem::take(&mut self.node_parts));
+        for place in 0..next.running.len() {
+            let old = old_nodes.next();
+            if change.new_nodes.contains(&place) {
+                let new = new_running.get_mut(place).and_then(Option::take);
+                next.running[place] = new.ok_or_else(missing)?;
+            } else if let Some((running, parts)) = old
+                && next.program.prints.nodes[place] == old_prints.nodes[place]
+            {
+                next.running[place] = running;
+                next.node_parts[place] = parts;
+                next.work[place] = self.work[place];
+                let prefix = format!("{NODE}/{place}/");
+                let names = self.whole_parts.iter();
+                let names = names.filter(|name| name.starts_with(&prefix)).cloned();
+                next.whole_parts.extend(names);
+            }
         }
-        Watermarks::load(&mut reader).map_err(read_error)
+        let old_arrangements = std::mem::take(&mut self.arrangements).into_iter();
+        let mut old_arrangements =
+            old_arrangements.zip(std::mem::take(&mut self.arrangement_parts));
+        for place in 0..next.arrangements.len() {
+            let old = old_arrangements.next();
+            if change.new_arrangements.contains(&place) {
+                let new = new_arrangements.get_mut(place).and_then(Option::take);
+                next.arrangements[place] = new.ok_or_else(missing)?;
+            } else if let Some((arrangement, parts)) = old
+                && next.program.prints.arrangements[place] == old_prints.arrangements[place]
+            {
+                next.arrangements[place] = arrangement;
+                next.arrangement_parts[place] = parts;
+            }
+        }
+        next.last_epoch = self.last_epoch;
+        next.watermarks = std::mem::take(&mut self.watermarks);
+        next.closed_by = std::mem::take(&mut self.closed_by);
+        *self = next;
+        Ok(())
+    }
+
+    /// Whether the parts of a checkpoint can be read under `program`: whether it
+    /// was made under the same definitions, planned in the same way.
+    pub fn can_restore(program: &Program, parts: &BTreeMap<String, Vec<u8>>) -> bool {
+        match Header::read(parts) {
+            Ok(header) => header.places(program).is_some(),
+            // What is damaged is reported by `restore`.
+            Err(_) => true,
+        }
+    }
+
+    /// The operators with what they hold and have done, inputs first.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        let graph = &self.program.graph;
+        let mut reports: Vec<OperatorReport> = Vec::with_capacity(graph.nodes.len());
+        for (number, (running, node)) in self.running.iter().zip(&graph.nodes).enumerate() {
+            let (kind, detail) = describe(&node.kind);
+            let (state_rows, state_bytes) = match running {
+                Running::Fed(_) => (0, 0),
+                Running::Table(table) | Running::History(table) => {
+                    (table.state_rows(), table.state_bytes())
+                }
+                Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
+            };
+            reports.push(OperatorReport {
+                number,
+                view: node.view.clone(),
+                kind,
+                detail,
+                inputs: node.inputs.clone(),
+                append_only: node.append_only,
+                state_rows,
+                state_bytes,
+                work: self.work[number],
+                ..OperatorReport::default()
+            });
+        }
+        let indexes = self.arrangements.iter().zip(&graph.arrangements);
+        for (arrangement, spec) in indexes.filter(|(_, spec)| spec.node != UNUSED) {
+            reports[spec.node].index_rows += arrangement.state_rows();
+            reports[spec.node].index_bytes += arrangement.state_bytes();
+        }
+        for (name, &node) in &self.program.collection_nodes {
+            reports[node].collections.push(name.clone());
+        }
+        // Places that nothing has.
+        reports.retain(|report| !report.view.is_empty());
+        reports
     }
 
     /// Sizes, for monitoring.
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
         let nodes = &self.program.graph.nodes;
-        for (running, node) in self.running.iter().zip(nodes) {
+        let used = |node: &&Node| !node.view.is_empty();
+        let pairs = self.running.iter().zip(nodes);
+        for (running, node) in pairs.filter(|(_, node)| used(node)) {
             let (rows, bytes) = match running {
+                Running::Fed(_) => (0, 0),
                 Running::Table(table) => {
                     let ignored = table.ignored_changes;
                     metrics
@@ -485,7 +620,6 @@ impl Engine {
                 Running::History(table) => (table.state_rows(), table.state_bytes()),
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
-            metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
             *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
@@ -493,15 +627,41 @@ impl Engine {
             .arrangements
             .iter()
             .zip(&self.program.graph.arrangements)
+            .filter(|(_, spec)| spec.node != UNUSED)
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
-            metrics.note_operator(&view, "index", rows, bytes);
             *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }
         metrics
     }
+}
+
+fn new_parts(kind: &str, count: usize) -> Vec<StateParts> {
+    (0..count)
+        .map(|number| StateParts::new(format!("{kind}/{number}")))
+        .collect()
+}
+
+/// After each node, the nodes whose output is read neither later nor as a
+/// collection: it need not stay in memory until the epoch ends.
+fn last_uses(program: &Program) -> Vec<Vec<usize>> {
+    let nodes = &program.graph.nodes;
+    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+    for (number, node) in nodes.iter().enumerate() {
+        for &input in &node.inputs {
+            last_use[input] = number;
+        }
+    }
+    let kept: BTreeSet<usize> = program.collection_nodes.values().copied().collect();
+    let mut last_uses = vec![Vec::new(); nodes.len()];
+    for (node, &reader) in last_use.iter().enumerate() {
+        if !kept.contains(&node) {
+            last_uses[reader].push(node);
+        }
+    }
+    last_uses
 }
 
 fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
@@ -614,19 +774,22 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
     let saved = Mutex::new(Saved::default());
     let save_next = |next: Stateful<'_>| match next {
         Stateful::Tracked(state, parts) => {
-            let parts = versioned_parts(parts.save(epoch, state));
+            let parts = parts.save(epoch, state);
             saved.lock().tracked.extend(parts);
         }
         Stateful::TrackedOperator(operator, parts) => {
             if let Some(state) = operator.saved_state() {
-                let parts = versioned_parts(parts.save(epoch, state));
+                let parts = parts.save(epoch, state);
                 saved.lock().tracked.extend(parts);
             }
         }
         Stateful::Whole(number, operator) => {
             let shards = operator.save_changed().into_iter();
-            let parts = shards.map(|(shard, bytes)| (format!("{NODE}/{number}/{shard}"), bytes));
-            let parts = versioned_parts(parts.collect());
+            let parts = shards.map(|(shard, bytes)| {
+                let mut writer = versioned();
+                writer.raw(&bytes);
+                (format!("{NODE}/{number}/{shard}"), writer.finish())
+            });
             saved.lock().whole.extend(parts);
         }
     };
@@ -642,11 +805,4 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
         }
     });
     saved.into_inner()
-}
-
-fn versioned_parts(parts: Parts) -> Parts {
-    let parts = parts.into_iter();
-    parts
-        .map(|(name, bytes)| (name, versioned(&bytes)))
-        .collect()
 }

@@ -13,6 +13,9 @@ use crate::top_k::TopKSpec;
 use crate::unnest::UnnestSpec;
 use crate::window::WindowSpec;
 
+/// In place of a number that nothing has.
+pub(crate) const UNUSED: usize = usize::MAX;
+
 /// One aggregate call of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct AggregateCallSpec {
@@ -20,6 +23,20 @@ pub(crate) struct AggregateCallSpec {
     /// The expressions of ORDER BY, then the arguments.
     pub(crate) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl AggregateCallSpec {
+    /// The call, for people.
+    pub(crate) fn describe(&self) -> String {
+        let arguments: Vec<String> = self.arguments.iter().map(ToString::to_string).collect();
+        let distinct = if self.spec.distinct { "DISTINCT " } else { "" };
+        let filter = match &self.filter {
+            Some(filter) => format!(" where {filter}"),
+            None => String::new(),
+        };
+        let name = self.spec.name();
+        format!("{name}({distinct}{}){filter}", arguments.join(", "))
+    }
 }
 
 /// What a node does.
@@ -59,18 +76,6 @@ pub(crate) enum NodeKind {
     TopK(TopKSpec),
 }
 
-impl NodeKind {
-    /// What it is, for people.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Table(_) => "table",
-            Self::Aggregate { .. } => "aggregate",
-            Self::Time(node) => node.label(),
-            _ => "operator",
-        }
-    }
-}
-
 /// An operator with its inputs. Inputs always come earlier in the graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -99,6 +104,31 @@ pub(crate) struct Graph {
     pub(crate) arrangements: Vec<ArrangementSpec>,
     /// How often each arrangement was asked for.
     pub(crate) arrangement_uses: Vec<usize>,
+}
+
+impl Node {
+    /// A place in the graph that no operator has: it never gives a row.
+    pub(crate) fn unused() -> Self {
+        Self {
+            kind: NodeKind::Union,
+            inputs: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            view: String::new(),
+            append_only: true,
+            unique_key: None,
+        }
+    }
+}
+
+impl ArrangementSpec {
+    /// A place that no arrangement has.
+    pub(crate) fn unused() -> Self {
+        Self {
+            node: UNUSED,
+            key_columns: Vec::new(),
+            nulls_match: false,
+        }
+    }
 }
 
 impl Graph {

@@ -17,6 +17,7 @@ use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
 use crate::optimize::{optimize, subquery_rules};
+use crate::prints::{self, Prints};
 use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
 use crate::time::plan_temporal::TemporalPlanner;
 use crate::time::plan_window::{WindowPlanner, find_window};
@@ -24,7 +25,7 @@ use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
-const PLANNER_VERSION: u32 = 2;
+pub(crate) const PLANNER_VERSION: u32 = 2;
 
 /// The SQL text of one model file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub struct Collection {
 }
 
 /// A planned warehouse: what [`crate::Engine`] runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     pub(crate) tables: Vec<TableDefinition>,
     pub(crate) graph: Graph,
@@ -66,6 +67,10 @@ pub struct Program {
     pub(crate) collection_nodes: BTreeMap<String, usize>,
     /// The tables that each collection is made from.
     pub(crate) base_tables: BTreeMap<String, BTreeSet<String>>,
+    /// What each place of the graph does, to compare with other programs.
+    pub(crate) prints: Prints,
+    /// Nodes that get their rows from outside: those of this collection.
+    pub(crate) fed: BTreeMap<usize, String>,
     collections: Vec<Collection>,
     query_views: Vec<(String, String)>,
     warnings: Vec<String>,
@@ -130,6 +135,8 @@ struct Planner {
     graph: Graph,
     collection_nodes: BTreeMap<String, usize>,
     base_tables: BTreeMap<String, BTreeSet<String>>,
+    /// Prints of tables and views; see `prints.rs`.
+    view_prints: BTreeMap<String, u64>,
     collections: Vec<Collection>,
     query_views: Vec<(String, String)>,
     warnings: Vec<String>,
@@ -146,6 +153,7 @@ impl Planner {
             graph: Graph::default(),
             collection_nodes: BTreeMap::new(),
             base_tables: BTreeMap::new(),
+            view_prints: BTreeMap::new(),
             collections: Vec::new(),
             query_views: Vec::new(),
             warnings: Vec::new(),
@@ -167,6 +175,8 @@ impl Planner {
             planner.add_collection(&table.name, node, false);
             let itself = BTreeSet::from([table.name.clone()]);
             planner.base_tables.insert(table.name.clone(), itself);
+            let print = prints::hash(&format!("{table:?}"));
+            planner.view_prints.insert(table.name.clone(), print);
         }
         planner
     }
@@ -368,6 +378,14 @@ impl Planner {
                     .cloned()
                     .collect();
                 self.base_tables.insert(view.name.clone(), tables);
+                let inputs = references
+                    .iter()
+                    .map(|name| (name, self.view_prints.get(name)));
+                let inputs: BTreeMap<&String, Option<&u64>> = inputs.collect();
+                let emits = view.emit_location.is_some();
+                let identity = format!("{} {emits} {inputs:?}", view.query);
+                let print = prints::hash(&identity);
+                self.view_prints.insert(view.name.clone(), print);
                 self.add_collection(&view.name, node, true);
             }
             Err(Refusal { message, help }) => {
@@ -505,9 +523,19 @@ impl Planner {
             identity.push('\0');
         }
         let bounds = bounds_of_graph(&self.graph, &self.tables);
+        let state_limits = state_limits(&self.graph, &bounds);
+        let arrangement_limits = arrangement_limits(&self.graph, &bounds);
         Program {
-            state_limits: state_limits(&self.graph, &bounds),
-            arrangement_limits: arrangement_limits(&self.graph, &bounds),
+            prints: Prints::of(
+                &self.graph,
+                &self.tables,
+                &self.view_prints,
+                &state_limits,
+                &arrangement_limits,
+            ),
+            fed: BTreeMap::new(),
+            state_limits,
+            arrangement_limits,
             tables: self.tables,
             graph: self.graph,
             collection_nodes: self.collection_nodes,

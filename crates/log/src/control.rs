@@ -32,6 +32,18 @@ pub enum ControlEntry {
         /// What changed, for a person.
         description: String,
     },
+    /// An epoch without records, from which on other models hold: what does not
+    /// depend on the change goes on as it is.
+    Models {
+        /// The epoch, which ends where the one before ends.
+        cut: EpochCut,
+        /// Fingerprint of the definitions.
+        fingerprint: u64,
+        /// What changed, for a person.
+        description: String,
+        /// All models.
+        models: Vec<ModelText>,
+    },
     /// From `epoch` on the partition counts as idle, or no longer does.
     Idle {
         /// First epoch that it holds for.
@@ -43,11 +55,22 @@ pub enum ControlEntry {
     },
 }
 
+/// The text of a model, as it was when it took effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelText {
+    /// Name of the view.
+    pub name: String,
+    /// File that it was in, for messages.
+    pub file: String,
+    /// Its SQL, with settings put in.
+    pub sql: String,
+}
+
 impl ControlEntry {
     /// The first epoch that the entry speaks of.
     pub fn epoch(&self) -> Epoch {
         match self {
-            Self::Cut(cut) => cut.epoch,
+            Self::Cut(cut) | Self::Models { cut, .. } => cut.epoch,
             Self::Definitions { epoch, .. } | Self::Idle { epoch, .. } => *epoch,
         }
     }

@@ -9,11 +9,12 @@
 mod block;
 mod control;
 mod error;
+mod file_range;
 mod index;
 mod partition;
 mod segment;
 mod topics;
 
-pub use control::{ControlEntry, ControlLog};
+pub use control::{ControlEntry, ControlLog, ModelText};
 pub use error::LogError;
 pub use topics::{Log, LogOptions};

@@ -5,6 +5,7 @@
 //! to the same epoch. Nothing can be changed through it.
 
 mod error;
+mod explain;
 mod http;
 mod json_rows;
 mod live_feed;
@@ -18,6 +19,7 @@ mod tables;
 mod wire_limits;
 
 pub use error::ServeError;
+pub use explain::RunningViews;
 pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics};

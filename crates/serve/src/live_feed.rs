@@ -100,6 +100,15 @@ impl LiveFeed {
         });
     }
 
+    /// Cuts off those who watch one of `views`: they have other rows, or other
+    /// columns, from the next snapshot on.
+    pub fn reset(&self, views: &BTreeSet<String>) {
+        let mut state = self.state.lock();
+        state
+            .watchers
+            .retain(|watcher| watcher.views.is_disjoint(views));
+    }
+
     /// The newest snapshot, and every change after it.
     pub(crate) fn watch(&self, views: BTreeSet<String>) -> Watch {
         let (sender, changes) = mpsc::channel(WAITING_EPOCHS_MAX);

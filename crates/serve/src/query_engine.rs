@@ -25,6 +25,9 @@ use parking_lot::RwLock;
 use sluice_core::{Epoch, too_many_operators};
 
 use crate::ServeError;
+use crate::explain::{
+    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews, explain_query,
+};
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
@@ -129,6 +132,7 @@ impl QueryPlanner for OneSnapshotPlanner {
 /// See the module.
 pub struct QueryEngine {
     context: Arc<SessionContext>,
+    schema: Arc<SluiceSchema>,
     pub(crate) options: QueryOptions,
 }
 
@@ -179,18 +183,50 @@ impl QueryEngine {
         if let Some(catalog) = context.catalog("datafusion") {
             catalog.register_schema("public", schema.clone())?;
         }
-        for (name, select) in &options.query_views {
-            let plan = futures::executor::block_on(context.state().create_logical_plan(select))?;
-            let view = ViewTable::new(plan, Some(select.clone()));
-            schema
-                .query_views
-                .write()
-                .insert(name.clone(), Arc::new(view));
-        }
-        Ok(Self {
+        let engine = Self {
             context: Arc::new(context),
+            schema,
             options,
-        })
+        };
+        engine.set_query_views(&engine.options.query_views)?;
+        Ok(engine)
+    }
+
+    /// Answers under these query views from now on: name and SELECT text, each
+    /// after those that it reads.
+    ///
+    /// # Errors
+    /// When one cannot be planned.
+    pub fn set_query_views(&self, views: &[(String, String)]) -> Result<(), ServeError> {
+        let is_wanted = |name: &String| views.iter().any(|(wanted, _)| wanted == name);
+        let known = &self.schema.query_views;
+        known.write().retain(|name, _| is_wanted(name));
+        for (name, select) in views {
+            let state = self.context.state();
+            let plan = futures::executor::block_on(state.create_logical_plan(select))?;
+            let view = ViewTable::new(plan, Some(select.clone()));
+            known.write().insert(name.clone(), Arc::new(view));
+        }
+        Ok(())
+    }
+
+    /// Names of the query views.
+    pub(crate) fn query_views(&self) -> Vec<String> {
+        self.schema.query_views.read().keys().cloned().collect()
+    }
+
+    /// Lets statements ask about the operators of running views: the table
+    /// `sluice_operators`, and `EXPLAIN name`.
+    ///
+    /// # Errors
+    /// When their rows cannot be made.
+    pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
+        let table = OperatorsTable::new(views.clone())?;
+        let mut tables = self.schema.query_views.write();
+        tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
+        let function = Arc::new(ExplainFunction(views));
+        self.context.register_udtf(EXPLAIN_FUNCTION, function);
+        Ok(())
     }
 
     /// The DataFusion session behind it.
@@ -208,7 +244,12 @@ impl QueryEngine {
         }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        if let DataFusionStatement::Statement(inner) = &statement
+            && let Some(query) = explain_query(inner)
+        {
+            statement = state.sql_to_statement(&query, &dialect)?;
+        }
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner) {

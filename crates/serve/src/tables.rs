@@ -68,6 +68,12 @@ impl TableProvider for SluiceTable {
             Some(snapshot) => snapshot.clone(),
             None => (self.source)(),
         };
+        // Its columns may be others than when the query was planned.
+        let found = snapshot.definition(&self.name);
+        if !found.is_some_and(|found| found.schema == self.schema) {
+            let problem = format!("`{}` has changed; send the query again", self.name);
+            return Err(DataFusionError::Plan(problem));
+        }
         let columns = projection.map(Vec::as_slice);
         let batches = snapshot
             .scan(&self.name, columns)

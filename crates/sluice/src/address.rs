@@ -19,6 +19,10 @@ pub struct Address {
     pub postgres: SocketAddr,
     /// The page, the HTTP API and the collector.
     pub http: SocketAddr,
+    /// What there is to say of a change of models: how far it is, or why it is
+    /// refused.
+    #[serde(default)]
+    pub models: Option<String>,
 }
 
 fn path(state: &Path) -> PathBuf {
@@ -37,6 +41,18 @@ pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
     file.append(&text).doing(&what)?;
     drop(file);
     RealDisk.rename(&beside, &path(state)).doing(&what)
+}
+
+/// Changes what the running process says of its models.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn say_of_models(state: &Path, models: Option<String>) -> Result<(), Failure> {
+    let address = find(state)?;
+    if address.models == models {
+        return Ok(());
+    }
+    publish(state, &Address { models, ..address })
 }
 
 /// Removes the addresses of a process that ends, or of one that was killed.

@@ -9,12 +9,16 @@ mod demo_shop;
 mod failure;
 mod gauges;
 mod lock;
+mod models_control;
 mod pipeline;
 mod project;
+mod project_watch;
 mod report;
+mod running_views;
 mod serving;
 mod settings;
 mod sql;
+mod state_memory;
 mod summary;
 
 use std::path::PathBuf;
@@ -71,6 +75,10 @@ enum Command {
         /// End with a summary when the sources are drained.
         #[arg(long)]
         until_idle: bool,
+        /// Memory of the state in bytes; what exceeds it is kept on disk (short
+        /// for --set limits.state_memory_bytes_max=BYTES).
+        #[arg(long, value_name = "BYTES")]
+        state_memory: Option<usize>,
     },
     /// Ask a warehouse, running or stopped.
     Sql {
@@ -196,10 +204,16 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             settings,
             state,
             until_idle,
+            state_memory,
         } => {
+            let mut overrides = settings.set;
+            overrides.extend(state_memory.map(|bytes| {
+                let key = "limits.state_memory_bytes_max".to_owned();
+                (key, bytes.to_string())
+            }));
             let options = RunOptions {
                 folder: &dir,
-                overrides: &settings.set,
+                overrides: &overrides,
                 state: state.as_deref(),
                 until_idle,
             };

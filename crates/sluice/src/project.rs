@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
+use sluice_log::ModelText;
 use sluice_route::{SourceFile, Sources, parse_sources};
 
 use crate::config::{Config, override_key, value_text};
@@ -17,7 +18,7 @@ use crate::settings::{Quoting, Setting, Settings, substitute};
 const OWN_PREFIX: &str = "sluice_";
 
 /// A project, read and checked except for its models.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Project {
     /// Its folder, as the person wrote it.
     pub folder: PathBuf,
@@ -93,6 +94,36 @@ impl Project {
         writer.u64(self.sources_fingerprint);
         writer.u64(program.fingerprint());
         stable_hash(&writer.finish())
+    }
+
+    /// Identifies tables alone.
+    pub fn sources_fingerprint(&self) -> u64 {
+        self.sources_fingerprint
+    }
+
+    /// The text of all models, settings put in.
+    pub fn models(&self) -> Vec<ModelText> {
+        let views = self.views.iter().cloned();
+        let text = |ViewDefinition { name, file, sql }| ModelText { name, file, sql };
+        views.map(text).collect()
+    }
+
+    /// The project as it is but for its models.
+    ///
+    /// # Errors
+    /// When they cannot be planned over its tables.
+    pub fn plan_models(&self, models: &[ModelText]) -> Result<(Self, Arc<Program>), Failure> {
+        let view = |model: &ModelText| ViewDefinition {
+            name: model.name.clone(),
+            file: model.file.clone(),
+            sql: model.sql.clone(),
+        };
+        let project = Self {
+            views: models.iter().map(view).collect(),
+            ..self.clone()
+        };
+        let program = project.plan()?;
+        Ok((project, program))
     }
 
     /// The folder that holds the state, unless `chosen` says another.
@@ -229,6 +260,17 @@ fn substituted(
             None
         }
     }
+}
+
+/// All files that a project is read from.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = vec![folder.join("warehouse.toml")];
+    files.extend(files_below(&folder.join("sources"), "toml")?);
+    files.extend(files_below(&folder.join("models"), "sql")?);
+    Ok(files)
 }
 
 /// The files below `folder` whose name ends in `.extension`, sorted.

@@ -10,7 +10,7 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_serve::{
     HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
-    QueryOptions, SnapshotSource, WarehouseInfo,
+    QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ pub struct ServingParts {
     pub metrics: Arc<Metrics>,
     /// Takes records of clients.
     pub collector: Arc<Collector>,
+    /// Tells about the operators of views.
+    pub views: Arc<dyn RunningViews>,
 }
 
 /// The running servers.
@@ -40,6 +42,7 @@ pub struct Serving {
     postgres: SocketAddr,
     http: SocketAddr,
     state: Arc<HttpState>,
+    queries: Arc<QueryEngine>,
     runtime: Runtime,
     stop: watch::Sender<bool>,
 }
@@ -65,7 +68,11 @@ impl Serving {
         let query_views = program.query_views().to_vec();
         let time_zone = config.time_zone.get_ref();
         let engine = query_engine(&config.limits, time_zone, query_views, parts.source.clone())?;
+        engine
+            .explain_with(parts.views)
+            .doing("preparing EXPLAIN")?;
         let engine = Arc::new(engine);
+        let queries = engine.clone();
         let (stop, stopped) = watch::channel(false);
         let until_stopped = || {
             let mut stopped = stopped.clone();
@@ -122,6 +129,7 @@ impl Serving {
             postgres,
             http,
             state,
+            queries,
             runtime,
             stop,
         })
@@ -140,6 +148,25 @@ impl Serving {
     /// Tells whoever asks whether the sources are being followed.
     pub fn set_ready(&self, is_ready: bool) {
         self.state.set_ready(is_ready);
+    }
+
+    /// Answers under other models from now on.
+    ///
+    /// # Errors
+    /// When a query view cannot be planned.
+    pub fn change_program(&self, program: &Program) -> Result<(), Failure> {
+        let collections = program.collections().iter();
+        let views = collections.filter(|collection| collection.is_view);
+        self.state
+            .set_views(views.map(|view| view.name.clone()).collect());
+        self.queries
+            .set_query_views(program.query_views())
+            .doing("planning the query views")
+    }
+
+    /// What the API says of a change of models.
+    pub fn say_of_models(&self, text: Option<String>) {
+        self.state.say_of_models(text);
     }
 
     /// Ends open connections and stops.

@@ -17,6 +17,7 @@ mod row_index;
 mod segment;
 mod segment_cache;
 mod snapshot;
+mod staged;
 mod store;
 
 pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpoint};
@@ -25,4 +26,5 @@ pub use error::StoreError;
 pub use expiry::Horizon;
 pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
-pub use store::{Store, StoreOptions};
+pub use staged::StagedCollections;
+pub use store::{Store, StoreMemory, StoreOptions};

@@ -21,7 +21,7 @@ pub(crate) struct CollectionSnapshot {
 
 /// See the module. Cheap to clone; it holds its rows as long as it lives,
 /// whatever the writer does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(crate) epoch: Epoch,
     pub(crate) collections: Arc<BTreeMap<String, Arc<CollectionSnapshot>>>,
@@ -92,6 +92,25 @@ impl Snapshot {
         let collection = self.collections.get(name)?;
         let live = collection.segments.iter().map(Segment::live_rows);
         Some(live.sum::<usize>() as u64)
+    }
+
+    /// Number of pieces in which [`Snapshot::piece`] gives a collection; 0 if
+    /// there is none of that name.
+    pub fn piece_count(&self, name: &str) -> usize {
+        let collection = self.collections.get(name);
+        collection.map_or(0, |collection| collection.segments.len())
+    }
+
+    /// One piece of the rows of a collection, so that not all of them must be in
+    /// memory at a time.
+    ///
+    /// # Errors
+    /// When there is no such collection or piece, or a file is damaged.
+    pub fn piece(&self, name: &str, number: usize) -> Result<RecordBatch, StoreError> {
+        let unknown = || StoreError::UnknownCollection(name.to_owned());
+        let collection = self.collections.get(name).ok_or_else(unknown)?;
+        let segment = collection.segments.get(number).ok_or_else(unknown)?;
+        segment.live(&collection.shape)
     }
 
     /// The rows of a collection, in the columns of `projection` (all if

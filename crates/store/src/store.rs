@@ -20,6 +20,7 @@ use crate::parquet_file::{self, io_error};
 use crate::segment::{Segment, SegmentFile, Shape};
 use crate::segment_cache::{CacheCounts, SegmentCache};
 use crate::snapshot::{CollectionSnapshot, Snapshot};
+use crate::staged::{StagedCollections, new_collection};
 
 /// Settings of the store.
 #[derive(Debug, Clone)]
@@ -31,9 +32,18 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            segment_cache_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 256 << 20,
         }
     }
+}
+
+/// See [`Store::memory`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreMemory {
+    /// Rows that no file holds yet.
+    pub unwritten_bytes: u64,
+    /// Where rows lie that can be removed.
+    pub index_bytes: u64,
 }
 
 /// See the crate's documentation. After an error it must be opened anew.
@@ -225,14 +235,32 @@ impl Store {
             let name = definition.name.clone();
             let collection = match old.remove(&name) {
                 Some(found) => redefine(found, definition, &self.cache)?,
-                None => {
-                    let column_count = definition.schema.fields().len() as u32;
-                    let shape = Shape {
-                        schema: definition.schema.clone(),
-                        column_ids: (0..column_count).collect(),
-                    };
-                    Collection::new(definition, shape, column_count)
-                }
+                None => new_collection(definition),
+            };
+            self.collections.insert(name, collection);
+        }
+        self.publish_all();
+        Ok(())
+    }
+
+    /// Goes over to other collections between two epochs: those of `staged` with
+    /// the rows that they have there, others of `definitions` as they are; the
+    /// rest is gone. Snapshots that were taken before keep what they show. No
+    /// checkpoint may be on its way.
+    ///
+    /// # Errors
+    /// When a collection is neither staged nor stored as it is defined.
+    pub fn change(
+        &mut self,
+        definitions: Vec<CollectionDefinition>,
+        mut staged: StagedCollections,
+    ) -> Result<(), StoreError> {
+        let mut old = std::mem::take(&mut self.collections);
+        for definition in definitions {
+            let name = definition.name;
+            let collection = staged.take(&name).or_else(|| old.remove(&name));
+            let Some(collection) = collection else {
+                return Err(StoreError::UnknownCollection(name));
             };
             self.collections.insert(name, collection);
         }
@@ -300,6 +328,18 @@ impl Store {
     /// What the cache of segments has done.
     pub fn cache_counts(&self) -> CacheCounts {
         self.cache.counts()
+    }
+
+    /// What the store keeps in memory besides the cache. It looks at every
+    /// segment.
+    pub fn memory(&self) -> StoreMemory {
+        let mut memory = StoreMemory::default();
+        for collection in self.collections.values() {
+            let (unwritten, index) = collection.memory_bytes();
+            memory.unwritten_bytes += unwritten as u64;
+            memory.index_bytes += index as u64;
+        }
+        memory
     }
 
     fn publish_all(&mut self) {

@@ -181,7 +181,7 @@ impl Warehouse {
     /// Goes on in a new engine made from a checkpoint.
     pub fn restart(&mut self) {
         let parts = self.engine.checkpoint().unwrap().changed;
-        let options = EngineOptions { worker_threads: 2 };
+        let options = EngineOptions::with_threads(2);
         self.engine = Engine::restore(self.program.clone(), options, self.epoch, &parts).unwrap();
     }
 

@@ -28,6 +28,7 @@ pub(super) async fn info(State(state): State<Arc<HttpState>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "time_zone": state.info.time_zone,
         "currency": state.info.currency,
+        "models": state.models.read().change,
         "now": now,
         "epoch": (state.source)().epoch(),
         "uptime_s": (now_us - state.start_us) / 1_000_000,
@@ -49,8 +50,9 @@ pub(super) async fn catalog(State(state): State<Arc<HttpState>>) -> Result<Respo
             .collect()
     };
     let mut entries = Vec::new();
+    let views = state.models.read().views.clone();
     for collection in snapshot.collections() {
-        let is_view = state.info.views.contains(&collection.name);
+        let is_view = views.contains(&collection.name);
         entries.push(json!({
             "name": collection.name,
             "kind": if is_view { "view" } else { "table" },
@@ -58,7 +60,7 @@ pub(super) async fn catalog(State(state): State<Arc<HttpState>>) -> Result<Respo
             "columns": columns(&collection.schema),
         }));
     }
-    for (name, _) in &state.engine.options.query_views {
+    for name in state.engine.query_views() {
         let session = state.engine.session();
         let table = session
             .table(name.as_str())

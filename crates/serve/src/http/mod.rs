@@ -23,6 +23,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use axum::{Router, middleware};
+use parking_lot::RwLock;
 use sluice_core::Clock;
 use tokio::sync::Semaphore;
 
@@ -82,6 +83,15 @@ pub struct WarehouseInfo {
     pub views: BTreeSet<String>,
 }
 
+/// What a change of models changes.
+#[derive(Debug, Default)]
+struct ModelsInfo {
+    /// Names of the materialized views; other collections are tables.
+    views: BTreeSet<String>,
+    /// How far a change is, or why it is refused.
+    change: Option<String>,
+}
+
 /// What the endpoints need.
 pub struct HttpState {
     engine: Arc<QueryEngine>,
@@ -89,6 +99,7 @@ pub struct HttpState {
     live: Arc<LiveFeed>,
     metrics: Arc<Metrics>,
     info: WarehouseInfo,
+    models: RwLock<ModelsInfo>,
     limits: HttpLimits,
     clock: Arc<dyn Clock>,
     start_us: i64,
@@ -143,10 +154,24 @@ impl HttpState {
             source,
             live,
             metrics,
+            models: RwLock::new(ModelsInfo {
+                views: info.views.clone(),
+                change: None,
+            }),
             info,
             limits,
             clock,
         }
+    }
+
+    /// The materialized views are others from now on.
+    pub fn set_views(&self, views: BTreeSet<String>) {
+        self.models.write().views = views;
+    }
+
+    /// What there is to say of a change of models.
+    pub fn say_of_models(&self, text: Option<String>) {
+        self.models.write().change = text;
     }
 
     /// Whether the sources are being followed, so that traffic may come.

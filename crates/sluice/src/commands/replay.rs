@@ -1,26 +1,30 @@
 //! `sluice replay`: does the log, under today's definitions, still give the
 //! stored numbers? The log is cut anew, so that an answer that depended on
-//! where epochs were cut would show too.
+//! where epochs were cut would show too; but a source counts as idle where it
+//! did, which is recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use sluice_core::{Clock, Disk, EpochCut, RealDisk, SystemClock};
+use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_engine::Program;
 use sluice_store::{Snapshot, Store, StoreOptions};
 
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::pipeline::{
-    EngineStep, EpochContent, RouteStep, collection_definitions, engine_options, horizons,
-    open_log, read_between, read_meta,
+    CheckpointMeta, EngineStep, LogReplay, RouteStep, collection_definitions, engine_options,
+    horizons, open_log, read_meta,
 };
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
+
+/// How often it says how far it is.
+const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 
 /// Rebuilds the warehouse beside the stored one and compares all tables and
 /// views.
@@ -53,17 +57,17 @@ pub fn run(
             state.display()
         )));
     };
-    let cut = read_meta(&recovered)?.cut;
+    let meta = read_meta(&recovered)?;
     let replay_folder = state.join("replay");
     remove_folder(&replay_folder)?;
-    let rebuilt = rebuild(&project, &program, &state, &replay_folder, &cut, reporter);
+    let rebuilt = rebuild(&project, &program, &state, &replay_folder, &meta, reporter);
     let compared = rebuilt.and_then(|rebuilt| compare(&stored, &rebuilt));
     remove_folder(&replay_folder)?;
     let differences = compared?;
     if differences.is_empty() {
         reporter.info(&format!(
             "the log gives the stored rows in every table and view, as of epoch {}",
-            cut.epoch
+            meta.cut.epoch
         ));
         return Ok(());
     }
@@ -79,7 +83,7 @@ fn rebuild(
     program: &Arc<Program>,
     state: &Path,
     replay_folder: &Path,
-    cut: &EpochCut,
+    meta: &CheckpointMeta,
     reporter: Reporter,
 ) -> Result<Snapshot, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -93,41 +97,34 @@ fn rebuild(
     let options = engine_options(project.config.limits.worker_threads);
     let mut route = RouteStep::new(project.sources.clone()).with_threads(options.worker_threads);
     let mut engine = EngineStep::new(program.clone(), options)?;
-    let step = project.config.limits.epoch_records_max;
+    let records_max = project.config.limits.epoch_records_max;
     let start_us = SystemClock.now_us();
-    let mut epoch = 0;
-    let mut records_done = 0;
-    for (id, &end) in &cut.end_offsets {
-        let mut next = log.start_offset(id);
-        if next > 0 {
-            return Err(Failure::Failed(format!(
-                "the log of topic `{}` begins at record {next}: what came before was dropped by [log] retention, so that it cannot be replayed",
-                id.topic
-            )));
-        }
-        while next < end {
-            let to = end.min(next + step);
-            epoch += 1;
-            let records = read_between(&log, id, next, to)?;
-            let content = EpochContent {
-                cut: EpochCut {
-                    epoch,
-                    end_offsets: BTreeMap::from([(id.clone(), to)]),
-                },
-                records: vec![(id.clone(), records)],
-                idle: BTreeSet::new(),
-            };
-            records_done += content.record_count();
-            let routed = route.run(&content)?;
-            let horizons = horizons(&retentions, &routed.event_times);
-            let output = engine.run(epoch, routed)?;
-            store
-                .apply(epoch, &output.deltas)
-                .and_then(|()| store.expire(&horizons))
-                .doing(&format!("storing epoch {epoch} of the replay"))?;
-            next = to;
+    let mut said_us = start_us;
+    let mut replay = LogReplay::new(Arc::new(log), records_max, &meta.idle_changes)?;
+    while let Some(content) = replay.next(&meta.cut)? {
+        let epoch = content.cut.epoch;
+        let routed = route.run(&content)?;
+        let horizons = horizons(&retentions, &routed.event_times);
+        let output = engine.run(epoch, routed)?;
+        store
+            .apply(epoch, &output.deltas)
+            .and_then(|()| store.expire(&horizons))
+            .doing(&format!("storing epoch {epoch} of the replay"))?;
+        let now_us = SystemClock.now_us();
+        if now_us - said_us >= PROGRESS_INTERVAL_US {
+            said_us = now_us;
+            let (done, left) = (replay.records_done(), replay.records_left(&meta.cut));
+            let rate = done as f64 / ((now_us - start_us) as f64 / 1e6);
+            reporter.info(&format!(
+                "replaying: {} of {} records, {} a second, about {:.0} s left",
+                with_commas(done),
+                with_commas(done + left),
+                with_commas(rate as u64),
+                left as f64 / rate.max(1.0),
+            ));
         }
     }
+    let records_done = replay.records_done();
     let seconds = (SystemClock.now_us() - start_us) as f64 / 1e6;
     reporter.info(&format!(
         "replayed {} records in {seconds:.1} s",

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sluice_capture::Submissions;
 use sluice_core::{Clock, SystemClock};
 use sluice_serve::{LiveFeed, Metrics};
@@ -16,10 +16,14 @@ use crate::address::{self, Address};
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
+use crate::models_control::ModelsControl;
 use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
 use crate::project::Project;
+use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
+use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
+use crate::state_memory;
 use crate::summary;
 
 /// How long the loop waits for records before it looks at other duties.
@@ -88,6 +92,7 @@ pub fn run_with(
     companion: Option<Companion>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    let files = stamps(options.folder);
     let project = Project::load(options.folder, options.overrides)?;
     let program = project.plan()?;
     for warning in program.warnings() {
@@ -98,6 +103,7 @@ pub fn run_with(
     let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
 
+    state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings::of_machine(reporter);
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
@@ -110,13 +116,16 @@ pub fn run_with(
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
     let metrics = Arc::new(Metrics::default());
+    let operators = OperatorReports::default();
+    operators.publish(warehouse.operators());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
         metrics: metrics.clone(),
         collector: collector.clone(),
+        views: Arc::new(operators.clone()),
     };
-    let serving = Serving::start(&project.config, &program, parts, reporter)?;
+    let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
         &state,
         &Address {
@@ -124,6 +133,7 @@ pub fn run_with(
             name: project.config.name.clone(),
             postgres: serving.postgres_address(),
             http: serving.http_address(),
+            models: None,
         },
     )?;
     reporter.info(&format!(
@@ -145,8 +155,15 @@ pub fn run_with(
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector);
+    let gauges = Gauges::new(&metrics, collector, operators);
+    let look_now = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
+    let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now)?;
+    let mut models = ModelsControl::new(&project, &state, &serving, &metrics, reporter);
+    // They may have changed while it was stopped.
+    models.begin(&mut warehouse, &project, &program);
     let worker = Worker {
+        watch: &watch,
         capture: &capture,
         project: &project,
         gauges: &gauges,
@@ -159,7 +176,8 @@ pub fn run_with(
         (false, true) => EndsWhen::CompanionEnds,
         (false, false) => EndsWhen::Stopped,
     };
-    let worked = worker.work(&mut warehouse, ends_when);
+    let worked = worker.work(&mut warehouse, &mut models, ends_when);
+    warehouse.cancel_change();
     let is_stopped = stop.load(Ordering::Acquire);
     serving.set_ready(false);
     // The companion ends first: what it is sending is still taken.
@@ -234,6 +252,7 @@ enum EndsWhen {
 
 /// The loop: epochs while there is something, checkpoints in between.
 struct Worker<'a> {
+    watch: &'a ProjectWatch,
     capture: &'a Capture,
     project: &'a Project,
     gauges: &'a Gauges,
@@ -243,13 +262,19 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn work(&self, warehouse: &mut Warehouse, ends_when: EndsWhen) -> Result<(), Failure> {
+    fn work(
+        &self,
+        warehouse: &mut Warehouse,
+        models: &mut ModelsControl<'_>,
+        ends_when: EndsWhen,
+    ) -> Result<(), Failure> {
         let interval_ms = self.project.config.limits.checkpoint_interval_ms;
         let checkpoint_interval_us =
             i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
         let start_us = SystemClock.now_us();
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
+        let mut is_paused = false;
         while !self.stop.load(Ordering::Acquire) {
             // Asked first: what the sources gave before is durable, so that an
             // empty log after it means that everything is in an epoch.
@@ -259,9 +284,25 @@ impl Worker<'_> {
                 EndsWhen::Idle => self.capture.idle_rounds() > 0,
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
-            let has_run = warehouse.run_epoch()?;
+            let usage = sluice_memory::usage();
+            if usage.is_over() != is_paused {
+                is_paused = usage.is_over();
+                self.capture.pause(is_paused);
+                match is_paused {
+                    true => self.reporter.warn(&state_memory::no_room(usage)),
+                    false => self.reporter.info("the state has room again"),
+                }
+            }
+            let has_run = !is_paused && warehouse.run_epoch()?;
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
+            if let Some(found) = self.watch.take() {
+                models.take(warehouse, found);
+            }
+            if models.poll(warehouse)? {
+                // A restart should not have to compute the new views again.
+                next_checkpoint_us = 0;
+            }
             let now_us = SystemClock.now_us();
             if now_us >= next_checkpoint_us {
                 let state_bytes = warehouse.begin_checkpoint()?;
@@ -286,7 +327,8 @@ impl Worker<'_> {
                 }
                 continue;
             }
-            if nothing_comes && warehouse.has_caught_up() {
+            let is_changing = warehouse.change_progress().is_some();
+            if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
                 return Ok(());
             }
             self.capture.wait(WAIT_MAX)?;

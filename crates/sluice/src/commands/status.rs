@@ -74,6 +74,9 @@ fn running_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
         "{}: running as process {}, PostgreSQL wire at {}",
         found.name, found.process_id, found.postgres
     ));
+    if let Some(models) = found.models {
+        say(models);
+    }
     let connection = Connection::open(state)?;
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name";
     let mut counts = Vec::new();

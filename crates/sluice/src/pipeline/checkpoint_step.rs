@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sluice_core::{EpochCut, PartitionId};
-use sluice_engine::EngineCheckpoint;
+use sluice_engine::{EngineCheckpoint, Program};
+use sluice_log::ModelText;
 use sluice_store::{CheckpointRequest, Recovered};
 
+use super::idle_partitions::IdleChange;
 use super::route_step::{Positions, RouteStep};
 use crate::failure::{Doing, Failure};
+use crate::project::Project;
 
 /// Version of [`CheckpointMeta`] and of the parts beside it.
 pub const META_VERSION: u32 = 1;
@@ -29,6 +32,9 @@ pub struct CheckpointMeta {
     /// The partitions that were idle.
     #[serde(default)]
     pub idle: BTreeSet<PartitionId>,
+    /// When the idle partitions were others, since the start of the log.
+    #[serde(default)]
+    pub idle_changes: Vec<IdleChange>,
     /// The definitions that the state belongs to.
     pub definitions: Definitions,
 }
@@ -44,6 +50,27 @@ pub struct Definitions {
     pub time_zone: String,
     /// Query views: name and SELECT text.
     pub query_views: Vec<(String, String)>,
+    /// Identifies tables alone. Older checkpoints do not say it.
+    #[serde(default)]
+    pub sources: Option<u64>,
+    /// The models, to go on under them when the project has others by now.
+    /// Older checkpoints do not say them.
+    #[serde(default)]
+    pub models: Option<Vec<ModelText>>,
+}
+
+impl Definitions {
+    /// Those of a project.
+    pub fn new(project: &Project, program: &Program) -> Self {
+        Self {
+            name: project.config.name.clone(),
+            fingerprint: project.fingerprint(program),
+            time_zone: project.config.time_zone.get_ref().clone(),
+            query_views: program.query_views().to_vec(),
+            sources: Some(project.sources_fingerprint()),
+            models: Some(project.models()),
+        }
+    }
 }
 
 /// A checkpoint, taken apart.
@@ -91,6 +118,7 @@ impl PartFiles {
 pub fn request(
     cut: EpochCut,
     idle: BTreeSet<PartitionId>,
+    idle_changes: Vec<IdleChange>,
     definitions: Definitions,
     route: &mut RouteStep,
     engine: EngineCheckpoint,
@@ -118,6 +146,7 @@ pub fn request(
         version: META_VERSION,
         cut,
         idle,
+        idle_changes,
         definitions,
     };
     Ok(CheckpointRequest {

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
-use sluice_log::{ControlEntry, ControlLog, Log};
+use sluice_log::{ControlEntry, ControlLog, Log, ModelText};
 
-use super::idle_partitions::IdlePartitions;
+use super::idle_partitions::{IdleChange, IdlePartitions};
 use crate::failure::{Doing, Failure};
 
 /// How large an epoch becomes under load.
@@ -51,6 +51,8 @@ pub struct CutStep {
     /// End of the last epoch in each partition.
     ends: BTreeMap<PartitionId, u64>,
     idle: IdlePartitions,
+    /// Since the start of the log.
+    idle_changes: Vec<IdleChange>,
 }
 
 impl CutStep {
@@ -71,7 +73,20 @@ impl CutStep {
             idle: IdlePartitions::new(limits.idle_after_us)
                 .with_idle(idle)
                 .with_recorded(entries),
+            idle_changes: Vec::new(),
         }
+    }
+
+    /// With the changes of idle partitions that came before.
+    #[must_use]
+    pub fn with_idle_changes(mut self, changes: Vec<IdleChange>) -> Self {
+        self.idle_changes = changes;
+        self
+    }
+
+    /// When the idle partitions changed, since the start of the log.
+    pub fn idle_changes(&self) -> &[IdleChange] {
+        &self.idle_changes
     }
 
     /// The cut of the last epoch.
@@ -133,6 +148,7 @@ impl CutStep {
             epoch: self.last_epoch + 1,
             end_offsets,
         };
+        let (from, idle_before) = (self.last_cut(), self.idle.idle().clone());
         // A mark without its cut, left by a crash, holds for the epoch too.
         self.idle.begin_epoch(cut.epoch, &records);
         let silent = self.idle.becoming_idle(log.partitions(), &records);
@@ -146,6 +162,7 @@ impl CutStep {
         self.control
             .append(&entries)
             .doing("recording an epoch's cut")?;
+        self.note_idle_change(from, &cut, &idle_before);
         self.advance_to(&cut);
         Ok(Some(EpochContent {
             cut,
@@ -167,13 +184,62 @@ impl CutStep {
                 records.push((id.clone(), taken));
             }
         }
-        self.advance_to(&cut);
+        let (before, idle_before) = (self.last_cut(), self.idle.idle().clone());
         self.idle.begin_epoch(cut.epoch, &records);
+        self.note_idle_change(before, &cut, &idle_before);
+        self.advance_to(&cut);
         Ok(EpochContent {
             cut,
             records,
             idle: self.idle.idle().clone(),
         })
+    }
+
+    /// An epoch without records, from which on other models hold; it is recorded
+    /// first.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn record_models(
+        &mut self,
+        fingerprint: u64,
+        description: String,
+        models: Vec<ModelText>,
+    ) -> Result<Epoch, Failure> {
+        let cut = EpochCut {
+            epoch: self.last_epoch + 1,
+            end_offsets: self.ends.clone(),
+        };
+        let entry = ControlEntry::Models {
+            cut: cut.clone(),
+            fingerprint,
+            description,
+            models,
+        };
+        self.control
+            .append(&[entry])
+            .doing("recording a change of models")?;
+        let (from, idle_before) = (self.last_cut(), self.idle.idle().clone());
+        // As when the epoch is run again after a crash.
+        self.idle.begin_epoch(cut.epoch, &[]);
+        self.note_idle_change(from, &cut, &idle_before);
+        self.advance_to(&cut);
+        Ok(cut.epoch)
+    }
+
+    fn note_idle_change(
+        &mut self,
+        from: EpochCut,
+        to: &EpochCut,
+        idle_before: &BTreeSet<PartitionId>,
+    ) {
+        if self.idle.idle() != idle_before {
+            self.idle_changes.push(IdleChange {
+                from,
+                to: to.clone(),
+                idle: self.idle.idle().clone(),
+            });
+        }
     }
 
     /// Forgets cuts that no recovery can need any more.

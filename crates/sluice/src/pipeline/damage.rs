@@ -21,7 +21,7 @@ use sluice_core::{Disk, ManualClock, OpenMode, SimulatedDisk, stable_hash};
 
 use self::mutator::{Mutator, Watch, rounds};
 use super::fault_injection::small_warehouse::{
-    CLICKS, Definitions, SHOP, click_script, partition, shop_script, state,
+    CLICKS, Definitions, Models, SHOP, click_script, partition, shop_script, state,
 };
 use super::fault_injection::{Random, Rows, rows};
 use super::read_between;
@@ -119,7 +119,7 @@ fn is_last_segment(files: &Files, path: &Path) -> bool {
 
 #[test]
 fn damage_is_found_and_its_file_is_named() {
-    let definitions = Definitions::new(false);
+    let definitions = Definitions::new(Models::First);
     let (files, rows) = stored_state(&definitions, true);
     let paths: Vec<&PathBuf> = files.keys().collect();
     let kinds = [
@@ -263,7 +263,7 @@ pub fn change_part(
 
 #[test]
 fn decoders_take_whatever_has_a_sound_checksum() {
-    let definitions = Definitions::new(false);
+    let definitions = Definitions::new(Models::First);
     let (files, rows) = stored_state(&definitions, false);
     // The helpers above do not damage by themselves.
     let mut mended = files.clone();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_core::Epoch;
+use sluice_core::{Epoch, SystemClock};
 use sluice_engine::{
-    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput, Program,
+    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput,
+    OperatorReport, Program, ProgramChange,
 };
 
 use super::checkpoint_step::PartFiles;
@@ -63,9 +64,29 @@ impl EngineStep {
             .doing(&format!("computing epoch {epoch}"))
     }
 
+    /// The program that runs.
+    pub fn program(&self) -> &Arc<Program> {
+        self.engine.program()
+    }
+
+    /// Goes over to another program; `part` has seen all that this has.
+    ///
+    /// # Errors
+    /// For faults of the program.
+    pub fn change(&mut self, change: &ProgramChange, part: Engine) -> Result<(), Failure> {
+        self.engine
+            .change(change, Some(part))
+            .doing("changing the views")
+    }
+
     /// Sizes of the state.
     pub fn metrics(&self) -> EngineMetrics {
         self.engine.metrics()
+    }
+
+    /// The operators with what they hold and have done.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        self.engine.operators()
     }
 
     /// What changed since the last checkpoint.
@@ -83,5 +104,8 @@ pub fn engine_options(threads: usize) -> EngineOptions {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         chosen => chosen,
     };
-    EngineOptions { worker_threads }
+    EngineOptions {
+        worker_threads,
+        stopwatch: Some(Arc::new(SystemClock)),
+    }
 }

@@ -19,7 +19,7 @@ use super::damage::{
     Files, MANIFEST, change_part, disk_of, frame, mend_segment, open, payload, read_all,
     stored_state,
 };
-use super::fault_injection::small_warehouse::{Definitions, state, write_project};
+use super::fault_injection::small_warehouse::{Definitions, Models, state, write_project};
 use super::fault_injection::{Rows, rows};
 
 fn folder() -> PathBuf {
@@ -66,7 +66,7 @@ fn write_the_fixture() {
     if folder().exists() {
         std::fs::remove_dir_all(folder()).unwrap();
     }
-    write_project(&folder().join("project"), false);
+    write_project(&folder().join("project"), Models::First);
     let (files, rows) = stored_state(&definitions(), true);
     for (path, bytes) in files {
         let path = folder().join(path.strip_prefix("/").unwrap());

@@ -7,8 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_core::{Epoch, LogRecord, PartitionId};
+use serde::{Deserialize, Serialize};
+use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
 use sluice_log::ControlEntry;
+
+/// An epoch with other idle partitions than the one before. How far event time
+/// came follows from where it lies, so that a replay cuts there too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleChange {
+    /// Where the epoch begins.
+    pub from: EpochCut,
+    /// Where it ends.
+    pub to: EpochCut,
+    /// The partitions that are idle from then on.
+    pub idle: BTreeSet<PartitionId>,
+}
 
 /// See the module.
 #[derive(Debug)]

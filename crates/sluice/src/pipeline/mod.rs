@@ -17,6 +17,9 @@ mod fault_injection;
 #[cfg(test)]
 mod format_fixture;
 mod idle_partitions;
+mod log_replay;
+mod models_change;
+mod rebuild;
 mod recovery;
 mod route_step;
 mod store_step;
@@ -24,9 +27,12 @@ mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
-pub use checkpoint_step::{Definitions, read_meta};
+pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
 pub use cut_step::{EpochContent, read_between};
 pub use engine_step::{EngineStep, engine_options};
+pub use log_replay::LogReplay;
+pub use models_change::{Begun, ChangeOutcome};
+pub use rebuild::RebuildProgress;
 pub use recovery::{open_log, recover};
 pub use route_step::RouteStep;
 pub use store_step::{Published, collection_definitions, horizons};

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
-use sluice_engine::Program;
-use sluice_log::{ControlEntry, ControlLog, Log, LogOptions};
+use sluice_engine::{Engine, Program};
+use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText};
+use sluice_route::CaptureKind;
 use sluice_store::{Store, StoreOptions};
 
 use super::checkpoint_step::{Definitions, Restored, read_meta, take_apart};
@@ -40,15 +41,25 @@ pub struct Recovery {
     pub positions: Positions,
 }
 
+/// An epoch as the control log tells of it.
+#[derive(Debug, Clone)]
+struct RecordedEpoch {
+    cut: EpochCut,
+    /// The models that hold from it on, if they changed with it.
+    models: Option<(u64, Vec<ModelText>)>,
+}
+
 /// What the control log says.
 #[derive(Debug, Default)]
 struct Recorded {
     /// The last epoch that was given a meaning.
     last_epoch: Epoch,
-    /// The last change of definitions: its first epoch and fingerprint.
-    definitions: Option<(Epoch, u64)>,
-    /// Cuts in order.
-    cuts: Vec<EpochCut>,
+    /// The last computation from the start of the log: its first epoch.
+    first_epoch: Option<Epoch>,
+    /// The definitions that hold at the end.
+    fingerprint: Option<u64>,
+    /// Epochs in order.
+    epochs: Vec<RecordedEpoch>,
 }
 
 impl Recorded {
@@ -58,14 +69,26 @@ impl Recorded {
             match entry {
                 ControlEntry::Cut(cut) => {
                     recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
-                    recorded.cuts.push(cut);
+                    recorded.epochs.push(RecordedEpoch { cut, models: None });
+                }
+                ControlEntry::Models {
+                    cut,
+                    fingerprint,
+                    models,
+                    ..
+                } => {
+                    recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
+                    recorded.fingerprint = Some(fingerprint);
+                    let models = Some((fingerprint, models));
+                    recorded.epochs.push(RecordedEpoch { cut, models });
                 }
                 ControlEntry::Definitions {
                     epoch, fingerprint, ..
                 } => {
                     // Its epoch is the first under the new definitions.
                     recorded.last_epoch = recorded.last_epoch.max(epoch.saturating_sub(1));
-                    recorded.definitions = Some((epoch, fingerprint));
+                    recorded.first_epoch = Some(epoch);
+                    recorded.fingerprint = Some(fingerprint);
                 }
                 // `CutStep` knows what they hold for.
                 ControlEntry::Idle { .. } => {}
@@ -74,21 +97,73 @@ impl Recorded {
         recorded
     }
 
-    /// The cuts after `epoch`, which must follow it without a gap.
-    fn cuts_after(&self, epoch: Epoch) -> Result<Vec<EpochCut>, Failure> {
-        let later = self.cuts.iter().filter(|cut| cut.epoch > epoch);
-        let cuts: Vec<EpochCut> = later.cloned().collect();
+    /// The epochs after `epoch`, which must follow it without a gap.
+    fn epochs_after(&self, epoch: Epoch) -> Result<Vec<RecordedEpoch>, Failure> {
+        let later = self.epochs.iter().filter(|it| it.cut.epoch > epoch);
+        let epochs: Vec<RecordedEpoch> = later.cloned().collect();
         let expected = epoch + 1..;
-        match cuts
+        match epochs
             .iter()
             .zip(expected)
-            .find(|(cut, epoch)| cut.epoch != *epoch)
+            .find(|(it, epoch)| it.cut.epoch != *epoch)
         {
             Some((_, missing)) => Err(Failure::Failed(format!(
                 "the control log lacks the cut of epoch {missing}\n  help: restore the state from a backup, or remove the folder `store` of the state: it is rebuilt from the log"
             ))),
-            None => Ok(cuts),
+            None => Ok(epochs),
         }
+    }
+}
+
+/// An epoch to run again, with the definitions that change with it.
+#[derive(Debug)]
+struct NextEpoch {
+    cut: EpochCut,
+    change: Option<Box<(Project, Arc<Program>)>>,
+}
+
+/// The definitions of a checkpoint, and the epochs after it.
+struct Known {
+    project: Project,
+    program: Arc<Program>,
+    epochs: Vec<NextEpoch>,
+}
+
+impl Known {
+    /// `None` where the tables are others by now, or a model that held is not
+    /// known or planned any more.
+    fn find(
+        project: &Project,
+        program: &Arc<Program>,
+        stored: &Definitions,
+        epochs: Vec<RecordedEpoch>,
+    ) -> Option<Self> {
+        let today = project.fingerprint(program);
+        let plan = |fingerprint: u64, models: Option<&Vec<ModelText>>| {
+            if fingerprint == today {
+                return Some((project.clone(), program.clone()));
+            }
+            let (project, program) = project.plan_models(models?).ok()?;
+            let is_same = project.fingerprint(&program) == fingerprint;
+            is_same.then_some((project, program))
+        };
+        let sources = project.sources_fingerprint();
+        if stored.fingerprint != today && stored.sources != Some(sources) {
+            return None;
+        }
+        let (project, program) = plan(stored.fingerprint, stored.models.as_ref())?;
+        let epochs = epochs.into_iter().map(|RecordedEpoch { cut, models }| {
+            let change = match models {
+                Some((fingerprint, models)) => Some(Box::new(plan(fingerprint, Some(&models))?)),
+                None => None,
+            };
+            Some(NextEpoch { cut, change })
+        });
+        Some(Self {
+            epochs: epochs.collect::<Option<_>>()?,
+            project,
+            program,
+        })
     }
 }
 
@@ -109,71 +184,82 @@ pub fn recover(
         ControlLog::open(disk.clone(), &state.join("control")).doing("opening the control log")?;
     let recorded = Recorded::new(entries.clone());
     let fingerprint = project.fingerprint(program);
-    let definitions = Definitions {
-        name: project.config.name.clone(),
-        fingerprint,
-        time_zone: project.config.time_zone.get_ref().clone(),
-        query_views: program.query_views().to_vec(),
-    };
     let store_folder = state.join("store");
     let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
-
-    let usable = match recovered {
-        Some(recovered) => {
-            let meta = read_meta(&recovered)?;
-            let is_superseded =
-                matches!(recorded.definitions, Some((first, _)) if first > recovered.epoch);
-            (meta.definitions.fingerprint == fingerprint && !is_superseded).then_some(recovered)
-        }
-        None => None,
-    };
     let options = engine_options(project.config.limits.worker_threads);
     let limits = cut_limits(&project.config);
+    let records_max = limits.records_max;
 
-    if let Some(recovered) = usable {
+    let mut usable = None;
+    if let Some(recovered) = recovered {
+        let stored = read_meta(&recovered)?.definitions;
         let epoch = recovered.epoch;
-        let cuts = recorded.cuts_after(epoch)?;
+        let is_superseded = recorded.first_epoch.is_some_and(|first| first > epoch);
+        if !is_superseded {
+            let known = match recorded.epochs_after(epoch) {
+                Ok(epochs) => Known::find(project, program, &stored, epochs),
+                Err(failure) if stored.fingerprint == fingerprint => return Err(failure),
+                Err(_) => None,
+            };
+            if let Some(known) = known {
+                let restored = take_apart(recovered)?;
+                // A checkpoint of another planner is known by its plan.
+                if Engine::can_restore(&known.program, &restored.engine) {
+                    usable = Some((epoch, known, restored));
+                }
+            }
+        }
+    }
+
+    if let Some((epoch, known, restored)) = usable {
         let Restored {
             meta,
             router,
             positions,
             engine,
             files,
-        } = take_apart(recovered)?;
+        } = restored;
+        let program = &known.program;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
-            cut: CutStep::new(control, &entries, limits, meta.cut, meta.idle),
+            cut: CutStep::new(control, &entries, limits, meta.cut, meta.idle)
+                .with_idle_changes(meta.idle_changes),
             route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
                 .with_threads(options.worker_threads),
-            engine: EngineStep::restore(program.clone(), options, epoch, &engine, &files)?,
+            engine: EngineStep::restore(program.clone(), options.clone(), epoch, &engine, &files)?,
             store: StoreStep::new(store, program, project.sources.retentions())?,
             log,
-            definitions,
+            definitions: Definitions::new(&known.project, program),
             retention: project.config.log.clone(),
             progress: Progress::default(),
             live: None,
             durable_epoch: Some(epoch),
             writing: None,
+            sources: project.sources.clone(),
+            options,
+            records_max,
+            rebuild: None,
         };
-        return replay(warehouse, cuts, stop);
+        return replay(warehouse, known.epochs, stop);
     }
 
     // Everything is computed from the start of the log. Where a rebuild under
     // the same definitions was interrupted, its cuts are used again.
     let has_history = recorded.last_epoch > 0;
-    let interrupted = match recorded.definitions {
-        Some((first, known)) if known == fingerprint => recorded
-            .cuts_after(first - 1)
+    let interrupted = match recorded.first_epoch {
+        // All of it under the definitions of today, also what began under others.
+        Some(first) if recorded.fingerprint == Some(fingerprint) => recorded
+            .epochs_after(first - 1)
             .ok()
-            .map(|cuts| (first, cuts)),
+            .map(|epochs| (first, epochs)),
         _ => None,
     };
-    let (first, cuts) = match interrupted {
+    let (first, epochs) = match interrupted {
         Some(interrupted) => interrupted,
         None => {
             if has_history {
                 refuse_after_retention(&log)?;
-                surroundings.reporter.info("the definitions have changed: computing everything again from the start of the log");
+                surroundings.reporter.info("the definitions have changed (those of tables, or the way in which views are computed): computing everything again from the start of the log");
             }
             let first = recorded.last_epoch + 1;
             let entry = ControlEntry::Definitions {
@@ -198,18 +284,24 @@ pub fn recover(
         surroundings: surroundings.clone(),
         cut: CutStep::new(control, &entries, limits, start, BTreeSet::new()),
         route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
-        engine: EngineStep::new(program.clone(), options)?,
+        engine: EngineStep::new(program.clone(), options.clone())?,
         store: StoreStep::new(store, program, project.sources.retentions())?,
         log,
-        definitions,
+        definitions: Definitions::new(project, program),
         retention: project.config.log.clone(),
         progress: Progress::default(),
         live: None,
         // Only the empty warehouse, epoch 0, can be written down without rows.
         durable_epoch: (first > 1).then_some(first - 1),
         writing: None,
+        sources: project.sources.clone(),
+        options,
+        records_max,
+        rebuild: None,
     };
-    replay(warehouse, cuts, stop)
+    let epochs = epochs.into_iter();
+    let epochs = epochs.map(|RecordedEpoch { cut, .. }| NextEpoch { cut, change: None });
+    replay(warehouse, epochs.collect(), stop)
 }
 
 /// Opens the log and makes the project's topics.
@@ -226,6 +318,15 @@ pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result
     for (topic, partitions) in project.sources.topics() {
         log.create_topic(&topic, partitions)
             .doing(&format!("making the topic `{topic}`"))?;
+    }
+    for capture in project.sources.captures() {
+        // Records may lie in the files even if they are no longer their own log.
+        if let CaptureKind::File { path, .. } = &capture.kind {
+            let path = project.resolve(path);
+            let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
+            log.set_source_folder(&capture.topic, folder)
+                .doing(&format!("opening the source of topic `{}`", capture.topic))?;
+        }
     }
     Ok(log)
 }
@@ -256,23 +357,33 @@ fn open_store(
 /// Runs the recorded epochs, then finds where the sources stand.
 fn replay(
     mut warehouse: Warehouse,
-    cuts: Vec<EpochCut>,
+    epochs: Vec<NextEpoch>,
     stop: &AtomicBool,
 ) -> Result<Recovery, Failure> {
     let Surroundings {
         clock, reporter, ..
     } = warehouse.surroundings.clone();
-    let total = cuts.len();
+    let total = epochs.len();
     let start_us = clock.now_us();
     let mut said_us = start_us;
-    for (done, cut) in cuts.into_iter().enumerate() {
+    for (done, NextEpoch { cut, change }) in epochs.into_iter().enumerate() {
         if stop.load(Ordering::Acquire) {
             return Err(Failure::Stopped(format!(
                 "stopped while replaying recorded epochs, at {done} of {total}; the next start begins this again"
             )));
         }
-        let content = warehouse.cut.recorded(&warehouse.log, cut)?;
-        warehouse.run_content(&content)?;
+        match change {
+            Some(change) => {
+                let (project, program) = *change;
+                let models = project.models();
+                reporter.info("computing the views that a change of models made new");
+                warehouse.run_recorded_change(cut, &project, &program, models)?;
+            }
+            None => {
+                let content = warehouse.cut.recorded(&warehouse.log, cut)?;
+                warehouse.run_content(&content)?;
+            }
+        }
         let now_us = clock.now_us();
         if now_us - said_us >= PROGRESS_INTERVAL_US {
             said_us = now_us;

@@ -7,8 +7,8 @@ use parking_lot::RwLock;
 use sluice_engine::{EpochOutput, Program};
 use sluice_route::Retention;
 use sluice_store::{
-    CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot, Store,
-    WrittenCheckpoint,
+    CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot,
+    StagedCollections, Store, StoreMemory, WrittenCheckpoint,
 };
 
 use crate::failure::{Doing, Failure};
@@ -79,6 +79,17 @@ impl StoreStep {
         Ok(())
     }
 
+    /// Goes over to the collections of another program, with the next epoch;
+    /// `staged` are those that are new.
+    ///
+    /// # Errors
+    /// For faults of the program.
+    pub fn change(&mut self, program: &Program, staged: StagedCollections) -> Result<(), Failure> {
+        self.store
+            .change(collection_definitions(program), staged)
+            .doing("changing the stored views")
+    }
+
     /// Collects what a checkpoint of the last epoch holds.
     ///
     /// # Errors
@@ -89,6 +100,11 @@ impl StoreStep {
     ) -> Result<CheckpointJob, Failure> {
         let job = self.store.begin_checkpoint(request);
         job.doing("preparing a checkpoint")
+    }
+
+    /// What the store keeps in memory.
+    pub fn memory(&self) -> StoreMemory {
+        self.store.memory()
     }
 
     /// What the cache of segments has done.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sluice_core::{Epoch, PartitionId};
-use sluice_engine::EngineMetrics;
+use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
+use sluice_route::Sources;
 use sluice_serve::LiveFeed;
-use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
+use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
 use super::engine_step::EngineStep;
+use super::rebuild::Rebuild;
 use super::route_step::RouteStep;
 use super::store_step::{Published, StoreStep};
 use super::surroundings::{CheckpointWriter, Surroundings};
@@ -98,6 +100,13 @@ pub struct Warehouse {
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
     pub(super) writing: Option<WritingCheckpoint>,
+    /// For computing views anew.
+    pub(super) sources: Arc<Sources>,
+    pub(super) options: EngineOptions,
+    /// Most records of an epoch.
+    pub(super) records_max: u64,
+    /// A change of models on its way.
+    pub(super) rebuild: Option<Rebuild>,
 }
 
 impl Warehouse {
@@ -106,6 +115,9 @@ impl Warehouse {
     /// # Errors
     /// When a step cannot go on. The state on disk stays as it was.
     pub fn run_epoch(&mut self) -> Result<bool, Failure> {
+        if self.rebuild.as_ref().is_some_and(Rebuild::must_wait) {
+            return Ok(false);
+        }
         match self.cut.next(&self.log)? {
             Some(content) => {
                 self.run_content(&content)?;
@@ -125,6 +137,9 @@ impl Warehouse {
         let event_times = std::mem::take(&mut routed.event_times);
         let output = self.engine.run(content.cut.epoch, routed)?;
         self.store.run(&output, &event_times)?;
+        if let Some(rebuild) = &self.rebuild {
+            rebuild.note_epoch(content.cut.clone(), &output.deltas);
+        }
         if let Some(live) = &self.live {
             let snapshot = self.store.published().snapshot();
             live.publish(output.epoch, &output.deltas, snapshot);
@@ -156,6 +171,7 @@ impl Warehouse {
         let request = checkpoint_step::request(
             cut,
             self.cut.idle().clone(),
+            self.cut.idle_changes().to_vec(),
             definitions,
             &mut self.route,
             engine,
@@ -243,6 +259,16 @@ impl Warehouse {
     /// Sizes of the engine's state, by table and view.
     pub fn state_sizes(&self) -> EngineMetrics {
         self.engine.metrics()
+    }
+
+    /// The operators of views with what they hold and have done.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        self.engine.operators()
+    }
+
+    /// What the store keeps in memory.
+    pub fn store_memory(&self) -> StoreMemory {
+        self.store.memory()
     }
 
     /// What the store's cache of segments has done.

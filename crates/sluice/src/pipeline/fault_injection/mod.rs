@@ -15,23 +15,28 @@ mod interrupted_disk;
 pub(super) mod small_warehouse;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::util::display::array_value_to_string;
 use parking_lot::Mutex;
-use sluice_core::{Epoch, FaultPlan, ManualClock, Record, SimulatedDisk, stable_hash};
+use sluice_core::{
+    Disk, Epoch, FaultPlan, FileRange, ManualClock, OpenMode, Record, SimulatedDisk, stable_hash,
+};
 use sluice_log::{Log, LogError};
 use sluice_store::Snapshot;
 
 use self::interrupted_disk::{InterruptedDisk, Lie};
 use self::small_warehouse::{
-    CLICKS, Definitions, SHOP, click_script, is_good_click, partition, shop_script, state,
+    CLICKS, Definitions, INPUT, INPUT_FILE, Models, SHOP, click_script, is_good_click, partition,
+    shop_script, state,
 };
 use super::recovery::{Recovery, recover};
 use super::surroundings::{CheckpointWriter, Surroundings};
-use super::{Warehouse, read_between};
+use super::{ChangeOutcome, Warehouse, read_between};
 use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
@@ -142,17 +147,62 @@ impl Feed {
 impl TopicBook {
     fn append(&mut self, name: &str, from: usize, count: usize, log: &Log) -> Result<(), Failure> {
         let to = self.script.len().min(from + count);
-        if from >= to {
-            return Ok(());
+        let mut next = from;
+        while next < to {
+            // Some of the clients' records lie in a file that is its own log.
+            let is_range = name == CLICKS && next % 4 < 2;
+            let end = match name == CLICKS {
+                true => to.min((next / 2 + 1) * 2),
+                false => to,
+            };
+            if is_range {
+                for place in next..end {
+                    let appended = log.append_range(&partition(name), &self.range(place));
+                    self.note(place..place + 1, appended)?;
+                }
+            } else {
+                let appended = log.append(&partition(name), &self.script[next..end]);
+                self.note(next..end, appended)?;
+            }
+            next = end;
         }
-        let appended = log.append(&partition(name), &self.script[from..to]);
+        Ok(())
+    }
+
+    fn note(
+        &mut self,
+        places: Range<usize>,
+        appended: Result<u64, LogError>,
+    ) -> Result<(), Failure> {
         let is_sure = !matches!(appended, Err(LogError::Poisoned(_)));
         if is_sure {
-            self.appended.extend(from..to);
+            self.appended.extend(places.clone());
         }
         appended.doing("appending to the log")?;
-        self.next = self.next.max(to);
+        self.next = self.next.max(places.end);
         Ok(())
+    }
+
+    /// The file with all records, a line each.
+    fn file(&self) -> Vec<u8> {
+        let lines = self.script.iter();
+        let lines: Vec<&[u8]> = lines.map(|record| &record.payload[..]).collect();
+        lines.join(&b'\n')
+    }
+
+    /// Where a record lies in that file.
+    fn range(&self, place: usize) -> FileRange {
+        let record = &self.script[place];
+        let before = self.script[..place].iter();
+        let before: usize = before.map(|record| record.payload.len() + 1).sum();
+        FileRange {
+            file: INPUT_FILE.to_owned(),
+            start: before as u64,
+            bytes: record.payload.clone(),
+            records: vec![(0, record.payload.len() as u32)],
+            capture_time_us: record.capture_time_us,
+            position: record.position.clone(),
+        }
     }
 
     /// What the log holds, after a restart, is what was appended: all that was
@@ -213,8 +263,8 @@ fn without_epochs(mut rows: Rows) -> Rows {
 /// One warehouse through its lives on one disk.
 struct World<'a> {
     random: Random,
-    definitions: &'a [Definitions; 2],
-    /// Which of the two holds now.
+    definitions: &'a [Definitions; 3],
+    /// Those that the project has now.
     current: usize,
     may_change: bool,
     simulated: SimulatedDisk,
@@ -222,20 +272,28 @@ struct World<'a> {
     feed: Arc<Mutex<Feed>>,
     /// The content of each epoch that readers have seen.
     published: BTreeMap<Epoch, Rows>,
-    /// Epoch of the newest checkpoint under today's definitions that was
-    /// reported done.
+    /// Epoch of the newest checkpoint that was reported done.
     checkpoint: Option<Epoch>,
+    /// Changes of models that took effect.
+    changes: u64,
     trace: Vec<String>,
 }
 
 impl<'a> World<'a> {
     fn new(
         seed: u64,
-        definitions: &'a [Definitions; 2],
+        definitions: &'a [Definitions; 3],
         may_change: bool,
         lie: Option<Lie>,
     ) -> Self {
         let simulated = SimulatedDisk::new(seed);
+        let feed = Feed::new(seed);
+        let path = Path::new(INPUT).join(INPUT_FILE);
+        simulated.create_dir_all(Path::new(INPUT)).unwrap();
+        let mut file = simulated.open(&path, OpenMode::Create).unwrap();
+        file.append(&feed.clicks.file()).unwrap();
+        file.sync().unwrap();
+        simulated.sync_dir(Path::new(INPUT)).unwrap();
         Self {
             random: Random::new(seed),
             definitions,
@@ -243,9 +301,10 @@ impl<'a> World<'a> {
             may_change,
             disk: InterruptedDisk::new(simulated.clone(), lie),
             simulated,
-            feed: Arc::new(Mutex::new(Feed::new(seed))),
+            feed: Arc::new(Mutex::new(feed)),
             published: BTreeMap::new(),
             checkpoint: None,
+            changes: 0,
             trace: Vec::new(),
         }
     }
@@ -265,7 +324,7 @@ impl<'a> World<'a> {
     /// Starts the warehouse and looks at what it found.
     fn open(&mut self) -> Result<Warehouse, Failure> {
         let recovery = self.recover()?;
-        let warehouse = recovery.warehouse;
+        let mut warehouse = recovery.warehouse;
         let log = warehouse.log();
         let mut feed = self.feed.lock();
         for (name, topic) in feed.topics() {
@@ -283,7 +342,29 @@ impl<'a> World<'a> {
             "a checkpoint is lost"
         );
         self.observe(&warehouse);
+        self.begin_change(&mut warehouse)?;
         Ok(warehouse)
+    }
+
+    /// The warehouse shall go over to the models of the project.
+    fn begin_change(&mut self, warehouse: &mut Warehouse) -> Result<(), Failure> {
+        let Definitions { project, program } = &self.definitions[self.current];
+        let begun = warehouse.begin_change(project, program)?;
+        self.trace.push(format!("{begun:?}"));
+        Ok(())
+    }
+
+    fn poll_change(&mut self, warehouse: &mut Warehouse) -> Result<(), Failure> {
+        match warehouse.poll_change()? {
+            Some(ChangeOutcome::Failed(failure)) => Err(failure),
+            Some(ChangeOutcome::Applied { description, .. }) => {
+                self.trace.push(description);
+                self.changes += 1;
+                self.observe(warehouse);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Readers see the epoch; who saw it before saw the same.
@@ -312,7 +393,12 @@ impl<'a> World<'a> {
         let log = warehouse.log();
         let (feed, of_visitor) = (self.feed.clone(), log.clone());
         for _ in 0..steps {
-            match self.random.below(12) {
+            if self.may_change && self.random.below(20) == 0 {
+                self.current = self.random.below(3) as usize;
+                self.begin_change(&mut warehouse)?;
+            }
+            match self.random.below(14) {
+                12..=13 => self.poll_change(&mut warehouse)?,
                 0..=4 => feed.lock().append_some(&log)?,
                 5..=8 => {
                     if warehouse.run_epoch()? {
@@ -355,8 +441,7 @@ impl<'a> World<'a> {
     /// One life on a disk that may fail.
     fn live_dangerously(&mut self) {
         if self.may_change && self.random.below(6) == 0 {
-            self.current = 1 - self.current;
-            self.checkpoint = None;
+            self.current = self.random.below(3) as usize;
             self.trace.push("the definitions change".to_owned());
         }
         let fault = self.random.below(8);
@@ -391,6 +476,9 @@ impl<'a> World<'a> {
     fn end(&mut self) {
         self.simulated.set_faults(FaultPlan::default());
         let mut warehouse = self.open().unwrap();
+        while warehouse.change_progress().is_some() {
+            self.poll_change(&mut warehouse).unwrap();
+        }
         let log = warehouse.log();
         self.feed.lock().append_rest(&log).unwrap();
         while warehouse.run_epoch().unwrap() {
@@ -446,20 +534,21 @@ impl<'a> World<'a> {
 }
 
 /// Projects that keep the whole log, or drop what a checkpoint holds; each
-/// before and after a change of definitions.
+/// with several sets of models.
 struct Projects {
-    keeping: [Definitions; 2],
-    dropping: [Definitions; 2],
+    keeping: [Definitions; 3],
+    dropping: [Definitions; 3],
 }
 
 impl Projects {
     fn new() -> Self {
-        let both = |bytes: Option<u64>| {
-            [false, true].map(|is_changed| Definitions::new(is_changed).retain_bytes(bytes))
+        let all = |bytes: Option<u64>| {
+            let models = [Models::First, Models::OfStored, Models::OfLog];
+            models.map(|models| Definitions::new(models).retain_bytes(bytes))
         };
         Self {
-            keeping: both(None),
-            dropping: both(Some(15_000)),
+            keeping: all(None),
+            dropping: all(Some(15_000)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A warehouse that is small and has one of everything: a topic of a database
 //! with whole transactions and changelog tables, a topic of clients that send
-//! again, rows that become old, dead letters, and views that filter, join,
+//! again and whose records stay in part in a file, rows that become old, dead letters, and views that filter, join,
 //! aggregate, rank and fail.
 
 use std::path::Path;
@@ -40,6 +40,11 @@ kind = "http"
 transactions = "maxwell"
 
 [topic.clicks]
+[topic.clicks.capture]
+kind = "file"
+path = "/input/*.ndjson"
+format = "ndjson"
+log = "source"
 
 [table.product]
 topic = "shop"
@@ -147,9 +152,84 @@ const MODELS: [(&str, &str); 12] = [
     ),
 ];
 
-/// In place of `category_sales` after a change of definitions.
-const CHANGED: &str = "SELECT category, count(*) AS lines, sum(amount) AS amount,
-    min(pieces) AS fewest FROM sale GROUP BY category";
+/// The models, and two changes of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Models {
+    /// [`MODELS`].
+    First,
+    /// What is new follows from stored tables and views.
+    OfStored,
+    /// What is new needs the log: its tables keep only a part of their rows, or
+    /// the order of rows matters.
+    OfLog,
+}
+
+/// In place of models of that name; without a SELECT the model is gone.
+const OF_STORED: [(&str, Option<&str>); 5] = [
+    (
+        "category_sales",
+        Some(
+            "SELECT category, count(*) AS lines, sum(amount) AS amount,
+                    min(pieces) AS fewest FROM sale GROUP BY category",
+        ),
+    ),
+    (
+        "pieces_a_line",
+        Some("SELECT id, 120 / pieces AS share FROM order_line"),
+    ),
+    ("dearest_product", None),
+    (
+        "line_of_product",
+        Some(
+            "SELECT l.id, p.price FROM order_line l LEFT JOIN product p ON p.id = l.product_id
+             WHERE 6 / l.pieces > 0",
+        ),
+    ),
+    (
+        "sale_of_big",
+        Some("SELECT s.id, b.amount FROM sale s JOIN big_category b ON s.category = b.category"),
+    ),
+];
+
+const OF_LOG: [(&str, Option<&str>); 4] = [
+    (
+        "visitor_session",
+        Some(
+            "SELECT visitor, window_start, count(*) AS clicks
+             FROM session(click, visitor, ts, INTERVAL '90 minutes')
+             GROUP BY visitor, window_start, window_end",
+        ),
+    ),
+    (
+        "category_sales",
+        Some(
+            "SELECT category, count(*) AS lines, sum(amount) AS amount FROM sale GROUP BY category",
+        ),
+    ),
+    ("click_minute", None),
+    (
+        "click_day",
+        Some(
+            "SELECT date_trunc('day', ts) AS day, count(*) AS clicks FROM click GROUP BY date_trunc('day', ts)",
+        ),
+    ),
+];
+
+impl Models {
+    fn texts(self) -> Vec<(&'static str, &'static str)> {
+        let changes: &[(&str, Option<&str>)] = match self {
+            Self::First => &[],
+            Self::OfStored => &OF_STORED,
+            Self::OfLog => &OF_LOG,
+        };
+        let is_changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);
+        let kept = MODELS.into_iter().filter(|(name, _)| !is_changed(name));
+        let new = changes
+            .iter()
+            .filter_map(|(name, select)| Some((*name, (*select)?)));
+        kept.chain(new).collect()
+    }
+}
 
 /// A project and its plan.
 #[derive(Debug)]
@@ -158,9 +238,9 @@ pub struct Definitions {
     pub program: Arc<Program>,
 }
 
-/// Writes the project's files; `is_changed` gives one view another text.
+/// Writes the project's files.
 #[expect(clippy::disallowed_methods, reason = "a project is read from files")]
-pub fn write_project(folder: &Path, is_changed: bool) {
+pub fn write_project(folder: &Path, models: Models) {
     let write = |path: &str, text: &str| {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -168,21 +248,17 @@ pub fn write_project(folder: &Path, is_changed: bool) {
     };
     write("warehouse.toml", WAREHOUSE.trim_start());
     write("sources/all.toml", SOURCES.trim_start());
-    for (name, select) in MODELS {
-        let select = match name {
-            "category_sales" if is_changed => CHANGED,
-            _ => select,
-        };
+    for (name, select) in models.texts() {
         let sql = format!("CREATE MATERIALIZED VIEW {name} AS {select}\n");
         write(&format!("models/{name}.sql"), &sql);
     }
 }
 
 impl Definitions {
-    /// The small warehouse; `is_changed` gives one view another text.
-    pub fn new(is_changed: bool) -> Self {
+    /// The small warehouse with these models.
+    pub fn new(models: Models) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_project(folder.path(), is_changed);
+        write_project(folder.path(), models);
         Self::load(folder.path())
     }
 
@@ -206,6 +282,11 @@ pub fn partition(topic: &str) -> PartitionId {
         partition: 0,
     }
 }
+
+/// Where the file lies that holds the clients' events.
+pub const INPUT: &str = "/input";
+/// Its name.
+pub const INPUT_FILE: &str = "clicks.ndjson";
 
 /// Where the state lies on the simulated disk.
 pub fn state() -> &'static Path {

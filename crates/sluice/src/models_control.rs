@@ -1,0 +1,215 @@
+//! Takes changes of the project into the warehouse at work, and tells people how
+//! they go.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sluice_core::{Clock, SystemClock};
+use sluice_engine::Program;
+use sluice_serve::{Metric, Metrics};
+
+use crate::address;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::pipeline::{Begun, ChangeOutcome, RebuildProgress, Warehouse};
+use crate::project::Project;
+use crate::project_watch::Found;
+use crate::report::{Reporter, with_commas};
+use crate::serving::Serving;
+
+/// How often a change that takes long says how far it is.
+const PROGRESS_INTERVAL_US: i64 = 2_000_000;
+
+/// See the module.
+pub struct ModelsControl<'a> {
+    state: &'a Path,
+    serving: &'a Serving,
+    reporter: Reporter,
+    /// What takes effect at the next start only.
+    settings: String,
+    said_us: i64,
+    /// Why the project's files are not in force, while they are not.
+    refusal: Option<String>,
+    applied: Metric,
+    refused: Metric,
+    failed: Metric,
+    is_changing: Metric,
+    is_refused: Metric,
+    left: Metric,
+}
+
+impl<'a> ModelsControl<'a> {
+    /// Begins with the project as it was read at the start.
+    pub fn new(
+        project: &Project,
+        state: &'a Path,
+        serving: &'a Serving,
+        metrics: &Arc<Metrics>,
+        reporter: Reporter,
+    ) -> Self {
+        let outcome = |outcome| {
+            metrics.counter_of(
+                "sluice_model_changes_total",
+                "Changes of models since the start, by outcome.",
+                &[("outcome", outcome)],
+            )
+        };
+        Self {
+            state,
+            serving,
+            reporter,
+            settings: settings_of(&project.config),
+            said_us: 0,
+            refusal: None,
+            applied: outcome("applied"),
+            refused: outcome("refused"),
+            failed: outcome("failed"),
+            is_changing: metrics.gauge(
+                "sluice_model_change_running",
+                "1 while views are being computed for a change of models.",
+            ),
+            is_refused: metrics.gauge(
+                "sluice_model_change_refused",
+                "1 while the project's files are not in force because of an error.",
+            ),
+            left: metrics.gauge(
+                "sluice_model_change_left",
+                "Rows or records that the computation of new views still has to read.",
+            ),
+        }
+    }
+
+    /// The project's files say something else.
+    pub fn take(&mut self, warehouse: &mut Warehouse, found: Found) {
+        match found {
+            Ok((project, program)) => self.begin(warehouse, &project, &program),
+            Err(failure) => self.refuse(&failure),
+        }
+    }
+
+    /// Lets the warehouse go over to the models of `project`.
+    pub fn begin(&mut self, warehouse: &mut Warehouse, project: &Project, program: &Program) {
+        let settings = settings_of(&project.config);
+        if settings != self.settings {
+            self.settings = settings;
+            self.reporter.warn(
+                "warehouse.toml has changed: all but its [settings] takes effect at the next start",
+            );
+        }
+        match warehouse.begin_change(project, program) {
+            Ok(Begun::Nothing) => {}
+            Ok(Begun::Change(description)) => {
+                for warning in program.warnings() {
+                    self.reporter.warn(warning);
+                }
+                self.reporter
+                    .info(&format!("the models have changed; {description}"));
+            }
+            Err(failure) => return self.refuse(&failure),
+        }
+        self.refusal = None;
+        self.is_refused.set(0);
+        self.tell(warehouse.change_progress().as_ref());
+    }
+
+    fn refuse(&mut self, failure: &Failure) {
+        self.refused.add(1);
+        self.is_refused.set(1);
+        let text = format!("the change of the project is refused, the old models stay:\n{failure}");
+        self.reporter.error(&text);
+        self.refusal = Some(text);
+        self.tell(None);
+    }
+
+    /// Completes a change that is ready; true when other models hold from now
+    /// on.
+    ///
+    /// # Errors
+    /// When the warehouse cannot go on.
+    pub fn poll(&mut self, warehouse: &mut Warehouse) -> Result<bool, Failure> {
+        let outcome = warehouse.poll_change()?;
+        let progress = warehouse.change_progress();
+        self.is_changing.set(u64::from(progress.is_some()));
+        self.left.set(progress.as_ref().map_or(0, |it| it.left));
+        let now_us = SystemClock.now_us();
+        match outcome {
+            None => {
+                if let Some(progress) = &progress
+                    && now_us - self.said_us >= PROGRESS_INTERVAL_US
+                    && progress.elapsed_us >= PROGRESS_INTERVAL_US
+                {
+                    self.said_us = now_us;
+                    self.reporter.info(&in_words(progress));
+                    self.tell(Some(progress));
+                }
+                Ok(false)
+            }
+            Some(ChangeOutcome::Failed(failure)) => {
+                self.failed.add(1);
+                self.refuse(&failure);
+                Ok(false)
+            }
+            Some(ChangeOutcome::Applied {
+                epoch,
+                description,
+                elapsed_us,
+            }) => {
+                self.serving.change_program(warehouse.program())?;
+                self.applied.add(1);
+                self.reporter.info(&format!(
+                    "the new models hold from epoch {epoch} on, after {} ms; {description}",
+                    elapsed_us / 1000
+                ));
+                self.tell(None);
+                Ok(true)
+            }
+        }
+    }
+
+    /// For `sluice status` and the API.
+    fn tell(&self, progress: Option<&RebuildProgress>) {
+        let text = match (progress, &self.refusal) {
+            (Some(progress), _) => Some(in_words(progress)),
+            (None, refusal) => refusal.clone(),
+        };
+        self.serving.say_of_models(text.clone());
+        // Whoever asks for the status only learns it later.
+        if let Err(failure) = address::say_of_models(self.state, text) {
+            self.reporter.warn(&failure.to_string());
+        }
+    }
+}
+
+fn in_words(progress: &RebuildProgress) -> String {
+    let unit = match progress.is_from_log {
+        true => "records of the log",
+        false => "stored rows",
+    };
+    let left = match progress.seconds_left() {
+        Some(seconds) => format!(", about {seconds} s left"),
+        None => String::new(),
+    };
+    format!(
+        "the models are changing ({}): {} of {} {unit}, {} a second{left}",
+        progress.description,
+        with_commas(progress.done),
+        with_commas(progress.done + progress.left),
+        with_commas(progress.rate()),
+    )
+}
+
+/// What of `warehouse.toml` is read at the start only.
+fn settings_of(config: &Config) -> String {
+    format!(
+        "{} {:?} {} {:?} {} {} {} {:?} {:?}",
+        config.name,
+        config.profile,
+        config.time_zone.get_ref(),
+        config.currency,
+        config.state,
+        config.listen.postgres.get_ref(),
+        config.listen.http.get_ref(),
+        config.limits,
+        config.log,
+    )
+}

@@ -1,0 +1,223 @@
+//! The warehouse goes over to other models between two epochs.
+//!
+//! Until then readers see the old ones. The change has an epoch of its own,
+//! without records, that is durable in the control log with the text of all
+//! models before anybody sees it: a restart finds the old models before it and
+//! the new ones from it on, and each epoch keeps its content.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sluice_core::{Delta, Epoch, EpochCut};
+use sluice_engine::{EVALUATION_ERRORS, Program, ProgramChange};
+use sluice_log::ModelText;
+
+use super::Warehouse;
+use super::checkpoint_step::Definitions;
+use super::rebuild::{
+    NewDefinitions, Origin, Part, Rebuild, RebuildProgress, change_of_errors, compute,
+};
+use super::route_step::RoutedEpoch;
+use crate::failure::{Doing, Failure};
+use crate::project::Project;
+
+/// What [`Warehouse::begin_change`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// The models are those in force, or those that are being computed.
+    Nothing,
+    /// The change is on its way; what it is, for a person.
+    Change(String),
+}
+
+/// How a change of models ended.
+#[derive(Debug)]
+pub enum ChangeOutcome {
+    /// It holds from this epoch on.
+    Applied {
+        /// The epoch.
+        epoch: Epoch,
+        /// What changed, for a person.
+        description: String,
+        /// Time that it took, in microseconds.
+        elapsed_us: i64,
+    },
+    /// It could not be computed; the old models stay in force.
+    Failed(Failure),
+}
+
+impl Warehouse {
+    /// Begins to go over to the models of `project`. Until
+    /// [`Warehouse::poll_change`] says so, everything is as before.
+    ///
+    /// # Errors
+    /// When tables have changed too, or what is new cannot be computed. The
+    /// models in force stay so.
+    pub fn begin_change(&mut self, project: &Project, program: &Program) -> Result<Begun, Failure> {
+        let definitions = Definitions::new(project, program);
+        if definitions.sources != self.definitions.sources {
+            return Err(Failure::Definitions(
+                "sources/*.toml has changed: tables and their rules take effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
+            ));
+        }
+        let wanted = definitions.fingerprint;
+        let on_its_way = self.rebuild.as_ref();
+        if on_its_way.is_some_and(|it| it.new.definitions.fingerprint == wanted) {
+            return Ok(Begun::Nothing);
+        }
+        if let Some(old) = self.rebuild.take() {
+            old.cancel();
+        }
+        if wanted == self.definitions.fingerprint {
+            return Ok(Begun::Nothing);
+        }
+        let new = NewDefinitions {
+            change: ProgramChange::new(self.program(), program),
+            models: project.models(),
+            definitions,
+        };
+        let description = new.describe();
+        let writer = self.surroundings.checkpoint_writer;
+        let clock = self.surroundings.clock.clone();
+        let rebuild = Rebuild::start(new, self.origin(), writer, clock.as_ref())?;
+        self.rebuild = Some(rebuild);
+        Ok(Begun::Change(description))
+    }
+
+    /// Completes a change of models whose new part has been computed.
+    ///
+    /// # Errors
+    /// When the change could not be recorded or applied. What is on disk is
+    /// whole.
+    pub fn poll_change(&mut self) -> Result<Option<ChangeOutcome>, Failure> {
+        let Some(mut rebuild) = self.rebuild.take() else {
+            return Ok(None);
+        };
+        let computed = match rebuild.is_nearly_done() {
+            // A checkpoint on its way names the segments of the old views.
+            Ok(is_done) if !is_done || self.writing.is_some() => {
+                self.rebuild = Some(rebuild);
+                return Ok(None);
+            }
+            Ok(_) => {
+                let elapsed_us = rebuild
+                    .progress(self.surroundings.clock.now_us())
+                    .elapsed_us;
+                rebuild.finish().map(|computed| (computed, elapsed_us))
+            }
+            Err(failure) => Err(failure),
+        };
+        let ((new, part), elapsed_us) = match computed {
+            Ok(computed) => computed,
+            Err(failure) => return Ok(Some(ChangeOutcome::Failed(failure))),
+        };
+        let description = new.describe();
+        let fingerprint = new.definitions.fingerprint;
+        let models = new.models.clone();
+        let epoch = self
+            .cut
+            .record_models(fingerprint, description.clone(), models)?;
+        self.finish_change(new, part, epoch)?;
+        Ok(Some(ChangeOutcome::Applied {
+            epoch,
+            description,
+            elapsed_us,
+        }))
+    }
+
+    /// A change that was recorded before, exactly where it was.
+    pub(super) fn run_recorded_change(
+        &mut self,
+        cut: EpochCut,
+        project: &Project,
+        program: &Program,
+        models: Vec<ModelText>,
+    ) -> Result<(), Failure> {
+        let new = NewDefinitions {
+            change: ProgramChange::new(self.program(), program),
+            models,
+            definitions: Definitions::new(project, program),
+        };
+        let part = compute(&new, self.origin())?;
+        let epoch = cut.epoch;
+        self.cut.recorded(&self.log, cut)?;
+        self.finish_change(new, part, epoch)
+    }
+
+    fn finish_change(
+        &mut self,
+        new: NewDefinitions,
+        part: Part,
+        epoch: Epoch,
+    ) -> Result<(), Failure> {
+        let (engine, mut staged) = part.into_parts();
+        let stored = self.store.published().snapshot();
+        let errors = change_of_errors(&new.change, &stored, &staged)?;
+        staged.discard(EVALUATION_ERRORS);
+        self.engine.change(&new.change, engine)?;
+        let mut output = self.engine.run(epoch, RoutedEpoch::default())?;
+        add_to(&mut output.deltas, errors).doing("changing the views")?;
+        self.store.change(new.change.program(), staged)?;
+        self.store.run(&output, &BTreeMap::new())?;
+        self.progress.epochs += 1;
+        self.definitions = new.definitions;
+        if let Some(live) = &self.live {
+            let names = new.change.gone_views().iter();
+            let changed: BTreeSet<String> = names.chain(new.change.new_views()).cloned().collect();
+            live.publish(epoch, &output.deltas, self.store.published().snapshot());
+            live.reset(&changed);
+        }
+        Ok(())
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            log: &self.log,
+            sources: &self.sources,
+            snapshot: self.store.published().snapshot(),
+            cut: self.cut.last_cut(),
+            idle_changes: self.cut.idle_changes(),
+            options: self.options.clone(),
+            records_max: self.records_max,
+        }
+    }
+
+    /// The program in force.
+    pub fn program(&self) -> &Arc<Program> {
+        self.engine.program()
+    }
+
+    /// Identifies the definitions in force.
+    pub fn fingerprint(&self) -> u64 {
+        self.definitions.fingerprint
+    }
+
+    /// How far a change of models is; `None` if none is on its way.
+    pub fn change_progress(&self) -> Option<RebuildProgress> {
+        let now_us = self.surroundings.clock.now_us();
+        self.rebuild
+            .as_ref()
+            .map(|rebuild| rebuild.progress(now_us))
+    }
+
+    /// Gives up a change of models that is on its way.
+    pub fn cancel_change(&mut self) {
+        if let Some(rebuild) = self.rebuild.take() {
+            rebuild.cancel();
+        }
+    }
+}
+
+fn add_to(
+    deltas: &mut BTreeMap<String, Delta>,
+    more: BTreeMap<String, Delta>,
+) -> Result<(), sluice_core::DeltaError> {
+    for (name, delta) in more {
+        let sum = match deltas.remove(&name) {
+            Some(known) => Delta::concat(&delta.schema(), &[known, delta])?.consolidate()?,
+            None => delta,
+        };
+        deltas.insert(name, sum);
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! A change of models while the warehouse works.
+//!
+//! What is new is computed beside it, in a thread of its own, from the stored
+//! rows of what stays or by reading the log again; the warehouse goes on under
+//! the old models. When the new part has seen as much as the warehouse has, the
+//! two are joined between two epochs; see `Warehouse::finish_change`.
+
+mod part;
+mod progress;
+mod stored_rows;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use sluice_core::{Clock, Delta, EpochCut};
+use sluice_engine::{EngineOptions, PartInput, ProgramChange};
+use sluice_log::{Log, ModelText};
+use sluice_route::Sources;
+use sluice_store::Snapshot;
+
+pub(super) use self::part::{Part, change_of_errors};
+use self::part::{log_source, stored_source};
+use self::progress::Shared;
+use super::RouteStep;
+use super::checkpoint_step::Definitions;
+use super::idle_partitions::IdleChange;
+use super::log_replay::LogReplay;
+use super::surroundings::CheckpointWriter;
+use crate::failure::{Doing, Failure};
+
+/// What a rebuild takes from the warehouse at work.
+pub(super) struct Origin<'a> {
+    pub(super) log: &'a Arc<Log>,
+    pub(super) sources: &'a Arc<Sources>,
+    pub(super) snapshot: Snapshot,
+    pub(super) cut: EpochCut,
+    pub(super) idle_changes: &'a [IdleChange],
+    pub(super) options: EngineOptions,
+    pub(super) records_max: u64,
+}
+
+/// The new definitions, and the models that they are made of.
+#[derive(Debug, Clone)]
+pub(super) struct NewDefinitions {
+    pub(super) definitions: Definitions,
+    pub(super) models: Vec<ModelText>,
+    pub(super) change: ProgramChange,
+}
+
+impl NewDefinitions {
+    /// What changes, for a person.
+    pub(super) fn describe(&self) -> String {
+        let list = |names: Vec<&str>| names.join(", ");
+        let (new, gone) = (self.change.new_views(), self.change.gone_views());
+        let computed = list(new.iter().map(String::as_str).collect());
+        let dropped = gone.difference(new).map(String::as_str).collect();
+        let dropped = list(dropped);
+        match (computed.is_empty(), dropped.is_empty()) {
+            (true, true) => "no materialized view changes".to_owned(),
+            (false, true) => format!("computed: {computed}"),
+            (true, false) => format!("dropped: {dropped}"),
+            (false, false) => format!("computed: {computed}; dropped: {dropped}"),
+        }
+    }
+}
+
+enum Worker {
+    Thread(JoinHandle<Result<Part, Failure>>),
+    /// Whoever asks for the result.
+    Caller(Box<Part>),
+}
+
+/// See the module.
+pub(super) struct Rebuild {
+    pub(super) new: NewDefinitions,
+    shared: Arc<Shared>,
+    worker: Worker,
+    is_from_log: bool,
+    start_us: i64,
+}
+
+impl std::fmt::Debug for Rebuild {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Rebuild")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildProgress {
+    /// What changes, for a person.
+    pub description: String,
+    /// Rows or records taken in.
+    pub done: u64,
+    /// Rows or records left, as far as is known.
+    pub left: u64,
+    /// Whether they are records of the log, not rows of tables.
+    pub is_from_log: bool,
+    /// Time since it began, in microseconds.
+    pub elapsed_us: i64,
+}
+
+impl RebuildProgress {
+    /// Rows or records a second.
+    pub fn rate(&self) -> u64 {
+        (self.done as f64 / (self.elapsed_us.max(1) as f64 / 1e6)) as u64
+    }
+
+    /// Seconds that it will take still, about; `None` while nothing is known.
+    pub fn seconds_left(&self) -> Option<u64> {
+        let rate = self.rate();
+        (rate > 0).then(|| self.left / rate)
+    }
+}
+
+/// The new part at the beginning.
+fn begin(new: &NewDefinitions, origin: Origin<'_>) -> Result<(Part, Shared, bool), Failure> {
+    let retained = origin.sources.retentions();
+    let is_whole = |name: &str| !retained.iter().any(|retention| retention.table == name);
+    let input = new.change.input(is_whole);
+    let (source, fed, is_from_log) = match &input {
+        PartInput::Collections(collections) => {
+            let source = stored_source(origin.snapshot, collections);
+            (source, collections.clone(), false)
+        }
+        PartInput::Tables(_) => {
+            let log = origin.log.clone();
+            let replay = LogReplay::new(log, origin.records_max, origin.idle_changes)?;
+            let route =
+                RouteStep::new(origin.sources.clone()).with_threads(origin.options.worker_threads);
+            (log_source(replay, route), Default::default(), true)
+        }
+    };
+    let part = Part::new(&new.change, &input, source, origin.options)?;
+    Ok((part, Shared::new(origin.cut, fed), is_from_log))
+}
+
+/// Computes the new part at once.
+///
+/// # Errors
+/// When it cannot be computed.
+pub(super) fn compute(new: &NewDefinitions, origin: Origin<'_>) -> Result<Part, Failure> {
+    let (mut part, shared, _) = begin(new, origin)?;
+    while part.advance(&shared)? {}
+    Ok(part)
+}
+
+impl Rebuild {
+    /// Begins to compute the new part.
+    ///
+    /// # Errors
+    /// When it cannot be computed: the start of the log is gone.
+    pub(super) fn start(
+        new: NewDefinitions,
+        origin: Origin<'_>,
+        writer: CheckpointWriter,
+        clock: &dyn Clock,
+    ) -> Result<Self, Failure> {
+        let (mut part, shared, is_from_log) = begin(&new, origin)?;
+        let shared = Arc::new(shared);
+        let worker = match writer {
+            CheckpointWriter::Caller => Worker::Caller(Box::new(part)),
+            CheckpointWriter::Thread => {
+                let shared = shared.clone();
+                let thread = std::thread::Builder::new()
+                    .name("rebuild".to_owned())
+                    .spawn(move || {
+                        while !shared.is_cancelled() && part.advance(&shared)? {}
+                        Ok(part)
+                    });
+                Worker::Thread(thread.doing("starting the thread of a rebuild")?)
+            }
+        };
+        Ok(Self {
+            new,
+            shared,
+            worker,
+            is_from_log,
+            start_us: clock.now_us(),
+        })
+    }
+
+    /// Gives it time, if it has no thread of its own; true when what is left can
+    /// be done between two epochs.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    pub(super) fn is_nearly_done(&mut self) -> Result<bool, Failure> {
+        match &mut self.worker {
+            Worker::Thread(thread) => Ok(thread.is_finished()),
+            Worker::Caller(part) => Ok(!part.advance(&self.shared)?),
+        }
+    }
+
+    /// Takes in what the last epochs changed; returns what it has computed.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    pub(super) fn finish(self) -> Result<(NewDefinitions, Part), Failure> {
+        let mut part = match self.worker {
+            Worker::Caller(part) => *part,
+            Worker::Thread(thread) => thread.join().map_err(|_| {
+                Failure::Failed("the thread that computed views ended abnormally".into())
+            })??,
+        };
+        while part.advance(&self.shared)? {}
+        Ok((self.new, part))
+    }
+
+    /// Gives it up and waits until it has ended.
+    pub(super) fn cancel(self) {
+        self.shared.cancel();
+        if let Worker::Thread(thread) = self.worker {
+            let _ = thread.join();
+        }
+    }
+
+    /// The warehouse has run an epoch.
+    pub(super) fn note_epoch(
+        &self,
+        cut: EpochCut,
+        deltas: &std::collections::BTreeMap<String, Delta>,
+    ) {
+        self.shared.note_epoch(cut, deltas);
+    }
+
+    /// True while the warehouse should not run further epochs.
+    pub(super) fn must_wait(&self) -> bool {
+        let has_ended = match &self.worker {
+            Worker::Thread(thread) => thread.is_finished(),
+            Worker::Caller(_) => false,
+        };
+        self.shared.is_full() && !has_ended
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self, now_us: i64) -> RebuildProgress {
+        let (done, left) = self.shared.progress();
+        RebuildProgress {
+            description: self.new.describe(),
+            done,
+            left,
+            is_from_log: self.is_from_log,
+            elapsed_us: now_us - self.start_us,
+        }
+    }
+}
