@@ -9,6 +9,8 @@ pub mod files;
 pub mod filter;
 pub mod input;
 mod message;
+pub mod net;
 pub mod position;
 pub mod schema;
+pub mod server;
 pub mod value;

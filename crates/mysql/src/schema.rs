@@ -63,6 +63,11 @@ impl TableName {
             table: table.into(),
         }
     }
+
+    /// Stands for a database as a whole: what it gives to its tables.
+    pub fn of_database(database: &str) -> Self {
+        Self::new(database, "")
+    }
 }
 
 impl std::fmt::Display for TableName {

@@ -21,7 +21,9 @@ use crate::error::{LogError, Problem};
 use crate::filter::TableFilter;
 use crate::input::{BadBytes, Input, name_text};
 use crate::message::{Order, change, finish};
-use crate::position::{DatabasePosition, StateStep, commit_step, rows_step, state_step};
+use crate::position::{
+    CopyProgress, DatabasePosition, StateStep, commit_step, rows_step, state_step,
+};
 use crate::schema::{TableName, TableSchema};
 
 /// Asks for the columns of a table as they are now.
@@ -67,6 +69,8 @@ pub struct Decoder {
     has_moved: bool,
     /// Events come from files, whose names are given.
     is_of_files: bool,
+    /// End of the newest event in its file.
+    reached: u64,
 }
 
 impl Decoder {
@@ -74,6 +78,7 @@ impl Decoder {
     pub fn new(position: DatabasePosition, filter: TableFilter) -> Self {
         Self {
             skip_rows: position.rows,
+            reached: position.offset,
             position,
             filter,
             format: None,
@@ -140,14 +145,29 @@ impl Decoder {
         &self.position
     }
 
-    /// What is known besides the place in the log may be changed.
-    pub(crate) fn position_mut(&mut self) -> &mut DatabasePosition {
-        &mut self.position
+    /// Where reading must go on after all records that were given: perhaps in
+    /// the middle of a transaction.
+    pub fn resume_position(&self) -> DatabasePosition {
+        let held = u64::from(self.held.is_some());
+        let taken = self
+            .transaction
+            .as_ref()
+            .map_or(0, |open| open.rows - held.min(open.rows));
+        DatabasePosition {
+            rows: taken.max(self.skip_rows),
+            ..self.position.clone()
+        }
     }
 
-    /// Which tables are captured.
-    pub(crate) fn filter(&self) -> &TableFilter {
-        &self.filter
+    /// The file and byte that events came to, if no transaction is open.
+    pub fn reached(&self) -> Option<(&str, u64)> {
+        let is_between = self.transaction.is_none() && self.next_gtid.is_none();
+        is_between.then_some((&self.position.file, self.reached))
+    }
+
+    /// Remembers how far the copy of a table has come.
+    pub(crate) fn set_copies(&mut self, copies: Vec<(TableName, CopyProgress)>) {
+        self.position.copies = copies;
     }
 
     /// Whether a transaction is open.
@@ -210,6 +230,9 @@ impl Decoder {
         out: &mut Decoded,
     ) -> Result<(), Problem> {
         let header = EventHeader::read(event)?;
+        if header.end > 0 && header.kind != kind::ROTATE {
+            self.reached = u64::from(header.end);
+        }
         if header.kind == kind::FORMAT_DESCRIPTION {
             let format = FormatDescription::read(&event[HEADER_BYTES..])?;
             if format.has_checksums {
@@ -274,6 +297,7 @@ impl Decoder {
                 if file != self.position.file {
                     self.position.file = file;
                     self.position.offset = offset;
+                    self.reached = offset;
                     self.has_moved = true;
                 }
                 self.tables.clear();
@@ -428,7 +452,9 @@ impl Decoder {
             collation,
         );
         let filter = &self.filter;
-        self.position.schemas.retain(|name, _| filter.takes(name));
+        self.position
+            .schemas
+            .retain(|name, _| filter.takes(name) || name.table.is_empty());
         self.tables.clear();
         let is_ours = |event: &TableEvent| match event {
             TableEvent::Defined(name) | TableEvent::Dropped(name) | TableEvent::Truncated(name) => {
@@ -477,7 +503,11 @@ impl Decoder {
         let Some(format) = &self.format else {
             return Err(Problem::NoFormat);
         };
-        let map = TableMap::read(body, table_id_bytes(format, kind::TABLE_MAP))?;
+        let map = TableMap::read(
+            body,
+            table_id_bytes(format, kind::TABLE_MAP),
+            format.is_mariadb(),
+        )?;
         let id = map.table_id;
         let name = TableName::new(map.database.clone(), map.table.clone());
         let known = self.tables.get(&id);

@@ -51,11 +51,12 @@ pub struct TableMap {
 const COLUMNS_MAX: u64 = 4_096;
 
 impl TableMap {
-    /// Reads the event's body. `id_bytes` is 6, or 4 for very old servers.
+    /// Reads the event's body. `id_bytes` is 6, or 4 for very old servers; the
+    /// lists of MariaDB have places for other columns than MySQL's.
     ///
     /// # Errors
     /// When the bytes are not understood.
-    pub fn read(body: &[u8], id_bytes: usize) -> Result<Self, BadBytes> {
+    pub fn read(body: &[u8], id_bytes: usize, is_mariadb: bool) -> Result<Self, BadBytes> {
         let mut input = Input::new(body);
         let table_id = input.uint(id_bytes, "a table map")?;
         input.u16("a table map")?;
@@ -84,18 +85,18 @@ impl TableMap {
             columns: vec![ColumnMetadata::default(); count],
             key: None,
         };
-        map.read_optional(input)?;
+        map.read_optional(input, is_mariadb)?;
         Ok(map)
     }
 
-    fn read_optional(&mut self, mut input: Input<'_>) -> Result<(), BadBytes> {
+    fn read_optional(&mut self, mut input: Input<'_>, is_mariadb: bool) -> Result<(), BadBytes> {
         const WHAT: &str = "the optional metadata of a table map";
         while !input.is_empty() {
             let field = input.u8(WHAT)?;
             let mut value = Input::new(input.lenenc_bytes(WHAT)?);
             match field {
                 1 => {
-                    let numbers = self.places(|wire| types::is_numeric(wire.number));
+                    let numbers = self.places(|wire| types::is_numeric(wire.number, is_mariadb));
                     let bits = value.take_rest();
                     for (place, column) in numbers.into_iter().enumerate() {
                         let byte = bits.get(place / 8).copied().unwrap_or(0);

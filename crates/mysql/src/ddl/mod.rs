@@ -15,7 +15,7 @@ use self::columns::{
 };
 use self::edit::{change_column, place_column, remove_column, set_key};
 use self::tokens::{Tokens, tokens};
-use crate::schema::{TableName, TableSchema};
+use crate::schema::{ColumnSchema, TableName, TableSchema};
 
 /// What is known of all tables.
 pub type Schemas = BTreeMap<TableName, TableSchema>;
@@ -53,6 +53,18 @@ pub fn follow(
     follower.events
 }
 
+/// A column of a type as `information_schema` writes it.
+pub(crate) fn column_of_type(name: &str, column_type: &str) -> ColumnSchema {
+    let words = tokens(column_type);
+    let found = column(name.to_owned(), Tokens::new(&words));
+    found
+        .map(|found| found.column)
+        .unwrap_or_else(|| ColumnSchema {
+            name: name.to_owned(),
+            ..ColumnSchema::default()
+        })
+}
+
 struct Follower<'a> {
     schemas: &'a mut Schemas,
     database: &'a str,
@@ -67,6 +79,10 @@ impl Follower<'_> {
             if tokens.words(&["table"]) {
                 return self.create(tokens);
             }
+            if tokens.words(&["database"]) || tokens.words(&["schema"]) {
+                let _ = tokens.words(&["if", "not", "exists"]);
+                return self.database(tokens);
+            }
         } else if tokens.words(&["alter"]) {
             let _ = tokens.words(&["online"]);
             let _ = tokens.words(&["ignore"]);
@@ -74,6 +90,9 @@ impl Follower<'_> {
                 let _ = tokens.words(&["if", "exists"]);
                 let name = self.table_name(&mut tokens)?;
                 return self.alter(name, tokens);
+            }
+            if tokens.words(&["database"]) || tokens.words(&["schema"]) {
+                return self.database(tokens);
             }
         } else if tokens.words(&["drop"]) {
             if tokens.words(&["table"]) {
@@ -119,6 +138,17 @@ impl Follower<'_> {
         Some(TableName::new(self.database, first))
     }
 
+    /// What text columns of a database's tables have if nothing else is said.
+    fn database(&mut self, mut tokens: Tokens<'_>) -> Option<()> {
+        let name = tokens.name()?;
+        let schema = TableSchema {
+            charset: table_charset(tokens).or_else(|| server_charset(self.collation)),
+            ..TableSchema::default()
+        };
+        self.schemas.insert(TableName::of_database(&name), schema);
+        Some(())
+    }
+
     fn rename(&mut self, from: TableName, to: TableName) {
         if let Some(schema) = self.schemas.remove(&from) {
             self.schemas.insert(to.clone(), schema);
@@ -141,8 +171,12 @@ impl Follower<'_> {
             self.events.push(TableEvent::Defined(name));
             return Some(());
         }
+        let of_database = self.schemas.get(&TableName::of_database(&name.database));
+        let of_database = of_database.and_then(|schema| schema.charset.clone());
         let mut schema = TableSchema {
-            charset: table_charset(tokens).or_else(|| server_charset(self.collation)),
+            charset: table_charset(tokens)
+                .or(of_database)
+                .or_else(|| server_charset(self.collation)),
             ..TableSchema::default()
         };
         for mut part in inside?.split_at_commas() {

@@ -50,15 +50,20 @@ pub fn meta_bytes(number: u8) -> Option<usize> {
     })
 }
 
-/// Whether the list of signs in a table map has a place for the type.
-pub fn is_numeric(number: u8) -> bool {
+/// Whether the list of signs in a table map has a place for the type. MariaDB's
+/// has one for years, too.
+pub fn is_numeric(number: u8, is_mariadb: bool) -> bool {
+    if number == YEAR {
+        return is_mariadb;
+    }
     matches!(
         number,
         TINY | SHORT | INT24 | LONG | LONGLONG | NEWDECIMAL | FLOAT | DOUBLE
     )
 }
 
-/// Whether the list of character sets in a table map has a place for the type.
+/// Whether the list of character sets in a table map has a place for the type;
+/// geometries are stored like texts.
 pub fn is_text(number: u8) -> bool {
     matches!(
         number,
@@ -69,6 +74,7 @@ pub fn is_text(number: u8) -> bool {
             | MEDIUM_BLOB
             | LONG_BLOB
             | BLOB
+            | GEOMETRY
             | VARCHAR_COMPRESSED
             | BLOB_COMPRESSED
     )

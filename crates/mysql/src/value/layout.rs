@@ -412,24 +412,14 @@ fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
     all
 }
 
-/// MariaDB stores the parts of a UUID in the opposite order, so that those of
-/// one machine stand together; not those of versions 6 and later.
-fn write_uuid(out: &mut Vec<u8>, stored: &[u8; 16]) {
-    const PARTS: [std::ops::Range<usize>; 5] = [12..16, 10..12, 8..10, 6..8, 0..6];
-    // A UUID of version 6 or later begins with its time, as it is.
-    let is_as_is = stored[6] & 0xf0 >= 0x60 && stored[6] & 0xf0 <= 0x80 && stored[8] & 0x80 != 0;
-    let mut parts = PARTS;
-    if is_as_is {
-        parts = [0..4, 4..6, 6..8, 8..10, 10..16];
-    }
+/// A UUID stands in the log in the order of its text.
+fn write_uuid(out: &mut Vec<u8>, bytes: &[u8; 16]) {
     out.push(b'"');
-    for (number, part) in parts.into_iter().enumerate() {
-        if number > 0 {
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
             out.push(b'-');
         }
-        for byte in &stored[part] {
-            let _ = write!(out, "{byte:02x}");
-        }
+        let _ = write!(out, "{byte:02x}");
     }
     out.push(b'"');
 }
@@ -450,8 +440,8 @@ fn spread(bytes: &[u8]) -> Result<Vec<u8>, BadBytes> {
         )));
     }
     let mut input = Input::new(rest);
-    let length = input.uint(usize::from(head & 7), "a compressed value")?;
-    let is_raw = head & 8 == 0;
+    let length = input.uint_be(usize::from(head & 7), "a compressed value")?;
+    let is_raw = head & 8 != 0;
     inflate(input.rest(), length, is_raw)
 }
 

@@ -41,6 +41,11 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// A text as SQL writes it.
+pub(crate) fn sql_text(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

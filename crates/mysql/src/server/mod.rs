@@ -1,0 +1,467 @@
+//! A server as a source: a first copy of its tables, and the stream of its
+//! binary log, with neither gap nor repeat between them or after any end.
+
+mod catalog;
+mod copy;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_core::Clock;
+
+use self::copy::{Part, is_reached};
+use self::settings::Server;
+use crate::batch::Batch;
+use crate::binlog::decoder::{Decoded, Decoder, state_record};
+use crate::error::LogError;
+use crate::filter::TableFilter;
+use crate::input::BadBytes;
+use crate::net::connection::{Address, Connection, ConnectionError};
+use crate::position::{CopyProgress, DatabasePosition, StateStep};
+
+/// How long a look at the stream waits.
+const EVENT_TIME: Duration = Duration::from_millis(20);
+/// Silence after which a connection counts as broken: the server sends a
+/// heartbeat far more often.
+const SILENCE_US_MAX: i64 = 30_000_000;
+const HEARTBEAT_NS: u64 = 2_000_000_000;
+/// Time between records that only say how far the log was read.
+const POSITION_INTERVAL_US: i64 = 10_000_000;
+const BACK_OFF_MIN_US: i64 = 500_000;
+const BACK_OFF_MAX_US: i64 = 60_000_000;
+/// Bytes of events in one batch, about.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Settings of a server as a source.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Name, for messages.
+    pub name: String,
+    /// The server, and those that may take its place. GTIDs say where to go on
+    /// there.
+    pub addresses: Vec<Address>,
+    /// Which tables.
+    pub filter: TableFilter,
+    /// Number by which the server knows this reader; no other replica may have
+    /// it.
+    pub server_id: u32,
+    /// Whether tables are copied first.
+    pub copies: bool,
+    /// Rows of a part of a copy.
+    pub part_rows: usize,
+}
+
+/// Why a server gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The connection, or what the server says.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// Something is wrong in its log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Something is not understood.
+    #[error("an answer of the server is not understood: {0}")]
+    Answer(#[from] BadBytes),
+    /// A setting of the server.
+    #[error("the server's `{name}` is `{found}`\n  help: set it to {wanted}, as in docs/mysql.md")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A privilege is missing.
+    #[error(
+        "user `{user}` may not read the log: {message}\n  help: GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user, and SELECT on the tables"
+    )]
+    Privilege {
+        /// The user.
+        user: String,
+        /// What the server says.
+        message: String,
+    },
+    /// The place in the log is gone.
+    #[error(
+        "the server does not have its log from {place} on any more: {message}\n  help: keep logs longer (`binlog_expire_logs_seconds`); the tables must be copied again: start with an empty state folder"
+    )]
+    Purged {
+        /// The place.
+        place: String,
+        /// What the server says.
+        message: String,
+    },
+}
+
+impl ServerError {
+    /// Whether trying again can help.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Connection(ConnectionError::Io { .. }) => true,
+            // Too many connections, being stopped, killed, another replica
+            // with the number, a lock that did not come.
+            Self::Connection(ConnectionError::Server { code, .. }) => {
+                matches!(
+                    code,
+                    1040 | 1053 | 1077 | 1152 | 1158
+                        ..=1161 | 1203 | 1205 | 1213 | 1226 | 1317 | 1927
+                )
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A connection over which the log comes, and one for questions.
+#[derive(Debug)]
+struct Open {
+    stream: Connection,
+    questions: Connection,
+    server: Server,
+    heard_us: i64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct ServerSource {
+    options: ServerOptions,
+    clock: Arc<dyn Clock>,
+    decoder: Decoder,
+    open: Option<Open>,
+    part: Option<Part>,
+    /// Which address is tried next.
+    address: usize,
+    failures: u32,
+    next_us: i64,
+    position_us: i64,
+    /// What was warned about last.
+    trouble: Option<String>,
+}
+
+impl ServerSource {
+    /// A source that goes on at `position`.
+    pub fn new(options: ServerOptions, clock: Arc<dyn Clock>, position: DatabasePosition) -> Self {
+        Self {
+            decoder: Decoder::new(position, options.filter.clone()),
+            options,
+            clock,
+            open: None,
+            part: None,
+            address: 0,
+            failures: 0,
+            next_us: i64::MIN,
+            position_us: 0,
+            trouble: None,
+        }
+    }
+
+    /// Age of the newest change that was read, in seconds: how far reading is
+    /// behind the server. 0 before the first.
+    pub fn lag_s(&self) -> i64 {
+        match self.decoder.newest_s() {
+            0 => 0,
+            newest => (self.clock.now_us() / 1_000_000 - i64::from(newest)).max(0),
+        }
+    }
+
+    /// Takes what the server has; waits a little if it has nothing.
+    ///
+    /// # Errors
+    /// When trying again does not help.
+    pub fn poll(&mut self) -> Result<Batch, ServerError> {
+        let now_us = self.clock.now_us();
+        let mut batch = Batch {
+            at_end: true,
+            ..Batch::default()
+        };
+        if now_us < self.next_us {
+            return Ok(batch);
+        }
+        let mut decoded = Decoded::default();
+        let result = self.step(now_us, &mut decoded);
+        batch.records = decoded.records;
+        batch.warnings = decoded.warnings;
+        let name = &self.options.name;
+        match result {
+            Ok(at_end) => {
+                batch.at_end = at_end;
+                self.failures = 0;
+                if self.trouble.take().is_some() {
+                    batch
+                        .warnings
+                        .push(format!("{name}: the server answers again"));
+                }
+            }
+            Err(error) if error.is_passing() => {
+                let message = error.to_string();
+                if self.trouble.as_ref() != Some(&message) {
+                    batch
+                        .warnings
+                        .push(format!("{name}: {message}; trying again"));
+                    self.trouble = Some(message);
+                }
+                let doubled = BACK_OFF_MIN_US << self.failures.min(16);
+                self.failures += 1;
+                self.next_us = now_us + doubled.min(BACK_OFF_MAX_US);
+                self.address += 1;
+                self.close();
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(batch)
+    }
+
+    /// Everything that was given stays; what was begun is read again.
+    fn close(&mut self) {
+        self.open = None;
+        self.part = None;
+        let position = self.decoder.resume_position();
+        self.decoder = Decoder::new(position, self.options.filter.clone());
+    }
+
+    fn step(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, ServerError> {
+        if self.open.is_none() {
+            let open = self.connect(now_us, out);
+            self.open = Some(open.map_err(|error| self.explained(error))?);
+        }
+        let read = self.read_events(now_us, out);
+        let is_quiet = read.map_err(|error| self.explained(error))?;
+        self.copy(is_quiet, now_us, out)?;
+        if now_us - self.position_us > POSITION_INTERVAL_US {
+            self.position_us = now_us;
+            out.records.extend(self.decoder.position_record(now_us));
+        }
+        Ok(is_quiet)
+    }
+
+    /// Errors of the server that say what is to be done.
+    fn explained(&self, error: ServerError) -> ServerError {
+        let ServerError::Connection(ConnectionError::Server { code, message }) = error else {
+            return error;
+        };
+        let address = &self.options.addresses[self.address % self.options.addresses.len().max(1)];
+        match code {
+            1227 | 1044 | 1045 | 1142 => ServerError::Privilege {
+                user: address.user.clone(),
+                message,
+            },
+            1236 | 1373 => {
+                let at = self.decoder.position();
+                ServerError::Purged {
+                    place: format!("{}:{} ({})", at.file, at.offset, at.gtids),
+                    message,
+                }
+            }
+            code => ConnectionError::Server { code, message }.into(),
+        }
+    }
+
+    fn connect(&mut self, now_us: i64, out: &mut Decoded) -> Result<Open, ServerError> {
+        let number = self.address % self.options.addresses.len().max(1);
+        let address = self.options.addresses[number].clone();
+        let mut questions = Connection::open(&address)?;
+        let server = settings::check(&mut questions)?;
+        if self.decoder.position().file.is_empty() {
+            self.begin(&mut questions, &server, now_us, out)?;
+        }
+        let position = self.decoder.position();
+        let mut stream = Connection::open(&address)?;
+        stream.query("SET @master_binlog_checksum = @@GLOBAL.binlog_checksum, @source_binlog_checksum = @@GLOBAL.binlog_checksum")?;
+        stream.query(&format!("SET @master_heartbeat_period = {HEARTBEAT_NS}, @source_heartbeat_period = {HEARTBEAT_NS}"))?;
+        let by_gtid = server.has_gtids && !position.gtids.is_empty();
+        let server_id = self.options.server_id;
+        match (by_gtid, server.is_mariadb) {
+            (true, true) => {
+                stream.query("SET @mariadb_slave_capability = 4")?;
+                stream.query(&format!("SET @slave_connect_state = '{}'", position.gtids))?;
+                stream
+                    .query("SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0")?;
+                stream.start_log(server_id, "", 4)?;
+            }
+            (true, false) => stream.start_log_after(server_id, &position.gtids)?,
+            (false, is_mariadb) => {
+                if is_mariadb {
+                    stream.query("SET @mariadb_slave_capability = 4")?;
+                }
+                stream.start_log(server_id, &position.file, position.offset)?;
+            }
+        }
+        stream.set_event_time(EVENT_TIME)?;
+        Ok(Open {
+            stream,
+            questions,
+            server,
+            heard_us: now_us,
+        })
+    }
+
+    /// The very first connection: where the log ends now is where reading
+    /// begins.
+    fn begin(
+        &mut self,
+        questions: &mut Connection,
+        server: &Server,
+        now_us: i64,
+        out: &mut Decoded,
+    ) -> Result<(), ServerError> {
+        let place = settings::end_of_log(questions, server)?;
+        let mut step = StateStep {
+            at: Some(place.clone()),
+            ..StateStep::default()
+        };
+        for name in catalog::tables(questions, &self.options.filter)? {
+            if let Some(schema) = catalog::table(questions, &name)? {
+                step.schemas.push((name.clone(), Some(schema)));
+                if self.options.copies {
+                    step.copies.push((name, CopyProgress::Waiting));
+                }
+            }
+        }
+        let position = DatabasePosition {
+            file: place.file,
+            offset: place.offset,
+            gtids: place.gtids,
+            schemas: step
+                .schemas
+                .iter()
+                .filter_map(|(n, s)| Some((n.clone(), s.clone()?)))
+                .collect(),
+            copies: step.copies.clone(),
+            ..DatabasePosition::default()
+        };
+        self.decoder = Decoder::new(position, self.options.filter.clone());
+        out.records
+            .push(state_record(&step, now_us, None, bytes::Bytes::new()));
+        Ok(())
+    }
+
+    /// Takes events that are there; true if no more is.
+    fn read_events(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, ServerError> {
+        let Some(open) = &mut self.open else {
+            return Ok(true);
+        };
+        let mut bytes = 0;
+        let first = out.records.len();
+        let mut is_quiet = false;
+        while bytes < BATCH_BYTES {
+            let Some(event) = open.stream.event()? else {
+                is_quiet = true;
+                break;
+            };
+            open.heard_us = now_us;
+            bytes += event.len();
+            let mut trouble = None;
+            let questions = &mut open.questions;
+            let mut lookup = |name: &_| {
+                catalog::table(questions, name).unwrap_or_else(|error| {
+                    trouble = Some(error);
+                    None
+                })
+            };
+            let decoded = self.decoder.event(&event, now_us, &mut lookup, out);
+            if let Some(trouble) = trouble {
+                return Err(trouble.into());
+            }
+            decoded?;
+        }
+        if now_us - open.heard_us > SILENCE_US_MAX {
+            let silence = std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "the server sends no heartbeat",
+            );
+            let address =
+                &self.options.addresses[self.address % self.options.addresses.len().max(1)];
+            return Err(ConnectionError::Io {
+                host: address.host.clone(),
+                port: address.port,
+                source: silence,
+            }
+            .into());
+        }
+        if let Some(part) = &mut self.part
+            && !part.take_out(&out.records[first..])
+        {
+            self.part = None;
+        }
+        Ok(is_quiet)
+    }
+
+    /// Goes on with the first copies.
+    fn copy(&mut self, is_quiet: bool, now_us: i64, out: &mut Decoded) -> Result<(), ServerError> {
+        let position = self.decoder.position();
+        let Some(reached) = self.decoder.reached() else {
+            return Ok(());
+        };
+        if let Some(part) = self
+            .part
+            .take_if(|part| is_reached(reached, (&part.end.file, part.end.offset)))
+        {
+            let transactions = position.transactions;
+            let mut position = position.clone();
+            out.records.extend(
+                part.records(now_us, transactions)
+                    .into_iter()
+                    .inspect(|record| {
+                        // Steps that were just made are understood.
+                        let _ = position.apply(&record.position);
+                    }),
+            );
+            self.decoder.set_copies(position.copies);
+        }
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let position = self.decoder.position();
+        let next = position
+            .copies
+            .iter()
+            .find(|(_, progress)| *progress != CopyProgress::Done);
+        let (None, Some((table, progress))) = (&self.part, next) else {
+            return Ok(());
+        };
+        // A stream that is far behind comes first.
+        if !is_quiet
+            && self.decoder.newest_s() > 0
+            && now_us / 1_000_000 - i64::from(self.decoder.newest_s()) > 5
+        {
+            return Ok(());
+        }
+        let Some(schema) = position.schemas.get(table) else {
+            let copies = vec![(table.clone(), CopyProgress::Done)];
+            let step = StateStep {
+                copies,
+                ..StateStep::default()
+            };
+            let record = state_record(&step, now_us, None, bytes::Bytes::new());
+            let mut position = position.clone();
+            position.apply(&record.position)?;
+            self.decoder.set_copies(position.copies);
+            out.records.push(record);
+            return Ok(());
+        };
+        let place = position.place();
+        let rows = self.options.part_rows;
+        let read = copy::read(
+            &mut open.questions,
+            &open.server,
+            (table, schema, progress),
+            &place,
+            rows,
+        );
+        match read {
+            Ok(part) => self.part = part,
+            // The table changes at this moment; the stream will say how.
+            Err(ServerError::Connection(ConnectionError::Server {
+                code: 1054 | 1146 | 1412,
+                ..
+            })) => {
+                open.questions.query("ROLLBACK")?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
