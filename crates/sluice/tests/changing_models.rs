@@ -5,7 +5,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits"
 )]
 
 mod common;
@@ -117,7 +118,7 @@ impl World {
     }
 
     /// All rows, sorted, of a run that began with today's models.
-    fn from_scratch(&self, sql: &str) -> Vec<String> {
+    fn computed_anew(&self, sql: &str) -> Vec<String> {
         let state = self.folder.path().join("scratch");
         let _ = std::fs::remove_dir_all(&state);
         succeed(run_command(&self.project(), &state).arg("--until-idle"));
@@ -218,7 +219,7 @@ fn models_change_while_the_warehouse_works() {
     assert!(said.contains("the new models hold from epoch"), "{said}");
     assert!(!said.contains("computing everything again"), "{said}");
     assert!(!found.is_empty());
-    assert_eq!(found, world.from_scratch(busy));
+    assert_eq!(found, world.computed_anew(busy));
 
     // After a kill it stands where it stood.
     let running = world.start();
@@ -291,7 +292,7 @@ fn a_kill_at_any_moment_gives_the_old_models_or_the_new() {
         ask(&world.state(), "SELECT sales FROM total"),
         [((rounds + 1) * 4_000).to_string()]
     );
-    assert_eq!(ask(&world.state(), all), world.from_scratch(all));
+    assert_eq!(ask(&world.state(), all), world.computed_anew(all));
     succeed(
         sluice()
             .arg("replay")

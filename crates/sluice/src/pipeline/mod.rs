@@ -28,7 +28,9 @@ mod warehouse;
 
 pub use capture_step::{Capture, collector};
 pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
-pub use cut_step::{EpochContent, read_between};
+pub use cut_step::EpochContent;
+#[cfg(test)]
+use cut_step::read_between;
 pub use engine_step::{EngineStep, engine_options};
 pub use log_replay::LogReplay;
 pub use models_change::{Begun, ChangeOutcome};
