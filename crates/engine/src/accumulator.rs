@@ -23,6 +23,7 @@ use crate::exact_float::ExactFloat;
 use crate::group_rows::RowsFunction;
 use crate::key::{EncodedRows, RowCodec};
 use crate::saved_state::SaveScope;
+use crate::uniq_sets::GroupUniqSets;
 use crate::value_counts::ValueCounts;
 
 /// What an aggregate computes.
@@ -37,6 +38,10 @@ pub(crate) enum AggregateKind {
     Max,
     /// Any other function, over the kept rows.
     Rows,
+    /// The ids of the values, as a state: the argument is the id.
+    UniqState,
+    /// The union of such states.
+    UniqMerge,
 }
 
 /// One aggregate of a GROUP BY.
@@ -54,6 +59,8 @@ pub(crate) struct AggregateSpec {
     pub(crate) skips_nulls: bool,
     /// The function of [`AggregateKind::Rows`].
     pub(crate) function: Option<RowsFunction>,
+    /// The domain of the ids of [`AggregateKind::UniqState`].
+    pub(crate) domain: Option<Arc<str>>,
 }
 
 impl AggregateSpec {
@@ -142,6 +149,7 @@ pub(crate) enum Accumulator {
         seen: DistinctValues,
         inner: Box<Accumulator>,
     },
+    Uniq(GroupUniqSets),
 }
 
 /// What is made of a group's values.
@@ -174,6 +182,9 @@ impl Accumulator {
             };
         }
         match spec.kind {
+            AggregateKind::UniqState | AggregateKind::UniqMerge => {
+                Self::Uniq(GroupUniqSets::new(spec.domain.clone(), spec.input_retracts))
+            }
             // A call over kept rows has its function, see above.
             AggregateKind::Count | AggregateKind::Rows => Self::Count {
                 counts: Vec::new(),
@@ -222,6 +233,7 @@ impl Accumulator {
             }
             Self::Values { values, .. } => values.resize(slots, ValueCounts::default()),
             Self::Distinct { inner, .. } => inner.resize(slots),
+            Self::Uniq(sets) => sets.resize(slots),
         }
     }
 
@@ -251,6 +263,10 @@ impl Accumulator {
             }
             seen.compact();
             inner.update_rows(&changed_slots, &changed_rows, &signs, argument);
+            return;
+        }
+        if let Self::Uniq(sets) = self {
+            sets.update(slots, rows, weights, argument);
             return;
         }
         let row_weights: Vec<i64> = rows.iter().map(|&row| weights[row as usize]).collect();
@@ -312,7 +328,7 @@ impl Accumulator {
                     }
                 }
             }
-            Self::Distinct { .. } => {}
+            Self::Distinct { .. } | Self::Uniq(_) => {}
         }
     }
 
@@ -401,6 +417,7 @@ impl Accumulator {
                     .ok_or_else(|| EngineError::Invariant("min or max of no column".into()))
             }
             Self::Distinct { inner, .. } => inner.output(slots, codec, errors),
+            Self::Uniq(sets) => Ok(sets.output(slots, errors)),
         }
     }
 
@@ -419,13 +436,16 @@ impl Accumulator {
             Self::Values { values, .. } => values[slot] = ValueCounts::default(),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
+            Self::Uniq(sets) => sets.clear(slot),
         }
     }
 
     /// Forgets the values of groups that are dropped with their rows.
     pub(crate) fn forget_values(&mut self, slots: &[u32]) {
-        if let Self::Distinct { seen, .. } = self {
-            seen.forget_groups(slots);
+        match self {
+            Self::Distinct { seen, .. } => seen.forget_groups(slots),
+            Self::Uniq(sets) => sets.forget_values(slots),
+            _ => {}
         }
     }
 
@@ -446,6 +466,7 @@ impl Accumulator {
             } => {}
             Self::Values { values, .. } => values[slot].save(writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
+            Self::Uniq(sets) => sets.save(slot, writer),
         }
     }
 
@@ -465,6 +486,7 @@ impl Accumulator {
             } => {}
             Self::Values { values, .. } => values[slot] = ValueCounts::load(reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
+            Self::Uniq(sets) => sets.load(slot, reader)?,
         }
         Ok(())
     }
@@ -509,6 +531,7 @@ impl Accumulator {
                 }
             },
             Self::Distinct { seen, .. } => seen.for_each(scope, &mut save),
+            Self::Uniq(sets) if sets.counts_values() => sets.for_each(scope, &mut save),
             _ => return,
         }
         writer.u32(count);
@@ -521,13 +544,13 @@ impl Accumulator {
         slots: &[u32],
         reader: &mut Reader<'_>,
     ) -> Result<(), CodecError> {
-        if !matches!(
-            self,
-            Self::Values {
-                keeps_all: true,
-                ..
-            } | Self::Distinct { .. }
-        ) {
+        let has_values = match self {
+            Self::Values { keeps_all, .. } => *keeps_all,
+            Self::Distinct { .. } => true,
+            Self::Uniq(sets) => sets.counts_values(),
+            _ => false,
+        };
+        if !has_values {
             return Ok(());
         }
         for _ in 0..reader.u32()? {
@@ -540,6 +563,7 @@ impl Accumulator {
             match self {
                 Self::Values { values, .. } => values[slot as usize].set(value, weight),
                 Self::Distinct { seen, .. } => seen.set(slot, value, weight),
+                Self::Uniq(sets) => sets.set(slot, value, weight)?,
                 _ => {}
             }
         }
@@ -551,6 +575,7 @@ impl Accumulator {
         match self {
             Self::Values { changed, .. } => *changed = HashSet::default(),
             Self::Distinct { seen, .. } => seen.forget_changes(),
+            Self::Uniq(sets) => sets.forget_changes(),
             _ => {}
         }
     }
@@ -569,6 +594,7 @@ impl Accumulator {
                 values.capacity() * size_of::<ValueCounts>() + in_maps * VALUE_OVERHEAD_BYTES
             }
             Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
+            Self::Uniq(sets) => sets.memory_bytes(),
         }
     }
 
@@ -577,6 +603,7 @@ impl Accumulator {
         match self {
             Self::Values { changed, .. } => changed.len(),
             Self::Distinct { seen, .. } => seen.changed_count(),
+            Self::Uniq(sets) => sets.changed_count(),
             _ => 0,
         }
     }
@@ -586,6 +613,7 @@ impl Accumulator {
         match self {
             Self::Values { values, .. } => values.iter().map(ValueCounts::len).sum(),
             Self::Distinct { seen, .. } => seen.len(),
+            Self::Uniq(sets) => sets.value_count(),
             _ => 0,
         }
     }

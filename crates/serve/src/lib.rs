@@ -15,6 +15,7 @@ mod query_engine;
 mod query_limits;
 mod read_only;
 mod tables;
+mod uniq_ids;
 mod wire_limits;
 
 pub use error::ServeError;

@@ -23,11 +23,13 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::RwLock;
 use sluice_core::{Epoch, too_many_operators};
+use sluice_functions::Functions;
 
 use crate::ServeError;
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
+use crate::uniq_ids::StoredIds;
 
 /// Limits and settings of queries.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct QueryOptions {
     pub time_zone: String,
     /// Plain views: name and SELECT text.
     pub query_views: Vec<(String, String)>,
+    /// Functions beside DataFusion's own.
+    pub functions: Functions,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
 }
@@ -58,6 +62,7 @@ impl Default for QueryOptions {
             time_ms_max: 60_000,
             time_zone: "UTC".to_owned(),
             query_views: Vec::new(),
+            functions: Functions::default(),
             connections_max: 100,
         }
     }
@@ -165,12 +170,18 @@ impl QueryEngine {
             time_ms_max: options.time_ms_max,
             memory_bytes_max: options.memory_bytes_max,
         };
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .build();
+        let ids = StoredIds {
+            source: source.clone(),
+        };
+        options
+            .functions
+            .register(&mut state, Some(Arc::new(ids)))?;
         let context = SessionContext::new_with_state(state);
         let schema = Arc::new(SluiceSchema {
             source,
