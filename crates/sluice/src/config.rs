@@ -91,6 +91,8 @@ pub struct Limits {
     /// Bytes that clients have sent and that are not durable yet; beyond that
     /// they are told to try again.
     pub collect_waiting_bytes_max: usize,
+    /// Different values that each domain of `uniq_state` may have.
+    pub uniq_ids_max: u32,
 }
 
 /// How long the log keeps what a checkpoint holds. Without either limit it
@@ -155,6 +157,7 @@ impl Default for Limits {
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,
             collect_waiting_bytes_max: 64 << 20,
+            uniq_ids_max: sluice_functions::UNIQ_IDS_MAX,
         }
     }
 }

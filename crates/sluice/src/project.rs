@@ -1,11 +1,13 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
-//! `models/**/*.sql`.
+//! `models/**/*.sql`, `dictionary.txt`, `columns.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
+use sluice_functions::Functions;
 use sluice_route::{SourceFile, Sources, parse_sources};
 
 use crate::config::{Config, override_key, value_text};
@@ -15,6 +17,12 @@ use crate::settings::{Quoting, Setting, Settings, substitute};
 
 /// Beginning of the names of tables that the program itself fills.
 const OWN_PREFIX: &str = "sluice_";
+
+/// Words that `split_words` knows besides its own, one a line.
+const DICTIONARY: &str = "dictionary.txt";
+
+/// What columns mean that several models have.
+const COLUMNS: &str = "columns.toml";
 
 /// A project, read and checked except for its models.
 #[derive(Debug)]
@@ -27,6 +35,10 @@ pub struct Project {
     pub sources: Arc<Sources>,
     /// Models.
     pub views: Vec<ViewDefinition>,
+    /// SQL functions, with the words of `dictionary.txt`.
+    pub functions: Functions,
+    /// What columns of a name mean, from `columns.toml`.
+    pub column_meanings: BTreeMap<String, String>,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -56,12 +68,20 @@ impl Project {
         let mut problems = Vec::new();
         let sources = load_sources(folder, &settings, &mut problems)?;
         let views = load_views(folder, &settings, &mut problems)?;
+        let dictionary = folder.join(DICTIONARY);
+        let dictionary = match dictionary.exists() {
+            true => read_text(&dictionary)?,
+            false => String::new(),
+        };
+        let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
             Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
                 views,
+                functions,
+                column_meanings: load_meanings(folder)?,
                 sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
@@ -80,7 +100,7 @@ impl Project {
     /// # Errors
     /// Everything that is wrong with them, with file, line and column.
     pub fn plan(&self) -> Result<Arc<Program>, Failure> {
-        let planned = Program::plan(&self.tables(), &self.views);
+        let planned = Program::plan_with(&self.tables(), &self.views, &self.functions);
         planned.map(Arc::new).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::Definitions(lines.join("\n"))
@@ -184,6 +204,24 @@ fn load_sources(
             Ok(None)
         }
     }
+}
+
+/// `name = "meaning"`, for columns whose model does not say what they are.
+fn load_meanings(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let path = folder.join(COLUMNS);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = read_text(&path)?;
+    toml::from_str(&text).map_err(|error| {
+        let message = error.message();
+        let before = &text[..error.span().map_or(0, |span| span.start)];
+        let line = before.matches('\n').count() + 1;
+        Failure::Definitions(format!(
+            "{}:{line}:1: {message}\n  help: write one column a line: name = \"what it means\"",
+            path.display()
+        ))
+    })
 }
 
 fn load_views(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sluice_capture::Collector;
 use sluice_core::SystemClock;
 use sluice_engine::Program;
+use sluice_functions::Functions;
 use sluice_serve::{
     HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
     QueryOptions, SnapshotSource, WarehouseInfo,
@@ -64,7 +65,13 @@ impl Serving {
             .doing("starting the server's threads")?;
         let query_views = program.query_views().to_vec();
         let time_zone = config.time_zone.get_ref();
-        let engine = query_engine(&config.limits, time_zone, query_views, parts.source.clone())?;
+        let engine = query_engine(
+            &config.limits,
+            time_zone,
+            query_views,
+            program.functions().clone(),
+            parts.source.clone(),
+        )?;
         let engine = Arc::new(engine);
         let (stop, stopped) = watch::channel(false);
         let until_stopped = || {
@@ -157,6 +164,7 @@ pub fn query_engine(
     limits: &Limits,
     time_zone: &str,
     query_views: Vec<(String, String)>,
+    functions: Functions,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -164,6 +172,7 @@ pub fn query_engine(
         time_ms_max: limits.query_time_ms_max,
         time_zone: time_zone.to_owned(),
         query_views,
+        functions,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

@@ -44,6 +44,9 @@ pub struct Definitions {
     pub time_zone: String,
     /// Query views: name and SELECT text.
     pub query_views: Vec<(String, String)>,
+    /// Words that `split_words` knows besides its own.
+    #[serde(default)]
+    pub user_dictionary: String,
 }
 
 /// A checkpoint, taken apart.

@@ -114,6 +114,7 @@ pub fn recover(
         fingerprint,
         time_zone: project.config.time_zone.get_ref().clone(),
         query_views: program.query_views().to_vec(),
+        user_dictionary: program.functions().user_dictionary().to_owned(),
     };
     let store_folder = state.join("store");
     let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
