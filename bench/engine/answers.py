@@ -18,11 +18,13 @@ COLUMNS = {
     "page_log": "ts BIGINT, user_id BIGINT, device_id VARCHAR, channel VARCHAR, province VARCHAR, version VARCHAR, is_new VARCHAR, during_time BIGINT",
     "order_detail": "id BIGINT, sku_id BIGINT, split_amount DECIMAL(16,2)",
     "sku_info": "sku_id BIGINT, sku_name VARCHAR, category_id INTEGER, category_name VARCHAR",
-    "bid": "auction BIGINT, bidder BIGINT, price BIGINT",
-    "auction": "id BIGINT, seller BIGINT, category BIGINT",
-    "person": "id BIGINT, name VARCHAR, city VARCHAR, state VARCHAR",
+    "bid": "auction BIGINT, bidder BIGINT, price BIGINT, dateTime BIGINT, extra VARCHAR",
+    "auction": "id BIGINT, seller BIGINT, category BIGINT, dateTime BIGINT, expires BIGINT, reserve BIGINT",
+    "person": "id BIGINT, name VARCHAR, city VARCHAR, state VARCHAR, dateTime BIGINT",
 }
 JOINED = "order_detail d JOIN sku_info s ON d.sku_id = s.sku_id"
+BIDS = "auction a JOIN bid b ON a.id = b.auction AND b.dateTime BETWEEN a.dateTime AND a.expires"
+EPOCH = "CAST(date_part('epoch', window_start) AS BIGINT)"
 
 # Query: what is asked of Sluice's view, and the same of the files.
 QUESTIONS = {
@@ -58,6 +60,28 @@ QUESTIONS = {
     "q3": (
         "SELECT name, city, state, id FROM q3",
         "SELECT name, city, state, a.id FROM auction a JOIN person p ON seller = p.id WHERE category = 10 AND state IN ('OR', 'ID', 'CA')",
+    ),
+    "q4": (
+        "SELECT category, round(CAST(final AS DOUBLE), 3) FROM q4",
+        f"SELECT category, round(avg(final), 3) FROM (SELECT max(price) AS final, category FROM {BIDS} GROUP BY a.id, category) GROUP BY ALL",
+    ),
+    "q5": (
+        f"SELECT auction, num, {EPOCH} FROM q5",
+        """WITH counts AS (SELECT auction, count(*) AS num, start FROM
+             (SELECT auction, unnest([dateTime // 2000 * 2 - 2 * i for i in range(5)]) AS start FROM bid) GROUP BY ALL)
+           SELECT auction, num, start FROM counts QUALIFY num = max(num) OVER (PARTITION BY start)""",
+    ),
+    "q7": (
+        "SELECT auction, bidder, price, extra FROM q7",
+        "SELECT auction, bidder, price, extra FROM bid QUALIFY price = max(price) OVER (PARTITION BY dateTime // 10000)",
+    ),
+    "q8": (
+        f"SELECT id, name, {EPOCH} FROM q8",
+        "SELECT DISTINCT p.id, name, p.dateTime // 10000 * 10 FROM person p JOIN auction a ON p.id = seller AND p.dateTime // 10000 = a.dateTime // 10000",
+    ),
+    "q9": (
+        "SELECT id, reserve, bidder, price, bid_extra FROM q9",
+        f"SELECT a.id, reserve, bidder, price, b.extra FROM {BIDS} QUALIFY row_number() OVER (PARTITION BY a.id ORDER BY price DESC, b.dateTime) = 1",
     ),
 }
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +26,19 @@ def peak_mib(process_id):
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+@dataclass
+class FlinkCost:
+    wall: float
+    """Seconds, with the client's submission."""
+    job_manager: float
+    """Seconds of CPU."""
+    task_manager: float
+    task_manager_mib: float
+    """Peak resident memory of the task manager since the cluster started."""
+    memory_mib: float
+    """The same of both managers."""
 
 
 class Cluster:
@@ -95,16 +109,18 @@ class Cluster:
             time.sleep(0.3)
         raise RuntimeError(f"Flink was not ready in {START_SECONDS} s; see {self.scratch}")
 
-    def run(self, query, data):
-        """Runs a query to its end: seconds, and CPU seconds of both managers."""
+    def run(self, query, data, parallelism, mini_batch):
+        """Runs a query to its end and says what it cost."""
         before = [cpu_seconds(process.pid) for process in self.processes]
         started = time.perf_counter()
         command = [
             "java", *self.java_options, "-cp", f"{self.lib}/*",
-            "org.apache.flink.client.cli.CliFrontend", "run", "-c", "SqlRunner", str(self.jar),
-            str(HERE / "flink" / f"{query}.sql"), f"DATA={data}", "L=2", "table.dml-sync=true",
+            "org.apache.flink.client.cli.CliFrontend", "run", "-p", str(parallelism),
+            "-c", "SqlRunner", str(self.jar), str(HERE / "flink" / f"{query}.sql"),
+            f"DATA={data}", f"L={parallelism}", "table.dml-sync=true",
+            f"parallelism.default={parallelism}",
         ]  # fmt: skip
-        if query == "w4":
+        if mini_batch:
             command += [
                 "table.exec.mini-batch.enabled=true", "table.exec.mini-batch.allow-latency=2 s",
                 "table.exec.mini-batch.size=5000",
@@ -118,4 +134,5 @@ class Cluster:
             raise RuntimeError(f"Flink failed on {query}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         after = [cpu_seconds(process.pid) for process in self.processes]
         job_manager, task_manager = (late - early for early, late in zip(before, after))
-        return wall, job_manager, task_manager, peak_mib(self.task_manager.pid)
+        memory = sum(peak_mib(process.pid) for process in self.processes)
+        return FlinkCost(wall, job_manager, task_manager, peak_mib(self.task_manager.pid), memory)

@@ -20,4 +20,14 @@ pub enum CaptureError {
     /// A stored position cannot be read.
     #[error("a record's position in its source cannot be read: {0}")]
     BadPosition(String),
+    /// A file that is its own log holds something else.
+    #[error(
+        "{path}: holds other content than before (it was cut short or replaced), and is its own log (`log = \"source\"` of source `{name}`); put it back as it was, or start with another --state folder"
+    )]
+    Changed {
+        /// The file.
+        path: String,
+        /// The source.
+        name: String,
+    },
 }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_core::{Clock, Record, RecordKind};
+use sluice_core::{Clock, FileRange, Record, RecordKind};
 
+use crate::collected::Collected;
 use crate::folder::{FileState, Folder, FoundFile, key_of};
 use crate::held_files::HeldFiles;
 use crate::position::{FileKey, FilePosition, HEAD_BYTES_MAX, encode_all};
@@ -57,6 +58,9 @@ pub struct FileSourceOptions {
     /// A longer line is cut to this length, with a warning, and marked so that
     /// it becomes a dead letter.
     pub line_bytes_max: usize,
+    /// Say where lines lie instead of giving them out; the files must then
+    /// stay as they are.
+    pub own_log: bool,
 }
 
 impl FileSourceOptions {
@@ -69,6 +73,7 @@ impl FileSourceOptions {
             follow: true,
             batch_bytes_max: 1 << 20,
             line_bytes_max: 8 << 20,
+            own_log: false,
         }
     }
 }
@@ -78,6 +83,9 @@ impl FileSourceOptions {
 pub struct CaptureBatch {
     /// Records in order.
     pub records: Vec<Record>,
+    /// Of a source that is its own log: more records, by where they lie. Each
+    /// range stands behind so many of `records`.
+    pub ranges: Vec<(usize, FileRange)>,
     /// True if there is nothing more for now: all files were read to the end
     /// that they had when the round began.
     pub at_end: bool,
@@ -108,6 +116,8 @@ pub struct FileSource {
     header_of: Option<FileKey>,
     /// Troubles that were told, by path.
     troubles: BTreeMap<PathBuf, String>,
+    /// Of a source that is its own log: how much of a file is durable.
+    durable: BTreeMap<FileKey, u64>,
 }
 
 #[derive(Debug)]
@@ -115,23 +125,6 @@ struct Pending {
     found: FoundFile,
     /// A file that is no longer in the folder.
     gone: Option<Arc<File>>,
-}
-
-/// Records of one poll, with room for their positions.
-#[derive(Debug, Default)]
-struct Collected {
-    records: Vec<(RecordKind, Bytes)>,
-    positions: Vec<FilePosition>,
-    bytes: usize,
-    warnings: Vec<String>,
-}
-
-impl Collected {
-    fn push(&mut self, kind: RecordKind, payload: Bytes, position: FilePosition) {
-        self.bytes += payload.len();
-        self.records.push((kind, payload));
-        self.positions.push(position);
-    }
 }
 
 impl FileSource {
@@ -158,6 +151,7 @@ impl FileSource {
             follow: options.follow,
             chunk_bytes_max: options.batch_bytes_max.max(1),
             line_bytes_max: options.line_bytes_max.max(1),
+            hashes_later: options.own_log,
         };
         Ok(Self {
             options,
@@ -173,14 +167,15 @@ impl FileSource {
             headers: BTreeMap::new(),
             header_of: None,
             troubles: BTreeMap::new(),
+            durable: BTreeMap::new(),
         })
     }
 
     /// The next records.
     ///
     /// # Errors
-    /// None at present: a folder or file that cannot be read is a warning, and
-    /// tried again at the next poll.
+    /// When a file that is its own log was changed. A folder or file that
+    /// cannot be read is a warning, and tried again at the next poll.
     pub fn poll(&mut self) -> Result<CaptureBatch, CaptureError> {
         let mut collected = Collected::default();
         if self.round.is_empty() {
@@ -203,7 +198,16 @@ impl FileSource {
                 break;
             }
         }
+        if let Some(path) = collected.changed {
+            return Err(CaptureError::Changed {
+                path: path.display().to_string(),
+                name: self.options.name.clone(),
+            });
+        }
         let capture_time_us = self.clock.now_us();
+        for (_, range) in &mut collected.ranges {
+            range.capture_time_us = capture_time_us;
+        }
         let record = |((kind, payload), position)| Record {
             kind,
             payload,
@@ -219,6 +223,7 @@ impl FileSource {
                 .zip(positions)
                 .map(record)
                 .collect(),
+            ranges: collected.ranges,
             at_end: self.round.is_empty(),
             warnings: collected.warnings,
         })
@@ -300,6 +305,9 @@ impl FileSource {
             self.exhausted.insert(key, state);
             return Ok(false);
         };
+        if self.options.own_log {
+            self.make_durable(&file, key, state.length)?;
+        }
         let mut read = read_lines(&file, state.length, start, &self.form)?;
         for (offset, problem) in read.problems.drain(..) {
             to.warnings.push(format!(
@@ -308,7 +316,9 @@ impl FileSource {
             ));
         }
         let position = read.position;
-        self.emit(&file, read, to)?;
+        let name = pending.found.path.file_name();
+        let name = name.and_then(|name| name.to_str()).map(str::to_owned);
+        self.emit(&file, name, read, to)?;
         self.positions.set(position);
         self.met.insert(key);
         let has_moved = position.offset != start.offset;
@@ -370,6 +380,10 @@ impl FileSource {
             && known.offset > 0
             && claimed.is_none()
         {
+            if self.options.own_log {
+                to.changed = Some(found.path.clone());
+                return Ok(None);
+            }
             to.warnings.push(format!(
                 "{}: holds other content than before (it was cut short or replaced); it is read from its start",
                 found.path.display()
@@ -426,10 +440,30 @@ impl FileSource {
         Ok(key_of(&metadata) == position.key && continues(&file, metadata.len(), position)?)
     }
 
-    /// Turns lines into records, behind the header that they belong to.
-    fn emit(&mut self, file: &File, read: ReadLines, to: &mut Collected) -> io::Result<()> {
+    /// Makes the first `length` bytes of a file durable: nobody else keeps what
+    /// the log only points to.
+    fn make_durable(&mut self, file: &File, key: FileKey, length: u64) -> io::Result<()> {
+        if self.durable.get(&key).is_some_and(|&known| known >= length) {
+            return Ok(());
+        }
+        match file.sync_data() {
+            Err(error) if error.kind() != io::ErrorKind::ReadOnlyFilesystem => return Err(error),
+            _ => self.durable.insert(key, length),
+        };
+        Ok(())
+    }
+
+    /// Turns lines into records, behind the header that they belong to. `name`
+    /// is the file's, if it is UTF-8.
+    fn emit(
+        &mut self,
+        file: &File,
+        name: Option<String>,
+        mut read: ReadLines,
+        to: &mut Collected,
+    ) -> io::Result<()> {
         let key = read.position.key;
-        if let Some(header) = read.header {
+        if let Some(header) = read.header.take() {
             self.headers.insert(key, header);
             if self.header_of == Some(key) {
                 self.header_of = None;
@@ -442,8 +476,13 @@ impl FileSource {
                 None => read_header(file, &self.form)?,
             };
             self.headers.insert(key, header.clone());
-            to.push(RecordKind::CsvHeader, header, read.lines_start);
+            let start = read.lines_start;
+            to.push(RecordKind::CsvHeader, header, read.hashed(start));
             self.header_of = Some(key);
+        }
+        if self.options.own_log {
+            to.push_ranges(name.as_deref(), &read);
+            return Ok(());
         }
         for line in read.lines {
             to.push(RecordKind::Data, line.payload, line.after);

@@ -6,6 +6,7 @@
 //! twice. Clients of the collector keep what was not acknowledged.
 
 mod collect_body;
+mod collected;
 mod collector;
 mod error;
 mod file_source;

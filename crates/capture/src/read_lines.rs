@@ -27,6 +27,9 @@ pub(crate) struct LineForm {
     pub(crate) follow: bool,
     pub(crate) chunk_bytes_max: usize,
     pub(crate) line_bytes_max: usize,
+    /// Positions of single lines lack the hash of the bytes before them until
+    /// [`ReadLines::hashed`] gives it.
+    pub(crate) hashes_later: bool,
 }
 
 /// A line, and where reading stands behind it.
@@ -34,6 +37,9 @@ pub(crate) struct LineForm {
 pub(crate) struct Line {
     pub(crate) payload: Bytes,
     pub(crate) after: FilePosition,
+    /// Where the payload begins in [`ReadLines::bytes`]; none if it was made
+    /// of a line that was cut.
+    pub(crate) place: Option<usize>,
 }
 
 /// What was read of a file.
@@ -48,6 +54,23 @@ pub(crate) struct ReadLines {
     pub(crate) position: FilePosition,
     /// What is wrong with lines: byte position and problem.
     pub(crate) problems: Vec<(u64, String)>,
+    /// What was read, and where it begins in the file.
+    pub(crate) bytes: Bytes,
+    pub(crate) bytes_start: u64,
+}
+
+impl ReadLines {
+    /// The position with the hash of the bytes before it, which were read.
+    pub(crate) fn hashed(&self, position: FilePosition) -> FilePosition {
+        hashed(&self.bytes, self.bytes_start, position)
+    }
+}
+
+fn hashed(bytes: &[u8], bytes_start: u64, mut position: FilePosition) -> FilePosition {
+    let end = (position.offset - bytes_start) as usize;
+    let from = end.saturating_sub(BEFORE_BYTES_MAX);
+    position.before_hash = stable_hash(&bytes[from..end]);
+    position
 }
 
 /// Bytes of a file, fewer only at its end.
@@ -155,12 +178,19 @@ pub(crate) fn read_lines(
     if is_whole {
         reading.run();
     }
+    let bytes_start = start.offset - before as u64;
+    let position = match form.hashes_later && is_whole {
+        true => hashed(&reading.bytes, bytes_start, reading.position),
+        false => reading.position,
+    };
     Ok(ReadLines {
         header: reading.header,
-        lines_start: reading.lines_start.unwrap_or(reading.position),
+        lines_start: reading.lines_start.unwrap_or(position),
         lines: reading.lines,
-        position: reading.position,
+        position,
         problems: reading.problems,
+        bytes: reading.bytes,
+        bytes_start,
     })
 }
 
@@ -265,6 +295,9 @@ impl Reading<'_> {
         let taken = first_break.map_or(rest.len(), |end| end + 1);
         let is_open = first_break.is_none() && (self.form.follow || !self.is_file_end);
         self.take_line(file_start, taken, Bytes::from(payload), is_open);
+        if let Some(line) = self.lines.last_mut() {
+            line.place = None;
+        }
         !is_open
     }
 
@@ -279,6 +312,8 @@ impl Reading<'_> {
             Some(_) => line.is_empty(),
             None => line.iter().all(u8::is_ascii_whitespace),
         };
+        let skipped = line.as_ptr() as usize - payload.as_ptr() as usize;
+        let place = Some(self.at + skipped);
         let payload = payload.slice_ref(line);
         let end = self.at + length;
         self.at = end;
@@ -300,13 +335,15 @@ impl Reading<'_> {
             self.lines.push(Line {
                 payload,
                 after: self.position,
+                place,
             });
         }
     }
 
     fn move_to(&mut self, file_start: u64, at: usize) {
         self.position.offset = file_start + at as u64;
-        let from = at.saturating_sub(BEFORE_BYTES_MAX);
-        self.position.before_hash = stable_hash(&self.bytes[from..at]);
+        if !self.form.hashes_later {
+            self.position = hashed(&self.bytes, file_start, self.position);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_core::Record;
+use sluice_mysql::position::{DatabasePosition, STEP_MARK};
 
 use crate::{CaptureError, FilePositions};
 
@@ -19,6 +20,8 @@ pub enum SourcePosition {
     Files(FilePositions),
     /// Of a poll source: the cursor of its next request.
     Cursor(String),
+    /// Of a database's log.
+    Database(Box<DatabasePosition>),
 }
 
 impl SourcePosition {
@@ -33,6 +36,16 @@ impl SourcePosition {
                 let cursor = String::from_utf8_lossy(cursor).into_owned();
                 *self = Self::Cursor(cursor);
                 Ok(())
+            }
+            Some((&STEP_MARK, _)) => {
+                if !matches!(self, Self::Database(_)) {
+                    *self = Self::Database(Box::default());
+                }
+                let Self::Database(database) = self else {
+                    return Ok(());
+                };
+                let applied = database.apply(&record.position);
+                applied.map_err(|error| CaptureError::BadPosition(error.to_string()))
             }
             Some(_) => {
                 if let Self::Files(files) = self {
@@ -50,7 +63,7 @@ impl SourcePosition {
     pub fn into_files(self) -> FilePositions {
         match self {
             Self::Files(files) => files,
-            Self::Start | Self::Cursor(_) => FilePositions::default(),
+            Self::Start | Self::Cursor(_) | Self::Database(_) => FilePositions::default(),
         }
     }
 
@@ -58,7 +71,15 @@ impl SourcePosition {
     pub fn into_cursor(self) -> Option<String> {
         match self {
             Self::Cursor(cursor) => Some(cursor),
-            Self::Start | Self::Files(_) => None,
+            Self::Start | Self::Files(_) | Self::Database(_) => None,
+        }
+    }
+
+    /// The position in a database's log, if it is one.
+    pub fn into_database(self) -> Option<DatabasePosition> {
+        match self {
+            Self::Database(position) => Some(*position),
+            Self::Start | Self::Files(_) | Self::Cursor(_) => None,
         }
     }
 }

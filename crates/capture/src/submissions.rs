@@ -17,6 +17,9 @@ pub enum SubmitError {
         /// Bytes that wait.
         waiting_bytes: usize,
     },
+    /// The warehouse's state has no room to grow.
+    #[error("the warehouse takes no records: its state has reached its limits of memory and disk")]
+    NoRoom,
     /// The log did not take them.
     #[error("the records could not be made durable: {0}")]
     NotDurable(String),
@@ -41,6 +44,7 @@ struct Waiting {
     submissions: VecDeque<Submission>,
     bytes: usize,
     is_closed: bool,
+    is_paused: bool,
 }
 
 /// A bounded queue of submissions.
@@ -75,6 +79,9 @@ impl Submissions {
         if waiting.is_closed {
             return Err(SubmitError::Stopping);
         }
+        if waiting.is_paused {
+            return Err(SubmitError::NoRoom);
+        }
         // An empty queue takes any request, so that none can be too large for
         // ever.
         if waiting.bytes > 0 && waiting.bytes + bytes > self.bytes_max {
@@ -102,6 +109,11 @@ impl Submissions {
         }
         waiting.bytes = 0;
         waiting.submissions.drain(..).collect()
+    }
+
+    /// Takes nothing until it is called with `false`.
+    pub fn pause(&self, is_paused: bool) {
+        self.waiting.lock().is_paused = is_paused;
     }
 
     /// Takes nothing more.

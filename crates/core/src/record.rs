@@ -12,6 +12,9 @@ pub enum RecordKind {
     /// after another one, so that the last header of a partition always
     /// belongs to the next line.
     CsvHeader,
+    /// No row: the record only moves the position in its source (a change of
+    /// definitions, or a time without changes).
+    Position,
 }
 
 /// The database transaction that a record belongs to.
@@ -38,6 +41,25 @@ pub struct Record {
     pub position: Bytes,
     /// Database transaction, where the source has transactions.
     pub transaction: Option<TransactionMark>,
+}
+
+/// Records that are lines of a file which stays where it is: the log holds
+/// where they lie instead of what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRange {
+    /// Name of the file in the folder of its source.
+    pub file: String,
+    /// Byte position of the first of `bytes` in the file.
+    pub start: u64,
+    /// What the file holds there.
+    pub bytes: Bytes,
+    /// The records in order, all of kind [`RecordKind::Data`]: first byte and
+    /// length of each, in `bytes`.
+    pub records: Vec<(u32, u32)>,
+    /// When capture read it, microseconds since 1970 UTC.
+    pub capture_time_us: i64,
+    /// Position in the source after the last record.
+    pub position: Bytes,
 }
 
 /// A record as read back from a topic.

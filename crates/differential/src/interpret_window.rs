@@ -4,7 +4,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::interpret::{Answer, Failure, NoAnswer, ZSet, add, aggregate, counted_value, evaluate};
+use crate::interpret::{Answer, Failure, NoAnswer, ZSet, add};
+use crate::interpret_aggregate::{aggregate, counted_value};
+use crate::interpret_expression::evaluate;
 use crate::query::Expr;
 use crate::value::{Row, Value};
 use crate::window::{Bound, Frame, FrameUnit, SortKey, Top, TopForm, WindowCall, WindowFunction};

@@ -31,9 +31,12 @@
 pub mod batch;
 pub mod generator;
 pub mod interpret;
+pub mod interpret_aggregate;
+pub mod interpret_expression;
 pub mod interpret_window;
 pub mod query;
 pub mod query_generator;
+mod query_sql;
 pub mod random;
 pub mod report;
 pub mod run;

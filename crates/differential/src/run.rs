@@ -72,7 +72,7 @@ impl RealEngine {
     /// # Errors
     /// When the engine refuses to start.
     pub fn start(program: Arc<Program>, worker_threads: usize) -> Result<Box<dyn Subject>, String> {
-        let engine = Engine::new(program.clone(), EngineOptions { worker_threads });
+        let engine = Engine::new(program.clone(), EngineOptions::with_threads(worker_threads));
         Ok(Box::new(Self {
             program,
             engine: engine.map_err(|error| format!("start: {error}"))?,
@@ -104,7 +104,7 @@ impl Subject for RealEngine {
     }
 
     fn restart(&mut self, worker_threads: usize) -> Result<(), String> {
-        let options = EngineOptions { worker_threads };
+        let options = EngineOptions::with_threads(worker_threads);
         let restored = Engine::restore(self.program.clone(), options, self.last_epoch, &self.parts);
         self.engine = restored.map_err(|error| format!("restore: {error}"))?;
         Ok(())
@@ -240,8 +240,11 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
     let can_ask = failures == 0 && !case.epochs.is_empty();
     let tables: Vec<ZSet> = contents.iter().map(Content::rows).collect();
     let mut batch_comparisons = 0;
-    if case.ask_batch && can_ask && batch::knows(case) {
-        let answers = batch::answer(case, &tables);
+    if case.ask_batch
+        && can_ask
+        && batch::knows(case)
+        && let Some(answers) = batch::answer(case, &tables).transpose()
+    {
         batch_comparisons = compare_other(case, WrongKind::Batch, answers, &expected)?;
     }
     let mut sqlite_comparisons = 0;

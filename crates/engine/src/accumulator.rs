@@ -15,6 +15,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use hashbrown::HashSet;
 use sluice_core::{CodecError, Reader, Writer};
+use sluice_memory::StateVec;
 
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
@@ -64,6 +65,21 @@ pub(crate) struct AggregateSpec {
 }
 
 impl AggregateSpec {
+    /// The function's name.
+    pub(crate) fn name(&self) -> &str {
+        match (self.kind, &self.function) {
+            (_, Some(rows)) => rows.function.fun().name(),
+            (AggregateKind::Count, _) => "count",
+            (AggregateKind::Sum, _) => "sum",
+            (AggregateKind::Average, _) => "avg",
+            (AggregateKind::Min, _) => "min",
+            (AggregateKind::Max, _) => "max",
+            (AggregateKind::Rows, _) => "rows",
+            (AggregateKind::UniqState, _) => "uniq_state",
+            (AggregateKind::UniqMerge, _) => "uniq_merge",
+        }
+    }
+
     /// Type of the last argument.
     pub(crate) fn input_type(&self) -> Option<&DataType> {
         self.input.last().map(|(data_type, _)| data_type)
@@ -121,22 +137,22 @@ const OVERFLOW: &str = "the sum does not fit into the result type";
 #[derive(Debug)]
 pub(crate) enum Accumulator {
     Count {
-        counts: Vec<i64>,
+        counts: StateVec<i64>,
         output_type: DataType,
     },
     WideSum {
-        sums: Vec<WideSum>,
-        counts: Vec<i64>,
+        sums: StateVec<WideSum>,
+        counts: StateVec<i64>,
         average_scale: Option<i128>,
         output_type: DataType,
     },
     FloatSum {
-        sums: Vec<ExactFloat>,
-        counts: Vec<i64>,
+        sums: StateVec<ExactFloat>,
+        counts: StateVec<i64>,
         is_average: bool,
     },
     Values {
-        values: Vec<ValueCounts>,
+        values: ValueCounts,
         result: ValuesResult,
         /// Whether all values are kept. Otherwise the input only adds, and one
         /// value a group is all there is.
@@ -164,7 +180,7 @@ impl Accumulator {
     pub(crate) fn new(spec: &AggregateSpec) -> Self {
         if let Some(function) = &spec.function {
             return Self::Values {
-                values: Vec::new(),
+                values: ValueCounts::default(),
                 result: ValuesResult::Computed(function.clone()),
                 keeps_all: true,
                 changed: HashSet::default(),
@@ -187,11 +203,11 @@ impl Accumulator {
             }
             // A call over kept rows has its function, see above.
             AggregateKind::Count | AggregateKind::Rows => Self::Count {
-                counts: Vec::new(),
+                counts: StateVec::new(),
                 output_type: spec.output_type.clone(),
             },
             AggregateKind::Min | AggregateKind::Max => Self::Values {
-                values: Vec::new(),
+                values: ValueCounts::default(),
                 result: if spec.kind == AggregateKind::Min {
                     ValuesResult::Smallest
                 } else {
@@ -204,14 +220,14 @@ impl Accumulator {
                 let is_average = spec.kind == AggregateKind::Average;
                 if spec.input_type() == Some(&DataType::Float64) {
                     return Self::FloatSum {
-                        sums: Vec::new(),
-                        counts: Vec::new(),
+                        sums: StateVec::new(),
+                        counts: StateVec::new(),
                         is_average,
                     };
                 }
                 Self::WideSum {
-                    sums: Vec::new(),
-                    counts: Vec::new(),
+                    sums: StateVec::new(),
+                    counts: StateVec::new(),
                     average_scale: is_average.then(|| average_scale(spec)),
                     output_type: spec.output_type.clone(),
                 }
@@ -231,7 +247,7 @@ impl Accumulator {
                 sums.resize(slots, ExactFloat::default());
                 counts.resize(slots, 0);
             }
-            Self::Values { values, .. } => values.resize(slots, ValueCounts::default()),
+            Self::Values { values, .. } => values.resize(slots),
             Self::Distinct { inner, .. } => inner.resize(slots),
             Self::Uniq(sets) => sets.resize(slots),
         }
@@ -318,15 +334,17 @@ impl Accumulator {
                 let Some(encoded) = &argument.encoded else {
                     return;
                 };
+                let smallest = matches!(result, ValuesResult::Smallest);
                 for (slot, row, weight) in counted {
                     let value = encoded.get(row);
-                    values[slot].add(value, weight);
                     if *keeps_all {
+                        values.add(slot, value, weight);
                         changed.insert((slot as u32, value.into()));
                     } else {
-                        values[slot].keep_only(matches!(result, ValuesResult::Smallest));
+                        values.add_extreme(slot, value, weight, smallest);
                     }
                 }
+                values.compact();
             }
             Self::Distinct { .. } | Self::Uniq(_) => {}
         }
@@ -397,17 +415,17 @@ impl Accumulator {
                 let codec = codec.ok_or_else(|| {
                     EngineError::Invariant("kept values without a type to decode".into())
                 })?;
-                let groups = slots.iter().map(|&slot| &values[slot as usize]);
+                let groups = slots.iter().map(|&slot| slot as usize);
                 let null = codec.encode_null()?;
                 let found: Vec<&[u8]> = match result {
                     ValuesResult::Computed(function) => {
-                        return function.output(groups, codec, errors);
+                        return function.output(values, groups, codec, errors);
                     }
                     ValuesResult::Smallest => groups
-                        .map(|values| values.smallest().unwrap_or(&null))
+                        .map(|slot| values.smallest(slot).unwrap_or(&null))
                         .collect(),
                     ValuesResult::Greatest => groups
-                        .map(|values| values.greatest().unwrap_or(&null))
+                        .map(|slot| values.greatest(slot).unwrap_or(&null))
                         .collect(),
                 };
                 // The value stands behind what it is ordered by.
@@ -433,10 +451,19 @@ impl Accumulator {
                 sums[slot] = ExactFloat::default();
                 counts[slot] = 0;
             }
-            Self::Values { values, .. } => values[slot] = ValueCounts::default(),
+            Self::Values { values, .. } => values.clear(slot),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
             Self::Uniq(sets) => sets.clear(slot),
+        }
+    }
+
+    /// From now on [`Accumulator::forget_values`] may be called.
+    pub(crate) fn prepare_to_forget(&mut self) {
+        match self {
+            Self::Distinct { seen, .. } => seen.prepare_to_forget(),
+            Self::Uniq(sets) => sets.prepare_to_forget(),
+            _ => {}
         }
     }
 
@@ -464,7 +491,7 @@ impl Accumulator {
             Self::Values {
                 keeps_all: true, ..
             } => {}
-            Self::Values { values, .. } => values[slot].save(writer),
+            Self::Values { values, .. } => values.save(slot, writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
             Self::Uniq(sets) => sets.save(slot, writer),
         }
@@ -484,7 +511,7 @@ impl Accumulator {
             Self::Values {
                 keeps_all: true, ..
             } => {}
-            Self::Values { values, .. } => values[slot] = ValueCounts::load(reader)?,
+            Self::Values { values, .. } => values.load(slot, reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
             Self::Uniq(sets) => sets.load(slot, reader)?,
         }
@@ -518,15 +545,15 @@ impl Accumulator {
                 ..
             } => match scope {
                 SaveScope::All => {
-                    for (slot, values) in values.iter().enumerate() {
-                        for (value, weight) in values.iter() {
+                    for slot in 0..values.slot_count() {
+                        for (value, weight) in values.of_group(slot) {
                             save(slot as u32, value, weight);
                         }
                     }
                 }
                 SaveScope::Changes => {
                     for (slot, value) in changed {
-                        save(*slot, value, values[*slot as usize].weight(value));
+                        save(*slot, value, values.weight(*slot as usize, value));
                     }
                 }
             },
@@ -561,7 +588,7 @@ impl Accumulator {
                 CodecError::Invalid(format!("a value of group {number}, which is not there"))
             })?;
             match self {
-                Self::Values { values, .. } => values[slot as usize].set(value, weight),
+                Self::Values { values, .. } => values.set(slot as usize, value, weight),
                 Self::Distinct { seen, .. } => seen.set(slot, value, weight),
                 Self::Uniq(sets) => sets.set(slot, value, weight)?,
                 _ => {}
@@ -582,17 +609,16 @@ impl Accumulator {
 
     /// Memory taken, about.
     pub(crate) fn memory_bytes(&self) -> usize {
-        /// What a value in an ordered map takes beside its bytes.
-        const VALUE_OVERHEAD_BYTES: usize = 64;
+        /// What a changed value takes, about.
+        const CHANGED_VALUE_BYTES: usize = 64;
         let count = size_of::<i64>();
         match self {
             Self::Count { counts, .. } => counts.capacity() * count,
             Self::WideSum { sums, .. } => sums.capacity() * (size_of::<WideSum>() + count),
             Self::FloatSum { sums, .. } => sums.capacity() * (size_of::<ExactFloat>() + count),
-            Self::Values { values, .. } => {
-                let in_maps = values.iter().map(ValueCounts::len).sum::<usize>();
-                values.capacity() * size_of::<ValueCounts>() + in_maps * VALUE_OVERHEAD_BYTES
-            }
+            Self::Values {
+                values, changed, ..
+            } => values.memory_bytes() + changed.capacity() * CHANGED_VALUE_BYTES,
             Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
             Self::Uniq(sets) => sets.memory_bytes(),
         }
@@ -611,7 +637,7 @@ impl Accumulator {
     /// Values that are kept.
     pub(crate) fn value_count(&self) -> usize {
         match self {
-            Self::Values { values, .. } => values.iter().map(ValueCounts::len).sum(),
+            Self::Values { values, .. } => values.value_count(),
             Self::Distinct { seen, .. } => seen.len(),
             Self::Uniq(sets) => sets.value_count(),
             _ => 0,

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::{HashMap, HashSet};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash};
+use sluice_memory::StateVec;
 
 use crate::EngineError;
 use crate::accumulator::{Accumulator, Argument, OutputErrors};
@@ -26,8 +27,8 @@ use crate::time::values::{first_kept, ticks};
 struct Shard {
     keys: KeyTable,
     /// Sum of the weights of the group's rows.
-    weights: Vec<i64>,
-    touched: Vec<bool>,
+    weights: StateVec<i64>,
+    touched: StateVec<bool>,
     accumulators: Vec<Accumulator>,
     changed: ChangedSlots,
     /// Groups that are gone, but not yet for the checkpoints.
@@ -441,6 +442,11 @@ impl Operator for Aggregate {
 
     fn prepare_to_drop(&mut self, column: usize) {
         self.time_column = Some(column);
+        let accumulators = self
+            .shards
+            .iter_mut()
+            .flat_map(|shard| &mut shard.accumulators);
+        accumulators.for_each(Accumulator::prepare_to_forget);
     }
 
     fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {

@@ -6,8 +6,9 @@
 //! other after them.
 
 use arrow::array::Array;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
+use sluice_memory::{StateTable, StateVec};
 
 use crate::EngineError;
 use crate::byte_heap::{ByteHeap, Span};
@@ -115,12 +116,12 @@ impl<'a> EntryRef<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     keys: KeyTable,
-    entries: Vec<Entry>,
-    rows: Vec<StoredRow>,
-    free_rows: Vec<u32>,
+    entries: StateVec<Entry>,
+    rows: StateVec<StoredRow>,
+    free_rows: StateVec<u32>,
     heap: ByteHeap,
     /// Rows by content, for entries with many.
-    row_indexes: HashMap<u32, HashTable<u32>>,
+    row_indexes: HashMap<u32, StateTable<u32>>,
     /// Entries and rows that the running epoch changed.
     touched_entries: Vec<u32>,
     touched_rows: Vec<u32>,
@@ -237,7 +238,7 @@ impl Shard {
             index.insert_unique(hash_of(&row), row, hash_of);
             return;
         }
-        let mut index = HashTable::new();
+        let mut index = StateTable::default();
         let mut next = row;
         while next != NONE {
             index.insert_unique(hash_of(&next), next, hash_of);

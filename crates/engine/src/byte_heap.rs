@@ -1,6 +1,8 @@
 //! Byte strings in a few large pieces of memory, instead of one allocation
 //! each: state is millions of short strings.
 
+use sluice_memory::StateVec;
+
 /// Where a byte string lies in its heap.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Span {
@@ -19,7 +21,7 @@ const WASTE_BYTES_MIN: usize = 16 * 1024;
 /// See the module. What is freed stays in place until the owner compacts.
 #[derive(Debug, Default)]
 pub(crate) struct ByteHeap {
-    chunks: Vec<Vec<u8>>,
+    chunks: Vec<StateVec<u8>>,
     live_bytes: usize,
     dead_bytes: usize,
     allocated_bytes: usize,
@@ -36,7 +38,7 @@ impl ByteHeap {
             .is_some_and(|chunk| chunk.capacity() - chunk.len() >= bytes.len());
         if !has_room {
             let usual = (self.live_bytes / 4).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX);
-            let chunk = Vec::with_capacity(usual.max(bytes.len()));
+            let chunk = StateVec::with_capacity(usual.max(bytes.len()));
             self.allocated_bytes += chunk.capacity();
             self.chunks.push(chunk);
         }

@@ -3,16 +3,18 @@
 //! What is gone must be written, too, if an earlier checkpoint has it: its slot
 //! stays until then. What no checkpoint has seen can go at once.
 
+use sluice_memory::StateVec;
+
 const UNCHANGED: u32 = u32::MAX;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct ChangedSlots {
     /// By slot: where it is in `changed`, or [`UNCHANGED`].
-    places: Vec<u32>,
+    places: StateVec<u32>,
     /// By slot: whether a checkpoint has it.
-    saved: Vec<bool>,
-    changed: Vec<u32>,
+    saved: StateVec<bool>,
+    changed: StateVec<u32>,
 }
 
 impl ChangedSlots {

@@ -1,7 +1,7 @@
 //! Which values each group of a `DISTINCT` aggregate has, and how often.
 
-use hashbrown::HashSet;
 use sluice_core::stable_hash;
+use sluice_memory::StateVec;
 
 use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
@@ -11,9 +11,64 @@ use crate::saved_state::SaveScope;
 #[derive(Debug, Default)]
 pub(crate) struct DistinctValues {
     keys: KeyTable,
-    weights: Vec<i64>,
+    weights: StateVec<i64>,
     changed: ChangedSlots,
     key: Vec<u8>,
+    /// The values of each group, where groups are dropped.
+    links: Option<Links>,
+}
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+/// A list of values for each group.
+#[derive(Debug, Default)]
+struct Links {
+    /// By group.
+    first: StateVec<u32>,
+    /// By value.
+    next: StateVec<u32>,
+    previous: StateVec<u32>,
+}
+
+impl Links {
+    fn add(&mut self, group: u32, number: u32) {
+        let (group, index) = (group as usize, number as usize);
+        if self.first.len() <= group {
+            self.first.resize(group + 1, NONE);
+        }
+        if self.next.len() <= index {
+            self.next.resize(index + 1, NONE);
+            self.previous.resize(index + 1, NONE);
+        }
+        let second = std::mem::replace(&mut self.first[group], number);
+        self.next[index] = second;
+        self.previous[index] = NONE;
+        if second != NONE {
+            self.previous[second as usize] = number;
+        }
+    }
+
+    fn remove(&mut self, group: u32, number: u32) {
+        let (next, previous) = (self.next[number as usize], self.previous[number as usize]);
+        match previous {
+            NONE => self.first[group as usize] = next,
+            previous => self.next[previous as usize] = next,
+        }
+        if next != NONE {
+            self.previous[next as usize] = previous;
+        }
+    }
+
+    fn of_group(&self, group: u32) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let mut number = self.first.get(group as usize).copied().unwrap_or(NONE);
+        while number != NONE {
+            numbers.push(number);
+            number = self.next[number as usize];
+        }
+        numbers
+    }
 }
 
 impl DistinctValues {
@@ -33,17 +88,19 @@ impl DistinctValues {
         self.put(number, weight);
     }
 
-    /// Takes all values of some groups out. This looks at all values, so it is
-    /// for many groups at a time.
+    /// From now on [`DistinctValues::forget_groups`] may be called. Called once,
+    /// before anything is added.
+    pub(crate) fn prepare_to_forget(&mut self) {
+        self.links = Some(Links::default());
+    }
+
+    /// Takes all values of some groups out.
     pub(crate) fn forget_groups(&mut self, groups: &[u32]) {
-        let groups: HashSet<u32> = groups.iter().copied().collect();
-        let is_of_them = |&number: &u32| {
-            let group = self.keys.key(number).first_chunk();
-            group.is_some_and(|group| groups.contains(&u32::from_le_bytes(*group)))
-        };
-        let numbers: Vec<u32> = self.keys.slots().filter(is_of_them).collect();
-        for number in numbers {
-            self.put(number, 0);
+        for &group in groups {
+            let numbers = self.links.as_ref().map(|links| links.of_group(group));
+            for number in numbers.unwrap_or_default() {
+                self.put(number, 0);
+            }
         }
         self.compact();
     }
@@ -52,7 +109,13 @@ impl DistinctValues {
         self.key.clear();
         self.key.extend_from_slice(&group.to_le_bytes());
         self.key.extend_from_slice(value);
+        let count = self.keys.len();
         let number = self.keys.find_or_insert(stable_hash(&self.key), &self.key);
+        if self.keys.len() > count
+            && let Some(links) = &mut self.links
+        {
+            links.add(group, number);
+        }
         if self.weights.len() < self.keys.slot_count() {
             self.weights.resize(self.keys.slot_count(), 0);
         }
@@ -64,9 +127,18 @@ impl DistinctValues {
         if weight != 0 {
             self.changed.change(number);
         } else if self.changed.gone(number) {
-            self.keys.unlink(number);
-            self.keys.release(number);
+            self.release(number);
         }
+    }
+
+    fn release(&mut self, number: u32) {
+        if let Some(links) = &mut self.links
+            && let Some(group) = self.keys.key(number).first_chunk()
+        {
+            links.remove(u32::from_le_bytes(*group), number);
+        }
+        self.keys.unlink(number);
+        self.keys.release(number);
     }
 
     /// Calls `f` with the group, value and weight of each.
@@ -98,8 +170,7 @@ impl DistinctValues {
     pub(crate) fn forget_changes(&mut self) {
         let weights = &self.weights;
         for number in self.changed.saved(|number| weights[number as usize] == 0) {
-            self.keys.unlink(number);
-            self.keys.release(number);
+            self.release(number);
         }
         self.compact();
     }
@@ -116,10 +187,53 @@ impl DistinctValues {
     /// Memory taken, about.
     pub(crate) fn memory_bytes(&self) -> usize {
         let weights = self.weights.capacity() * size_of::<i64>();
-        self.keys.memory_bytes() + weights + self.changed.memory_bytes()
+        let links = self.links.as_ref().map_or(0, |links| {
+            let slots = links.first.capacity() + links.next.capacity() + links.previous.capacity();
+            slots * size_of::<u32>()
+        });
+        self.keys.memory_bytes() + weights + links + self.changed.memory_bytes()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn groups_are_forgotten_with_all_their_values_and_no_others() {
+        let mut values = DistinctValues::default();
+        values.prepare_to_forget();
+        let mut expected: BTreeMap<(u32, u8), i64> = BTreeMap::new();
+        for step in 0..30_000_u32 {
+            let group = step * step % 41;
+            let value = (step % 23) as u8;
+            match step % 500 {
+                499 => {
+                    values.forget_groups(&[group, group + 1]);
+                    expected.retain(|(other, _), _| *other != group && *other != group + 1);
+                }
+                250 => values.forget_changes(),
+                _ => {
+                    let count = expected.entry((group, value)).or_default();
+                    let weight = if step % 3 == 0 && *count > 0 { -1 } else { 1 };
+                    let sign = values.add(group, &[value], weight);
+                    let before = *count > 0;
+                    *count += weight;
+                    assert_eq!(sign, i64::from(*count > 0) - i64::from(before));
+                }
+            }
+        }
+        expected.retain(|_, count| *count != 0);
+        let mut found = BTreeMap::new();
+        values.for_each(SaveScope::All, &mut |group, value, weight| {
+            found.insert((group, value[0]), weight);
+        });
+        assert_eq!(found, expected);
     }
 }

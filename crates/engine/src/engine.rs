@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use sluice_core::{Delta, Epoch, Reader, TableChanges, Writer};
+use sluice_core::{Clock, Delta, Epoch, Reader, TableChanges};
 use sluice_functions::UNIQ_IDS;
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
 use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::explain::{OperatorReport, OperatorWork, describe};
 use crate::graph::{Node, NodeKind};
 use crate::id_domains::IdDomains;
 use crate::join::InnerJoin;
@@ -46,11 +47,24 @@ const ID_DOMAIN: &str = "ids";
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
+    /// Measures how long operators take, for EXPLAIN alone: no result depends
+    /// on it. Without one nothing is measured.
+    pub stopwatch: Option<Arc<dyn Clock>>,
+}
+
+impl EngineOptions {
+    /// Options with so many threads, and otherwise the usual ones.
+    pub fn with_threads(worker_threads: usize) -> Self {
+        Self {
+            worker_threads,
+            stopwatch: None,
+        }
+    }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { worker_threads: 1 }
+        Self::with_threads(1)
     }
 }
 
@@ -78,8 +92,6 @@ pub struct EngineCheckpoint {
 pub struct EngineMetrics {
     /// Rows or groups that operators and arrangements hold, by view.
     pub state_rows: BTreeMap<String, u64>,
-    /// The same by operator, with bytes; those that keep nothing are left out.
-    pub operators: Vec<OperatorState>,
     /// Memory that they take, about, by view. An arrangement that several views
     /// share counts for the one that made its collection.
     pub state_bytes: BTreeMap<String, u64>,
@@ -87,31 +99,9 @@ pub struct EngineMetrics {
     pub ignored_changes: BTreeMap<String, u64>,
 }
 
-impl EngineMetrics {
-    fn note_operator(&mut self, view: &str, operator: &'static str, rows: u64, bytes: u64) {
-        if rows > 0 {
-            self.operators.push(OperatorState {
-                view: view.to_owned(),
-                operator,
-                rows,
-                bytes,
-            });
-        }
-    }
-}
-
-/// What one operator, or one index that several share, holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorState {
-    /// The view (or table) that asked for it first.
-    pub view: String,
-    /// What it is, such as `aggregate` or `session`.
-    pub operator: &'static str,
-    /// Rows or groups.
-    pub rows: u64,
-    /// About how many bytes they take in memory.
-    pub bytes: u64,
-}
+/// After a node's output of so many rows, the memory of state is looked at
+/// before the epoch ends.
+const TRIM_ROWS: usize = 8_192;
 
 /// A node's working form.
 enum Running {
@@ -136,6 +126,9 @@ pub struct Engine {
     id_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
+    /// Nodes whose output nobody reads after each node.
+    last_uses: Vec<Vec<usize>>,
+    work: Vec<OperatorWork>,
     last_epoch: Option<Epoch>,
     /// Parts of the operators that save whole shards.
     whole_parts: BTreeSet<String>,
@@ -193,8 +186,10 @@ impl Engine {
         Ok(Self {
             id_parts: id_parts.collect(),
             id_domains: IdDomains::new(&domains, program.functions().uniq_ids_max()),
+            last_uses: last_uses(&program),
             node_parts: parts_of(NODE, running.len()),
             arrangement_parts: parts_of(ARRANGEMENT, arrangements.len()),
+            work: vec![OperatorWork::default(); running.len()],
             program,
             options,
             running,
@@ -262,6 +257,13 @@ impl Engine {
         }
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
+        let time_us = || {
+            self.options
+                .stopwatch
+                .as_ref()
+                .map_or(0, |clock| clock.now_us())
+        };
+        let mut begun_us = time_us();
         for (number, node) in self.program.graph.nodes.iter().enumerate() {
             let output = match &mut self.running[number] {
                 Running::Table(table) => {
@@ -293,12 +295,26 @@ impl Engine {
             for &arrangement in &self.arrangements_of_node[number] {
                 self.arrangements[arrangement].apply(&output, threads)?;
             }
+            let work = &mut self.work[number];
+            let rows_in = node.inputs.iter().map(|&input| outputs[input].len() as u64);
+            work.rows_in += rows_in.sum::<u64>();
+            work.rows_out += output.len() as u64;
+            let end_us = time_us();
+            work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
+            begun_us = end_us;
             outputs.push(output);
+            if outputs[number].len() >= TRIM_ROWS {
+                sluice_memory::trim();
+            }
+            for &input in &self.last_uses[number] {
+                outputs[input] = Delta::empty(self.program.graph.nodes[input].schema.clone());
+            }
         }
         for arrangement in &mut self.arrangements {
             arrangement.settle();
         }
         self.drop_finished_state()?;
+        sluice_memory::trim();
         let mut deltas = BTreeMap::new();
         for (name, &node) in &self.program.collection_nodes {
             let delta = outputs[node].clone().consolidate()?;
@@ -377,11 +393,11 @@ impl Engine {
             ));
         }
         let mut changed = BTreeMap::new();
-        let mut header = Writer::new();
+        let mut header = versioned();
         header.u64(self.program.fingerprint());
         header.u64(self.last_epoch.unwrap_or_default());
         self.watermarks.save(&mut header);
-        changed.insert(HEADER_PART.to_owned(), versioned(&header.finish()));
+        changed.insert(HEADER_PART.to_owned(), header.finish());
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
@@ -493,6 +509,41 @@ impl Engine {
         Watermarks::load(&mut reader).map_err(read_error)
     }
 
+    /// The operators with what they hold and have done, inputs first.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        let graph = &self.program.graph;
+        let mut reports: Vec<OperatorReport> = Vec::with_capacity(graph.nodes.len());
+        for (number, (running, node)) in self.running.iter().zip(&graph.nodes).enumerate() {
+            let (kind, detail) = describe(&node.kind);
+            let (state_rows, state_bytes) = match running {
+                Running::Table(table) | Running::History(table) => {
+                    (table.state_rows(), table.state_bytes())
+                }
+                Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
+            };
+            reports.push(OperatorReport {
+                number,
+                view: node.view.clone(),
+                kind,
+                detail,
+                inputs: node.inputs.clone(),
+                append_only: node.append_only,
+                state_rows,
+                state_bytes,
+                work: self.work[number],
+                ..OperatorReport::default()
+            });
+        }
+        for (arrangement, spec) in self.arrangements.iter().zip(&graph.arrangements) {
+            reports[spec.node].index_rows += arrangement.state_rows();
+            reports[spec.node].index_bytes += arrangement.state_bytes();
+        }
+        for (name, &node) in &self.program.collection_nodes {
+            reports[node].collections.push(name.clone());
+        }
+        reports
+    }
+
     /// Sizes, for monitoring.
     pub fn metrics(&self) -> EngineMetrics {
         let mut metrics = EngineMetrics::default();
@@ -509,7 +560,6 @@ impl Engine {
                 Running::History(table) => (table.state_rows(), table.state_bytes()),
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
-            metrics.note_operator(&node.view, node.kind.label(), rows, bytes);
             *metrics.state_bytes.entry(node.view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(node.view.clone()).or_default() += rows;
         }
@@ -520,14 +570,36 @@ impl Engine {
         {
             let view = nodes[spec.node].view.clone();
             let (rows, bytes) = (arrangement.state_rows(), arrangement.state_bytes());
-            metrics.note_operator(&view, "index", rows, bytes);
             *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }
         let (ids, bytes) = self.id_domains.size();
-        metrics.note_operator(UNIQ_IDS, "ids", ids, bytes);
+        if ids > 0 {
+            metrics.state_rows.insert(UNIQ_IDS.to_owned(), ids);
+            metrics.state_bytes.insert(UNIQ_IDS.to_owned(), bytes);
+        }
         metrics
     }
+}
+
+/// After each node, the nodes whose output is read neither later nor as a
+/// collection: it need not stay in memory until the epoch ends.
+fn last_uses(program: &Program) -> Vec<Vec<usize>> {
+    let nodes = &program.graph.nodes;
+    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+    for (number, node) in nodes.iter().enumerate() {
+        for &input in &node.inputs {
+            last_use[input] = number;
+        }
+    }
+    let kept: BTreeSet<usize> = program.collection_nodes.values().copied().collect();
+    let mut last_uses = vec![Vec::new(); nodes.len()];
+    for (node, &reader) in last_use.iter().enumerate() {
+        if !kept.contains(&node) {
+            last_uses[reader].push(node);
+        }
+    }
+    last_uses
 }
 
 fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
@@ -646,19 +718,22 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
     let saved = Mutex::new(Saved::default());
     let save_next = |next: Stateful<'_>| match next {
         Stateful::Tracked(state, parts) => {
-            let parts = versioned_parts(parts.save(epoch, state));
+            let parts = parts.save(epoch, state);
             saved.lock().tracked.extend(parts);
         }
         Stateful::TrackedOperator(operator, parts) => {
             if let Some(state) = operator.saved_state() {
-                let parts = versioned_parts(parts.save(epoch, state));
+                let parts = parts.save(epoch, state);
                 saved.lock().tracked.extend(parts);
             }
         }
         Stateful::Whole(number, operator) => {
             let shards = operator.save_changed().into_iter();
-            let parts = shards.map(|(shard, bytes)| (format!("{NODE}/{number}/{shard}"), bytes));
-            let parts = versioned_parts(parts.collect());
+            let parts = shards.map(|(shard, bytes)| {
+                let mut writer = versioned();
+                writer.raw(&bytes);
+                (format!("{NODE}/{number}/{shard}"), writer.finish())
+            });
             saved.lock().whole.extend(parts);
         }
     };
@@ -674,11 +749,4 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
         }
     });
     saved.into_inner()
-}
-
-fn versioned_parts(parts: Parts) -> Parts {
-    let parts = parts.into_iter();
-    parts
-        .map(|(name, bytes)| (name, versioned(&bytes)))
-        .collect()
 }

@@ -22,6 +22,20 @@ pub(crate) struct AggregateCallSpec {
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
+impl AggregateCallSpec {
+    /// The call, for people.
+    pub(crate) fn describe(&self) -> String {
+        let arguments: Vec<String> = self.arguments.iter().map(ToString::to_string).collect();
+        let distinct = if self.spec.distinct { "DISTINCT " } else { "" };
+        let filter = match &self.filter {
+            Some(filter) => format!(" where {filter}"),
+            None => String::new(),
+        };
+        let name = self.spec.name();
+        format!("{name}({distinct}{}){filter}", arguments.join(", "))
+    }
+}
+
 /// What a node does.
 #[derive(Debug, Clone)]
 pub(crate) enum NodeKind {
@@ -62,18 +76,6 @@ pub(crate) enum NodeKind {
     },
     Window(WindowSpec),
     TopK(TopKSpec),
-}
-
-impl NodeKind {
-    /// What it is, for people.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Table(_) => "table",
-            Self::Aggregate { .. } => "aggregate",
-            Self::Time(node) => node.label(),
-            _ => "operator",
-        }
-    }
 }
 
 /// An operator with its inputs. Inputs always come earlier in the graph.

@@ -32,15 +32,16 @@ pub(crate) struct RowsFunction {
 
 impl RowsFunction {
     /// The results of some groups. `codec` decodes ORDER BY and arguments.
-    pub(crate) fn output<'a>(
+    pub(crate) fn output(
         &self,
-        groups: impl Iterator<Item = &'a ValueCounts>,
+        rows: &ValueCounts,
+        groups: impl Iterator<Item = usize>,
         codec: &RowCodec,
         errors: &mut OutputErrors,
     ) -> Result<ArrayRef, EngineError> {
         let mut results = Vec::new();
-        for (index, rows) in groups.enumerate() {
-            let columns = self.columns(rows, codec)?;
+        for (index, slot) in groups.enumerate() {
+            let columns = self.columns(rows.of_group(slot), codec)?;
             let result = self.compute(&columns).or_else(|error| {
                 errors.push((index, error.strip_backtrace().into()));
                 ScalarValue::try_from(&self.output_type)
@@ -57,11 +58,14 @@ impl RowsFunction {
         Ok(arrow::compute::cast(&array, &self.output_type)?)
     }
 
-    fn columns(&self, rows: &ValueCounts, codec: &RowCodec) -> Result<Vec<ArrayRef>, EngineError> {
+    fn columns<'a>(
+        &self,
+        rows: impl Iterator<Item = (&'a [u8], i64)>,
+        codec: &RowCodec,
+    ) -> Result<Vec<ArrayRef>, EngineError> {
         let copies = |weight: i64| if self.distinct { 1 } else { weight.max(0) };
-        let repeated = rows
-            .iter()
-            .flat_map(|(row, weight)| std::iter::repeat_n(row, copies(weight) as usize));
+        let repeated =
+            rows.flat_map(|(row, weight)| std::iter::repeat_n(row, copies(weight) as usize));
         codec.decode(repeated)
     }
 

@@ -1,6 +1,6 @@
 //! Byte keys with a number each: the hash index of all state.
 
-use hashbrown::HashTable;
+use sluice_memory::{StateTable, StateVec};
 
 use crate::byte_heap::{ByteHeap, Span};
 
@@ -14,9 +14,9 @@ struct Key {
 /// it. A slot that is released is given out again.
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
-    index: HashTable<u32>,
-    keys: Vec<Key>,
-    free: Vec<u32>,
+    index: StateTable<u32>,
+    keys: StateVec<Key>,
+    free: StateVec<u32>,
     heap: ByteHeap,
 }
 

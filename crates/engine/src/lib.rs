@@ -36,6 +36,7 @@ mod error;
 mod evaluation_errors;
 mod exact_float;
 mod exact_window_sum;
+mod explain;
 mod expression;
 mod false_joins;
 mod graph;
@@ -69,10 +70,9 @@ mod unnest;
 mod value_counts;
 mod window;
 
-pub use engine::{
-    Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput, OperatorState,
-};
+pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
 pub use error::EngineError;
 pub use evaluation_errors::EVALUATION_ERRORS;
+pub use explain::{OperatorReport, OperatorWork, explain};
 pub use plan_error::PlanError;
 pub use program::{Collection, Program, ViewDefinition, ViewShape};

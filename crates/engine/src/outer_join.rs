@@ -57,6 +57,22 @@ pub(crate) struct JoinOutput {
     pub(crate) right: SideOutput,
 }
 
+impl JoinOutput {
+    /// What the join is, for people.
+    pub(crate) fn label(self) -> &'static str {
+        use SideOutput::{Matched, Nothing, Unmatched, UnmatchedBesideNulls};
+        match (self.pairs, self.left, self.right) {
+            (true, UnmatchedBesideNulls, UnmatchedBesideNulls) => "full join",
+            (true, UnmatchedBesideNulls, _) => "left join",
+            (true, _, UnmatchedBesideNulls) => "right join",
+            (true, ..) => "join",
+            (false, Matched, Nothing) | (false, Nothing, Matched) => "semi join",
+            (false, Unmatched, Nothing) | (false, Nothing, Unmatched) => "anti join",
+            (false, ..) => "mark join",
+        }
+    }
+}
+
 /// One of the two inputs.
 struct Side {
     arrangement: usize,

@@ -2,6 +2,7 @@
 //! than an equality of keys.
 
 use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
+use sluice_memory::StateVec;
 
 use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
@@ -12,7 +13,7 @@ use crate::saved_state::{SaveScope, SavedState};
 #[derive(Debug, Default)]
 struct Shard {
     keys: KeyTable,
-    weights: Vec<i64>,
+    weights: StateVec<i64>,
     changed: ChangedSlots,
     key: Vec<u8>,
 }

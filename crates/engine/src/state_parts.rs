@@ -30,7 +30,7 @@ const CHANGE_PARTS_MAX: usize = VIRTUAL_SHARDS;
 /// double the work.
 const WHOLE_COUNT_MIN: usize = 4_096;
 
-/// Parts with their names.
+/// Parts with their names, each beginning with the version.
 pub(crate) type Parts = Vec<(String, Vec<u8>)>;
 
 /// See the module.
@@ -74,7 +74,7 @@ impl StateParts {
             self.changes.clear();
             return parts;
         }
-        let mut writer = Writer::new();
+        let mut writer = versioned();
         for shard in 0..VIRTUAL_SHARDS {
             let mut of_shard = Writer::new();
             state.save(shard, SaveScope::Changes, &mut of_shard);
@@ -108,7 +108,7 @@ impl StateParts {
         let shard = self.next_base;
         self.next_base = (shard + 1) % VIRTUAL_SHARDS;
         self.bases[shard] = Some(epoch);
-        let mut writer = Writer::new();
+        let mut writer = versioned();
         writer.u64(epoch);
         state.save(shard, SaveScope::All, &mut writer);
         let bytes = writer.finish();
@@ -207,12 +207,11 @@ fn state_error(name: &str, source: CodecError) -> EngineError {
     }
 }
 
-/// A part with its version before it.
-pub(crate) fn versioned(bytes: &[u8]) -> Vec<u8> {
-    let mut versioned = Vec::with_capacity(bytes.len() + 1);
-    versioned.push(STATE_VERSION);
-    versioned.extend_from_slice(bytes);
-    versioned
+/// The beginning of a part: the version.
+pub(crate) fn versioned() -> Writer {
+    let mut writer = Writer::new();
+    writer.u8(STATE_VERSION);
+    writer
 }
 
 /// A part without its version.
@@ -310,7 +309,7 @@ mod tests {
             }
             for (name, bytes) in parts.save(epoch, &mut state) {
                 written_later += if epoch > 1 { bytes.len() } else { 0 };
-                stored.insert(name, versioned(&bytes));
+                stored.insert(name, bytes);
             }
             let names: BTreeSet<String> = parts.names().collect();
             stored.retain(|name, _| names.contains(name));

@@ -14,6 +14,7 @@ use sluice_core::{
     ChangeKind, CodecError, Delta, Reader, SourceVersion, TableChanges, TableDefinition, TableKind,
     VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash,
 };
+use sluice_memory::StateVec;
 
 use crate::EngineError;
 use crate::byte_heap::{ByteHeap, Span};
@@ -45,7 +46,7 @@ struct Stored {
 struct Shard {
     keys: KeyTable,
     /// By the key's slot.
-    stored: Vec<Stored>,
+    stored: StateVec<Stored>,
     heap: ByteHeap,
     /// Deletions in order, also of keys that live again.
     tombstones: VecDeque<(u32, u64)>,

@@ -162,6 +162,13 @@ impl GroupUniqSets {
         self.sets[slot] = UniqSets::default();
     }
 
+    /// From now on [`GroupUniqSets::forget_values`] may be called.
+    pub(crate) fn prepare_to_forget(&mut self) {
+        if let Some(counted) = &mut self.counted {
+            counted.prepare_to_forget();
+        }
+    }
+
     /// Forgets the values of groups that are dropped with their rows.
     pub(crate) fn forget_values(&mut self, slots: &[u32]) {
         if let Some(counted) = &mut self.counted {

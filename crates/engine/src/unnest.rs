@@ -29,6 +29,14 @@ pub(crate) struct UnnestSpec {
     pub(crate) options: UnnestOptions,
 }
 
+impl UnnestSpec {
+    /// The columns that are taken apart.
+    pub(crate) fn columns(&self) -> Vec<usize> {
+        let lists = self.lists.iter().map(|&(column, _)| column);
+        lists.chain(self.structs.iter().copied()).collect()
+    }
+}
+
 /// See the module.
 pub(crate) struct Unnest {
     spec: UnnestSpec,

@@ -593,9 +593,7 @@ async fn run(seed: u64, epochs: u64, rows_max: u64) {
             .unwrap(),
     );
     let mut random = Random(seed * 7_919 + 1);
-    let options = EngineOptions {
-        worker_threads: 1 + random.below(3) as usize,
-    };
+    let options = EngineOptions::with_threads(1 + random.below(3) as usize);
     let mut engine = Engine::new(program.clone(), options.clone()).unwrap();
     let mut parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut contents: BTreeMap<String, Content> = BTreeMap::new();

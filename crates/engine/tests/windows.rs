@@ -185,7 +185,7 @@ impl Run {
     fn restart(&mut self) {
         let checkpoint = self.engine.checkpoint().unwrap();
         self.parts.extend(checkpoint.changed);
-        let options = EngineOptions { worker_threads: 2 };
+        let options = EngineOptions::with_threads(2);
         self.engine =
             Engine::restore(self.program.clone(), options, self.epoch, &self.parts).unwrap();
     }

@@ -9,12 +9,19 @@
 //! then its id), payload (bytes). Byte strings have a u32 length; all
 //! little-endian.
 //!
+//! A body may also say where records lie in a file of the source, see
+//! `file_range.rs`.
+//!
 //! The header has its own checksum, so that a damaged length is known to be
 //! one, and blocks behind it are found. The place in the file is part of it,
 //! so that a payload that holds a copy of a block is not taken for one.
 
 use bytes::Bytes;
-use sluice_core::{CodecError, LogRecord, Reader, Record, RecordKind, TransactionMark, Writer};
+use sluice_core::{
+    CodecError, FileRange, LogRecord, Reader, Record, RecordKind, TransactionMark, Writer,
+};
+
+use crate::file_range;
 
 const MAGIC: &[u8; 4] = b"BLCK";
 /// Length of a block's header.
@@ -57,6 +64,15 @@ impl Block {
     /// Whether `body` is what was written.
     pub(crate) fn has_body(&self, body: &[u8]) -> bool {
         body.len() == self.body_bytes as usize && crc32fast::hash(body) == self.body_checksum
+    }
+
+    /// Writes the header before the body, in the room that `bytes` have for it.
+    fn complete(mut self, mut bytes: Vec<u8>) -> Option<(Self, Vec<u8>)> {
+        let body = bytes.get(BLOCK_HEADER_BYTES..)?;
+        self.body_bytes = u32::try_from(body.len()).ok()?;
+        self.body_checksum = crc32fast::hash(body);
+        bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&self.header());
+        Some((self, bytes))
     }
 
     fn header(&self) -> Vec<u8> {
@@ -140,6 +156,7 @@ pub(crate) fn encode(
         writer.u8(match record.kind {
             RecordKind::Data => 0,
             RecordKind::CsvHeader => 1,
+            RecordKind::Position => 2,
         });
         writer.i64(record.capture_time_us);
         writer.bytes(&record.position);
@@ -152,20 +169,39 @@ pub(crate) fn encode(
         }
         writer.bytes(&record.payload);
     }
-    let mut bytes = writer.finish();
-    let body = &bytes[BLOCK_HEADER_BYTES..];
     let newest_us = records.iter().map(|record| record.capture_time_us).max();
     let block = Block {
         place,
-        body_bytes: u32::try_from(body.len()).ok()?,
+        body_bytes: 0,
         first_offset,
         count: u32::try_from(records.len()).ok()?,
         newest_us: newest_us.unwrap_or(i64::MIN),
         durable_end,
-        body_checksum: crc32fast::hash(body),
+        body_checksum: 0,
     };
-    bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&block.header());
-    Some((block, bytes))
+    block.complete(writer.finish())
+}
+
+/// Writes one block that says where the records of `range` lie. None if it is
+/// too long for one.
+pub(crate) fn encode_range(
+    place: u64,
+    first_offset: u64,
+    durable_end: u64,
+    range: &FileRange,
+) -> Option<(Block, Vec<u8>)> {
+    let mut bytes = vec![0; BLOCK_HEADER_BYTES];
+    bytes.extend_from_slice(&file_range::encode(range)?);
+    let block = Block {
+        place,
+        body_bytes: 0,
+        first_offset,
+        count: u32::try_from(range.records.len()).ok()?,
+        newest_us: range.capture_time_us,
+        durable_end,
+        body_checksum: 0,
+    };
+    block.complete(bytes)
 }
 
 /// The records of a block whose `body` was checked.
@@ -179,6 +215,7 @@ pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, Cod
         let kind = match reader.u8()? {
             0 => RecordKind::Data,
             1 => RecordKind::CsvHeader,
+            2 => RecordKind::Position,
             other => return Err(CodecError::Invalid(format!("unknown record kind {other}"))),
         };
         let capture_time_us = reader.i64()?;
@@ -231,9 +268,10 @@ mod tests {
     fn records(random: &mut Random) -> Vec<Record> {
         let count = random.below(4) + 1;
         let record = |number: usize| Record {
-            kind: match number % 2 {
+            kind: match number % 3 {
                 0 => RecordKind::Data,
-                _ => RecordKind::CsvHeader,
+                1 => RecordKind::CsvHeader,
+                _ => RecordKind::Position,
             },
             payload: Bytes::from(vec![b'p'; number * 5]),
             capture_time_us: number as i64,

@@ -71,6 +71,20 @@ pub enum LogError {
         /// End, exclusive.
         end: u64,
     },
+    /// A file that is its own log is not what it was when it was read.
+    #[error(
+        "bytes {start} to {end} of the file {path}, which is its own log (`log = \"source\"`), {problem}; put it back as it was, or start with another --state folder"
+    )]
+    SourceChanged {
+        /// The file.
+        path: String,
+        /// First byte of what was read.
+        start: u64,
+        /// End, exclusive.
+        end: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A write failed before, so that the file's end is unknown.
     #[error("{0}: a write failed before; start again to recover what was durable")]
     Poisoned(String),

@@ -9,6 +9,7 @@
 mod block;
 mod control;
 mod error;
+mod file_range;
 mod index;
 mod partition;
 mod segment;

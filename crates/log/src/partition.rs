@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use sluice_core::{Disk, DiskFile, LogRecord, OpenMode, Record};
+use sluice_core::{CodecError, Disk, DiskFile, FileRange, LogRecord, OpenMode, Record};
 
 use crate::LogError;
 use crate::block::{self, Block};
 use crate::error::{damaged, io_error};
+use crate::file_range;
 use crate::index::{Index, Segment, Selected};
 use crate::segment::{self, HEADER_BYTES, SegmentBefore, SegmentHeader};
 
@@ -35,6 +36,8 @@ pub(crate) struct Partition {
     /// Held while segments are dropped: true if one was removed and the
     /// folder not synced.
     dropping: Mutex<bool>,
+    /// Where the files of the source lie, for records that are there.
+    source_folder: RwLock<Option<PathBuf>>,
 }
 
 impl Partition {
@@ -49,6 +52,7 @@ impl Partition {
             tail: Mutex::default(),
             index: RwLock::default(),
             dropping: Mutex::default(),
+            source_folder: RwLock::default(),
         };
         let mut paths = Vec::new();
         for name in names {
@@ -171,18 +175,49 @@ impl Partition {
         LogError::Poisoned(self.folder.display().to_string())
     }
 
+    pub(crate) fn set_source_folder(&self, folder: PathBuf) {
+        *self.source_folder.write() = Some(folder);
+    }
+
     /// Appends records as one block; gives the offset of the first.
     pub(crate) fn append(
         &self,
         records: &[Record],
         segment_bytes_max: u64,
     ) -> Result<u64, LogError> {
+        self.append_block(
+            records.is_empty(),
+            segment_bytes_max,
+            |place, first, end| block::encode(place, first, end, records),
+        )
+    }
+
+    /// Appends where the records of `range` lie; gives the offset of the first.
+    pub(crate) fn append_range(
+        &self,
+        range: &FileRange,
+        segment_bytes_max: u64,
+    ) -> Result<u64, LogError> {
+        let is_empty = range.records.is_empty();
+        self.append_block(is_empty, segment_bytes_max, |place, first, end| {
+            block::encode_range(place, first, end, range)
+        })
+    }
+
+    /// Appends the block that `encode` makes of its place, first offset, and
+    /// durable end.
+    fn append_block(
+        &self,
+        is_empty: bool,
+        segment_bytes_max: u64,
+        encode: impl FnOnce(u64, u64, u64) -> Option<(Block, Vec<u8>)>,
+    ) -> Result<u64, LogError> {
         let mut tail = self.tail.lock();
         if tail.poisoned {
             return Err(self.poisoned());
         }
         let first_offset = self.index.read().appended_end;
-        if records.is_empty() {
+        if is_empty {
             return Ok(first_offset);
         }
         let is_full = self.index.read().tail_bytes() >= segment_bytes_max;
@@ -196,7 +231,7 @@ impl Partition {
             let index = self.index.read();
             (index.tail_bytes(), index.durable_end)
         };
-        let Some((block, bytes)) = block::encode(place, first_offset, durable_end, records) else {
+        let Some((block, bytes)) = encode(place, first_offset, durable_end) else {
             return Err(LogError::AppendTooLarge);
         };
         let Some(file) = &mut tail.file else {
@@ -298,20 +333,51 @@ impl Partition {
                 Selected::Blocks { path, blocks } => {
                     let file = self.open_to_read(&path, next)?;
                     for block in blocks {
-                        let mut found = read_records(file.as_ref(), &path, &block)?;
+                        let mut found = self.read_records(file.as_ref(), &path, &block)?;
                         if block.first_offset < from || block.end_offset() > to {
                             found.retain(|record| record.offset >= from && record.offset < to);
                         }
+                        let payloads = found.iter().map(|record| record.record.payload.len());
+                        budget = budget.saturating_sub(payloads.sum());
                         append(&mut records, found);
-                        budget = budget.saturating_sub(block.body_bytes as usize);
                         next = block.end_offset();
-                    }
-                    if budget == 0 {
-                        return Ok(records);
+                        if budget == 0 {
+                            return Ok(records);
+                        }
                     }
                 }
             }
         }
+    }
+
+    fn read_records(
+        &self,
+        file: &dyn DiskFile,
+        path: &Path,
+        block: &Block,
+    ) -> Result<Vec<LogRecord>, LogError> {
+        let mut body = vec![0; block.body_bytes as usize];
+        let count = file
+            .read_at(block.body_place(), &mut body)
+            .map_err(|error| io_error(path, error))?;
+        if count < body.len() {
+            let problem = "the file is shorter than it was";
+            return Err(damaged(path, block.place, problem));
+        }
+        if !block.has_body(&body) {
+            let problem = "a block's checksum does not hold";
+            return Err(damaged(path, block.place, problem));
+        }
+        let of_block = |error: CodecError| damaged(path, block.place, &error.to_string());
+        if body.first() != Some(&file_range::MARK) {
+            return block::decode(block, body).map_err(of_block);
+        }
+        let range = file_range::decode(block, &body).map_err(of_block)?;
+        let Some(folder) = self.source_folder.read().clone() else {
+            let problem = "its records lie in files of a source that the project no longer names";
+            return Err(damaged(path, block.place, problem));
+        };
+        range.read(self.disk.as_ref(), &folder, block)
     }
 
     /// Opens a segment that holds `offset`; retention may have dropped it a
@@ -413,24 +479,4 @@ fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
         true => *records = more,
         false => records.append(&mut more),
     }
-}
-
-fn read_records(
-    file: &dyn DiskFile,
-    path: &Path,
-    block: &Block,
-) -> Result<Vec<LogRecord>, LogError> {
-    let mut body = vec![0; block.body_bytes as usize];
-    let count = file
-        .read_at(block.body_place(), &mut body)
-        .map_err(|error| io_error(path, error))?;
-    if count < body.len() {
-        let problem = "the file is shorter than it was";
-        return Err(damaged(path, block.place, problem));
-    }
-    if !block.has_body(&body) {
-        let problem = "a block's checksum does not hold";
-        return Err(damaged(path, block.place, problem));
-    }
-    block::decode(block, body).map_err(|error| damaged(path, block.place, &error.to_string()))
 }

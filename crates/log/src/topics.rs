@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use sluice_core::{Disk, LogRecord, PartitionId, Record};
+use sluice_core::{Disk, FileRange, LogRecord, PartitionId, Record};
 
 use crate::LogError;
 use crate::error::io_error;
@@ -140,6 +140,36 @@ impl Log {
         }
         self.partition(id)?
             .append(records, self.options.segment_bytes_max)
+    }
+
+    /// Appends where the lines of a file lie that is its own log. The file must
+    /// be durable by itself, and stay as it is: its bytes are checked when they
+    /// are read again. The folder of the file is that of
+    /// [`Log::set_source_folder`].
+    ///
+    /// # Errors
+    /// When a record is too large or the disk refuses.
+    pub fn append_range(&self, id: &PartitionId, range: &FileRange) -> Result<u64, LogError> {
+        let limit = self.options.record_bytes_max;
+        let longest = range.records.iter().map(|&(_, length)| length as usize);
+        if let Some(bytes) = longest.max().filter(|&bytes| bytes > limit) {
+            return Err(LogError::RecordTooLarge { bytes, limit });
+        }
+        self.partition(id)?
+            .append_range(range, self.options.segment_bytes_max)
+    }
+
+    /// Says where the files of a topic's source lie.
+    ///
+    /// # Errors
+    /// When there is no such topic.
+    pub fn set_source_folder(&self, topic: &str, folder: &Path) -> Result<(), LogError> {
+        let id = PartitionId {
+            topic: topic.to_owned(),
+            partition: 0,
+        };
+        self.partition(&id)?.set_source_folder(folder.to_path_buf());
+        Ok(())
     }
 
     /// Makes everything appended so far durable: one sync for all appends since

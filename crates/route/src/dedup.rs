@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashTable;
 use sluice_core::{CodecError, Reader, Writer};
+use sluice_memory::{StateTable, StateVec};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A horizon is divided into so many buckets.
 const BUCKETS: i64 = 32;
 /// Keys of one bucket.
-const BUCKET_KEYS_MAX: usize = 32_768;
+const BUCKET_KEYS_BITS: u32 = 15;
+const BUCKET_KEYS_MAX: usize = 1 << BUCKET_KEYS_BITS;
 /// Keys kept for one table of one partition. Beyond that the oldest bucket is
 /// dropped before its time.
 const KEYS_MAX: usize = 20_000_000;
@@ -26,15 +27,31 @@ pub(crate) type Bucket = (i64, u32);
 #[derive(Debug, Default)]
 pub(crate) struct DedupMemory {
     bucket_us: i64,
-    seen: HashTable<u128>,
-    buckets: BTreeMap<Bucket, Vec<u128>>,
+    /// Where each key stands, see [`place`]: a quarter of what the keys
+    /// themselves would take again.
+    seen: StateTable<u32>,
+    /// The keys of buckets, by number; a number is given out again.
+    keys: Vec<StateVec<u128>>,
+    free: Vec<u32>,
+    /// The numbers of the buckets.
+    buckets: BTreeMap<Bucket, u32>,
     newest: i64,
     changed: BTreeSet<Bucket>,
 }
 
 /// The low half of a key's hash is as good as another hash of it.
-fn table_hash(key: &u128) -> u64 {
-    *key as u64
+fn table_hash(key: u128) -> u64 {
+    key as u64
+}
+
+/// A key's bucket number and its index there as one number.
+fn place(number: u32, index: usize) -> u32 {
+    (number << BUCKET_KEYS_BITS) | index as u32
+}
+
+fn key_at(keys: &[StateVec<u128>], place: u32) -> u128 {
+    let index = place as usize & (BUCKET_KEYS_MAX - 1);
+    keys[(place >> BUCKET_KEYS_BITS) as usize][index]
 }
 
 impl DedupMemory {
@@ -52,32 +69,55 @@ impl DedupMemory {
     }
 
     pub(crate) fn contains(&self, key: u128) -> bool {
-        self.seen
-            .find(table_hash(&key), |&other| other == key)
-            .is_some()
+        let is_it = |&place: &u32| key_at(&self.keys, place) == key;
+        self.seen.find(table_hash(key), is_it).is_some()
     }
 
     /// Remembers a key that is not contained, from a record captured at
     /// `time_us`.
     pub(crate) fn insert(&mut self, key: u128, time_us: i64) {
         // A capture clock that was set back must not open old buckets again.
-        let bucket = time_us.div_euclid(self.bucket_us).max(self.newest);
-        if bucket > self.newest {
-            self.newest = bucket;
-            self.forget_before(bucket.saturating_sub(BUCKETS));
+        let time = time_us.div_euclid(self.bucket_us).max(self.newest);
+        if time > self.newest {
+            self.newest = time;
+            self.forget_before(time.saturating_sub(BUCKETS));
         }
-        self.seen.insert_unique(table_hash(&key), key, table_hash);
-        let number = match self.buckets.last_key_value() {
-            Some((&(time, number), keys)) if time == bucket => {
-                number + u32::from(keys.len() >= BUCKET_KEYS_MAX)
+        let bucket = match self.buckets.last_key_value() {
+            Some((&(newest, count), &number)) if newest == time => {
+                let is_full = self.keys[number as usize].len() >= BUCKET_KEYS_MAX;
+                (time, count + u32::from(is_full))
             }
-            _ => 0,
+            _ => (time, 0),
         };
-        self.buckets.entry((bucket, number)).or_default().push(key);
-        self.changed.insert((bucket, number));
+        let number = self.number(bucket);
+        self.push(number, key);
+        self.changed.insert(bucket);
         while self.seen.len() > KEYS_MAX && self.buckets.len() > 1 {
             self.forget_oldest();
         }
+    }
+
+    /// The number of a bucket, which may be new.
+    fn number(&mut self, bucket: Bucket) -> u32 {
+        if let Some(&number) = self.buckets.get(&bucket) {
+            return number;
+        }
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.keys.push(StateVec::new());
+            (self.keys.len() - 1) as u32
+        });
+        self.buckets.insert(bucket, number);
+        number
+    }
+
+    fn push(&mut self, number: u32, key: u128) {
+        let Self { seen, keys, .. } = self;
+        let of_bucket = &mut keys[number as usize];
+        let new = place(number, of_bucket.len());
+        of_bucket.push(key);
+        seen.insert_unique(table_hash(key), new, |&place| {
+            table_hash(key_at(keys, place))
+        });
     }
 
     fn forget_before(&mut self, bucket: i64) {
@@ -91,17 +131,25 @@ impl DedupMemory {
     }
 
     fn forget_oldest(&mut self) {
-        let Some((bucket, keys)) = self.buckets.pop_first() else {
+        let Some((bucket, number)) = self.buckets.pop_first() else {
             return;
         };
         self.changed.remove(&bucket);
-        for key in keys {
-            if let Ok(found) = self
+        for (index, &key) in self.keys[number as usize].iter().enumerate() {
+            let gone = place(number, index);
+            let found = self
                 .seen
-                .find_entry(table_hash(&key), |&other| other == key)
-            {
+                .find_entry(table_hash(key), |&other| other == gone);
+            if let Ok(found) = found {
                 found.remove();
             }
+        }
+        self.keys[number as usize] = StateVec::new();
+        self.free.push(number);
+        let keys = &self.keys;
+        if self.seen.len() * 4 < self.seen.capacity() {
+            self.seen
+                .shrink_to_fit(|&place| table_hash(key_at(keys, place)));
         }
     }
 
@@ -109,8 +157,9 @@ impl DedupMemory {
     pub(crate) fn save(&mut self) -> (Vec<(Bucket, Vec<u8>)>, Vec<Bucket>) {
         let changed = std::mem::take(&mut self.changed);
         let parts = changed.into_iter().filter_map(|bucket| {
-            let keys = self.buckets.get(&bucket)?;
-            let mut writer = Writer::new();
+            let number = *self.buckets.get(&bucket)?;
+            let keys = &self.keys[number as usize];
+            let mut writer = Writer::with_capacity(8 + keys.len() * size_of::<u128>());
             writer.u64(keys.len() as u64);
             for key in keys {
                 writer.i128(*key as i128);
@@ -123,16 +172,19 @@ impl DedupMemory {
     pub(crate) fn load(&mut self, bucket: Bucket, bytes: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
         let count = reader.u64()?;
-        let mut keys = Vec::new();
+        if count > BUCKET_KEYS_MAX as u64 {
+            return Err(CodecError::Invalid(format!(
+                "a bucket of {count} keys, of which there can be {BUCKET_KEYS_MAX}"
+            )));
+        }
+        let number = self.number(bucket);
         for _ in 0..count {
             let key = reader.i128()? as u128;
             if !self.contains(key) {
-                self.seen.insert_unique(table_hash(&key), key, table_hash);
-                keys.push(key);
+                self.push(number, key);
             }
         }
         self.newest = self.newest.max(bucket.0);
-        self.buckets.insert(bucket, keys);
         Ok(())
     }
 }

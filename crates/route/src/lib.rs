@@ -10,6 +10,7 @@ mod change_message;
 mod changes;
 mod dedup;
 mod definition;
+mod definition_reader;
 mod fields;
 mod fixed_time;
 mod json;
@@ -19,13 +20,15 @@ mod read_rows;
 mod retention;
 mod router;
 mod shape;
+mod skip_value;
 mod slots;
 mod source_text;
 mod time;
 
 pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, PollCursor, SourceFile, Sources,
-    TransactionForm, parse_sources,
+    TransactionForm,
 };
+pub use definition_reader::parse_sources;
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};

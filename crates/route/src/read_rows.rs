@@ -289,7 +289,7 @@ impl<'a, 't> RowReader<'a, 't> {
             (RecordKind::CsvHeader, Some(delimiter)) => {
                 self.csv_header(number, record, delimiter);
             }
-            (RecordKind::CsvHeader, None) => {}
+            (RecordKind::CsvHeader, None) | (RecordKind::Position, _) => {}
             (RecordKind::Data, Some(delimiter)) => self.csv_line(number, record, delimiter),
             (RecordKind::Data, None) => self.json(number, record),
         }

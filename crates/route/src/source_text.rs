@@ -39,6 +39,7 @@ pub(crate) enum CaptureText {
         header: bool,
         #[serde(default = "yes")]
         follow: bool,
+        log: Option<LogForm>,
         transactions: Option<TransactionForm>,
     },
     Http {
@@ -56,6 +57,16 @@ pub(crate) enum CaptureText {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
+}
+
+/// What holds the records of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogForm {
+    /// The log, into which they are copied.
+    Copy,
+    /// The files themselves.
+    Source,
 }
 
 /// How a poll source asks for what it has not seen.

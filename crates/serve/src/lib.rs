@@ -4,7 +4,9 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod column_docs;
 mod error;
+mod explain;
 mod http;
 mod json_rows;
 mod live_feed;
@@ -18,7 +20,9 @@ mod tables;
 mod uniq_ids;
 mod wire_limits;
 
+pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
+pub use explain::RunningViews;
 pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics};

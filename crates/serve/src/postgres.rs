@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::auth::AuthManager;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use datafusion_postgres::hooks::HookClient;
@@ -17,6 +19,7 @@ use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
 use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionManager, PgWireServerHandlers};
@@ -28,6 +31,7 @@ use tokio::sync::Semaphore;
 
 use sluice_core::too_many_operators;
 
+use crate::explain::explain_query;
 use crate::read_only::refused;
 use crate::wire_limits::{LimitedSession, refused_fetch};
 use crate::{QueryEngine, ServeError};
@@ -94,6 +98,56 @@ impl PostgresListener {
     }
 }
 
+/// Answers `EXPLAIN name`, which DataFusion has no plan for.
+struct ExplainHook;
+
+#[async_trait]
+impl QueryHook for ExplainHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        _client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        let query = explain_query(statement)?;
+        let answer = async {
+            let frame = session.sql(&query).await.map_err(as_user_error)?;
+            let rows = encode_dataframe(frame, &Format::UnifiedText, None).await?;
+            Ok(Response::Query(rows))
+        };
+        Some(answer.await)
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        _client: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        let query = explain_query(statement)?;
+        let plan = session.state().create_logical_plan(&query).await;
+        Some(plan.map_err(as_user_error))
+    }
+
+    async fn handle_extended_query(
+        &self,
+        _statement: &Statement,
+        _plan: &LogicalPlan,
+        _parameters: &ParamValues,
+        _session: &SessionContext,
+        _client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        None
+    }
+}
+
+fn as_user_error(error: DataFusionError) -> PgWireError {
+    // 42P01: undefined_table.
+    let message = ServeError::from(error).to_string();
+    let info = ErrorInfo::new("ERROR".into(), "42P01".into(), message);
+    PgWireError::UserError(Box::new(info))
+}
+
 struct Startup {
     connections: Arc<ConnectionManager>,
 }
@@ -117,6 +171,7 @@ impl Handlers {
         // The first hook sees every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(ReadOnlyHook),
+            Arc::new(ExplainHook),
             Arc::new(CursorStatementHook),
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),

@@ -26,6 +26,10 @@ use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
 
 use crate::ServeError;
+use crate::column_docs::{self, ColumnMeaning};
+use crate::explain::{
+    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews, explain_query,
+};
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
@@ -49,6 +53,9 @@ pub struct QueryOptions {
     pub query_views: Vec<(String, String)>,
     /// Functions beside DataFusion's own.
     pub functions: Functions,
+    /// What columns mean: the rows of `sluice_columns`. Without any the table
+    /// is not there.
+    pub column_meanings: Vec<ColumnMeaning>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
 }
@@ -63,6 +70,7 @@ impl Default for QueryOptions {
             time_zone: "UTC".to_owned(),
             query_views: Vec::new(),
             functions: Functions::default(),
+            column_meanings: Vec::new(),
             connections_max: 100,
         }
     }
@@ -134,6 +142,7 @@ impl QueryPlanner for OneSnapshotPlanner {
 /// See the module.
 pub struct QueryEngine {
     context: Arc<SessionContext>,
+    schema: Arc<SluiceSchema>,
     pub(crate) options: QueryOptions,
 }
 
@@ -190,6 +199,11 @@ impl QueryEngine {
         if let Some(catalog) = context.catalog("datafusion") {
             catalog.register_schema("public", schema.clone())?;
         }
+        if !options.column_meanings.is_empty() {
+            let table = column_docs::table(&options.column_meanings)?;
+            let name = column_docs::COLUMNS.to_owned();
+            schema.query_views.write().insert(name, table);
+        }
         for (name, select) in &options.query_views {
             let plan = futures::executor::block_on(context.state().create_logical_plan(select))?;
             let view = ViewTable::new(plan, Some(select.clone()));
@@ -200,8 +214,23 @@ impl QueryEngine {
         }
         Ok(Self {
             context: Arc::new(context),
+            schema,
             options,
         })
+    }
+
+    /// Lets statements ask about the operators of running views: the table
+    /// `sluice_operators`, and `EXPLAIN name`.
+    ///
+    /// # Errors
+    /// When their rows cannot be made.
+    pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
+        let table = OperatorsTable::new(views.clone())?;
+        let mut tables = self.schema.query_views.write();
+        tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
+        let function = Arc::new(ExplainFunction(views));
+        self.context.register_udtf(EXPLAIN_FUNCTION, function);
+        Ok(())
     }
 
     /// The DataFusion session behind it.
@@ -219,7 +248,12 @@ impl QueryEngine {
         }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        if let DataFusionStatement::Statement(inner) = &statement
+            && let Some(query) = explain_query(inner)
+        {
+            statement = state.sql_to_statement(&query, &dialect)?;
+        }
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner) {

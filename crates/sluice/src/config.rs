@@ -24,6 +24,8 @@ pub enum Profile {
 pub struct Config {
     /// Name of the warehouse.
     pub name: String,
+    /// Folder of a project whose files this one adds to.
+    pub extends: Option<String>,
     /// Where its parts run.
     #[serde(default)]
     pub profile: Profile,
@@ -78,6 +80,12 @@ pub struct Limits {
     pub checkpoint_interval_ms: u64,
     /// Threads of the engine; 0 takes one for each processor.
     pub worker_threads: usize,
+    /// Memory of the engine's state, of the keys of duplicates and of the index
+    /// of removable rows, in bytes; what exceeds it is kept on disk. By default
+    /// a part of the machine's memory.
+    pub state_memory_bytes_max: Option<usize>,
+    /// Bytes of state on disk beyond that memory.
+    pub state_disk_bytes_max: usize,
     /// Memory of all ad-hoc queries together, in bytes.
     pub query_memory_bytes_max: usize,
     /// Bytes of checkpointed rows of tables and views that stay in memory.
@@ -151,8 +159,10 @@ impl Default for Limits {
             epoch_bytes_max: 64 << 20,
             checkpoint_interval_ms: 10_000,
             worker_threads: 0,
+            state_memory_bytes_max: None,
+            state_disk_bytes_max: 256 << 30,
             query_memory_bytes_max: 1 << 30,
-            segment_cache_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 256 << 20,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,

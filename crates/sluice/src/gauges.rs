@@ -1,12 +1,17 @@
 //! Numbers about the pipeline, for `/metrics`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use sluice_capture::Collector;
+use sluice_core::{Clock, SystemClock};
 use sluice_serve::{Histogram, Metric, Metrics};
 
 use crate::pipeline::Warehouse;
+use crate::running_views::OperatorReports;
+
+/// What operators hold is asked so rarely, for the answer goes through them all.
+const OPERATORS_INTERVAL_US: i64 = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,13 +33,25 @@ pub struct Gauges {
     checkpoint_collect: Histogram,
     checkpoint_bytes: Metric,
     resident_bytes: Metric,
+    state_memory_bytes: Metric,
+    state_disk_bytes: Metric,
+    state_over_bytes: Metric,
+    unwritten_bytes: Metric,
+    row_index_bytes: Metric,
     collector: Arc<Collector>,
     metrics: Arc<Metrics>,
+    operators: OperatorReports,
+    /// When the operators are asked again.
+    next_operators_us: AtomicI64,
 }
 
 impl Gauges {
     /// Registers the numbers.
-    pub fn new(metrics: &Arc<Metrics>, collector: Arc<Collector>) -> Self {
+    pub fn new(
+        metrics: &Arc<Metrics>,
+        collector: Arc<Collector>,
+        operators: OperatorReports,
+    ) -> Self {
         let requests = |outcome| {
             metrics.counter_of(
                 "sluice_collect_requests_total",
@@ -100,8 +117,30 @@ impl Gauges {
                 "sluice_resident_memory_bytes",
                 "Memory of the process, as the machine counts it.",
             ),
+            state_memory_bytes: metrics.gauge(
+                "sluice_state_memory_bytes",
+                "Memory within the budget of state: the engine's, keys of duplicates, the index of removable rows.",
+            ),
+            state_disk_bytes: metrics.gauge(
+                "sluice_state_disk_bytes",
+                "Bytes of state beyond the budget, kept on disk.",
+            ),
+            state_over_bytes: metrics.gauge(
+                "sluice_state_over_bytes",
+                "Bytes of state beyond the limits of memory and disk; while it is not 0, sources wait.",
+            ),
+            unwritten_bytes: metrics.gauge(
+                "sluice_unwritten_row_bytes",
+                "Memory of rows that no checkpoint has written yet, when the last one began.",
+            ),
+            row_index_bytes: metrics.gauge(
+                "sluice_row_index_bytes",
+                "Memory of the index of removable rows, when the last checkpoint began.",
+            ),
             collector,
             metrics: metrics.clone(),
+            operators,
+            next_operators_us: AtomicI64::new(0),
         }
     }
 
@@ -110,6 +149,9 @@ impl Gauges {
         self.checkpoint_collect.observe_us(time_us);
         self.checkpoint_bytes.add(state_bytes);
         self.resident_bytes.set(resident_bytes());
+        let store = warehouse.store_memory();
+        self.unwritten_bytes.set(store.unwritten_bytes);
+        self.row_index_bytes.set(store.index_bytes);
         let sizes = warehouse.state_sizes();
         for (name, help, by_view) in [
             (
@@ -140,6 +182,10 @@ impl Gauges {
         self.records_waiting.set(warehouse.records_waiting());
         self.dead_letters.set(progress.dead_letters);
         self.duplicates.set(progress.duplicates);
+        let usage = sluice_memory::usage();
+        self.state_memory_bytes.set(usage.memory_bytes);
+        self.state_disk_bytes.set(usage.disk_bytes);
+        self.state_over_bytes.set(usage.over_bytes);
         let cache = warehouse.cache_counts();
         self.cache_bytes.set(cache.bytes);
         self.cache_hits.set(cache.hits);
@@ -151,6 +197,12 @@ impl Gauges {
         self.collected_bytes.set(read(&counts.bytes));
         self.collect_accepted.set(read(&counts.accepted));
         self.collect_refused.set(read(&counts.refused));
+        let now_us = SystemClock.now_us();
+        if now_us >= self.next_operators_us.load(Ordering::Relaxed) {
+            self.operators.publish(warehouse.operators());
+            let next_us = now_us + OPERATORS_INTERVAL_US;
+            self.next_operators_us.store(next_us, Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,15 +7,18 @@ mod config;
 mod dead_letters;
 mod demo_shop;
 mod docs;
+mod extended;
 mod failure;
 mod gauges;
 mod lock;
 mod pipeline;
 mod project;
 mod report;
+mod running_views;
 mod serving;
 mod settings;
 mod sql;
+mod state_memory;
 mod summary;
 
 use std::path::PathBuf;
@@ -73,6 +76,10 @@ enum Command {
         /// End with a summary when the sources are drained.
         #[arg(long)]
         until_idle: bool,
+        /// Memory of the state in bytes; what exceeds it is kept on disk (short
+        /// for --set limits.state_memory_bytes_max=BYTES).
+        #[arg(long, value_name = "BYTES")]
+        state_memory: Option<usize>,
     },
     /// Ask a warehouse, running or stopped.
     Sql {
@@ -225,10 +232,16 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             settings,
             state,
             until_idle,
+            state_memory,
         } => {
+            let mut overrides = settings.set;
+            overrides.extend(state_memory.map(|bytes| {
+                let key = "limits.state_memory_bytes_max".to_owned();
+                (key, bytes.to_string())
+            }));
             let options = RunOptions {
                 folder: &dir,
-                overrides: &settings.set,
+                overrides: &overrides,
                 state: state.as_deref(),
                 until_idle,
             };

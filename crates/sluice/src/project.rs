@@ -12,6 +12,7 @@ use sluice_route::{SourceFile, Sources, parse_sources};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
+use crate::extended::{Folders, merged};
 use crate::failure::{Doing, Failure};
 use crate::settings::{Quoting, Setting, Settings, substitute};
 
@@ -59,19 +60,22 @@ impl Project {
             other => other,
         })?;
         // The file is judged as it is first, so that places in it are true.
-        Config::parse(&config_path, &config_text)?;
+        let judged = Config::parse(&config_path, &config_text)?;
+        if let Some(base) = Folders::new(folder, judged.extends.as_deref()).base() {
+            config_text = extended_text(base, &config_text)?;
+        }
         for (key, value) in overrides {
             config_text = override_key(&config_path, &config_text, key, value)?;
         }
         let config = Config::parse(&config_path, &config_text)?;
+        let folders = Folders::new(folder, config.extends.as_deref());
         let settings = collect_settings(folder, &config, overrides)?;
         let mut problems = Vec::new();
-        let sources = load_sources(folder, &settings, &mut problems)?;
-        let views = load_views(folder, &settings, &mut problems)?;
-        let dictionary = folder.join(DICTIONARY);
-        let dictionary = match dictionary.exists() {
-            true => read_text(&dictionary)?,
-            false => String::new(),
+        let sources = load_sources(&folders, folder, &settings, &mut problems)?;
+        let views = load_views(&folders, &settings, &mut problems)?;
+        let dictionary = match folders.file(DICTIONARY) {
+            Some(path) => read_text(&path)?,
+            None => String::new(),
         };
         let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
@@ -81,7 +85,7 @@ impl Project {
                 sources: Arc::new(sources),
                 views,
                 functions,
-                column_meanings: load_meanings(folder)?,
+                column_meanings: load_meanings(&folders)?,
                 sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
@@ -157,15 +161,29 @@ fn collect_settings(
     Ok(settings)
 }
 
+/// `own_text` of warehouse.toml with the keys that it lacks and the project in
+/// `base` has.
+fn extended_text(base: &Path, own_text: &str) -> Result<String, Failure> {
+    let path = base.join("warehouse.toml");
+    let base_text = read_text(&path)?;
+    Config::parse(&path, &base_text)?;
+    let what = format!("reading {}", path.display());
+    let base: toml::Table = toml::from_str(&base_text).doing(&what)?;
+    let mut own: toml::Table = toml::from_str(own_text).doing(&what)?;
+    merged(&base, &mut own);
+    toml::to_string(&own).doing(&what)
+}
+
 fn load_sources(
+    folders: &Folders,
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
 ) -> Result<Option<(Sources, u64)>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
-    for path in files_below(&folder.join("sources"), "toml")? {
-        let text = read_text(&path)?;
+    for path in folders.files("sources", "toml")? {
+        let text = folders.without_mapped_tables(&path, read_text(&path)?)?;
         if let Some(substituted) = substituted(&path, &text, settings, Quoting::Toml, problems) {
             files.push(SourceFile {
                 path: path.display().to_string(),
@@ -207,11 +225,10 @@ fn load_sources(
 }
 
 /// `name = "meaning"`, for columns whose model does not say what they are.
-fn load_meanings(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
-    let path = folder.join(COLUMNS);
-    if !path.exists() {
+fn load_meanings(folders: &Folders) -> Result<BTreeMap<String, String>, Failure> {
+    let Some(path) = folders.file(COLUMNS) else {
         return Ok(BTreeMap::new());
-    }
+    };
     let text = read_text(&path)?;
     toml::from_str(&text).map_err(|error| {
         let message = error.message();
@@ -225,12 +242,12 @@ fn load_meanings(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
 }
 
 fn load_views(
-    folder: &Path,
+    folders: &Folders,
     settings: &Settings,
     problems: &mut Vec<String>,
 ) -> Result<Vec<ViewDefinition>, Failure> {
     let mut views = Vec::new();
-    for path in files_below(&folder.join("models"), "sql")? {
+    for path in folders.files("models", "sql")? {
         let text = read_text(&path)?;
         let Some(sql) = substituted(&path, &text, settings, Quoting::Sql, problems) else {
             continue;
@@ -267,28 +284,6 @@ fn substituted(
             None
         }
     }
-}
-
-/// The files below `folder` whose name ends in `.extension`, sorted.
-fn files_below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        if !folder.exists() {
-            continue;
-        }
-        let what = format!("reading the folder {}", folder.display());
-        for entry in std::fs::read_dir(&folder).doing(&what)? {
-            let path = entry.doing(&what)?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

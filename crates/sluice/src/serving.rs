@@ -10,13 +10,14 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
-    QueryOptions, SnapshotSource, WarehouseInfo,
+    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
+    QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
+use crate::docs::{ProjectDocs, html_pages};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
 
@@ -33,6 +34,10 @@ pub struct ServingParts {
     pub metrics: Arc<Metrics>,
     /// Takes records of clients.
     pub collector: Arc<Collector>,
+    /// Tells about the operators of views.
+    pub views: Arc<dyn RunningViews>,
+    /// What tables and models say of themselves.
+    pub docs: ProjectDocs,
 }
 
 /// The running servers.
@@ -70,8 +75,12 @@ impl Serving {
             time_zone,
             query_views,
             program.functions().clone(),
+            parts.docs.column_meanings(),
             parts.source.clone(),
         )?;
+        engine
+            .explain_with(parts.views)
+            .doing("preparing EXPLAIN")?;
         let engine = Arc::new(engine);
         let (stop, stopped) = watch::channel(false);
         let until_stopped = || {
@@ -105,6 +114,7 @@ impl Serving {
             time_zone: time_zone.clone(),
             currency: config.currency.clone(),
             views: views.map(|view| view.name.clone()).collect(),
+            docs: html_pages(&parts.docs),
         };
         let state = Arc::new(HttpState::new(
             engine,
@@ -165,6 +175,7 @@ pub fn query_engine(
     time_zone: &str,
     query_views: Vec<(String, String)>,
     functions: Functions,
+    column_meanings: Vec<ColumnMeaning>,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -173,6 +184,7 @@ pub fn query_engine(
         time_zone: time_zone.to_owned(),
         query_views,
         functions,
+        column_meanings,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

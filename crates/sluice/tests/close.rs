@@ -31,6 +31,14 @@ fn close(warehouse: &Warehouse, period: &str, more: &[&str]) -> Command {
 fn a_closed_day_keeps_its_figures_and_corrections_show_apart() {
     let mut warehouse = Warehouse::start();
     warehouse.send(&first_visits(), &morning());
+    let meaning = "SELECT meaning FROM sluice_columns
+        WHERE table_name = 'ads_period_adjustment' AND column_name = 'reported'";
+    assert_eq!(warehouse.ask(meaning), ["the figure as it was reported"]);
+    assert!(
+        warehouse
+            .page("/docs/ads")
+            .contains("<h2 id=\"ads_period_closed\">")
+    );
     let said = output(&mut close(&warehouse, "2024-11-10", &[]));
     assert!(
         said.status.success(),

@@ -9,6 +9,8 @@
 mod common;
 mod warehouse_data;
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 use warehouse_data::two_days::{TRADE, check_audit, line, order, payment, refund};
 use warehouse_data::{Transaction, Warehouse};
@@ -53,7 +55,8 @@ fn amounts_are_converted_at_the_rate_of_the_orders_day() {
             "several_currencies = \"TRUE\"",
         );
         assert!(text.contains(off));
-        std::fs::write(path, text.replace(off, on)).unwrap();
+        let mut file = std::fs::File::create(path).unwrap();
+        file.write_all(text.replace(off, on).as_bytes()).unwrap();
     });
     let mut messages = euros().messages();
     messages.extend(yuan().messages());

@@ -96,6 +96,23 @@ fn a_running_warehouse_answers_psql_and_our_own_client() {
 
     psql(&running, &rows);
 
+    // EXPLAIN of a view tells its operators, over both of psql's protocols.
+    let plan = ask(&state, "EXPLAIN revenue_by_month").join("\n");
+    assert!(
+        plan.contains("aggregate #") && plan.contains("sum(amount"),
+        "{plan}"
+    );
+    assert!(plan.contains("    dwd_invoice_line (rows "), "{plan}");
+    ask_until(
+        &state,
+        "SELECT sum(rows_out) FROM sluice_operators WHERE gives = 'invoice_line'",
+        &[&rows],
+    );
+    let mut command = sluice();
+    command.arg("sql").arg("--state").arg(&state);
+    let error = fail(command.arg("EXPLAIN nothing_there"), 1);
+    assert!(error.contains("nothing_there"), "{error}");
+
     // Only one process may hold the state.
     let error = fail(&mut run_command(&example(), &state), 3);
     assert!(error.contains("in use"), "{error}");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use sluice_core::{Disk, Epoch};
+use sluice_core::{Disk, DiskFile, Epoch, OpenMode};
 
 use crate::StoreError;
 use crate::collection::CollectionDefinition;
@@ -208,22 +208,22 @@ impl CheckpointJob {
             .filter(|(name, _)| live.contains(*name) && !changed.contains_key(*name))
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
-        let mut bytes = Vec::new();
         let mut written = BTreeMap::new();
         let file = &self.state_file;
-        let mut write = |name: &str, part: &[u8]| {
+        let mut state = StateFile::create(&self.disk, self.folder.join(file))?;
+        let mut write = |name: &str, part: &[u8]| -> Result<(), StoreError> {
             let entry = PartEntry {
                 file: file.clone(),
-                offset: bytes.len(),
+                offset: state.append(part)?,
                 length: part.len(),
                 checksum: parquet_file::checksum(part),
             };
-            bytes.extend_from_slice(part);
             written.insert(name.to_owned(), entry);
+            Ok(())
         };
         for (name, part) in changed {
             if live.contains(name) {
-                write(name, part);
+                write(name, part)?;
             }
         }
         for old_file in mostly_dead_files(&self.old_parts, &kept) {
@@ -236,7 +236,7 @@ impl CheckpointJob {
                 let part = old.get(entry.offset..entry.offset.saturating_add(entry.length));
                 match part {
                     Some(part) if parquet_file::checksum(part) == entry.checksum => {
-                        write(name, part);
+                        write(name, part)?;
                     }
                     _ => {
                         return Err(StoreError::Damaged {
@@ -248,7 +248,7 @@ impl CheckpointJob {
             }
             kept.retain(|_, entry| entry.file != old_file);
         }
-        parquet_file::write_file(&self.disk, &self.folder.join(file), &bytes)?;
+        state.sync()?;
         kept.extend(written);
         Ok(kept)
     }
@@ -278,6 +278,58 @@ impl CheckpointJob {
             }
         }
         Ok(())
+    }
+}
+
+/// The file of a checkpoint's state parts, written in large pieces.
+struct StateFile {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    waiting: Vec<u8>,
+    length: usize,
+}
+
+impl StateFile {
+    const PIECE_BYTES: usize = 1 << 20;
+
+    fn create(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Self, StoreError> {
+        let file = disk
+            .open(&path, OpenMode::Create)
+            .map_err(|error| io_error(&path, error))?;
+        Ok(Self {
+            path,
+            file,
+            waiting: Vec::new(),
+            length: 0,
+        })
+    }
+
+    /// Returns where `part` begins in the file.
+    fn append(&mut self, part: &[u8]) -> Result<usize, StoreError> {
+        let offset = self.length;
+        self.length += part.len();
+        if self.waiting.len() + part.len() > Self::PIECE_BYTES {
+            self.flush()?;
+        }
+        if part.len() > Self::PIECE_BYTES {
+            let written = self.file.append(part);
+            written.map_err(|error| io_error(&self.path, error))?;
+        } else {
+            self.waiting.extend_from_slice(part);
+        }
+        Ok(offset)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let written = self.file.append(&self.waiting);
+        self.waiting.clear();
+        written.map_err(|error| io_error(&self.path, error))
+    }
+
+    fn sync(mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        let synced = self.file.sync();
+        synced.map_err(|error| io_error(&self.path, error))
     }
 }
 

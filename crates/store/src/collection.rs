@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use sluice_core::{Delta, stable_hash};
+use sluice_core::Delta;
 
 use crate::StoreError;
 use crate::expiry::Ages;
-use crate::row_index::{Position, RowIndex, encode, row_bytes, row_hashes};
+use crate::row_index::{Position, RowIndex, row_hashes};
 use crate::segment::{Segment, Shape};
 
 /// A table or view as the store keeps it.
@@ -131,6 +131,12 @@ impl Collection {
         Ok(())
     }
 
+    /// Bytes of rows that no file holds yet, and of the index.
+    pub(crate) fn memory_bytes(&self) -> (usize, usize) {
+        let rows = self.segments.values().map(Segment::unwritten_bytes);
+        (rows.sum(), self.index.memory_bytes())
+    }
+
     fn build_index(&mut self) -> Result<(), StoreError> {
         if self.indexed {
             return Ok(());
@@ -161,16 +167,9 @@ impl Collection {
             return Err(missing());
         }
         self.build_index()?;
-        let encoded = encode(rows.columns())?;
-        // By hash first, all of them; then the found rows are compared with
-        // the wanted ones at once.
         let mut found = Vec::with_capacity(rows.num_rows());
-        for row in 0..rows.num_rows() {
-            let hash = stable_hash(row_bytes(encoded.as_ref(), row));
-            found.push(self.index.take(hash, |_| true).ok_or_else(missing)?);
-        }
-        if !self.are_rows(&found, rows)? {
-            found = self.find_exactly(found, rows)?;
+        for hash in row_hashes(rows)? {
+            found.push(self.index.take(hash).ok_or_else(missing)?);
         }
         let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for position in found {
@@ -183,66 +182,6 @@ impl Collection {
         }
         self.segments.retain(|_, segment| segment.live_rows() > 0);
         Ok(())
-    }
-
-    /// Whether the rows at `positions` are `rows`.
-    fn are_rows(&self, positions: &[Position], rows: &RecordBatch) -> Result<bool, StoreError> {
-        let mut numbers: Vec<u64> = positions.iter().map(|position| position.segment).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut segments = Vec::with_capacity(numbers.len());
-        for number in &numbers {
-            let Some(segment) = self.segments.get(number) else {
-                return Ok(false);
-            };
-            segments.push(segment.all_rows(&self.shape)?);
-        }
-        let indices: Vec<(usize, usize)> = positions
-            .iter()
-            .map(|position| {
-                let segment = numbers.partition_point(|&number| number < position.segment);
-                (segment, position.row as usize)
-            })
-            .collect();
-        let segments: Vec<&RecordBatch> = segments.iter().collect();
-        let stored = interleave_record_batch(&segments, &indices)?;
-        let (stored, wanted) = (encode(stored.columns())?, encode(rows.columns())?);
-        Ok((0..rows.num_rows())
-            .all(|row| row_bytes(stored.as_ref(), row) == row_bytes(wanted.as_ref(), row)))
-    }
-
-    /// Finds `rows` among rows of equal hash, of which `taken` were taken
-    /// wrongly. Two rows of one hash are so rare that this may be slow.
-    fn find_exactly(
-        &mut self,
-        taken: Vec<Position>,
-        rows: &RecordBatch,
-    ) -> Result<Vec<Position>, StoreError> {
-        let hashes = row_hashes(rows)?;
-        for (&hash, position) in hashes.iter().zip(taken) {
-            self.index.insert(hash, position);
-        }
-        let mut found = Vec::with_capacity(hashes.len());
-        for (row, hash) in hashes.into_iter().enumerate() {
-            let wanted = rows.slice(row, 1);
-            let mut passed = Vec::new();
-            loop {
-                let Some(position) = self.index.take(hash, |_| true) else {
-                    return Err(StoreError::MissingRow {
-                        collection: self.definition.name.clone(),
-                    });
-                };
-                if self.are_rows(&[position], &wanted)? {
-                    found.push(position);
-                    break;
-                }
-                passed.push(position);
-            }
-            for position in passed {
-                self.index.insert(hash, position);
-            }
-        }
-        Ok(found)
     }
 
     fn merge_small_segments(&mut self) -> Result<(), StoreError> {
@@ -332,30 +271,31 @@ impl Collection {
             batches.push(self.segments[number].live(&self.shape)?);
         }
         let rows = concat_batches(&self.shape.schema, &batches)?;
+        let new_number = self.next_segment;
         if !self.definition.append_only && self.indexed {
-            for &number in numbers {
+            let mut new_row = 0;
+            for (&number, live) in numbers.iter().zip(&batches) {
                 let segment = &self.segments[&number];
-                let hashes = row_hashes(&segment.all_rows(&self.shape)?)?;
-                for (row, hash) in hashes.into_iter().enumerate() {
-                    if !segment.is_removed(row) {
-                        let old = Position {
-                            segment: number,
-                            row: row as u32,
-                        };
-                        self.index.take(hash, |position| position == old);
-                    }
+                let there = (0..segment.row_count).filter(|&row| !segment.is_removed(row));
+                for (old_row, hash) in there.zip(row_hashes(live)?) {
+                    let position = |segment, row| Position { segment, row };
+                    let old = position(number, old_row as u32);
+                    self.index
+                        .relocate(hash, old, position(new_number, new_row));
+                    new_row += 1;
                 }
             }
         }
+        drop(batches);
         let ages = self.common_ages(numbers);
         for number in numbers {
             self.segments.remove(number);
         }
         if rows.num_rows() > 0 {
-            self.add(rows)?;
-            if let Some(mut merged) = self.segments.last_entry() {
-                merged.get_mut().ages = ages;
-            }
+            self.next_segment += 1;
+            let mut merged = Segment::in_memory(rows);
+            merged.ages = ages;
+            self.segments.insert(new_number, merged);
         }
         Ok(())
     }

@@ -25,4 +25,4 @@ pub use error::StoreError;
 pub use expiry::Horizon;
 pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
-pub use store::{Store, StoreOptions};
+pub use store::{Store, StoreMemory, StoreOptions};

@@ -12,7 +12,7 @@ use sluice_core::{Disk, stable_hash};
 use crate::StoreError;
 use crate::expiry::Ages;
 use crate::parquet_file;
-use crate::row_index::{encode, row_bytes, row_hashes};
+use crate::row_index::{encode, row_bytes};
 use crate::segment_cache::{CachePlace, KeyIndex, Loaded, SegmentCache};
 
 /// A file on disk that holds a segment.
@@ -90,6 +90,14 @@ impl Segment {
         match &self.place {
             Place::Memory(_) => None,
             Place::File { file, .. } => Some(file),
+        }
+    }
+
+    /// Memory of the rows, if no file holds them.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        match &self.place {
+            Place::Memory(loaded) => loaded.rows.get_array_memory_size(),
+            Place::File { .. } => 0,
         }
     }
 
@@ -220,9 +228,10 @@ impl Segment {
 }
 
 fn key_index(rows: &RecordBatch, key_columns: &[usize]) -> Result<KeyIndex, StoreError> {
-    let hashes = row_hashes(&rows.project(key_columns)?)?;
-    let mut keys = HashTable::with_capacity(hashes.len());
-    for (row, hash) in hashes.into_iter().enumerate() {
+    let encoded = encode(rows.project(key_columns)?.columns())?;
+    let mut keys = HashTable::with_capacity(rows.num_rows());
+    for row in 0..rows.num_rows() {
+        let hash = stable_hash(row_bytes(encoded.as_ref(), row));
         keys.insert_unique(hash, (hash, row as u32), |&(hash, _)| hash);
     }
     Ok(keys)

@@ -31,9 +31,18 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            segment_cache_bytes_max: 1 << 30,
+            segment_cache_bytes_max: 256 << 20,
         }
     }
+}
+
+/// See [`Store::memory`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreMemory {
+    /// Rows that no file holds yet.
+    pub unwritten_bytes: u64,
+    /// Where rows lie that can be removed.
+    pub index_bytes: u64,
 }
 
 /// See the crate's documentation. After an error it must be opened anew.
@@ -300,6 +309,18 @@ impl Store {
     /// What the cache of segments has done.
     pub fn cache_counts(&self) -> CacheCounts {
         self.cache.counts()
+    }
+
+    /// What the store keeps in memory besides the cache. It looks at every
+    /// segment.
+    pub fn memory(&self) -> StoreMemory {
+        let mut memory = StoreMemory::default();
+        for collection in self.collections.values() {
+            let (unwritten, index) = collection.memory_bytes();
+            memory.unwritten_bytes += unwritten as u64;
+            memory.index_bytes += index as u64;
+        }
+        memory
     }
 
     fn publish_all(&mut self) {

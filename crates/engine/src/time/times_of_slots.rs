@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::Int64Array;
+use sluice_memory::StateVec;
 
 /// A slot without a time.
 const NONE: i64 = i64::MAX;
@@ -12,7 +13,7 @@ const NONE: i64 = i64::MAX;
 /// times; only the last one counts.
 #[derive(Debug, Default)]
 pub(crate) struct TimesOfSlots {
-    times: Vec<i64>,
+    times: StateVec<i64>,
     slots: BTreeMap<i64, Vec<u32>>,
 }
 

@@ -191,7 +191,7 @@ impl Warehouse {
         let checkpoint = self.engine.checkpoint().unwrap();
         self.parts.extend(checkpoint.changed);
         self.parts.retain(|name, _| checkpoint.live.contains(name));
-        let (program, options) = (self.program.clone(), EngineOptions { worker_threads: 2 });
+        let (program, options) = (self.program.clone(), EngineOptions::with_threads(2));
         self.engine = Engine::restore(program, options, self.epoch, &self.parts).unwrap();
     }
 

@@ -132,7 +132,7 @@ async fn expected(definitions: &[TableDefinition], contents: &Contents) -> BTree
 async fn all_22_queries_stay_current() {
     let definitions = data::definitions();
     let program = program(&definitions);
-    let options = EngineOptions { worker_threads: 2 };
+    let options = EngineOptions::with_threads(2);
     let mut engine = Engine::new(program.clone(), options.clone()).unwrap();
     let mut random = Random(20_240_229);
     let mut contents = Contents::new();

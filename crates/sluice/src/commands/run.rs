@@ -13,13 +13,16 @@ use sluice_core::{Clock, SystemClock};
 use sluice_serve::{LiveFeed, Metrics};
 
 use crate::address::{self, Address};
+use crate::docs::ProjectDocs;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
 use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
+use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
+use crate::state_memory;
 use crate::summary;
 
 /// How long the loop waits for records before it looks at other duties.
@@ -98,6 +101,7 @@ pub fn run_with(
     let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
 
+    state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings::of_machine(reporter);
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
@@ -110,11 +114,15 @@ pub fn run_with(
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
     let metrics = Arc::new(Metrics::default());
+    let operators = OperatorReports::default();
+    operators.publish(warehouse.operators());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
         metrics: metrics.clone(),
         collector: collector.clone(),
+        views: Arc::new(operators.clone()),
+        docs: ProjectDocs::new(&project, &program),
     };
     let serving = Serving::start(&project.config, &program, parts, reporter)?;
     address::publish(
@@ -145,7 +153,7 @@ pub fn run_with(
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector);
+    let gauges = Gauges::new(&metrics, collector, operators);
     let worker = Worker {
         capture: &capture,
         project: &project,
@@ -250,6 +258,7 @@ impl Worker<'_> {
         let start_us = SystemClock.now_us();
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
+        let mut is_paused = false;
         while !self.stop.load(Ordering::Acquire) {
             // Asked first: what the sources gave before is durable, so that an
             // empty log after it means that everything is in an epoch.
@@ -259,7 +268,16 @@ impl Worker<'_> {
                 EndsWhen::Idle => self.capture.idle_rounds() > 0,
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
-            let has_run = warehouse.run_epoch()?;
+            let usage = sluice_memory::usage();
+            if usage.is_over() != is_paused {
+                is_paused = usage.is_over();
+                self.capture.pause(is_paused);
+                match is_paused {
+                    true => self.reporter.warn(&state_memory::no_room(usage)),
+                    false => self.reporter.info("the state has room again"),
+                }
+            }
+            let has_run = !is_paused && warehouse.run_epoch()?;
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
             let now_us = SystemClock.now_us();
@@ -286,7 +304,7 @@ impl Worker<'_> {
                 }
                 continue;
             }
-            if nothing_comes && warehouse.has_caught_up() {
+            if !is_paused && nothing_comes && warehouse.has_caught_up() {
                 return Ok(());
             }
             self.capture.wait(WAIT_MAX)?;

@@ -45,7 +45,7 @@ fn framed(name: &str, title: &str, layers: &[String], content: &str) -> String {
     for layer in layers {
         let _ = write!(page, " · <a href=\"/docs/{layer}\">{layer}</a>");
     }
-    let _ = write!(page, "</p>{content}</html>\n");
+    let _ = writeln!(page, "</p>{content}</html>");
     page
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use sluice_engine::Program;
+use sluice_serve::ColumnMeaning;
 
 use crate::project::Project;
 
@@ -165,6 +166,23 @@ impl ProjectDocs {
                 }
             }
         }
+    }
+
+    /// The rows of `sluice_columns`.
+    pub fn column_meanings(&self) -> Vec<ColumnMeaning> {
+        let mut rows = Vec::new();
+        for model in self.models.values() {
+            for (position, column) in (1..).zip(&model.columns) {
+                rows.push(ColumnMeaning {
+                    table_name: model.name.clone(),
+                    position,
+                    column_name: column.name.clone(),
+                    data_type: column.data_type.clone(),
+                    meaning: column.meaning.clone(),
+                });
+            }
+        }
+        rows
     }
 
     /// The layers, from the sources on in the order in which they read each

@@ -24,6 +24,7 @@ use crate::report::Reporter;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     stop: AtomicBool,
+    paused: AtomicBool,
     /// For each thread, the number of the last round in which it had nothing
     /// more.
     idle_rounds: Vec<AtomicU64>,
@@ -41,6 +42,11 @@ struct News {
 impl Shared {
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether sources must wait, because state has no room.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
     }
 
     /// The thread `number` had nothing more.
@@ -154,6 +160,12 @@ impl Capture {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// Lets sources and clients wait, or go on.
+    pub fn pause(&self, is_paused: bool) {
+        self.shared.paused.store(is_paused, Ordering::Release);
+        self.submissions.pause(is_paused);
     }
 
     /// Number of times that every source had nothing more. All that they gave

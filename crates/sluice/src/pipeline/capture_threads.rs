@@ -56,6 +56,7 @@ impl Source<FileSource> {
             delimiter,
             header,
             follow,
+            own_log,
         } = &capture.kind
         else {
             return Err(Failure::Failed(format!("{what}: it is no file source")));
@@ -69,6 +70,7 @@ impl Source<FileSource> {
         };
         let options = FileSourceOptions {
             follow: *follow,
+            own_log: *own_log,
             ..FileSourceOptions::new(capture.topic.clone(), project.resolve(path), format)
         };
         let source =
@@ -140,6 +142,10 @@ pub(super) fn follow_files(
     let mut unsynced_bytes = 0;
     let mut idle_wait = IDLE_WAIT_MIN;
     while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(IDLE_WAIT_MAX);
+            continue;
+        }
         let mut all_at_end = true;
         let mut has_records = false;
         for source in &mut sources {
@@ -147,7 +153,7 @@ pub(super) fn follow_files(
             let topic = &source.partition.topic;
             let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
             all_at_end &= batch.at_end;
-            has_records |= !batch.records.is_empty();
+            has_records |= !batch.records.is_empty() || !batch.ranges.is_empty();
             unsynced_bytes += append(source, batch, log, reporter)?;
         }
         // Whatever is waiting is synced together: many small batches under
@@ -178,6 +184,10 @@ pub(super) fn follow_poll(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(IDLE_WAIT_MAX);
+            continue;
+        }
         let batch = source.source.poll();
         let at_end = batch.at_end;
         if append(&source, batch, log, reporter)? > 0 {
@@ -202,16 +212,27 @@ fn append<S>(
     for warning in &batch.warnings {
         reporter.warn(warning);
     }
-    if batch.records.is_empty() {
+    let CaptureBatch {
+        records, ranges, ..
+    } = &mut batch;
+    if records.is_empty() && ranges.is_empty() {
         return Ok(0);
     }
     if source.maxwell_transactions {
-        mark_maxwell(&mut batch.records);
+        mark_maxwell(records);
     }
-    log.append(&source.partition, &batch.records)
+    let mut appended = 0;
+    for (behind, range) in ranges.iter() {
+        log.append(&source.partition, &records[appended..*behind])
+            .and_then(|_| log.append_range(&source.partition, range))
+            .doing("appending to the log")?;
+        appended = *behind;
+    }
+    log.append(&source.partition, &records[appended..])
         .doing("appending to the log")?;
-    let sizes = batch.records.iter().map(|record| record.payload.len());
-    Ok(sizes.sum::<usize>().max(1))
+    let sizes = records.iter().map(|record| record.payload.len());
+    let of_ranges = ranges.iter().map(|(_, range)| range.bytes.len());
+    Ok((sizes.sum::<usize>() + of_ranges.sum::<usize>()).max(1))
 }
 
 /// Makes what clients sent durable, all that waits at a time, and tells them.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluice_core::Epoch;
+use sluice_core::{Epoch, SystemClock};
 use sluice_engine::{
-    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput, Program,
+    Engine, EngineCheckpoint, EngineError, EngineMetrics, EngineOptions, EpochOutput,
+    OperatorReport, Program,
 };
 
 use super::checkpoint_step::PartFiles;
@@ -68,6 +69,11 @@ impl EngineStep {
         self.engine.metrics()
     }
 
+    /// The operators with what they hold and have done.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        self.engine.operators()
+    }
+
     /// What changed since the last checkpoint.
     ///
     /// # Errors
@@ -83,5 +89,8 @@ pub fn engine_options(threads: usize) -> EngineOptions {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         chosen => chosen,
     };
-    EngineOptions { worker_threads }
+    EngineOptions {
+        worker_threads,
+        stopwatch: Some(Arc::new(SystemClock)),
+    }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
 use sluice_engine::Program;
 use sluice_log::{ControlEntry, ControlLog, Log, LogOptions};
+use sluice_route::CaptureKind;
 use sluice_store::{Store, StoreOptions};
 
 use super::checkpoint_step::{Definitions, Restored, read_meta, take_apart};
@@ -227,6 +228,15 @@ pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result
     for (topic, partitions) in project.sources.topics() {
         log.create_topic(&topic, partitions)
             .doing(&format!("making the topic `{topic}`"))?;
+    }
+    for capture in project.sources.captures() {
+        // Records may lie in the files even if they are no longer their own log.
+        if let CaptureKind::File { path, .. } = &capture.kind {
+            let path = project.resolve(path);
+            let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
+            log.set_source_folder(&capture.topic, folder)
+                .doing(&format!("opening the source of topic `{}`", capture.topic))?;
+        }
     }
     Ok(log)
 }

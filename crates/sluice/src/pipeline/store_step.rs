@@ -8,7 +8,7 @@ use sluice_engine::{EpochOutput, Program};
 use sluice_route::Retention;
 use sluice_store::{
     CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot, Store,
-    WrittenCheckpoint,
+    StoreMemory, WrittenCheckpoint,
 };
 
 use crate::failure::{Doing, Failure};
@@ -89,6 +89,11 @@ impl StoreStep {
     ) -> Result<CheckpointJob, Failure> {
         let job = self.store.begin_checkpoint(request);
         job.doing("preparing a checkpoint")
+    }
+
+    /// What the store keeps in memory.
+    pub fn memory(&self) -> StoreMemory {
+        self.store.memory()
     }
 
     /// What the cache of segments has done.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sluice_core::{Epoch, PartitionId};
-use sluice_engine::EngineMetrics;
+use sluice_engine::{EngineMetrics, OperatorReport};
 use sluice_log::Log;
 use sluice_serve::LiveFeed;
-use sluice_store::{CacheCounts, CheckpointJob, StoreError, WrittenCheckpoint};
+use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -243,6 +243,16 @@ impl Warehouse {
     /// Sizes of the engine's state, by table and view.
     pub fn state_sizes(&self) -> EngineMetrics {
         self.engine.metrics()
+    }
+
+    /// The operators of views with what they hold and have done.
+    pub fn operators(&self) -> Vec<OperatorReport> {
+        self.engine.operators()
+    }
+
+    /// What the store keeps in memory.
+    pub fn store_memory(&self) -> StoreMemory {
+        self.store.memory()
     }
 
     /// What the store's cache of segments has done.

@@ -116,6 +116,7 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
         &time_zone,
         query_views,
         functions,
+        Vec::new(),
         source,
     )?;
     Ok((

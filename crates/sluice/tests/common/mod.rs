@@ -115,6 +115,8 @@ pub struct Running {
 impl Running {
     /// Starts it and waits until it answers.
     pub fn start(project: &Path, state: &Path, more: &[&str]) -> Self {
+        // One that was killed left its address.
+        let _ = std::fs::remove_file(state.join("address.json"));
         let mut command = run_command(project, state);
         let child = command
             .args(more)

@@ -204,6 +204,12 @@ impl Warehouse {
         panic!("what was sent is not in the warehouse after ten seconds");
     }
 
+    /// A page that it serves.
+    pub fn page(&self, path: &str) -> String {
+        let mut answer = ureq::get(format!("{}{path}", self.http)).call().unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    }
+
     /// The rows of an answer, their values separated by commas.
     pub fn ask(&self, sql: &str) -> Vec<String> {
         let body = json!({ "sql": sql }).to_string();

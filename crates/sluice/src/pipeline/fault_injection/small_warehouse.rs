@@ -1,6 +1,6 @@
 //! A warehouse that is small and has one of everything: a topic of a database
 //! with whole transactions and changelog tables, a topic of clients that send
-//! again, rows that become old, dead letters, and views that filter, join,
+//! again and whose records stay in part in a file, rows that become old, dead letters, and views that filter, join,
 //! aggregate, rank and fail.
 
 use std::path::Path;
@@ -40,6 +40,11 @@ kind = "http"
 transactions = "maxwell"
 
 [topic.clicks]
+[topic.clicks.capture]
+kind = "file"
+path = "/input/*.ndjson"
+format = "ndjson"
+log = "source"
 
 [table.product]
 topic = "shop"
@@ -206,6 +211,11 @@ pub fn partition(topic: &str) -> PartitionId {
         partition: 0,
     }
 }
+
+/// Where the file lies that holds the clients' events.
+pub const INPUT: &str = "/input";
+/// Its name.
+pub const INPUT_FILE: &str = "clicks.ndjson";
 
 /// Where the state lies on the simulated disk.
 pub fn state() -> &'static Path {

@@ -1,0 +1,14 @@
+//! What a source gives at a time.
+
+use sluice_core::Record;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Records, in order.
+    pub records: Vec<Record>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Nothing more is there now.
+    pub at_end: bool,
+}

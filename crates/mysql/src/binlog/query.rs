@@ -1,0 +1,177 @@
+//! Statements in the log: beginnings and ends of transactions, and changes of
+//! tables.
+
+use crate::input::{BadBytes, Input, name_text};
+use crate::value::layout::inflate;
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The database that was in use.
+    pub database: String,
+    /// Its text.
+    pub text: String,
+    /// Number of the server's collation then, if the event says.
+    pub server_collation: Option<u16>,
+}
+
+/// What a statement means for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A transaction begins.
+    Begin,
+    /// It ends.
+    Commit,
+    /// It is undone.
+    Rollback,
+    /// A distributed transaction.
+    Distributed,
+    /// It may change the definition of a table.
+    Definition,
+    /// It changes rows, and the log does not say which.
+    Rows,
+    /// Anything else.
+    Other,
+}
+
+impl Query {
+    /// Reads the event's body.
+    ///
+    /// # Errors
+    /// When the bytes are not understood.
+    pub fn read(body: &[u8], is_compressed: bool) -> Result<Self, BadBytes> {
+        const WHAT: &str = "a statement";
+        let mut input = Input::new(body);
+        input.take(8, WHAT)?;
+        let database_length = usize::from(input.u8(WHAT)?);
+        input.u16(WHAT)?;
+        let status_length = usize::from(input.u16(WHAT)?);
+        let server_collation = server_collation(input.take(status_length, WHAT)?);
+        let database = name_text(input.take(database_length, WHAT)?);
+        input.u8(WHAT)?;
+        let text = match is_compressed {
+            true => name_text(&spread(input.rest())?),
+            false => name_text(input.rest()),
+        };
+        Ok(Self {
+            database,
+            text,
+            server_collation,
+        })
+    }
+
+    /// What it means.
+    pub fn meaning(&self) -> Meaning {
+        let text = without_comments(&self.text);
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let mut next = || {
+            let word = words.find(|word| !word.is_empty()).unwrap_or("");
+            word.get(..word.len().min(16))
+                .unwrap_or("")
+                .to_ascii_uppercase()
+        };
+        let (first, second) = (next(), next());
+        match (first.as_str(), second.as_str()) {
+            ("BEGIN", _) | ("START", "TRANSACTION") => Meaning::Begin,
+            ("COMMIT", _) => Meaning::Commit,
+            // A savepoint: what was undone is not in the log as rows.
+            ("ROLLBACK", "TO") => Meaning::Other,
+            ("ROLLBACK", _) => Meaning::Rollback,
+            ("XA", _) => Meaning::Distributed,
+            ("CREATE" | "ALTER" | "DROP" | "RENAME" | "TRUNCATE", _) => Meaning::Definition,
+            ("INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD", _) => Meaning::Rows,
+            _ => Meaning::Other,
+        }
+    }
+}
+
+/// The server's collation among the settings that a statement was made with.
+fn server_collation(status: &[u8]) -> Option<u16> {
+    const WHAT: &str = "the settings of a statement";
+    let mut input = Input::new(status);
+    loop {
+        match input.u8(WHAT).ok()? {
+            // Flags, the mode of SQL, what automatic numbers begin with.
+            0 | 3 => input.take(4, WHAT).ok()?,
+            1 => input.take(8, WHAT).ok()?,
+            // The catalog, in either form.
+            2 => {
+                let length = usize::from(input.u8(WHAT).ok()?);
+                input.take(length + 1, WHAT).ok()?
+            }
+            6 => {
+                let length = usize::from(input.u8(WHAT).ok()?);
+                input.take(length, WHAT).ok()?
+            }
+            // Collations of client, connection and server.
+            4 => {
+                input.take(4, WHAT).ok()?;
+                return input.u16(WHAT).ok();
+            }
+            _ => return None,
+        };
+    }
+}
+
+/// The statement without comments before it.
+pub(crate) fn without_comments(text: &str) -> &str {
+    let mut text = text.trim_start();
+    loop {
+        let rest = if text.starts_with("/*") && !text.starts_with("/*!") {
+            text.find("*/").map(|end| &text[end + 2..])
+        } else if text.starts_with("-- ") || text.starts_with('#') {
+            text.find('\n').map(|end| &text[end + 1..])
+        } else {
+            return text;
+        };
+        match rest {
+            Some(rest) => text = rest.trim_start(),
+            None => return "",
+        }
+    }
+}
+
+/// What MariaDB compressed in the log: a byte that says how many bytes the
+/// length has, the length with its highest byte first, and what zlib made.
+///
+/// # Errors
+/// When it is damaged.
+pub fn spread(bytes: &[u8]) -> Result<Vec<u8>, BadBytes> {
+    let mut input = Input::new(bytes);
+    let head = input.u8("a compressed event")?;
+    if head & 0xf0 != 0x80 {
+        return Err(BadBytes::Invalid(format!(
+            "it is compressed in the unknown way {head:#04x}"
+        )));
+    }
+    let length = input.uint_be(usize::from(head & 7).min(4), "a compressed event")?;
+    inflate(input.rest(), length, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_have_a_meaning() {
+        let meaning = |text: &str| {
+            let query = Query {
+                database: String::new(),
+                text: text.to_owned(),
+                server_collation: None,
+            };
+            query.meaning()
+        };
+        assert_eq!(meaning("BEGIN"), Meaning::Begin);
+        assert_eq!(
+            meaning("/* a */ -- b\n create table t(a int)"),
+            Meaning::Definition
+        );
+        assert_eq!(meaning("ROLLBACK TO `x`"), Meaning::Other);
+        assert_eq!(meaning("ROLLBACK"), Meaning::Rollback);
+        assert_eq!(meaning("insert into t values (1)"), Meaning::Rows);
+        assert_eq!(meaning("XA COMMIT 'a'"), Meaning::Distributed);
+        assert_eq!(meaning("GRANT ALL ON *.* TO a"), Meaning::Other);
+        assert_eq!(meaning("/* never ends"), Meaning::Other);
+    }
+}

@@ -1,0 +1,111 @@
+//! EXPLAIN of a running view, and the table of its operators.
+//!
+//! What operators hold and have done is not part of a snapshot: it is asked for
+//! when a statement is planned.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableFunctionImpl, TableProvider};
+use datafusion::common::{ScalarValue, plan_err};
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement};
+
+/// Name of the table.
+pub(crate) const OPERATORS_TABLE: &str = "sluice_operators";
+/// Name of the table function behind EXPLAIN.
+pub(crate) const EXPLAIN_FUNCTION: &str = "sluice_explain";
+
+/// Tells about the operators that keep views current.
+pub trait RunningViews: Debug + Send + Sync {
+    /// A row for each operator; always of the same schema.
+    fn operators(&self) -> Result<RecordBatch>;
+
+    /// A view's operators as lines of an indented tree; `None` if there is no
+    /// such materialized view or table.
+    fn explain(&self, view: &str) -> Option<Vec<String>>;
+}
+
+/// The query that answers `EXPLAIN name`; `None` for all other statements.
+pub(crate) fn explain_query(statement: &Statement) -> Option<String> {
+    let Statement::ExplainTable {
+        describe_alias: DescribeAlias::Explain,
+        table_name,
+        ..
+    } = statement
+    else {
+        return None;
+    };
+    let name = table_name.0.last()?.as_ident()?;
+    let name = match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    };
+    let name = name.replace('\'', "''");
+    Some(format!("SELECT * FROM {EXPLAIN_FUNCTION}('{name}')"))
+}
+
+/// The table [`OPERATORS_TABLE`].
+#[derive(Debug)]
+pub(crate) struct OperatorsTable {
+    views: Arc<dyn RunningViews>,
+    schema: SchemaRef,
+}
+
+impl OperatorsTable {
+    pub(crate) fn new(views: Arc<dyn RunningViews>) -> Result<Self> {
+        let schema = views.operators()?.schema();
+        Ok(Self { views, schema })
+    }
+}
+
+#[async_trait]
+impl TableProvider for OperatorsTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = self.views.operators()?;
+        let table = MemTable::try_new(self.schema.clone(), vec![vec![rows]])?;
+        table.scan(state, projection, filters, limit).await
+    }
+}
+
+/// The table function [`EXPLAIN_FUNCTION`].
+#[derive(Debug)]
+pub(crate) struct ExplainFunction(pub(crate) Arc<dyn RunningViews>);
+
+impl TableFunctionImpl for ExplainFunction {
+    fn call(&self, arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
+        let [Expr::Literal(ScalarValue::Utf8(Some(view)), _)] = arguments else {
+            return plan_err!("{EXPLAIN_FUNCTION} takes the name of a view, in single quotes");
+        };
+        let Some(lines) = self.0.explain(view) else {
+            return plan_err!(
+                "there is no table or materialized view `{view}` to explain; a query view is computed when asked: EXPLAIN SELECT * FROM {view}"
+            );
+        };
+        let fields = vec![Field::new("plan", DataType::Utf8, false)];
+        let schema = Arc::new(Schema::new(fields));
+        let lines = Arc::new(StringArray::from_iter_values(lines));
+        let rows = RecordBatch::try_new(schema.clone(), vec![lines])?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![vec![rows]])?))
+    }
+}
