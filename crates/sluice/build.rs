@@ -10,7 +10,13 @@ fn main() -> io::Result<()> {
     let warehouse = fs::canonicalize(manifest.join("../../warehouse"))?;
     println!("cargo::rerun-if-changed=build.rs");
     let mut files = Vec::new();
-    for part in ["warehouse.toml", "sources", "models"] {
+    for part in [
+        "warehouse.toml",
+        "dictionary.txt",
+        "columns.toml",
+        "sources",
+        "models",
+    ] {
         let path = warehouse.join(part);
         println!("cargo::rerun-if-changed={}", path.display());
         collect(&path, &mut files)?;

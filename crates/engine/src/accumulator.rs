@@ -24,6 +24,7 @@ use crate::exact_float::ExactFloat;
 use crate::group_rows::RowsFunction;
 use crate::key::{EncodedRows, RowCodec};
 use crate::saved_state::SaveScope;
+use crate::uniq_sets::GroupUniqSets;
 use crate::value_counts::ValueCounts;
 
 /// What an aggregate computes.
@@ -38,6 +39,10 @@ pub(crate) enum AggregateKind {
     Max,
     /// Any other function, over the kept rows.
     Rows,
+    /// The ids of the values, as a state: the argument is the id.
+    UniqState,
+    /// The union of such states.
+    UniqMerge,
 }
 
 /// One aggregate of a GROUP BY.
@@ -55,6 +60,8 @@ pub(crate) struct AggregateSpec {
     pub(crate) skips_nulls: bool,
     /// The function of [`AggregateKind::Rows`].
     pub(crate) function: Option<RowsFunction>,
+    /// The domain of the ids of [`AggregateKind::UniqState`].
+    pub(crate) domain: Option<Arc<str>>,
 }
 
 impl AggregateSpec {
@@ -68,6 +75,8 @@ impl AggregateSpec {
             (AggregateKind::Min, _) => "min",
             (AggregateKind::Max, _) => "max",
             (AggregateKind::Rows, _) => "rows",
+            (AggregateKind::UniqState, _) => "uniq_state",
+            (AggregateKind::UniqMerge, _) => "uniq_merge",
         }
     }
 
@@ -156,6 +165,7 @@ pub(crate) enum Accumulator {
         seen: DistinctValues,
         inner: Box<Accumulator>,
     },
+    Uniq(GroupUniqSets),
 }
 
 /// What is made of a group's values.
@@ -188,6 +198,9 @@ impl Accumulator {
             };
         }
         match spec.kind {
+            AggregateKind::UniqState | AggregateKind::UniqMerge => {
+                Self::Uniq(GroupUniqSets::new(spec.domain.clone(), spec.input_retracts))
+            }
             // A call over kept rows has its function, see above.
             AggregateKind::Count | AggregateKind::Rows => Self::Count {
                 counts: StateVec::new(),
@@ -236,6 +249,7 @@ impl Accumulator {
             }
             Self::Values { values, .. } => values.resize(slots),
             Self::Distinct { inner, .. } => inner.resize(slots),
+            Self::Uniq(sets) => sets.resize(slots),
         }
     }
 
@@ -265,6 +279,10 @@ impl Accumulator {
             }
             seen.compact();
             inner.update_rows(&changed_slots, &changed_rows, &signs, argument);
+            return;
+        }
+        if let Self::Uniq(sets) = self {
+            sets.update(slots, rows, weights, argument);
             return;
         }
         let row_weights: Vec<i64> = rows.iter().map(|&row| weights[row as usize]).collect();
@@ -328,7 +346,7 @@ impl Accumulator {
                 }
                 values.compact();
             }
-            Self::Distinct { .. } => {}
+            Self::Distinct { .. } | Self::Uniq(_) => {}
         }
     }
 
@@ -417,6 +435,7 @@ impl Accumulator {
                     .ok_or_else(|| EngineError::Invariant("min or max of no column".into()))
             }
             Self::Distinct { inner, .. } => inner.output(slots, codec, errors),
+            Self::Uniq(sets) => Ok(sets.output(slots, errors)),
         }
     }
 
@@ -435,20 +454,25 @@ impl Accumulator {
             Self::Values { values, .. } => values.clear(slot),
             // A group without rows has no values left in the map.
             Self::Distinct { inner, .. } => inner.clear(slot),
+            Self::Uniq(sets) => sets.clear(slot),
         }
     }
 
     /// From now on [`Accumulator::forget_values`] may be called.
     pub(crate) fn prepare_to_forget(&mut self) {
-        if let Self::Distinct { seen, .. } = self {
-            seen.prepare_to_forget();
+        match self {
+            Self::Distinct { seen, .. } => seen.prepare_to_forget(),
+            Self::Uniq(sets) => sets.prepare_to_forget(),
+            _ => {}
         }
     }
 
     /// Forgets the values of groups that are dropped with their rows.
     pub(crate) fn forget_values(&mut self, slots: &[u32]) {
-        if let Self::Distinct { seen, .. } = self {
-            seen.forget_groups(slots);
+        match self {
+            Self::Distinct { seen, .. } => seen.forget_groups(slots),
+            Self::Uniq(sets) => sets.forget_values(slots),
+            _ => {}
         }
     }
 
@@ -469,6 +493,7 @@ impl Accumulator {
             } => {}
             Self::Values { values, .. } => values.save(slot, writer),
             Self::Distinct { inner, .. } => inner.save(slot, writer),
+            Self::Uniq(sets) => sets.save(slot, writer),
         }
     }
 
@@ -488,6 +513,7 @@ impl Accumulator {
             } => {}
             Self::Values { values, .. } => values.load(slot, reader)?,
             Self::Distinct { inner, .. } => inner.load(slot, reader)?,
+            Self::Uniq(sets) => sets.load(slot, reader)?,
         }
         Ok(())
     }
@@ -532,6 +558,7 @@ impl Accumulator {
                 }
             },
             Self::Distinct { seen, .. } => seen.for_each(scope, &mut save),
+            Self::Uniq(sets) if sets.counts_values() => sets.for_each(scope, &mut save),
             _ => return,
         }
         writer.u32(count);
@@ -544,13 +571,13 @@ impl Accumulator {
         slots: &[u32],
         reader: &mut Reader<'_>,
     ) -> Result<(), CodecError> {
-        if !matches!(
-            self,
-            Self::Values {
-                keeps_all: true,
-                ..
-            } | Self::Distinct { .. }
-        ) {
+        let has_values = match self {
+            Self::Values { keeps_all, .. } => *keeps_all,
+            Self::Distinct { .. } => true,
+            Self::Uniq(sets) => sets.counts_values(),
+            _ => false,
+        };
+        if !has_values {
             return Ok(());
         }
         for _ in 0..reader.u32()? {
@@ -563,6 +590,7 @@ impl Accumulator {
             match self {
                 Self::Values { values, .. } => values.set(slot as usize, value, weight),
                 Self::Distinct { seen, .. } => seen.set(slot, value, weight),
+                Self::Uniq(sets) => sets.set(slot, value, weight)?,
                 _ => {}
             }
         }
@@ -574,6 +602,7 @@ impl Accumulator {
         match self {
             Self::Values { changed, .. } => *changed = HashSet::default(),
             Self::Distinct { seen, .. } => seen.forget_changes(),
+            Self::Uniq(sets) => sets.forget_changes(),
             _ => {}
         }
     }
@@ -591,6 +620,7 @@ impl Accumulator {
                 values, changed, ..
             } => values.memory_bytes() + changed.capacity() * CHANGED_VALUE_BYTES,
             Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
+            Self::Uniq(sets) => sets.memory_bytes(),
         }
     }
 
@@ -599,6 +629,7 @@ impl Accumulator {
         match self {
             Self::Values { changed, .. } => changed.len(),
             Self::Distinct { seen, .. } => seen.changed_count(),
+            Self::Uniq(sets) => sets.changed_count(),
             _ => 0,
         }
     }
@@ -608,6 +639,7 @@ impl Accumulator {
         match self {
             Self::Values { values, .. } => values.value_count(),
             Self::Distinct { seen, .. } => seen.len(),
+            Self::Uniq(sets) => sets.value_count(),
             _ => 0,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use sluice_core::{Clock, Delta, Epoch, TableChanges};
+use sluice_functions::UNIQ_IDS;
 
 use crate::aggregate::Aggregate;
 use crate::arrangement::Arrangement;
@@ -14,6 +15,7 @@ use crate::constant::Constant;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::explain::{OperatorReport, OperatorWork, describe};
 use crate::graph::{Node, NodeKind, UNUSED};
+use crate::id_domains::IdDomains;
 use crate::join::InnerJoin;
 use crate::map::{Filter, Project};
 use crate::operator::{Operator, StepContext};
@@ -29,6 +31,7 @@ use crate::time::node::TimeNode;
 use crate::time::watermarks::Watermarks;
 use crate::top_k::TopK;
 use crate::union::Union;
+use crate::uniq_ids::UniqIds;
 use crate::unnest::Unnest;
 use crate::window::Window;
 use crate::{EVALUATION_ERRORS, EngineError, Program};
@@ -36,6 +39,7 @@ use crate::{EVALUATION_ERRORS, EngineError, Program};
 /// Prefixes of the other parts' names.
 const NODE: &str = "node";
 const ARRANGEMENT: &str = "arrangement";
+const ID_DOMAIN: &str = "ids";
 
 /// How the engine runs.
 #[derive(Debug, Clone)]
@@ -118,6 +122,9 @@ pub struct Engine {
     /// What the checkpoints have of each node and arrangement.
     node_parts: Vec<StateParts>,
     arrangement_parts: Vec<StateParts>,
+    /// The ids of unique values, and by domain what the checkpoints have.
+    id_domains: IdDomains,
+    id_parts: Vec<StateParts>,
     /// Arrangements to bring up to date after each node.
     arrangements_of_node: Vec<Vec<usize>>,
     /// Nodes whose output nobody reads after each node.
@@ -176,7 +183,12 @@ impl Engine {
                 arrangements_of_node[spec.node].push(number);
             }
         }
+        let domains = graph.id_domains();
+        let id_parts = domains.iter();
+        let id_parts = id_parts.map(|name| StateParts::new(format!("{ID_DOMAIN}/{name}")));
         Ok(Self {
+            id_parts: id_parts.collect(),
+            id_domains: IdDomains::new(&domains, program.functions().uniq_ids_max()),
             last_uses: last_uses(&program),
             node_parts: node_parts(&running),
             arrangement_parts: (0..arrangements.len())
@@ -298,6 +310,7 @@ impl Engine {
                         arrangements: &self.arrangements,
                         errors: &mut errors,
                         watermarks: &self.watermarks,
+                        id_domains: &mut self.id_domains,
                         threads,
                     };
                     operator.step(&mut context, &inputs)?
@@ -332,6 +345,10 @@ impl Engine {
             if !delta.is_empty() {
                 deltas.insert(name.clone(), delta);
             }
+        }
+        let new_ids = self.id_domains.take_new()?;
+        if !new_ids.is_empty() {
+            deltas.insert(UNIQ_IDS.to_owned(), new_ids);
         }
         let errors = errors.into_delta()?;
         if !errors.is_empty() {
@@ -425,7 +442,9 @@ impl Engine {
             .zip(&mut self.arrangement_parts);
         let arrangements =
             arrangements.map(|(arrangement, parts)| Stateful::Tracked(arrangement, parts));
-        let stateful: Vec<Stateful<'_>> = nodes.chain(arrangements).collect();
+        let domains = self.id_domains.iter_mut().zip(&mut self.id_parts);
+        let domains = domains.map(|(domain, parts)| Stateful::Tracked(domain, parts));
+        let stateful: Vec<Stateful<'_>> = nodes.chain(arrangements).chain(domains).collect();
         let epoch = self.last_epoch.unwrap_or_default();
         let saved = save_all(stateful, epoch, self.options.worker_threads);
         self.whole_parts.extend(saved.whole.keys().cloned());
@@ -433,7 +452,8 @@ impl Engine {
         changed.extend(saved.whole);
         let mut live = self.whole_parts.clone();
         live.insert(HEADER_PART.to_owned());
-        for parts in self.node_parts.iter().chain(&self.arrangement_parts) {
+        let parts = self.node_parts.iter().chain(&self.arrangement_parts);
+        for parts in parts.chain(&self.id_parts) {
             live.extend(parts.names());
         }
         Ok(EngineCheckpoint { changed, live })
@@ -479,6 +499,10 @@ impl Engine {
         let known = engine.arrangement_parts.iter_mut();
         for (known, arrangement) in known.zip(&mut engine.arrangements) {
             known.load(arrangement, parts)?;
+        }
+        let known = engine.id_parts.iter_mut();
+        for (known, domain) in known.zip(engine.id_domains.iter_mut()) {
+            known.load(domain, parts)?;
         }
         engine.last_epoch = Some(epoch);
         Ok(engine)
@@ -552,6 +576,8 @@ impl Engine {
                 next.arrangement_parts[place] = parts;
             }
         }
+        next.id_domains = std::mem::take(&mut self.id_domains);
+        next.id_parts = std::mem::take(&mut self.id_parts);
         next.last_epoch = self.last_epoch;
         next.watermarks = std::mem::take(&mut self.watermarks);
         next.closed_by = std::mem::take(&mut self.closed_by);
@@ -641,6 +667,11 @@ impl Engine {
             *metrics.state_bytes.entry(view.clone()).or_default() += bytes;
             *metrics.state_rows.entry(view).or_default() += rows;
         }
+        let (ids, bytes) = self.id_domains.size();
+        if ids > 0 {
+            metrics.state_rows.insert(UNIQ_IDS.to_owned(), ids);
+            metrics.state_bytes.insert(UNIQ_IDS.to_owned(), bytes);
+        }
         metrics
     }
 }
@@ -695,6 +726,12 @@ fn start_node(program: &Program, node: &Node) -> Result<Running, EngineError> {
             schema,
         }),
         NodeKind::Unnest(spec) => Box::new(Unnest::new(spec, schema)),
+        NodeKind::UniqIds { value, domain } => Box::new(UniqIds {
+            view,
+            value,
+            domain,
+            schema,
+        }),
         NodeKind::Union => Box::new(Union::new(schema)),
         NodeKind::Time(TimeNode::History { table }) => {
             let history = history_definition(&program.tables[table]);

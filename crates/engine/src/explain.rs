@@ -129,6 +129,7 @@ pub(crate) fn describe(kind: &NodeKind) -> (&'static str, String) {
         NodeKind::Filter(predicate) => ("filter", predicate.to_string()),
         NodeKind::Project(expressions) => ("project", list(expressions)),
         NodeKind::Union => ("union", String::new()),
+        NodeKind::UniqIds { value, domain } => ("ids", format!("of {value} in `{domain}`")),
         NodeKind::Unnest(spec) => ("unnest", format!("columns {:?}", spec.columns())),
         NodeKind::Aggregate { group_by, calls } => {
             let calls: Vec<String> = calls.iter().map(|call| call.describe()).collect();

@@ -50,6 +50,11 @@ pub(crate) enum NodeKind {
     Project(Vec<Arc<dyn PhysicalExpr>>),
     Union,
     Unnest(UnnestSpec),
+    /// The input with the id of a value in its domain.
+    UniqIds {
+        value: Arc<dyn PhysicalExpr>,
+        domain: Arc<str>,
+    },
     Aggregate {
         group_by: Vec<Arc<dyn PhysicalExpr>>,
         calls: Vec<AggregateCallSpec>,
@@ -132,6 +137,19 @@ impl ArrangementSpec {
 }
 
 impl Graph {
+    /// The domains of unique values, in the order of their names.
+    pub(crate) fn id_domains(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for node in &self.nodes {
+            if let NodeKind::UniqIds { domain, .. } = &node.kind {
+                names.push(domain.clone());
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
     pub(crate) fn add(&mut self, mut node: Node) -> usize {
         debug_assert!(node.inputs.iter().all(|&input| input < self.nodes.len()));
         // Whether a result can be null is the planner's guess, which the

@@ -13,6 +13,7 @@
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
 //! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//! | ids of unique values | linear: a value keeps its id | `uniq_ids.rs`, `id_domains.rs` |
 //! | windows of time, joins with versions, what watermarks close | see there | `time/mod.rs` |
 //! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
 //! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
@@ -41,6 +42,7 @@ mod expression;
 mod false_joins;
 mod graph;
 mod group_rows;
+mod id_domains;
 mod in_subquery;
 mod join;
 mod key;
@@ -66,6 +68,8 @@ mod table_input;
 mod time;
 mod top_k;
 mod union;
+mod uniq_ids;
+mod uniq_sets;
 mod unnest;
 mod value_counts;
 mod window;
@@ -75,5 +79,5 @@ pub use error::EngineError;
 pub use evaluation_errors::EVALUATION_ERRORS;
 pub use explain::{OperatorReport, OperatorWork, explain};
 pub use plan_error::PlanError;
-pub use program::{Collection, Program, ViewDefinition};
+pub use program::{Collection, Program, ViewDefinition, ViewShape};
 pub use program_change::{PartInput, ProgramChange};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, Sort};
@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, GroupingSet};
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_expr::expressions::{Column as PhysicalColumn, Literal};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use sluice_functions::{UNIQ_MERGE, UNIQ_STATE, domain_name};
 
 use crate::accumulator::{AggregateKind, AggregateSpec};
 use crate::expression::compile;
@@ -44,10 +45,14 @@ impl Lowering<'_> {
         let input_schema = aggregate.input.schema();
         let group_by = compile_all(group_by, input_schema)?;
         let retracts = !self.graph.nodes[input].append_only;
+        let mut input = input;
         let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
         for (index, expression) in aggregate.aggr_expr.iter().enumerate() {
             let output_type = output.field(group_by.len() + index).data_type().clone();
-            let call = aggregate_call(expression, input_schema, output_type, retracts)?;
+            let mut call = aggregate_call(expression, input_schema, output_type, retracts)?;
+            if call.spec.kind == AggregateKind::UniqState {
+                input = self.add_ids(input, &mut call)?;
+            }
             calls.push(call);
         }
         if let Some(node) = self.aggregate_by_panes(input, &group_by, &calls, &output) {
@@ -60,6 +65,29 @@ impl Lowering<'_> {
             kind: NodeKind::Aggregate { group_by, calls },
             inputs: vec![input],
             schema: output,
+            view: self.view.clone(),
+            append_only,
+            unique_key,
+        }))
+    }
+
+    /// `input` with the ids of the values of a `uniq_state`, which becomes a call
+    /// over them.
+    fn add_ids(&mut self, input: usize, call: &mut AggregateCallSpec) -> Result<usize, Refusal> {
+        let (Some(value), Some(domain)) = (call.arguments.pop(), call.spec.domain.clone()) else {
+            return refuse(format!("`{UNIQ_STATE}` without a value"), "");
+        };
+        let node = &self.graph.nodes[input];
+        let id_column = node.schema.fields().len();
+        let mut fields = node.schema.fields().to_vec();
+        fields.push(Arc::new(Field::new("id", DataType::UInt32, true)));
+        call.arguments = vec![Arc::new(PhysicalColumn::new("id", id_column))];
+        call.spec.input = vec![(DataType::UInt32, SortOptions::default())];
+        let (append_only, unique_key) = (node.append_only, node.unique_key.clone());
+        Ok(self.graph.add(Node {
+            kind: NodeKind::UniqIds { value, domain },
+            inputs: vec![input],
+            schema: Arc::new(Schema::new(fields)),
             view: self.view.clone(),
             append_only,
             unique_key,
@@ -176,6 +204,8 @@ fn aggregate_call(
         }
         "first_value" => (AggregateKind::Min, ignores_nulls),
         "last_value" => (AggregateKind::Max, ignores_nulls),
+        UNIQ_STATE => (AggregateKind::UniqState, true),
+        UNIQ_MERGE => (AggregateKind::UniqMerge, true),
         _ => (AggregateKind::Rows, false),
     };
     let by_order = matches!(name, "first_value" | "last_value");
@@ -194,7 +224,16 @@ fn aggregate_call(
         )
         .unzip();
     let compiled_order = compile_all(&order, input_schema)?;
-    let compiled_arguments = compile_all(&parameters.args, input_schema)?;
+    let mut compiled_arguments = compile_all(&parameters.args, input_schema)?;
+    let domain = if kind == AggregateKind::UniqState {
+        let name = compiled_arguments.pop();
+        let name = name
+            .as_ref()
+            .and_then(|name| name.downcast_ref::<Literal>());
+        Some(domain_name(name.map(Literal::value))?)
+    } else {
+        None
+    };
     let counts_rows = name == "count"
         && !parameters.distinct
         && matches!(&parameters.args[..], [argument] if is_not_null_literal(argument));
@@ -240,6 +279,7 @@ fn aggregate_call(
     } else {
         None
     };
+    let is_uniq = matches!(kind, AggregateKind::UniqState | AggregateKind::UniqMerge);
     let filter = match &parameters.filter {
         Some(filter) => Some(compile(filter, input_schema)?),
         None => None,
@@ -247,12 +287,14 @@ fn aggregate_call(
     Ok(AggregateCallSpec {
         spec: AggregateSpec {
             kind,
-            distinct: parameters.distinct || name == "approx_distinct",
+            // Unique values are distinct anyway.
+            distinct: (parameters.distinct && !is_uniq) || name == "approx_distinct",
             input,
             output_type,
             input_retracts,
             skips_nulls,
             function,
+            domain,
         },
         arguments,
         filter,

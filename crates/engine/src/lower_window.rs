@@ -15,6 +15,8 @@ use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::windows::create_window_expr;
 
+use sluice_functions::UNIQ_STATE;
+
 use crate::exact_window_sum::ExactWindowSum;
 use crate::expression::compile;
 use crate::graph::{ArrangementSpec, Node, NodeKind};
@@ -159,6 +161,12 @@ impl<'a> WindowColumns<'a> {
             return refuse(
                 format!("`{name}` over a frame that ends before it starts"),
                 "write the earlier bound first: BETWEEN 3 PRECEDING AND 1 PRECEDING",
+            );
+        }
+        if name == UNIQ_STATE {
+            return refuse(
+                format!("`{name}` OVER in a materialized view"),
+                "make the states with GROUP BY in another view, and merge them here: uniq_merge(state) OVER (…)",
             );
         }
         let keys = self.keys(&parameters.partition_by, &parameters.order_by)?;

@@ -5,6 +5,7 @@ use sluice_core::{CodecError, Delta};
 use crate::EngineError;
 use crate::arrangement::Arrangement;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::id_domains::IdDomains;
 use crate::saved_state::SavedState;
 use crate::time::watermarks::Watermarks;
 
@@ -17,6 +18,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) errors: &'a mut EvaluationErrors,
     /// How far event time has come with this epoch.
     pub(crate) watermarks: &'a Watermarks,
+    /// The ids of unique values.
+    pub(crate) id_domains: &'a mut IdDomains,
     /// Number of worker threads.
     pub(crate) threads: usize,
 }

@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
+use sluice_functions::{Functions, UNIQ_IDS};
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::graph::{Graph, Node, NodeKind};
@@ -21,7 +22,7 @@ use crate::prints::{self, Prints};
 use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
 use crate::time::plan_temporal::TemporalPlanner;
 use crate::time::plan_window::{WindowPlanner, find_window};
-use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors};
+use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors, id_domains};
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
@@ -54,6 +55,17 @@ pub struct Collection {
     pub unique_key: Option<Vec<usize>>,
 }
 
+/// What a view is made of, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewShape {
+    /// Tables and views that it names.
+    pub inputs: Vec<String>,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// False for a query view.
+    pub is_materialized: bool,
+}
+
 /// A planned warehouse: what [`crate::Engine`] runs.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -73,7 +85,9 @@ pub struct Program {
     pub(crate) fed: BTreeMap<usize, String>,
     collections: Vec<Collection>,
     query_views: Vec<(String, String)>,
+    shapes: BTreeMap<String, ViewShape>,
     warnings: Vec<String>,
+    functions: Functions,
     fingerprint: u64,
 }
 
@@ -88,7 +102,19 @@ impl Program {
         tables: &[TableDefinition],
         views: &[ViewDefinition],
     ) -> Result<Self, Vec<PlanError>> {
-        let mut planner = Planner::new(tables);
+        Self::plan_with(tables, views, &Functions::default())
+    }
+
+    /// The same with the functions of a warehouse.
+    ///
+    /// # Errors
+    /// See [`Program::plan`].
+    pub fn plan_with(
+        tables: &[TableDefinition],
+        views: &[ViewDefinition],
+        functions: &Functions,
+    ) -> Result<Self, Vec<PlanError>> {
+        let mut planner = Planner::new(tables, functions);
         let parsed = planner.parse(views);
         let order = planner.order(views, &parsed);
         for index in order {
@@ -116,6 +142,16 @@ impl Program {
         &self.query_views
     }
 
+    /// What each view is made of, by name.
+    pub fn shapes(&self) -> &BTreeMap<String, ViewShape> {
+        &self.shapes
+    }
+
+    /// The functions that it was planned with.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
     /// Identifies the definitions; a checkpoint fits only the same one.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -132,6 +168,7 @@ struct Planner {
     state: SessionState,
     context: SessionContext,
     tables: Vec<TableDefinition>,
+    functions: Functions,
     graph: Graph,
     collection_nodes: BTreeMap<String, usize>,
     base_tables: BTreeMap<String, BTreeSet<String>>,
@@ -139,23 +176,26 @@ struct Planner {
     view_prints: BTreeMap<String, u64>,
     collections: Vec<Collection>,
     query_views: Vec<(String, String)>,
+    shapes: BTreeMap<String, ViewShape>,
     warnings: Vec<String>,
     errors: Vec<PlanError>,
 }
 
 impl Planner {
-    fn new(tables: &[TableDefinition]) -> Self {
-        let context = SessionContext::new_with_state(session_state(tables));
+    fn new(tables: &[TableDefinition], functions: &Functions) -> Self {
+        let context = SessionContext::new_with_state(session_state(tables, functions));
         let mut planner = Self {
             state: context.state(),
             context,
             tables: tables.to_vec(),
+            functions: functions.clone(),
             graph: Graph::default(),
             collection_nodes: BTreeMap::new(),
             base_tables: BTreeMap::new(),
             view_prints: BTreeMap::new(),
             collections: Vec::new(),
             query_views: Vec::new(),
+            shapes: BTreeMap::new(),
             warnings: Vec::new(),
             errors: Vec::new(),
         };
@@ -206,6 +246,7 @@ impl Planner {
     fn parse(&mut self, views: &[ViewDefinition]) -> Vec<Option<ParsedView>> {
         let mut names: BTreeSet<String> = self.collection_nodes.keys().cloned().collect();
         names.insert(EVALUATION_ERRORS.to_owned());
+        names.insert(UNIQ_IDS.to_owned());
         let mut parsed = Vec::with_capacity(views.len());
         for view in views {
             match parse_view(view, &self.state) {
@@ -335,6 +376,15 @@ impl Planner {
             Ok(plan) => plan,
             Err(error) => return self.planning_error(definition, view, &error),
         };
+        let mut inputs = references.clone();
+        inputs.sort();
+        inputs.dedup();
+        let shape = ViewShape {
+            inputs,
+            schema: plan.schema().inner().clone(),
+            is_materialized: view.is_materialized,
+        };
+        self.shapes.insert(view.name.clone(), shape);
         if !view.is_materialized {
             if let Some(function) = find_window(&plan) {
                 let message = format!("`{function}` in a plain view");
@@ -504,6 +554,16 @@ impl Planner {
             append_only: false,
             unique_key: None,
         });
+        let has_domains = !self.graph.id_domains().is_empty();
+        if has_domains {
+            self.collections.push(Collection {
+                name: UNIQ_IDS.to_owned(),
+                schema: id_domains::schema(),
+                is_view: true,
+                append_only: true,
+                unique_key: Some(vec![0, 1]),
+            });
+        }
         self.warn_of_global_arrangements();
         for node in &self.graph.nodes {
             let NodeKind::Aggregate { calls, .. } = &node.kind else {
@@ -521,6 +581,16 @@ impl Planner {
         for view in views {
             identity.push_str(&view.sql);
             identity.push('\0');
+        }
+        let (dictionary, ids_max) = (
+            self.functions.user_dictionary(),
+            self.functions.uniq_ids_max(),
+        );
+        if !dictionary.is_empty() {
+            identity.push_str(&format!("words {dictionary}\0"));
+        }
+        if has_domains {
+            identity.push_str(&format!("ids {ids_max}\0"));
         }
         let bounds = bounds_of_graph(&self.graph, &self.tables);
         let state_limits = state_limits(&self.graph, &bounds);
@@ -542,7 +612,9 @@ impl Planner {
             base_tables: self.base_tables,
             collections: self.collections,
             query_views: self.query_views,
+            shapes: self.shapes,
             warnings: self.warnings,
+            functions: self.functions,
             fingerprint: stable_hash(identity.as_bytes()),
         }
     }
@@ -589,7 +661,7 @@ impl Visit<'_> {
 }
 
 /// DataFusion with the optimizer rules whose results the engine can run.
-fn session_state(tables: &[TableDefinition]) -> SessionState {
+fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionState {
     let mut config = SessionConfig::new();
     let options = config.options_mut();
     // Money written as 0.1 must be exact.
@@ -601,7 +673,7 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
     options
         .optimizer
         .enable_physical_uncorrelated_scalar_subquery = false;
-    SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(subquery_rules())
@@ -609,7 +681,10 @@ fn session_state(tables: &[TableDefinition]) -> SessionState {
             Arc::new(WindowPlanner),
             Arc::new(TemporalPlanner::new(tables)),
         ])
-        .build()
+        .build();
+    // A session takes every function.
+    let _ = functions.register(&mut state, None);
+    state
 }
 
 fn check_column_names(plan: &LogicalPlan) -> Result<(), String> {

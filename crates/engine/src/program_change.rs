@@ -35,6 +35,7 @@ pub struct ProgramChange {
     gone_views: BTreeSet<String>,
     /// The collection of each place, under the old program.
     old_collections: BTreeMap<usize, String>,
+    id_domains_change: bool,
 }
 
 impl ProgramChange {
@@ -62,12 +63,22 @@ impl ProgramChange {
             old_collections: old_nodes
                 .map(|(name, &node)| (node, name.clone()))
                 .collect(),
+            id_domains_change: old.graph.id_domains() != program.graph.id_domains(),
             program: Arc::new(program),
             new_nodes,
             new_arrangements,
             new_views,
             gone_views,
         }
+    }
+
+    /// Whether ids of unique values would have to be given by the new part:
+    /// those that it gives alone are not those of the part that stays, so that
+    /// everything must be computed anew.
+    pub fn touches_unique_ids(&self) -> bool {
+        let nodes = &self.program.graph.nodes;
+        let gives_ids = |&place: &usize| matches!(nodes[place].kind, NodeKind::UniqIds { .. });
+        self.new_nodes.iter().any(gives_ids) || self.id_domains_change
     }
 
     /// The new program.

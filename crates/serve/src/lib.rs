@@ -4,6 +4,7 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod column_docs;
 mod error;
 mod explain;
 mod http;
@@ -16,8 +17,10 @@ mod query_engine;
 mod query_limits;
 mod read_only;
 mod tables;
+mod uniq_ids;
 mod wire_limits;
 
+pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};

@@ -23,14 +23,17 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::RwLock;
 use sluice_core::{Epoch, too_many_operators};
+use sluice_functions::Functions;
 
 use crate::ServeError;
+use crate::column_docs::{self, ColumnMeaning};
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews, explain_query,
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
+use crate::uniq_ids::StoredIds;
 
 /// Limits and settings of queries.
 #[derive(Debug, Clone)]
@@ -48,6 +51,11 @@ pub struct QueryOptions {
     pub time_zone: String,
     /// Plain views: name and SELECT text.
     pub query_views: Vec<(String, String)>,
+    /// Functions beside DataFusion's own.
+    pub functions: Functions,
+    /// What columns mean: the rows of `sluice_columns`. Without any the table
+    /// is not there.
+    pub column_meanings: Vec<ColumnMeaning>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
 }
@@ -61,6 +69,8 @@ impl Default for QueryOptions {
             time_ms_max: 60_000,
             time_zone: "UTC".to_owned(),
             query_views: Vec::new(),
+            functions: Functions::default(),
+            column_meanings: Vec::new(),
             connections_max: 100,
         }
     }
@@ -169,12 +179,18 @@ impl QueryEngine {
             time_ms_max: options.time_ms_max,
             memory_bytes_max: options.memory_bytes_max,
         };
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .build();
+        let ids = StoredIds {
+            source: source.clone(),
+        };
+        options
+            .functions
+            .register(&mut state, Some(Arc::new(ids)))?;
         let context = SessionContext::new_with_state(state);
         let schema = Arc::new(SluiceSchema {
             source,
@@ -182,6 +198,11 @@ impl QueryEngine {
         });
         if let Some(catalog) = context.catalog("datafusion") {
             catalog.register_schema("public", schema.clone())?;
+        }
+        if !options.column_meanings.is_empty() {
+            let table = column_docs::table(&options.column_meanings)?;
+            let name = column_docs::COLUMNS.to_owned();
+            schema.query_views.write().insert(name, table);
         }
         let engine = Self {
             context: Arc::new(context),

@@ -38,8 +38,8 @@ impl Shop {
     fn dirty(&mut self, time_us: i64, payload: &str) -> String {
         let ts = time_us.div_euclid(1_000);
         match self.random.below(5) {
-            // Cut off by a full disk; records are ASCII.
-            0 => payload[..payload.len() / 2].to_owned(),
+            // Cut off by a full disk.
+            0 => payload[..payload.floor_char_boundary(payload.len() / 2)].to_owned(),
             1 => format!("{{\"common\":{{\"mid\":\"mid_0\"}},\"unknown\":true,\"ts\":{ts}}}"),
             2 => "<html>502 Bad Gateway</html>".to_owned(),
             // Wrong types: a time that is a word, a page that is a number.

@@ -9,18 +9,18 @@ use crate::message::{Message, Object, row};
 use crate::shop::{Device, Event, Shop};
 use crate::visit::{Page, Visit};
 
-/// Words that visitors search for.
-const KEYWORDS: [&str; 10] = [
-    "phone",
-    "laptop",
-    "shoes",
-    "tea",
-    "coffee",
-    "lipstick",
-    "jacket",
-    "headphones",
-    "Rice cooker",
-    "backpack",
+/// What visitors search for, and the words that it is made of.
+const KEYWORDS: [(&str, &[&str]); 10] = [
+    ("小米手机", &["小米", "手机"]),
+    ("laptop", &["laptop"]),
+    ("shoes", &["shoes"]),
+    ("tea", &["tea"]),
+    ("coffee", &["coffee"]),
+    ("lipstick", &["lipstick"]),
+    ("Fleece外套", &["fleece", "外套"]),
+    ("headphones", &["headphones"]),
+    ("Rice cooker", &["rice", "cooker"]),
+    ("backpack", &["backpack"]),
 ];
 const VERSIONS: [&str; 4] = ["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"];
 const MODELS: [(&str, &str, &str); 5] = [
@@ -354,11 +354,11 @@ impl Shop {
                         .text("source_type", "query");
                 }
                 Page::Search | Page::GoodList => {
-                    let keyword = *self.random.choose(&KEYWORDS);
+                    let (keyword, words) = *self.random.choose(&KEYWORDS);
                     page.text("item", keyword).text("item_type", "keyword");
                     if is_person {
                         let answers = &mut self.books.day(day).answers;
-                        for word in keyword.to_lowercase().split(' ') {
+                        for &word in words {
                             *answers.keywords.entry(word.to_owned()).or_default() += 1;
                         }
                     }

@@ -24,6 +24,8 @@ pub enum Profile {
 pub struct Config {
     /// Name of the warehouse.
     pub name: String,
+    /// Folder of a project whose files this one adds to.
+    pub extends: Option<String>,
     /// Where its parts run.
     #[serde(default)]
     pub profile: Profile,
@@ -97,6 +99,8 @@ pub struct Limits {
     /// Bytes that clients have sent and that are not durable yet; beyond that
     /// they are told to try again.
     pub collect_waiting_bytes_max: usize,
+    /// Different values that each domain of `uniq_state` may have.
+    pub uniq_ids_max: u32,
 }
 
 /// How long the log keeps what a checkpoint holds. Without either limit it
@@ -163,6 +167,7 @@ impl Default for Limits {
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,
             collect_waiting_bytes_max: 64 << 20,
+            uniq_ids_max: sluice_functions::UNIQ_IDS_MAX,
         }
     }
 }

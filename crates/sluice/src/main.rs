@@ -6,6 +6,8 @@ mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
+mod docs;
+mod extended;
 mod failure;
 mod gauges;
 mod lock;
@@ -30,6 +32,7 @@ use crate::commands::demo::DemoOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
+use crate::project::Project;
 use crate::report::{LogFormat, Reporter};
 
 /// A real-time e-commerce data warehouse.
@@ -128,6 +131,33 @@ enum Command {
         fill_only: bool,
         #[command(flatten)]
         settings: SettingsArguments,
+    },
+    /// Freeze what is reported of a day or a month; later corrections show
+    /// beside it.
+    Close {
+        /// The project's folder.
+        dir: PathBuf,
+        /// A day such as 2024-11-10, or a month such as 2024-11.
+        period: String,
+        /// Make a new version of what is closed already.
+        #[arg(long)]
+        again: bool,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
+    /// Write what a project's models say of themselves: one Markdown file for
+    /// each layer, with columns, meanings and lineage.
+    Docs {
+        /// The project's folder.
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the files go.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Make a small project to start from.
     Init {
@@ -255,6 +285,20 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
                 fill_only,
             };
             commands::demo::run(&options, reporter)
+        }
+        Command::Close {
+            dir,
+            period,
+            again,
+            settings,
+            state,
+        } => {
+            let project = Project::load(&dir, &settings.set)?;
+            let state = project.state_folder(state.as_deref());
+            commands::close::run(&state, &period, again, reporter)
+        }
+        Command::Docs { dir, settings, out } => {
+            commands::docs::run(&dir, &settings.set, &out, reporter)
         }
         Command::Init { name } => commands::init::run(&name, reporter),
         Command::Replay {

@@ -1,21 +1,30 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
-//! `models/**/*.sql`.
+//! `models/**/*.sql`, `dictionary.txt`, `columns.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
+use sluice_functions::Functions;
 use sluice_log::ModelText;
 use sluice_route::{SourceFile, Sources, parse_sources};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
+use crate::extended::{Folders, merged};
 use crate::failure::{Doing, Failure};
 use crate::settings::{Quoting, Setting, Settings, substitute};
 
 /// Beginning of the names of tables that the program itself fills.
 const OWN_PREFIX: &str = "sluice_";
+
+/// Words that `split_words` knows besides its own, one a line.
+const DICTIONARY: &str = "dictionary.txt";
+
+/// What columns mean that several models have.
+const COLUMNS: &str = "columns.toml";
 
 /// A project, read and checked except for its models.
 #[derive(Debug, Clone)]
@@ -28,6 +37,10 @@ pub struct Project {
     pub sources: Arc<Sources>,
     /// Models.
     pub views: Vec<ViewDefinition>,
+    /// SQL functions, with the words of `dictionary.txt`.
+    pub functions: Functions,
+    /// What columns of a name mean, from `columns.toml`.
+    pub column_meanings: BTreeMap<String, String>,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -48,21 +61,32 @@ impl Project {
             other => other,
         })?;
         // The file is judged as it is first, so that places in it are true.
-        Config::parse(&config_path, &config_text)?;
+        let judged = Config::parse(&config_path, &config_text)?;
+        if let Some(base) = Folders::new(folder, judged.extends.as_deref()).base() {
+            config_text = extended_text(base, &config_text)?;
+        }
         for (key, value) in overrides {
             config_text = override_key(&config_path, &config_text, key, value)?;
         }
         let config = Config::parse(&config_path, &config_text)?;
+        let folders = Folders::new(folder, config.extends.as_deref());
         let settings = collect_settings(folder, &config, overrides)?;
         let mut problems = Vec::new();
-        let sources = load_sources(folder, &settings, &mut problems)?;
-        let views = load_views(folder, &settings, &mut problems)?;
+        let sources = load_sources(&folders, folder, &settings, &mut problems)?;
+        let views = load_views(&folders, &settings, &mut problems)?;
+        let dictionary = match folders.file(DICTIONARY) {
+            Some(path) => read_text(&path)?,
+            None => String::new(),
+        };
+        let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
             Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
                 views,
+                functions,
+                column_meanings: load_meanings(&folders)?,
                 sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
@@ -81,7 +105,7 @@ impl Project {
     /// # Errors
     /// Everything that is wrong with them, with file, line and column.
     pub fn plan(&self) -> Result<Arc<Program>, Failure> {
-        let planned = Program::plan(&self.tables(), &self.views);
+        let planned = Program::plan_with(&self.tables(), &self.views, &self.functions);
         planned.map(Arc::new).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::Definitions(lines.join("\n"))
@@ -96,9 +120,14 @@ impl Project {
         stable_hash(&writer.finish())
     }
 
-    /// Identifies tables alone.
+    /// Identifies what models are built on: tables, and the words and limits of
+    /// functions.
     pub fn sources_fingerprint(&self) -> u64 {
-        self.sources_fingerprint
+        let mut writer = Writer::new();
+        writer.u64(self.sources_fingerprint);
+        writer.str(self.functions.user_dictionary());
+        writer.u64(u64::from(self.functions.uniq_ids_max()));
+        stable_hash(&writer.finish())
     }
 
     /// The text of all models, settings put in.
@@ -168,15 +197,29 @@ fn collect_settings(
     Ok(settings)
 }
 
+/// `own_text` of warehouse.toml with the keys that it lacks and the project in
+/// `base` has.
+fn extended_text(base: &Path, own_text: &str) -> Result<String, Failure> {
+    let path = base.join("warehouse.toml");
+    let base_text = read_text(&path)?;
+    Config::parse(&path, &base_text)?;
+    let what = format!("reading {}", path.display());
+    let base: toml::Table = toml::from_str(&base_text).doing(&what)?;
+    let mut own: toml::Table = toml::from_str(own_text).doing(&what)?;
+    merged(&base, &mut own);
+    toml::to_string(&own).doing(&what)
+}
+
 fn load_sources(
+    folders: &Folders,
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
 ) -> Result<Option<(Sources, u64)>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
-    for path in files_below(&folder.join("sources"), "toml")? {
-        let text = read_text(&path)?;
+    for path in folders.files("sources", "toml")? {
+        let text = folders.without_mapped_tables(&path, read_text(&path)?)?;
         if let Some(substituted) = substituted(&path, &text, settings, Quoting::Toml, problems) {
             files.push(SourceFile {
                 path: path.display().to_string(),
@@ -217,13 +260,30 @@ fn load_sources(
     }
 }
 
+/// `name = "meaning"`, for columns whose model does not say what they are.
+fn load_meanings(folders: &Folders) -> Result<BTreeMap<String, String>, Failure> {
+    let Some(path) = folders.file(COLUMNS) else {
+        return Ok(BTreeMap::new());
+    };
+    let text = read_text(&path)?;
+    toml::from_str(&text).map_err(|error| {
+        let message = error.message();
+        let before = &text[..error.span().map_or(0, |span| span.start)];
+        let line = before.matches('\n').count() + 1;
+        Failure::Definitions(format!(
+            "{}:{line}:1: {message}\n  help: write one column a line: name = \"what it means\"",
+            path.display()
+        ))
+    })
+}
+
 fn load_views(
-    folder: &Path,
+    folders: &Folders,
     settings: &Settings,
     problems: &mut Vec<String>,
 ) -> Result<Vec<ViewDefinition>, Failure> {
     let mut views = Vec::new();
-    for path in files_below(&folder.join("models"), "sql")? {
+    for path in folders.files("models", "sql")? {
         let text = read_text(&path)?;
         let Some(sql) = substituted(&path, &text, settings, Quoting::Sql, problems) else {
             continue;
@@ -267,32 +327,22 @@ fn substituted(
 /// # Errors
 /// When a folder cannot be read.
 pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = vec![folder.join("warehouse.toml")];
-    files.extend(files_below(&folder.join("sources"), "toml")?);
-    files.extend(files_below(&folder.join("models"), "sql")?);
+    let config_path = folder.join("warehouse.toml");
+    // What is wrong with it is said where it is read.
+    let text = std::fs::read_to_string(&config_path).unwrap_or_default();
+    let config = Config::parse(&config_path, &text).ok();
+    let extends = config.and_then(|config| config.extends);
+    let folders = Folders::new(folder, extends.as_deref());
+    let mut files = vec![config_path];
+    files.extend(folders.base().map(|base| base.join("warehouse.toml")));
+    files.extend(
+        [DICTIONARY, COLUMNS]
+            .iter()
+            .filter_map(|name| folders.file(name)),
+    );
+    files.extend(folders.files("sources", "toml")?);
+    files.extend(folders.files("models", "sql")?);
     Ok(files)
-}
-
-/// The files below `folder` whose name ends in `.extension`, sorted.
-fn files_below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        if !folder.exists() {
-            continue;
-        }
-        let what = format!("reading the folder {}", folder.display());
-        for entry in std::fs::read_dir(&folder).doing(&what)? {
-            let path = entry.doing(&what)?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

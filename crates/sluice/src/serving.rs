@@ -8,14 +8,16 @@ use std::time::Duration;
 use sluice_capture::Collector;
 use sluice_core::SystemClock;
 use sluice_engine::Program;
+use sluice_functions::Functions;
 use sluice_serve::{
-    HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener, QueryEngine,
-    QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
+    QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
+use crate::docs::{ProjectDocs, html_pages};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
 
@@ -34,6 +36,8 @@ pub struct ServingParts {
     pub collector: Arc<Collector>,
     /// Tells about the operators of views.
     pub views: Arc<dyn RunningViews>,
+    /// What tables and models say of themselves.
+    pub docs: ProjectDocs,
 }
 
 /// The running servers.
@@ -67,7 +71,14 @@ impl Serving {
             .doing("starting the server's threads")?;
         let query_views = program.query_views().to_vec();
         let time_zone = config.time_zone.get_ref();
-        let engine = query_engine(&config.limits, time_zone, query_views, parts.source.clone())?;
+        let engine = query_engine(
+            &config.limits,
+            time_zone,
+            query_views,
+            program.functions().clone(),
+            parts.docs.column_meanings(),
+            parts.source.clone(),
+        )?;
         engine
             .explain_with(parts.views)
             .doing("preparing EXPLAIN")?;
@@ -105,6 +116,7 @@ impl Serving {
             time_zone: time_zone.clone(),
             currency: config.currency.clone(),
             views: views.map(|view| view.name.clone()).collect(),
+            docs: html_pages(&parts.docs),
         };
         let state = Arc::new(HttpState::new(
             engine,
@@ -184,6 +196,8 @@ pub fn query_engine(
     limits: &Limits,
     time_zone: &str,
     query_views: Vec<(String, String)>,
+    functions: Functions,
+    column_meanings: Vec<ColumnMeaning>,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -191,6 +205,8 @@ pub fn query_engine(
         time_ms_max: limits.query_time_ms_max,
         time_zone: time_zone.to_owned(),
         query_views,
+        functions,
+        column_meanings,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

@@ -26,8 +26,9 @@ fn from_environment(name: &str, default: u64) -> u64 {
 
 fn demo(state: &Path) -> Command {
     let rate = from_environment("SLUICE_DEMO_RATE", 4).to_string();
+    let seed = from_environment("SLUICE_DEMO_SEED", 5).to_string();
     let mut command = sluice();
-    command.args(["demo", "--rate", &rate, "--seed", "5", "--fill-only"]);
+    command.args(["demo", "--rate", &rate, "--seed", &seed, "--fill-only"]);
     command.arg("--state").arg(state);
     for name in ["listen.http", "listen.postgres"] {
         command.args(["--set", &format!("{name}=127.0.0.1:0")]);

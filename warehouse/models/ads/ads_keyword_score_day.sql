@@ -7,7 +7,7 @@
 -- case, sources too: comparing them in another case would score nothing.
 CREATE VIEW ads_keyword_score_day AS
 WITH sku_words AS (
-  SELECT sku_id, unnest(string_to_array(lower(sku_name), ' ')) AS keyword FROM dim_sku
+  SELECT sku_id, unnest(split_words(sku_name)) AS keyword FROM dim_sku
 ), sources AS (
   SELECT cur_date AS day, keyword, source, keyword_count FROM dws_traffic_source_keyword_page_view_window
   UNION ALL
@@ -25,5 +25,4 @@ SELECT
   keyword,
   sum(keyword_count * CASE source WHEN 'search' THEN 10 WHEN 'order' THEN 5 WHEN 'cart' THEN 2 WHEN 'click' THEN 1 ELSE 0 END) AS score
 FROM sources
-WHERE keyword <> ''
 GROUP BY day, keyword

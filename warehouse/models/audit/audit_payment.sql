@@ -1,8 +1,11 @@
--- Must be empty: paid orders whose payments are not their goods and freight. A
--- query view.
--- Inputs: dwd_trade_order, dwd_trade_pay_suc.
+-- Must be empty: paid orders whose payments are not their goods and freight, in
+-- the order's own currency. A query view.
+-- Inputs: order_info, order_detail, dwd_trade_pay_suc.
 CREATE VIEW audit_payment AS
-SELECT o.order_id, o.goods_amount, o.freight, p.paid_amount
-FROM dwd_trade_order AS o
-JOIN dwd_trade_pay_suc AS p ON p.order_id = o.order_id
-WHERE p.paid_amount <> o.goods_amount + o.freight
+SELECT o.id AS order_id, a.goods_amount, o.feight_fee - o.feight_fee_reduce AS freight, p.paid_amount
+FROM order_info AS o
+JOIN (
+  SELECT order_id, sum(split_total_amount) AS goods_amount FROM order_detail GROUP BY order_id
+) AS a ON a.order_id = o.id
+JOIN dwd_trade_pay_suc AS p ON p.order_id = o.id
+WHERE p.paid_amount <> a.goods_amount + o.feight_fee - o.feight_fee_reduce

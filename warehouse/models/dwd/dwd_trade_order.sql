@@ -1,11 +1,11 @@
 -- Grain: order, as it stands now. Key: order_id.
 -- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, base_province,
--- dim_test_user.
+-- dim_test_user, dim_order_rate.
 --
 -- status_name: paid if a payment succeeded, whatever was refunded later;
 -- cancelled if it was cancelled without one; unpaid otherwise.
 -- day, minute: of creation, in the business time zone; paid_day, paid_minute:
--- of the payment. is_test: an order or a member of a test; metrics leave it out.
+-- of the payment. goods_amount, freight: in the shop's currency. is_test: an order or a member of a test; metrics leave it out.
 CREATE MATERIALIZED VIEW dwd_trade_order AS
 SELECT
   o.id AS order_id,
@@ -25,7 +25,8 @@ SELECT
     ELSE 'unpaid'
   END AS status_name,
   a.goods_amount,
-  o.feight_fee - o.feight_fee_reduce AS freight,
+  CASE WHEN r.rate IS NULL THEN o.feight_fee - o.feight_fee_reduce
+    ELSE CAST(round((o.feight_fee - o.feight_fee_reduce) * r.rate, 2) AS DECIMAL(17, 2)) END AS freight,
   a.lines,
   a.pieces,
   s.paid_time,
@@ -34,6 +35,9 @@ SELECT
     + date_part('minute', s.paid_time AT TIME ZONE '${time_zone}') AS INT) AS paid_minute
 FROM order_info AS o
 JOIN dwd_trade_order_amount AS a ON a.order_id = o.id
+LEFT JOIN (
+  SELECT order_id AS foreign_order_id, rate FROM dim_order_rate WHERE ${several_currencies}
+) AS r ON r.foreign_order_id = o.id
 LEFT JOIN dwd_trade_pay_suc AS s ON s.order_id = o.id
 LEFT JOIN base_province AS p ON p.id = o.province_id
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id

@@ -1,13 +1,15 @@
 -- Grain: order line. Key: detail_id.
 -- Inputs: order_detail, order_detail_activity, order_detail_coupon, base_dic,
--- order_info, dim_test_user, dim_sku_history.
+-- order_info, dim_test_user, dim_sku_history, dim_order_rate.
 --
 -- amount: what is to be paid for the line = original_amount (pieces × price) -
 -- activity_amount - coupon_amount; sku_name: as it was when the order was made;
 -- spu_id, tm_id, category3_id: of the goods at that time; status: of the order,
 -- now; activity_id, coupon_id: of a line with several, the first; day: of the
 -- order's creation, in the business time zone; is_test: of a
--- test order or member.
+-- test order or member. Amounts of an order in another currency (currency) are
+-- converted at the rate of its day, each rounded to cents, and its
+-- original_amount is their sum; order_price is as the shop wrote it.
 CREATE MATERIALIZED VIEW dwd_trade_order_detail AS
 SELECT
   d.id AS detail_id,
@@ -17,10 +19,13 @@ SELECT
   d.sku_name,
   d.sku_num AS pieces,
   d.order_price,
-  CAST(d.sku_num AS DECIMAL(10, 0)) * d.order_price AS original_amount,
-  d.split_activity_amount AS activity_amount,
-  d.split_coupon_amount AS coupon_amount,
-  d.split_total_amount AS amount,
+  CAST(CASE WHEN r.rate IS NULL THEN CAST(d.sku_num AS DECIMAL(10, 0)) * d.order_price
+    ELSE round(d.split_total_amount * r.rate, 2) + round(d.split_activity_amount * r.rate, 2)
+      + round(d.split_coupon_amount * r.rate, 2) END AS DECIMAL(27, 2)) AS original_amount,
+  CASE WHEN r.rate IS NULL THEN d.split_activity_amount ELSE CAST(round(d.split_activity_amount * r.rate, 2) AS DECIMAL(16, 2)) END AS activity_amount,
+  CASE WHEN r.rate IS NULL THEN d.split_coupon_amount ELSE CAST(round(d.split_coupon_amount * r.rate, 2) AS DECIMAL(16, 2)) END AS coupon_amount,
+  CASE WHEN r.rate IS NULL THEN d.split_total_amount ELSE CAST(round(d.split_total_amount * r.rate, 2) AS DECIMAL(16, 2)) END AS amount,
+  o.currency,
   a.activity_id,
   a.activity_rule_id,
   c.coupon_id,
@@ -50,6 +55,9 @@ LEFT JOIN (
 ) AS c ON c.order_detail_id = d.id
 LEFT JOIN base_dic AS s ON s.dic_code = d.source_type
 JOIN order_info AS o ON o.id = d.order_id
+LEFT JOIN (
+  SELECT order_id AS foreign_order_id, rate FROM dim_order_rate WHERE ${several_currencies}
+) AS r ON r.foreign_order_id = d.order_id
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id
 LEFT JOIN dim_sku_history AS h ON h.sku_id = d.sku_id
   AND (h.valid_from IS NULL OR h.valid_from <= o.create_time)

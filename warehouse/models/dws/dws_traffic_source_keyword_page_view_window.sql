@@ -1,9 +1,9 @@
 -- Grain: window × source × word. Key: stt, source, keyword.
 -- Inputs: page_log.
 --
--- keyword_count: how often the word was searched for. Search texts are in lower
--- case and split at spaces; a text without spaces, such as a Chinese one, stays
--- whole. source is always written 'search' here.
+-- keyword_count: how often the word was searched for. Search texts are split
+-- into words in lower case, Chinese ones too (split_words; dictionary.txt of the
+-- project has words of one's own). source is always written 'search' here.
 CREATE MATERIALIZED VIEW dws_traffic_source_keyword_page_view_window AS
 SELECT
   stt,
@@ -15,11 +15,9 @@ SELECT
 FROM (
   SELECT stt, keyword, count(*) AS keyword_count
   FROM (
-    SELECT date_bin(INTERVAL '${window}', ts) AS stt,
-      unnest(string_to_array(lower(item), ' ')) AS keyword
+    SELECT date_bin(INTERVAL '${window}', ts) AS stt, unnest(split_words(item)) AS keyword
     FROM page_log
     WHERE item_type = 'keyword' AND NOT is_bot
   ) AS words
-  WHERE keyword <> ''
   GROUP BY stt, keyword
 ) AS windows

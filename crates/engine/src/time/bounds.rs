@@ -69,7 +69,7 @@ pub(crate) fn bounds_of_graph(graph: &Graph, tables: &[TableDefinition]) -> Vec<
         let inputs: Vec<&[TimeBound]> = node.inputs.iter().map(|&input| &all[input][..]).collect();
         let found = match &node.kind {
             NodeKind::Table(number) => of_table(&tables[*number]),
-            NodeKind::Filter(_) => inputs[0].to_vec(),
+            NodeKind::Filter(_) | NodeKind::UniqIds { .. } => inputs[0].to_vec(),
             NodeKind::Project(expressions) => of_expressions(expressions, inputs[0]),
             NodeKind::Aggregate { group_by, .. } => of_expressions(group_by, inputs[0]),
             NodeKind::Union => of_union(&inputs),

@@ -294,6 +294,7 @@ fn total_call(whole: &AggregateSpec, part: &AggregateSpec, column: usize) -> Agg
             output_type: whole.output_type.clone(),
             input_retracts: true,
             skips_nulls: true,
+            domain: None,
             function: None,
         },
         arguments: vec![Arc::new(Column::new("part", column))],

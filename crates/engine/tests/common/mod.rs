@@ -19,6 +19,7 @@ use sluice_core::{
     TableKind,
 };
 use sluice_engine::{Engine, EngineOptions, Program, ViewDefinition};
+use sluice_functions::Functions;
 
 /// 2024-01-01T00:00:00Z in microseconds.
 pub const MIDNIGHT_US: i64 = 1_704_067_200_000_000;
@@ -127,12 +128,18 @@ pub struct Warehouse {
     pub rows: BTreeMap<String, BTreeMap<String, i64>>,
     /// Rows that the last epoch added and took away, by view.
     pub last: BTreeMap<String, Vec<(String, i64)>>,
+    /// What the checkpoints saved.
+    parts: BTreeMap<String, Vec<u8>>,
     epoch: u64,
 }
 
 impl Warehouse {
     pub fn new(selects: &[&str]) -> Self {
-        let program = match Program::plan(&tables(), &views(selects)) {
+        Self::with_functions(selects, &Functions::default())
+    }
+
+    pub fn with_functions(selects: &[&str], functions: &Functions) -> Self {
+        let program = match Program::plan_with(&tables(), &views(selects), functions) {
             Ok(program) => Arc::new(program),
             Err(errors) => {
                 let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -145,6 +152,7 @@ impl Warehouse {
             engine,
             rows: BTreeMap::new(),
             last: BTreeMap::new(),
+            parts: BTreeMap::new(),
             epoch: 0,
         }
     }
@@ -180,9 +188,11 @@ impl Warehouse {
 
     /// Goes on in a new engine made from a checkpoint.
     pub fn restart(&mut self) {
-        let parts = self.engine.checkpoint().unwrap().changed;
-        let options = EngineOptions::with_threads(2);
-        self.engine = Engine::restore(self.program.clone(), options, self.epoch, &parts).unwrap();
+        let checkpoint = self.engine.checkpoint().unwrap();
+        self.parts.extend(checkpoint.changed);
+        self.parts.retain(|name, _| checkpoint.live.contains(name));
+        let (program, options) = (self.program.clone(), EngineOptions::with_threads(2));
+        self.engine = Engine::restore(program, options, self.epoch, &self.parts).unwrap();
     }
 
     /// The rows of a collection, `×n` behind those that are there n times.

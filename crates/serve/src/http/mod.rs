@@ -2,6 +2,7 @@
 
 mod catalog;
 mod connection;
+mod docs;
 mod health;
 mod listener;
 mod live;
@@ -12,7 +13,7 @@ mod percent;
 mod problem;
 mod sql;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub struct WarehouseInfo {
     pub currency: Option<String>,
     /// Names of its materialized views; other collections are tables.
     pub views: BTreeSet<String>,
+    /// Pages of documentation: the empty name is the index.
+    pub docs: BTreeMap<String, String>,
 }
 
 /// What a change of models changes.
@@ -203,6 +206,8 @@ pub fn router(state: Arc<HttpState>) -> Router {
             "/api/v1/catalog",
             measured("catalog", get(catalog::catalog)),
         )
+        .route("/docs", measured("docs", get(docs::index)))
+        .route("/docs/{layer}", measured("docs", get(docs::layer)))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

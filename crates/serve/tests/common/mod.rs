@@ -211,6 +211,7 @@ impl Server {
             time_zone: "Asia/Shanghai".to_owned(),
             currency: Some("CNY".to_owned()),
             views: BTreeSet::from(["stock".to_owned()]),
+            docs: BTreeMap::from([(String::new(), "<h1>models</h1>".to_owned())]),
         };
         let state = Arc::new(HttpState::new(
             engine.clone(),

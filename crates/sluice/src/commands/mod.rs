@@ -2,9 +2,12 @@
 
 pub mod audit;
 pub mod check;
+pub mod close;
 pub mod demo;
+pub mod docs;
 pub mod init;
 pub mod replay;
+mod replay_states;
 pub mod run;
 pub mod sql;
 pub mod status;

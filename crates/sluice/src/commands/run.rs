@@ -13,6 +13,7 @@ use sluice_core::{Clock, SystemClock};
 use sluice_serve::{LiveFeed, Metrics};
 
 use crate::address::{self, Address};
+use crate::docs::ProjectDocs;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
@@ -130,6 +131,7 @@ pub fn run_with(
         metrics: metrics.clone(),
         collector: collector.clone(),
         views: Arc::new(operators.clone()),
+        docs: ProjectDocs::new(&project, &program),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(

@@ -57,6 +57,9 @@ pub struct Definitions {
     /// Older checkpoints do not say them.
     #[serde(default)]
     pub models: Option<Vec<ModelText>>,
+    /// Words that `split_words` knows besides its own.
+    #[serde(default)]
+    pub user_dictionary: String,
 }
 
 impl Definitions {
@@ -69,6 +72,7 @@ impl Definitions {
             query_views: program.query_views().to_vec(),
             sources: Some(project.sources_fingerprint()),
             models: Some(project.models()),
+            user_dictionary: program.functions().user_dictionary().to_owned(),
         }
     }
 }

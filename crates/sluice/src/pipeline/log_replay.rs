@@ -85,10 +85,9 @@ impl LogReplay {
     /// # Errors
     /// When the log cannot be read.
     pub fn next(&mut self, target: &EpochCut) -> Result<Option<EpochContent>, Failure> {
-        while let Some(change) = self.idle_changes.front() {
-            if change.to.epoch > target.epoch {
-                break;
-            }
+        if let Some(change) = self.idle_changes.front()
+            && change.to.epoch <= target.epoch
+        {
             let (from, to) = (change.from.clone(), change.to.clone());
             if let Some(content) = self.next_up_to(&from)? {
                 return Ok(Some(content));

@@ -71,8 +71,14 @@ impl Warehouse {
         if wanted == self.definitions.fingerprint {
             return Ok(Begun::Nothing);
         }
+        let change = ProgramChange::new(self.program(), program);
+        if change.touches_unique_ids() {
+            return Err(Failure::Definitions(
+                "models with uniq_state have changed: they take effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
+            ));
+        }
         let new = NewDefinitions {
-            change: ProgramChange::new(self.program(), program),
+            change,
             models: project.models(),
             definitions,
         };
@@ -185,11 +191,6 @@ impl Warehouse {
     /// The program in force.
     pub fn program(&self) -> &Arc<Program> {
         self.engine.program()
-    }
-
-    /// Identifies the definitions in force.
-    pub fn fingerprint(&self) -> u64 {
-        self.definitions.fingerprint
     }
 
     /// How far a change of models is; `None` if none is on its way.

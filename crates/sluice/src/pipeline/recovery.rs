@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
-use sluice_engine::{Engine, Program};
+use sluice_engine::{Engine, Program, ProgramChange};
 use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText};
 use sluice_route::CaptureKind;
 use sluice_store::{Store, StoreOptions};
@@ -151,7 +151,11 @@ impl Known {
         if stored.fingerprint != today && stored.sources != Some(sources) {
             return None;
         }
+        let today_program = program;
         let (project, program) = plan(stored.fingerprint, stored.models.as_ref())?;
+        if ProgramChange::new(&program, today_program).touches_unique_ids() {
+            return None;
+        }
         let epochs = epochs.into_iter().map(|RecordedEpoch { cut, models }| {
             let change = match models {
                 Some((fingerprint, models)) => Some(Box::new(plan(fingerprint, Some(&models))?)),

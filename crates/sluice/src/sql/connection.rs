@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sluice_core::{Disk, RealDisk};
+use sluice_functions::Functions;
 use sluice_serve::{QueryEngine, QueryResult, SnapshotSource};
 use sluice_store::Store;
 use tokio::runtime::Runtime;
@@ -101,6 +102,7 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
         name,
         time_zone,
         query_views,
+        user_dictionary,
         ..
     } = read_meta(&recovered)?.definitions;
     let description = format!(
@@ -108,7 +110,15 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
         snapshot.epoch()
     );
     let source: SnapshotSource = Arc::new(move || snapshot.clone());
-    let engine = query_engine(&Limits::default(), &time_zone, query_views, source)?;
+    let functions = Functions::new(&user_dictionary);
+    let engine = query_engine(
+        &Limits::default(),
+        &time_zone,
+        query_views,
+        functions,
+        Vec::new(),
+        source,
+    )?;
     Ok((
         Way::Stored {
             engine,

@@ -109,12 +109,18 @@ fn copy(from: &Path, to: &Path) {
 
 impl Warehouse {
     pub fn start() -> Self {
+        Self::start_changed(|_| ())
+    }
+
+    /// The same after `change` was made to the copy of the project.
+    pub fn start_changed(change: impl Fn(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
         copy(&root().join("warehouse"), &project);
         let mistakes = "crates/sluice/tests/warehouse_data/mistakes.toml";
         let target = project.join("sources/mistakes.toml");
         std::fs::copy(root().join(mistakes), target).unwrap();
+        change(&project);
         let mut warehouse = Self {
             running: None,
             http: String::new(),
@@ -196,6 +202,12 @@ impl Warehouse {
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
         panic!("what was sent is not in the warehouse after ten seconds");
+    }
+
+    /// A page that it serves.
+    pub fn page(&self, path: &str) -> String {
+        let mut answer = ureq::get(format!("{}{path}", self.http)).call().unwrap();
+        answer.body_mut().read_to_string().unwrap()
     }
 
     /// The rows of an answer, their values separated by commas.

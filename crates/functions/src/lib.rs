@@ -1,0 +1,104 @@
+//! Functions of Sluice's SQL that DataFusion does not have. Views and ad-hoc
+//! queries know the same ones.
+//!
+//! | function | file |
+//! |---|---|
+//! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
+//! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
+
+mod split_words;
+mod uniq_count;
+mod uniq_merge;
+mod uniq_set;
+mod uniq_state;
+mod words;
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub use uniq_merge::UNIQ_MERGE;
+pub use uniq_set::{UniqError, UniqSet, UniqSets};
+pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
+pub use words::WordSplitter;
+
+use crate::split_words::SplitWords;
+use crate::uniq_count::UniqCount;
+use crate::uniq_merge::UniqMerge;
+use crate::uniq_state::UniqState;
+
+/// A domain of unique values has this many ids, unless
+/// [`Functions::with_uniq_ids_max`] says otherwise.
+pub const UNIQ_IDS_MAX: u32 = 100_000_000;
+
+/// The functions with what a warehouse gives them.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    words: Arc<WordSplitter>,
+    uniq_ids_max: u32,
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+impl Functions {
+    /// Functions that know the words of `user_dictionary`; see
+    /// [`WordSplitter::new`].
+    pub fn new(user_dictionary: &str) -> Self {
+        Self {
+            words: Arc::new(WordSplitter::new(user_dictionary)),
+            uniq_ids_max: UNIQ_IDS_MAX,
+        }
+    }
+
+    /// Functions that give at most so many ids in each domain.
+    pub fn with_uniq_ids_max(self, uniq_ids_max: u32) -> Self {
+        Self {
+            uniq_ids_max,
+            ..self
+        }
+    }
+
+    /// The text of the user dictionary: definitions that differ in it give
+    /// other rows.
+    pub fn user_dictionary(&self) -> &str {
+        self.words.user_dictionary()
+    }
+
+    /// Ids that each domain of unique values may have.
+    pub fn uniq_ids_max(&self) -> u32 {
+        self.uniq_ids_max
+    }
+
+    /// Makes the functions known to a session. `ids` are those that
+    /// `uniq_state` finds; without them it only has a type.
+    ///
+    /// # Errors
+    /// When the registry takes no functions.
+    pub fn register(
+        &self,
+        registry: &mut dyn FunctionRegistry,
+        ids: Option<Arc<dyn UniqIds>>,
+    ) -> Result<()> {
+        let scalars = [
+            ScalarUDF::from(SplitWords::new(self.words.clone())),
+            ScalarUDF::from(UniqCount::new()),
+        ];
+        for function in scalars {
+            registry.register_udf(Arc::new(function))?;
+        }
+        let aggregates = [
+            AggregateUDF::from(UniqMerge::new()),
+            AggregateUDF::from(UniqState::new(ids)),
+        ];
+        for function in aggregates {
+            registry.register_udaf(Arc::new(function))?;
+        }
+        Ok(())
+    }
+}
