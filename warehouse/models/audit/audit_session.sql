@@ -1,4 +1,4 @@
--- Must be empty. One row when the sessions do not hold exactly the page views of
+-- Must be empty: one row when the sessions do not hold exactly the page views of
 -- the log, or when a session ends before it begins. A query view.
 -- Inputs: dwd_traffic_session, page_log.
 CREATE VIEW audit_session AS
