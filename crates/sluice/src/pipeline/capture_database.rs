@@ -1,5 +1,6 @@
 //! Capture from databases: files of a binary log, and servers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl DatabaseSource {
         let source = match &capture.kind {
             CaptureKind::Binlog { path, tables } => {
                 let path = project.resolve(path);
-                let files = BinlogFiles::open(&path, filter(tables)?, position, clock);
+                let files = BinlogFiles::open(Path::new(&path), filter(tables)?, position, clock);
                 Kind::Files(Box::new(files.doing(&what)?))
             }
             CaptureKind::MySql(server) => {
