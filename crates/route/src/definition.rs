@@ -10,7 +10,9 @@ use sluice_core::{PartitionId, TableDefinition};
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{ChangeKindDefinition, Condition, Policy};
-pub use crate::source_text::{CursorText as PollCursor, TransactionForm};
+pub use crate::source_text::{
+    CursorText as PollCursor, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
+};
 use crate::time::TimeForm;
 
 /// One file of definitions.
@@ -107,6 +109,15 @@ pub enum CaptureKind {
         /// environment.
         headers: BTreeMap<String, String>,
     },
+    /// Files of the binary log of MySQL or MariaDB.
+    Binlog {
+        /// Their path, with `*`.
+        path: String,
+        /// Names `database.table` with `*`; all tables if there is none.
+        tables: Vec<String>,
+    },
+    /// A server of MySQL or MariaDB.
+    MySql(MySqlServer),
 }
 
 /// The capture of one topic.

@@ -201,12 +201,35 @@ impl Reading {
                 };
                 (kind, None)
             }
+            CaptureText::Binlog { path, tables } => {
+                self.table_names(file, at, &tables);
+                (CaptureKind::Binlog { path, tables }, None)
+            }
+            CaptureText::MySql(server) => {
+                self.table_names(file, at, &server.tables);
+                if let Some(password) = &server.password {
+                    self.environment_name(file, at, password);
+                }
+                (CaptureKind::MySql(server), None)
+            }
         };
         self.captures.push(CaptureDefinition {
             topic: topic.to_owned(),
             kind,
             transactions,
         });
+    }
+
+    fn table_names(&mut self, file: &SourceFile, at: usize, names: &[String]) {
+        for name in names.iter().filter(|name| !name.contains('.')) {
+            let message = format!("`{name}` names no table of a database");
+            self.error(
+                file,
+                at,
+                message,
+                "write `database.table`; `*` is any letters",
+            );
+        }
     }
 
     /// The name in `env:NAME`.

@@ -26,8 +26,8 @@ mod source_text;
 mod time;
 
 pub use definition::{
-    CaptureDefinition, CaptureKind, DefinitionError, FileFormat, PollCursor, SourceFile, Sources,
-    TransactionForm,
+    CaptureDefinition, CaptureKind, DefinitionError, FileFormat, MySqlServer, PollCursor,
+    SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
 pub use retention::Retention;

@@ -57,6 +57,60 @@ pub(crate) enum CaptureText {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
+    Binlog {
+        path: String,
+        #[serde(default)]
+        tables: Vec<String>,
+    },
+    MySql(ServerText),
+}
+
+/// A MySQL or MariaDB server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerText {
+    /// Name or number of its machine.
+    pub host: String,
+    /// Port.
+    #[serde(default = "mysql_port")]
+    pub port: u16,
+    /// Servers that may take its place, as `host:port`.
+    #[serde(default)]
+    pub failover: Vec<String>,
+    /// User.
+    pub user: String,
+    /// Password, as `env:NAME`.
+    pub password: Option<String>,
+    /// Names `database.table` with `*`; all tables if there is none.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Encryption.
+    #[serde(default)]
+    pub tls: TlsText,
+    /// File of certificates that the server's is checked against.
+    pub tls_ca: Option<String>,
+    /// Number by which the server knows this reader.
+    pub server_id: Option<u32>,
+    /// Whether tables are copied first.
+    #[serde(default = "yes")]
+    pub snapshot: bool,
+}
+
+/// Encryption of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsText {
+    /// None.
+    #[default]
+    Off,
+    /// With any server.
+    Required,
+    /// With a server whose certificate holds.
+    Verified,
+}
+
+fn mysql_port() -> u16 {
+    3_306
 }
 
 /// What holds the records of files.

@@ -242,15 +242,13 @@ impl Decoder {
             self.tables.clear();
             return Ok(());
         }
-        let has_checksum = match &self.format {
-            Some(format) => format.has_checksums,
-            // Before the format, a server sends where its log begins.
-            None if header.kind == kind::ROTATE => false,
+        let content = match &self.format {
+            Some(format) if format.has_checksums => without_checksum(event)?,
+            Some(_) => event,
+            // Before the format a server sends where its log begins, with a
+            // checksum if there are any.
+            None if header.kind == kind::ROTATE => without_checksum(event).unwrap_or(event),
             None => return Err(Problem::NoFormat),
-        };
-        let content = match has_checksum {
-            true => without_checksum(event)?,
-            false => event,
         };
         let mut context = Context {
             now_us,

@@ -348,6 +348,11 @@ impl Connection {
             .map_err(|error| self.io(error))
     }
 
+    /// Whether an event can be had without waiting.
+    pub fn has_event(&self) -> bool {
+        self.packets.has_message()
+    }
+
     /// The next event of the log; `None` if none came in time.
     ///
     /// # Errors

@@ -102,6 +102,13 @@ impl Packets {
         }
     }
 
+    /// Whether a message can be had without waiting.
+    pub fn has_message(&self) -> bool {
+        let buffered = self.buffer.len() - self.used;
+        self.head()
+            .is_some_and(|(length, _)| buffered >= 4 + length)
+    }
+
     fn head(&self) -> Option<(usize, u8)> {
         match self.buffer.get(self.used..self.used + 4)? {
             [a, b, c, sequence] => Some((u32::from_le_bytes([*a, *b, *c, 0]) as usize, *sequence)),

@@ -366,6 +366,11 @@ impl ServerSource {
                 return Err(trouble.into());
             }
             decoded?;
+            // Whole transactions do not wait for the next one.
+            let is_whole = !self.decoder.is_in_transaction();
+            if is_whole && out.records.len() > first && !open.stream.has_event() {
+                break;
+            }
         }
         if now_us - open.heard_us > SILENCE_US_MAX {
             let silence = std::io::Error::new(

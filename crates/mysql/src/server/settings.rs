@@ -21,7 +21,8 @@ pub(super) struct Server {
 pub(super) fn check(connection: &mut Connection) -> Result<Server, ServerError> {
     let is_mariadb = connection.server_version.contains("MariaDB");
     // Times are moments of UTC, and text is UTF-8.
-    connection.query("SET NAMES utf8mb4, time_zone = '+00:00'")?;
+    connection.query("SET NAMES utf8mb4")?;
+    connection.query("SET time_zone = '+00:00'")?;
     let mut value = |name: &str| -> Result<String, ServerError> {
         let rows = connection.query(&format!("SHOW GLOBAL VARIABLES LIKE '{name}'"))?;
         let row = rows.into_iter().next().unwrap_or_default();

@@ -14,6 +14,7 @@ use sluice_core::SystemClock;
 use sluice_log::Log;
 use sluice_route::CaptureKind;
 
+use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
 use super::route_step::Positions;
 use crate::failure::{Doing, Failure};
@@ -111,6 +112,16 @@ impl Capture {
                     bodies.push(("poll", body));
                 }
                 CaptureKind::Http { .. } => has_collected = true,
+                CaptureKind::Binlog { .. } | CaptureKind::MySql(_) => {
+                    let Some(source) = DatabaseSource::open(project, capture, position)? else {
+                        continue;
+                    };
+                    let log = log.clone();
+                    let body: ThreadBody = Box::new(move |shared, number| {
+                        follow_database(shared, number, &log, source, reporter)
+                    });
+                    bodies.push(("database", body));
+                }
             }
         }
         if !files.is_empty() {

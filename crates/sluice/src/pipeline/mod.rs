@@ -5,6 +5,7 @@
 //! (threads)           (this row runs in one thread, epoch by epoch)
 //! ```
 
+mod capture_database;
 mod capture_step;
 mod capture_threads;
 mod checkpoint_step;

@@ -1,0 +1,166 @@
+//! Capture from databases: files of a binary log, and servers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_capture::SourcePosition;
+use sluice_core::{PartitionId, SystemClock, stable_hash};
+use sluice_log::Log;
+use sluice_mysql::batch::Batch;
+use sluice_mysql::files::BinlogFiles;
+use sluice_mysql::filter::TableFilter;
+use sluice_mysql::net::connection::Address;
+use sluice_mysql::net::tls::TlsMode;
+use sluice_mysql::server::{ServerOptions, ServerSource};
+use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
+
+use super::capture_step::{Shared, secret};
+use crate::failure::{Doing, Failure};
+use crate::project::Project;
+use crate::report::Reporter;
+
+/// How long a thread waits before it looks again at files that had nothing.
+const IDLE_WAIT: Duration = Duration::from_millis(5);
+/// Rows that are read at a time for the first copy of a table.
+const PART_ROWS: usize = 10_000;
+
+/// A database's log as the source of a topic.
+#[derive(Debug)]
+pub(super) struct DatabaseSource {
+    partition: PartitionId,
+    source: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Files(Box<BinlogFiles>),
+    Server(Box<ServerSource>),
+}
+
+impl DatabaseSource {
+    /// The source of a topic; `None` if its capture is of another kind.
+    pub(super) fn open(
+        project: &Project,
+        capture: &CaptureDefinition,
+        position: SourcePosition,
+    ) -> Result<Option<Self>, Failure> {
+        let topic = &capture.topic;
+        let what = format!("opening the source of topic `{topic}`");
+        let filter = |names: &[String]| {
+            let filter = TableFilter::new(names);
+            filter.map_err(|name| Failure::Definitions(format!("{what}: `{name}` is no table")))
+        };
+        let position = position.into_database().unwrap_or_default();
+        let clock = Arc::new(SystemClock);
+        let source = match &capture.kind {
+            CaptureKind::Binlog { path, tables } => {
+                let path = project.resolve(path);
+                let files = BinlogFiles::open(Path::new(&path), filter(tables)?, position, clock);
+                Kind::Files(Box::new(files.doing(&what)?))
+            }
+            CaptureKind::MySql(server) => {
+                let options = ServerOptions {
+                    name: topic.clone(),
+                    addresses: addresses(server)?,
+                    filter: filter(&server.tables)?,
+                    server_id: server.server_id.unwrap_or_else(|| own_server_id(topic)),
+                    copies: server.snapshot,
+                    part_rows: PART_ROWS,
+                };
+                Kind::Server(Box::new(ServerSource::new(options, clock, position)))
+            }
+            _ => return Ok(None),
+        };
+        let partition = PartitionId {
+            topic: topic.clone(),
+            partition: 0,
+        };
+        Ok(Some(Self { partition, source }))
+    }
+
+    fn poll(&mut self) -> Result<Batch, Failure> {
+        let what = format!("reading the source of topic `{}`", self.partition.topic);
+        match &mut self.source {
+            Kind::Files(files) => files.poll().doing(&what),
+            Kind::Server(server) => server.poll().doing(&what),
+        }
+    }
+}
+
+/// A number that hardly another replica has.
+fn own_server_id(topic: &str) -> u32 {
+    let hash = stable_hash(topic.as_bytes()) as u32;
+    0x5000_0000 | (hash & 0x0fff_ffff)
+}
+
+/// The server and those that may take its place.
+fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
+    let password = server
+        .password
+        .as_deref()
+        .and_then(|name| name.strip_prefix("env:"));
+    let password = password.map(secret).transpose()?.unwrap_or_default();
+    let first = Address {
+        host: server.host.clone(),
+        port: server.port,
+        user: server.user.clone(),
+        password,
+        tls: match server.tls {
+            Tls::Off => TlsMode::Off,
+            Tls::Required => TlsMode::Required,
+            Tls::Verified => TlsMode::Verified(server.tls_ca.clone()),
+        },
+    };
+    let mut addresses = vec![first.clone()];
+    for other in &server.failover {
+        let place = other.rsplit_once(':');
+        let place = place.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+        let Some((host, port)) = place else {
+            return Err(Failure::Definitions(format!(
+                "`{other}` in `failover` is no `host:port`"
+            )));
+        };
+        addresses.push(Address {
+            host,
+            port,
+            ..first.clone()
+        });
+    }
+    Ok(addresses)
+}
+
+/// Follows one database.
+pub(super) fn follow_database(
+    shared: &Shared,
+    number: usize,
+    log: &Log,
+    mut source: DatabaseSource,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(IDLE_WAIT);
+            continue;
+        }
+        let batch = source.poll()?;
+        for warning in &batch.warnings {
+            reporter.warn(warning);
+        }
+        // Here rows leave capture: what is to be masked is masked before.
+        if !batch.records.is_empty() {
+            log.append(&source.partition, &batch.records)
+                .and_then(|_| log.sync())
+                .doing("appending to the log")?;
+            shared.tell_records();
+        }
+        if batch.at_end {
+            shared.tell_idle(number);
+            // A server is waited for by reading from it.
+            if matches!(source.source, Kind::Files(_)) || batch.records.is_empty() {
+                std::thread::park_timeout(IDLE_WAIT);
+            }
+        }
+    }
+    Ok(())
+}
