@@ -69,6 +69,13 @@ impl Collection {
 
     pub(crate) fn apply(&mut self, delta: &Delta) -> Result<(), StoreError> {
         self.check(delta)?;
+        if delta.weights().iter().all(|&weight| weight == 1) {
+            if !delta.is_empty() {
+                let columns = delta.rows().columns().to_vec();
+                self.add(RecordBatch::try_new(self.shape.schema.clone(), columns)?)?;
+            }
+            return self.merge_small_segments();
+        }
         let mut added = Vec::new();
         let mut removed = Vec::new();
         for (row, &weight) in delta.weights().iter().enumerate() {
@@ -114,21 +121,27 @@ impl Collection {
     }
 
     fn add(&mut self, rows: RecordBatch) -> Result<(), StoreError> {
+        let is_indexed = !self.definition.append_only && self.indexed;
+        let hashes = match is_indexed {
+            true => row_hashes(&rows)?,
+            false => Vec::new(),
+        };
+        self.add_hashed(rows, hashes);
+        Ok(())
+    }
+
+    /// Adds rows whose hashes are known, if there is an index.
+    fn add_hashed(&mut self, rows: RecordBatch, hashes: Vec<u64>) {
         let number = self.next_segment;
         self.next_segment += 1;
-        if !self.definition.append_only && self.indexed {
-            for (row, hash) in row_hashes(&rows)?.into_iter().enumerate() {
-                self.index.insert(
-                    hash,
-                    Position {
-                        segment: number,
-                        row: row as u32,
-                    },
-                );
-            }
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let position = Position {
+                segment: number,
+                row: row as u32,
+            };
+            self.index.insert(hash, position);
         }
         self.segments.insert(number, Segment::in_memory(rows));
-        Ok(())
     }
 
     fn build_index(&mut self) -> Result<(), StoreError> {
@@ -332,18 +345,20 @@ impl Collection {
             batches.push(self.segments[number].live(&self.shape)?);
         }
         let rows = concat_batches(&self.shape.schema, &batches)?;
+        drop(batches);
+        let mut hashes = Vec::new();
         if !self.definition.append_only && self.indexed {
+            hashes = row_hashes(&rows)?;
+            let mut next = 0;
             for &number in numbers {
                 let segment = &self.segments[&number];
-                let hashes = row_hashes(&segment.all_rows(&self.shape)?)?;
-                for (row, hash) in hashes.into_iter().enumerate() {
-                    if !segment.is_removed(row) {
-                        let old = Position {
-                            segment: number,
-                            row: row as u32,
-                        };
-                        self.index.take(hash, |position| position == old);
-                    }
+                for row in (0..segment.row_count).filter(|&row| !segment.is_removed(row)) {
+                    let old = Position {
+                        segment: number,
+                        row: row as u32,
+                    };
+                    self.index.take(hashes[next], |position| position == old);
+                    next += 1;
                 }
             }
         }
@@ -352,7 +367,7 @@ impl Collection {
             self.segments.remove(number);
         }
         if rows.num_rows() > 0 {
-            self.add(rows)?;
+            self.add_hashed(rows, hashes);
             if let Some(mut merged) = self.segments.last_entry() {
                 merged.get_mut().ages = ages;
             }
