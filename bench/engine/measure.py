@@ -44,6 +44,7 @@ def arguments():
     parser.add_argument("--scratch", required=True, type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--queries", nargs="+", default=list(INPUTS), choices=list(INPUTS))
+    parser.add_argument("--parallelism", type=int, nargs="+", default=[1, 2], help="Flink's, to choose the best of")
     parser.add_argument("--small", type=Path, help="the same input in small: what a job costs by itself")
     parser.add_argument("--check", action="store_true", help="only compare Sluice's answers")
     return parser.parse_args()
@@ -85,7 +86,7 @@ class OfQuery:
         self.small_events, self.small = 0, None
 
     def measure(self, given, cluster):
-        ways = [(p, mini) for p in (1, 2) for mini in (False, True)]
+        ways = [(p, mini) for p in given.parallelism for mini in (False, True)]
         ways = [way for way in ways if not way[1] or self.query in MINI_BATCH]
         name = OF_FLINK.get(self.query, self.query)
         # The first run of a query compiles its code, and each way is tried once.
