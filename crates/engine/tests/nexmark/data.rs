@@ -70,7 +70,8 @@ fn type_of(kind: &str) -> DataType {
     }
 }
 
-pub fn definitions() -> Vec<TableDefinition> {
+/// The tables; `adds_only` makes them logs without keys.
+pub fn definitions(adds_only: bool) -> Vec<TableDefinition> {
     let column = |column: &str| {
         let (name, kind) = column.split_once(':').unwrap();
         ColumnDefinition {
@@ -82,8 +83,11 @@ pub fn definitions() -> Vec<TableDefinition> {
     let define = |(name, columns): (&str, &str)| TableDefinition {
         name: name.to_owned(),
         columns: columns.split(' ').map(column).collect(),
-        kind: TableKind::Changelog {
-            primary_key: vec![0],
+        kind: match adds_only {
+            true => TableKind::AppendOnly,
+            false => TableKind::Changelog {
+                primary_key: vec![0],
+            },
         },
         event_time: None,
         stored: true,
@@ -167,8 +171,14 @@ fn new_row(random: &mut Random, table: &str, id: i64) -> Row {
     [vec![Cell::Int(id)], own].concat()
 }
 
-/// Some new rows of a table, some that are replaced, some that go.
-pub fn changes(random: &mut Random, contents: &Contents, epoch: u64) -> Vec<Change> {
+/// Some new rows of a table and, unless it is a log, some that are replaced and
+/// some that go.
+pub fn changes(
+    random: &mut Random,
+    contents: &Contents,
+    epoch: u64,
+    adds_only: bool,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     for (table, first, later, limit) in [
         ("person", 6, 1, 12),
@@ -189,11 +199,14 @@ pub fn changes(random: &mut Random, contents: &Contents, epoch: u64) -> Vec<Chan
             let row = new_row(random, table, id);
             changes.push(Change {
                 table,
-                kind: ChangeKind::Upsert,
+                kind: match adds_only {
+                    true => ChangeKind::Insert,
+                    false => ChangeKind::Upsert,
+                },
                 row,
             });
         }
-        let Some(known) = known.filter(|rows| !rows.is_empty()) else {
+        let Some(known) = known.filter(|rows| !rows.is_empty() && !adds_only) else {
             continue;
         };
         let keys: Vec<i64> = known.keys().copied().collect();

@@ -120,8 +120,17 @@ async fn expected(definitions: &[TableDefinition], contents: &Contents) -> BTree
 }
 
 #[tokio::test]
-async fn all_queries_stay_current() {
-    let definitions = data::definitions();
+async fn all_queries_stay_current_while_rows_come_change_and_go() {
+    follow(false).await;
+}
+
+#[tokio::test]
+async fn all_queries_stay_current_while_rows_are_only_added() {
+    follow(true).await;
+}
+
+async fn follow(adds_only: bool) {
+    let definitions = data::definitions(adds_only);
     let program = program(&definitions);
     let options = EngineOptions { worker_threads: 2 };
     let mut engine = Engine::new(program.clone(), options.clone()).unwrap();
@@ -131,7 +140,7 @@ async fn all_queries_stay_current() {
     let mut parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut without: BTreeSet<&str> = QUERIES.iter().map(|(name, _)| *name).collect();
     for epoch in 1..=EPOCHS {
-        let changes = data::changes(&mut random, &contents, epoch);
+        let changes = data::changes(&mut random, &contents, epoch, adds_only);
         let of_table = |definition| to_engine(definition, &changes, epoch);
         let input = definitions.iter().map(of_table).collect();
         apply(&mut contents, changes);

@@ -158,8 +158,8 @@ const WINDOWS: [(&str, &str, &str); 5] = [
         "HOP",
         "hop(bid, date_time, INTERVAL '2 seconds', INTERVAL '10 seconds')",
         "(SELECT auction, start AS window_start, start + INTERVAL '10 seconds' AS window_end FROM (
-            SELECT auction, date_bin(INTERVAL '2 seconds', date_time) - n * INTERVAL '2 seconds' AS start
-            FROM bid CROSS JOIN (VALUES (0), (1), (2), (3), (4)) AS steps(n)) AS hops)",
+            SELECT auction, date_bin(INTERVAL '2 seconds', date_time) - n AS start
+            FROM bid CROSS JOIN (VALUES (INTERVAL '0 seconds'), (INTERVAL '2 seconds'), (INTERVAL '4 seconds'), (INTERVAL '6 seconds'), (INTERVAL '8 seconds')) AS steps(n)) AS hops)",
     ),
     (
         "SESSION",
@@ -167,7 +167,7 @@ const WINDOWS: [(&str, &str, &str); 5] = [
         "(SELECT bidder, min(date_time) OVER (PARTITION BY bidder, number) AS window_start,
             max(date_time) OVER (PARTITION BY bidder, number) + INTERVAL '3 seconds' AS window_end FROM (
               SELECT bidder, date_time, sum(is_first) OVER (PARTITION BY bidder ORDER BY date_time, id) AS number FROM (
-                SELECT bidder, date_time, id, CASE WHEN date_time - lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time, id) < INTERVAL '3 seconds' THEN 0 ELSE 1 END AS is_first
+                SELECT bidder, date_time, id, CASE WHEN date_time < lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time, id) + INTERVAL '3 seconds' THEN 0 ELSE 1 END AS is_first
                 FROM bid) AS marked) AS numbered)",
     ),
 ];
