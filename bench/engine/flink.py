@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REST = "http://127.0.0.1:8081"
 TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 90
+START_SECONDS = 300
 JOB_SECONDS = 900
 
 
@@ -63,7 +63,11 @@ class Cluster:
         self.job_manager = self.start("job-manager", ["-Xmx448m", "-XX:MaxMetaspaceSize=256m"], entry)
         memory = ["-Xmx2875m", "-Xms2875m", "-XX:MaxDirectMemorySize=384m", "-XX:MaxMetaspaceSize=256m"]
         self.task_manager = self.start("task-manager", memory, runner)
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -131,7 +135,9 @@ class Cluster:
         )
         wall = time.perf_counter() - started
         if done.returncode != 0:
-            raise RuntimeError(f"Flink failed on {query}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+            lines = (done.stdout + done.stderr).splitlines()
+            causes = [line for line in lines if line.startswith("Caused by")] or lines[-20:]
+            raise RuntimeError("\n".join([f"Flink failed on {query}:", *causes]))
         after = [cpu_seconds(process.pid) for process in self.processes]
         job_manager, task_manager = (late - early for early, late in zip(before, after))
         memory = sum(peak_mib(process.pid) for process in self.processes)

@@ -44,6 +44,8 @@ def arguments():
     parser.add_argument("--scratch", required=True, type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--queries", nargs="+", default=list(INPUTS), choices=list(INPUTS))
+    parser.add_argument("--parallelism", type=int, nargs="+", default=[1, 2], help="Flink's, to choose the best of")
+    parser.add_argument("--small", type=Path, help="the same input in small: what a job costs by itself")
     parser.add_argument("--check", action="store_true", help="only compare Sluice's answers")
     return parser.parse_args()
 
@@ -53,12 +55,12 @@ def count_lines(folder):
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
-def load_sluice(given, query, log):
+def load_sluice(given, query, log, data=None):
     state = given.scratch / "state"
     shutil.rmtree(state, ignore_errors=True)
     command = [
         given.sluice, "run", str(HERE / "projects" / query), "--state", str(state),
-        "--set", f"input={given.data}", "--set", f"log={log}", "--set", "listen.http=127.0.0.1:0",
+        "--set", f"input={data or given.data}", "--set", f"log={log}", "--set", "listen.http=127.0.0.1:0",
         "--set", "listen.postgres=127.0.0.1:0", "--until-idle",
     ]  # fmt: skip
     return run(command, given.scratch / "output.log")
@@ -81,9 +83,10 @@ class OfQuery:
         self.events = sum(count_lines(given.data / f"{name}_1") for name in INPUTS[query])
         self.own, self.copied, self.flink = [], [], {}
         self.answer = ""
+        self.small_events, self.small = 0, None
 
     def measure(self, given, cluster):
-        ways = [(p, mini) for p in (1, 2) for mini in (False, True)]
+        ways = [(p, mini) for p in given.parallelism for mini in (False, True)]
         ways = [way for way in ways if not way[1] or self.query in MINI_BATCH]
         name = OF_FLINK.get(self.query, self.query)
         # The first run of a query compiles its code, and each way is tried once.
@@ -98,6 +101,18 @@ class OfQuery:
             if cluster and number > 0:
                 way, costs = self.best()
                 costs.append(cluster.run(name, given.data, *way))
+
+        if cluster and given.small:
+            self.small_events = sum(count_lines(given.small / f"{input}_1") for input in INPUTS[self.query])
+            own = load_sluice(given, self.query, "source", given.small)
+            self.small = own.cpu, cluster.run(name, given.small, *self.best()[0]).task_manager
+
+    def marginal(self):
+        """CPU µs of one event more: without what a job costs by itself."""
+        own = statistics.median(cost.cpu for cost in self.own)
+        of_flink = statistics.median(cost.task_manager for cost in self.best()[1])
+        events = self.events - self.small_events
+        return [(all - small) * 1e6 / events for all, small in zip((own, of_flink), self.small)]
 
     def best(self):
         cost = lambda item: statistics.median(one.task_manager for one in item[1])  # noqa: E731
@@ -123,6 +138,9 @@ class OfQuery:
                 spread((cost.task_manager_mib for cost in costs), "{:.0f}"),
                 f"{of_flink / of_own:.1f}",
             ]  # fmt: skip
+            if self.small:
+                own, flink = self.marginal()
+                cells[-1] += f" ({own:.2f} and {flink:.2f}: {flink / own:.1f})"
         else:
             cells += ["–"] * 5
         cells.append(spread(cost.others for cost in self.own))
@@ -138,7 +156,7 @@ def main():
             print(check(given, query), flush=True)
         return
     print(f"{describe()}\n")
-    print("| query | events | Sluice, files as own log: CPU µs an event | with the durable log | events/s | peak MiB | Flink: CPU µs an event (task manager) | its best way: parallelism | events/s | peak MiB (task manager) | times cheaper | processors of others |")
+    print("| query | events | Sluice, files as own log: CPU µs an event | with the durable log | events/s | peak MiB | Flink: CPU µs an event (task manager) | its best way: parallelism | events/s | peak MiB (task manager) | times cheaper (of one event more) | processors of others |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for query in given.queries:
         of_query = OfQuery(given, query)
@@ -150,6 +168,7 @@ def main():
             of_query.measure(given, None)
         measured.append(of_query)
         print(of_query.row(), flush=True)
+        print(of_query.answer, file=sys.stderr, flush=True)
     print()
     for of_query in measured:
         print(of_query.answer)

@@ -1,5 +1,6 @@
 //! Table definitions: typed rows made from records.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -29,7 +30,7 @@ pub struct ColumnDefinition {
 }
 
 /// A table that route fills and views read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TableDefinition {
     /// Name in SQL.
     pub name: String,
@@ -39,6 +40,25 @@ pub struct TableDefinition {
     pub kind: TableKind,
     /// Position of the event-time column, where there is one.
     pub event_time: Option<usize>,
+    /// Whether its rows are kept and can be asked for. Otherwise they only go
+    /// through to the views that read the table.
+    pub stored: bool,
+}
+
+/// States are known by this text, so that what is usual is left out.
+impl fmt::Debug for TableDefinition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = formatter.debug_struct("TableDefinition");
+        fields
+            .field("name", &self.name)
+            .field("columns", &self.columns)
+            .field("kind", &self.kind)
+            .field("event_time", &self.event_time);
+        if !self.stored {
+            fields.field("stored", &self.stored);
+        }
+        fields.finish()
+    }
 }
 
 impl TableDefinition {

@@ -95,6 +95,7 @@ impl Table {
                 None => TableKind::AppendOnly,
             },
             event_time: self.event_time,
+            stored: true,
         }
     }
 

@@ -213,6 +213,9 @@ impl Planner {
                 unique_key,
             });
             planner.add_collection(&table.name, node, false);
+            if !table.stored {
+                planner.collections.pop();
+            }
             let itself = BTreeSet::from([table.name.clone()]);
             planner.base_tables.insert(table.name.clone(), itself);
             let print = prints::hash(&format!("{table:?}"));
@@ -386,6 +389,17 @@ impl Planner {
         };
         self.shapes.insert(view.name.clone(), shape);
         if !view.is_materialized {
+            let unstored = |name: &&String| {
+                let tables = self.tables.iter();
+                let mut tables = tables.filter(|table| table.name == **name);
+                tables.any(|table| !table.stored)
+            };
+            if let Some(name) = references.iter().find(unstored) {
+                let message = format!("a plain view cannot read `{name}`, which is not stored");
+                let help = "make it a CREATE MATERIALIZED VIEW, or leave `stored = false` out";
+                self.error(definition, view.name_location, message, help);
+                return;
+            }
             if let Some(function) = find_window(&plan) {
                 let message = format!("`{function}` in a plain view");
                 let help = "make it a CREATE MATERIALIZED VIEW: windows are kept current, not computed when asked";
@@ -577,6 +591,12 @@ impl Planner {
                 ));
             }
         }
+        let is_stored = |name: &String| self.collections.iter().any(|found| found.name == *name);
+        let nodes = self.collection_nodes.iter();
+        let stored_nodes = nodes
+            .filter(|(name, _)| is_stored(name))
+            .map(|(name, &node)| (name.clone(), node))
+            .collect();
         let mut identity = format!("{PLANNER_VERSION}\n{:?}\n", self.tables);
         for view in views {
             identity.push_str(&view.sql);
@@ -608,7 +628,7 @@ impl Planner {
             arrangement_limits,
             tables: self.tables,
             graph: self.graph,
-            collection_nodes: self.collection_nodes,
+            collection_nodes: stored_nodes,
             base_tables: self.base_tables,
             collections: self.collections,
             query_views: self.query_views,

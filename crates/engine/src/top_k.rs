@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use hashbrown::{HashSet, HashTable};
@@ -444,6 +444,8 @@ pub(crate) struct TopK {
     row_codec: RowCodec,
     /// Of the order columns alone, to find their length; where ranks are given.
     order_codec: Option<RowCodec>,
+    /// The same, where rows can be left out by them before they are encoded.
+    early_codec: Option<RowCodec>,
     /// Input columns in the order of the rows' bytes.
     row_columns: Vec<usize>,
     places: Vec<Place>,
@@ -472,6 +474,15 @@ impl TopK {
         let order_codec = match spec.ranking {
             Ranking::RowNumber => None,
             Ranking::Rank | Ranking::DenseRank => Some(codec_of(&order)?),
+        };
+        let is_early = spec.append_only
+            && spec.ranking == Ranking::RowNumber
+            && spec.last <= EARLY_LAST_MAX
+            && !order.is_empty()
+            && order.len() < width;
+        let early_codec = match is_early {
+            true => Some(codec_of(&order)?),
+            false => None,
         };
         let mut columns = order.clone();
         for column in 0..width {
@@ -506,6 +517,7 @@ impl TopK {
             key_codec: RowCodec::new(&key_types)?,
             row_codec,
             order_codec,
+            early_codec,
             row_columns,
             places,
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
@@ -535,6 +547,133 @@ impl TopK {
         let options = RecordBatchOptions::new().with_row_count(Some(changes.rows.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(Delta::try_new(rows, changes.weights.clone())?)
+    }
+}
+
+/// Rows of an epoch are compared with each other before they are encoded if so
+/// many are wanted at most.
+const EARLY_LAST_MAX: u64 = 64;
+
+impl Shard {
+    /// Rows of the shard that are not behind the last wanted one by their order
+    /// columns, neither of the epochs before nor of this one.
+    fn promising(
+        &self,
+        last: usize,
+        rows: &[u32],
+        keys: &Keys<'_>,
+        orders: &EncodedRows,
+    ) -> Vec<u32> {
+        /// Of one partition: its last row that counts, and the first of the
+        /// epoch's rows in order.
+        struct Seen<'a> {
+            key_row: u32,
+            boundary: Option<&'a Boundary>,
+            first: Vec<u32>,
+        }
+        let mut index: HashTable<u32> = HashTable::new();
+        let mut seen: Vec<Seen<'_>> = Vec::new();
+        let mut slots = Vec::with_capacity(rows.len());
+        for &row in rows {
+            let (hash, key) = keys.get(row);
+            let is_key = |&slot: &u32| keys.get(seen[slot as usize].key_row).1 == key;
+            let slot = match index.find(hash, is_key) {
+                Some(&slot) => slot,
+                None => {
+                    let slot = seen.len() as u32;
+                    let known = |&slot: &u32| *self.partitions[slot as usize].key == *key;
+                    let known = self.index.find(hash, known);
+                    let partition = known.map(|&slot| &self.partitions[slot as usize]);
+                    seen.push(Seen {
+                        key_row: row,
+                        boundary: partition.and_then(|found| found.boundary.as_ref()),
+                        first: Vec::new(),
+                    });
+                    let hash_of = |&slot: &u32| keys.get(seen[slot as usize].key_row).0;
+                    index.insert_unique(hash, slot, hash_of);
+                    slot
+                }
+            };
+            slots.push(slot);
+            let of_key = &mut seen[slot as usize];
+            let order = orders.get(row as usize);
+            let is_behind = of_key.boundary.is_some_and(|boundary| {
+                let length = order.len().min(boundary.row.len());
+                *order > boundary.row[..length]
+            });
+            let first = &mut of_key.first;
+            let place = first.partition_point(|&other| orders.get(other as usize) <= order);
+            if !is_behind && place < last {
+                first.truncate(last - 1);
+                first.insert(place, row);
+            }
+        }
+        let mut kept = Vec::new();
+        for (&row, slot) in rows.iter().zip(slots) {
+            let of_key = &seen[slot as usize];
+            // Rows that are equal in order are told apart by their other columns.
+            let is_promising = match of_key.first.get(last - 1) {
+                Some(&worst) => orders.get(row as usize) <= orders.get(worst as usize),
+                None => of_key.boundary.is_none_or(|boundary| {
+                    let order = orders.get(row as usize);
+                    *order <= boundary.row[..order.len().min(boundary.row.len())]
+                }),
+            };
+            if is_promising {
+                kept.push(row);
+            }
+        }
+        kept
+    }
+}
+
+/// Keys of the epoch's rows, with their hashes.
+struct Keys<'a> {
+    hashes: &'a [u64],
+    keys: &'a EncodedRows,
+}
+
+impl Keys<'_> {
+    fn get(&self, row: u32) -> (u64, &[u8]) {
+        (self.hashes[row as usize], self.keys.get(row as usize))
+    }
+}
+
+impl TopK {
+    /// The rows that may be wanted, where that can be told before they are
+    /// encoded.
+    fn promising(&mut self, threads: usize, input: &Delta) -> Result<Option<Delta>, EngineError> {
+        let Some(codec) = &self.early_codec else {
+            return Ok(None);
+        };
+        let columns = input.rows().columns();
+        let pick = |positions: &[usize]| -> Vec<ArrayRef> {
+            let columns = positions.iter().map(|&column| columns[column].clone());
+            columns.collect()
+        };
+        let keys = self
+            .key_codec
+            .encode(&pick(&self.spec.partition), input.len())?;
+        let orders = codec.encode(
+            &pick(&self.row_columns[..self.spec.order.len()]),
+            input.len(),
+        )?;
+        let hashes = keys.hashes();
+        let sharded = ShardedRows::new(&hashes, None);
+        let last = self.spec.last as usize;
+        let keys = Keys {
+            hashes: &hashes,
+            keys: &keys,
+        };
+        let kept = for_each_shard(threads, input.len(), &mut self.shards, |number, shard| {
+            shard.promising(last, sharded.of_shard(number), &keys, &orders)
+        });
+        let mut kept: Vec<u32> = kept.into_iter().flatten().collect();
+        if kept.len() == input.len() {
+            return Ok(None);
+        }
+        kept.sort_unstable();
+        Ok(Some(input.take(&UInt32Array::from(kept))?))
     }
 }
 
@@ -590,6 +729,8 @@ impl Operator for TopK {
         if input.is_empty() {
             return Ok(Delta::empty(self.schema.clone()));
         }
+        let promising = self.promising(context.threads, input)?;
+        let input = promising.as_ref().unwrap_or(input);
         let encoded = self.encode(input)?;
         let (spec, weights) = (&self.spec, input.weights());
         let all_changes = for_each_shard(

@@ -30,6 +30,7 @@ fn table(name: &str) -> TableDefinition {
             primary_key: vec![0],
         },
         event_time: None,
+        stored: true,
     }
 }
 

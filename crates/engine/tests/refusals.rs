@@ -28,6 +28,7 @@ fn table() -> TableDefinition {
             primary_key: vec![0],
         },
         event_time: None,
+        stored: true,
     }
 }
 

@@ -357,6 +357,7 @@ fn tables() -> Vec<TableDefinition> {
                 primary_key: vec![0],
             },
             event_time: None,
+            stored: true,
         },
         TableDefinition {
             name: "lines".into(),
@@ -370,6 +371,7 @@ fn tables() -> Vec<TableDefinition> {
                 primary_key: vec![0],
             },
             event_time: None,
+            stored: true,
         },
         TableDefinition {
             name: "visits".into(),
@@ -379,6 +381,7 @@ fn tables() -> Vec<TableDefinition> {
             ],
             kind: TableKind::AppendOnly,
             event_time: None,
+            stored: true,
         },
     ]
 }

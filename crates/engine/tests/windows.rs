@@ -30,6 +30,7 @@ fn table(name: &str, columns: &[(&str, DataType)], kind: TableKind) -> TableDefi
         columns: columns.collect(),
         kind,
         event_time: None,
+        stored: true,
     }
 }
 

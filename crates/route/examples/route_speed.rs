@@ -34,6 +34,7 @@ fn main() {
     };
     let rounds: usize = rest.first().map_or(5, |text| text.parse().unwrap());
     let text = std::fs::read_to_string(path).unwrap();
+    let text = text.replace("${log}", "source");
     let file = SourceFile {
         path: path.clone(),
         text,

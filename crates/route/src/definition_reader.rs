@@ -339,6 +339,11 @@ impl Reading {
             let message = format!("table `{name}` has no columns");
             self.error(file, at, message, "add [[table.NAME.columns]]");
         }
+        if let (Some(retain), false) = (&text.retain, text.stored) {
+            let message = "a table that is not stored keeps no rows".to_owned();
+            let help = "leave `retain` or `stored = false` out";
+            self.error(file, retain.span().start, message, help);
+        }
         let age = RetentionText {
             retain: text.retain,
             retain_by,
@@ -417,6 +422,7 @@ impl Reading {
                 .collect(),
             kind,
             event_time: event_time.map(|(column, _)| column),
+            stored: text.stored,
         };
         let table = Table {
             definition,

@@ -177,6 +177,8 @@ pub(crate) struct TableText {
     pub(crate) event_time: Option<Spanned<String>>,
     pub(crate) lateness: Option<Spanned<String>>,
     pub(crate) max_ahead: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub(crate) stored: bool,
     pub(crate) retain: Option<Spanned<String>>,
     pub(crate) retain_by: Option<Spanned<String>>,
     #[serde(default)]

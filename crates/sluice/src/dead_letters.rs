@@ -41,6 +41,7 @@ pub fn table_definition() -> TableDefinition {
             .collect(),
         kind: TableKind::AppendOnly,
         event_time: None,
+        stored: true,
     }
 }
 

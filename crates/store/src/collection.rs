@@ -10,7 +10,7 @@ use sluice_core::Delta;
 
 use crate::StoreError;
 use crate::expiry::Ages;
-use crate::row_index::{Position, RowIndex, row_hashes};
+use crate::row_index::{Position, RowHash, RowIndex, row_hashes};
 use crate::segment::{Segment, Shape};
 
 /// A table or view as the store keeps it.
@@ -69,6 +69,13 @@ impl Collection {
 
     pub(crate) fn apply(&mut self, delta: &Delta) -> Result<(), StoreError> {
         self.check(delta)?;
+        if delta.weights().iter().all(|&weight| weight == 1) {
+            if !delta.is_empty() {
+                let columns = delta.rows().columns().to_vec();
+                self.add(RecordBatch::try_new(self.shape.schema.clone(), columns)?)?;
+            }
+            return self.merge_small_segments();
+        }
         let mut added = Vec::new();
         let mut removed = Vec::new();
         for (row, &weight) in delta.weights().iter().enumerate() {
@@ -114,21 +121,27 @@ impl Collection {
     }
 
     fn add(&mut self, rows: RecordBatch) -> Result<(), StoreError> {
+        let is_indexed = !self.definition.append_only && self.indexed;
+        let hashes = match is_indexed {
+            true => row_hashes(&rows)?,
+            false => Vec::new(),
+        };
+        self.add_hashed(rows, hashes);
+        Ok(())
+    }
+
+    /// Adds rows whose hashes are known, if there is an index.
+    fn add_hashed(&mut self, rows: RecordBatch, hashes: Vec<RowHash>) {
         let number = self.next_segment;
         self.next_segment += 1;
-        if !self.definition.append_only && self.indexed {
-            for (row, hash) in row_hashes(&rows)?.into_iter().enumerate() {
-                self.index.insert(
-                    hash,
-                    Position {
-                        segment: number,
-                        row: row as u32,
-                    },
-                );
-            }
+        for (row, hash) in hashes.into_iter().enumerate() {
+            let position = Position {
+                segment: number,
+                row: row as u32,
+            };
+            self.index.insert(hash, position);
         }
         self.segments.insert(number, Segment::in_memory(rows));
-        Ok(())
     }
 
     /// Bytes of rows that no file holds yet, and of the index.

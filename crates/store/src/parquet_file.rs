@@ -9,11 +9,14 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sluice_core::{Disk, OpenMode};
 
 use crate::StoreError;
 use crate::segment::{SegmentFile, Shape};
+
+/// Size of the dictionary of a column of a file.
+const DICTIONARY_BYTES_MAX: usize = 128 << 10;
 
 pub(crate) fn io_error(path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Io {
@@ -37,6 +40,10 @@ pub(crate) fn write(
     };
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
+        // Segments are read whole: nobody asks for the least and greatest value.
+        .set_statistics_enabled(EnabledStatistics::None)
+        // A column of many different values is soon written without one.
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .build();
     let mut bytes = Vec::new();
     let mut writer =

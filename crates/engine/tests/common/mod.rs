@@ -48,6 +48,7 @@ pub fn table(name: &str, kind: TableKind) -> TableDefinition {
         ],
         kind,
         event_time: Some(2),
+        stored: true,
     }
 }
 

@@ -153,6 +153,7 @@ pub fn definitions() -> Vec<TableDefinition> {
             primary_key: key.to_vec(),
         },
         event_time: None,
+        stored: true,
     };
     TABLES.iter().map(define).collect()
 }
