@@ -115,9 +115,13 @@ impl LogReplay {
             let Some(last) = last else {
                 continue;
             };
-            // What comes after it may have been captured as early as it was.
+            // What comes after them may have been captured as early. Times can go
+            // back a little, so that it is the latest that bounds: the partition
+            // of the least bound then gives all that was read of it.
             if last.offset + 1 < end {
-                bound_us = bound_us.min(last.record.capture_time_us);
+                let times = read.into_iter().flatten();
+                let latest_us = times.map(|record| record.record.capture_time_us).max();
+                bound_us = bound_us.min(latest_us.unwrap_or(i64::MAX));
             }
             ready.push(id.clone());
         }
