@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -41,6 +41,11 @@ impl Server {
             eprintln!("SKIPPED: mariadbd is not installed; scripts/install-test-tools installs it");
             return None;
         }
+        // Making several at once is more than a small machine takes.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _making = MAKING
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let folder = tempfile::tempdir().unwrap();
         let made = Command::new("mariadb-install-db")
             .args([
