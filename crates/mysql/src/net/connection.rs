@@ -184,7 +184,7 @@ impl Connection {
         };
         answer.extend(zero_ended(name));
         self.send(&answer)?;
-        self.finish_sign_in(seed)
+        self.finish_sign_in()
     }
 
     fn proof(&self, method: Method, seed: &[u8]) -> Result<Vec<u8>, ConnectionError> {
@@ -194,7 +194,7 @@ impl Connection {
         Ok(method.answer(&self.address.password, seed))
     }
 
-    fn finish_sign_in(&mut self, mut seed: Vec<u8>) -> Result<(), ConnectionError> {
+    fn finish_sign_in(&mut self) -> Result<(), ConnectionError> {
         loop {
             let packet = self.expect()?;
             let mut input = Input::new(&packet[1..]);
@@ -208,7 +208,7 @@ impl Connection {
                             self.address.user
                         )));
                     };
-                    seed = input.rest().to_vec();
+                    let mut seed = input.rest().to_vec();
                     seed.truncate(20);
                     let proof = self.proof(method, &seed)?;
                     self.send(&proof)?;

@@ -33,6 +33,25 @@ pub(super) fn tables(
         .collect())
 }
 
+/// The databases, with the character set that they give to their tables.
+pub(super) fn databases(
+    connection: &mut Connection,
+) -> Result<Vec<(TableName, TableSchema)>, ConnectionError> {
+    let rows = connection
+        .query("SELECT schema_name, default_character_set_name FROM information_schema.schemata")?;
+    let database = |row: Vec<Option<Vec<u8>>>| match texts(row).as_slice() {
+        [name, charset, ..] => Some((
+            TableName::of_database(name),
+            TableSchema {
+                charset: Some(charset.clone()),
+                ..TableSchema::default()
+            },
+        )),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(database).collect())
+}
+
 /// The columns of a table; `None` if there is no such table.
 pub(super) fn table(
     connection: &mut Connection,

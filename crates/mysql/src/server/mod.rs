@@ -312,6 +312,9 @@ impl ServerSource {
             at: Some(place.clone()),
             ..StateStep::default()
         };
+        for (name, schema) in catalog::databases(questions)? {
+            step.schemas.push((name, Some(schema)));
+        }
         for name in catalog::tables(questions, &self.options.filter)? {
             if let Some(schema) = catalog::table(questions, &name)? {
                 step.schemas.push((name.clone(), Some(schema)));
