@@ -64,9 +64,9 @@ fn table(name: &str, columns: &[(&str, DataType)], key: &[usize]) -> TableDefini
 fn changes(definition: &TableDefinition, columns: Vec<ArrayRef>, epoch: u64) -> TableChanges {
     let rows = RecordBatch::try_new(definition.schema(), columns).unwrap();
     let count = rows.num_rows();
-    let (kind, versions) = match &definition.kind {
-        TableKind::AppendOnly => (ChangeKind::Insert, 0),
-        TableKind::Changelog { .. } => (ChangeKind::Upsert, count as u64),
+    let kind = match &definition.kind {
+        TableKind::AppendOnly => ChangeKind::Insert,
+        TableKind::Changelog { .. } => ChangeKind::Upsert,
     };
     TableChanges {
         table: definition.name.clone(),
@@ -76,7 +76,7 @@ fn changes(definition: &TableDefinition, columns: Vec<ArrayRef>, epoch: u64) -> 
         },
         rows,
         kinds: vec![kind; count],
-        versions: (0..versions)
+        versions: (0..count as u64)
             .map(|minor| SourceVersion {
                 major: epoch,
                 minor,

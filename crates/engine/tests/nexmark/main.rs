@@ -132,7 +132,7 @@ async fn all_queries_stay_current_while_rows_are_only_added() {
 async fn follow(adds_only: bool) {
     let definitions = data::definitions(adds_only);
     let program = program(&definitions);
-    let options = EngineOptions { worker_threads: 2 };
+    let options = EngineOptions::with_threads(2);
     let mut engine = Engine::new(program.clone(), options.clone()).unwrap();
     let mut random = Random(20_260_301);
     let mut contents = Contents::new();
