@@ -107,7 +107,7 @@ impl Bench {
         };
         let program = Arc::new(Program::plan(&tables, &[view]).unwrap());
         Self {
-            engine: Engine::new(program, EngineOptions { worker_threads: 1 }).unwrap(),
+            engine: Engine::new(program, EngineOptions::with_threads(1)).unwrap(),
             tables,
             epoch: 0,
         }

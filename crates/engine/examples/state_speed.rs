@@ -115,6 +115,7 @@ impl Bench {
                 primary_key: vec![0],
             },
             event_time: None,
+            stored: true,
         };
         let view = |name: &str, select: &str| ViewDefinition {
             name: name.into(),

@@ -247,7 +247,11 @@ mod tests {
             let random = state >> 33;
             let slot = (random % 50) as usize;
             let value = vec![b'x'; (random / 50 % (1 + slot as u64 % 5)) as usize];
-            let weight = if random / 500 % 2 == 0 { 1 } else { -1 };
+            let weight = if (random / 500).is_multiple_of(2) {
+                1
+            } else {
+                -1
+            };
             if random.is_multiple_of(97) {
                 counts.clear(slot);
                 expected.retain(|(other, _), _| *other != slot);

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = ServerOptions {
         name: "server".into(),
         addresses: vec![address],
-        filter: TableFilter::new(&[tables.clone()])?,
+        filter: TableFilter::new(std::slice::from_ref(tables))?,
         server_id: 4_711,
         copies: true,
         part_rows: 10_000,

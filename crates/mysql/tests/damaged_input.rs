@@ -4,7 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, writes files, and starts its own threads"
 )]
 
 use std::path::Path;
