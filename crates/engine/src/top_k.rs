@@ -10,6 +10,9 @@
 //! Rows that ORDER BY leaves equal follow each other by their remaining
 //! columns, as in `window.rs`.
 
+mod promising;
+mod ranking;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +27,8 @@ use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::operator::{Operator, StepContext};
 use crate::saved_state::{SaveScope, SavedState};
+use promising::EARLY_LAST_MAX;
+use ranking::Changes;
 
 /// How rows are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,157 +89,6 @@ struct Partition {
     boundary: Option<Boundary>,
     /// The wanted rows before the epoch, once it touched them.
     before: Option<Vec<Ranked>>,
-}
-
-/// Rows that enter or leave the output.
-#[derive(Debug, Default)]
-struct Changes {
-    keys: Vec<Arc<[u8]>>,
-    rows: Vec<RowBytes>,
-    numbers: Vec<u64>,
-    weights: Vec<i64>,
-}
-
-impl Changes {
-    fn push(&mut self, key: &Arc<[u8]>, ranked: &Ranked, sign: i64) {
-        self.keys.push(key.clone());
-        self.rows.push(ranked.row.clone());
-        self.numbers.push(ranked.number);
-        self.weights.push(sign * ranked.copies);
-    }
-
-    /// The difference of two lists, both in order.
-    fn push_difference(&mut self, key: &Arc<[u8]>, before: &[Ranked], after: &[Ranked]) {
-        let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => return,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => (&old.row, old.number).cmp(&(&new.row, new.number)),
-            };
-            match order {
-                Ordering::Less => {
-                    if let Some(old) = old.next() {
-                        self.push(key, old, -1);
-                    }
-                }
-                Ordering::Greater => {
-                    if let Some(new) = new.next() {
-                        self.push(key, new, 1);
-                    }
-                }
-                Ordering::Equal => {
-                    if let (Some(old), Some(new)) = (old.next(), new.next())
-                        && old.copies != new.copies
-                    {
-                        self.push(key, old, -1);
-                        self.push(key, new, 1);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl TopKSpec {
-    /// Whether a row can change the wanted ones of `partition`.
-    fn counts(&self, partition: &Partition, row: &[u8], order_length: usize) -> bool {
-        let Some(boundary) = &partition.boundary else {
-            return true;
-        };
-        let compared = match self.ranking {
-            Ranking::RowNumber => row,
-            // A row equal to the last one in order has its rank.
-            Ranking::Rank | Ranking::DenseRank => &row[..order_length],
-        };
-        *compared <= boundary.row[..boundary.length]
-    }
-
-    /// The wanted rows in order, and the last row that counts.
-    fn wanted(
-        &self,
-        partition: &Partition,
-    ) -> Result<(Vec<Ranked>, Option<Boundary>), EngineError> {
-        let mut wanted = Vec::new();
-        let mut boundary = None;
-        // Rows and groups of equal rows seen, and the number of the group.
-        let (mut seen, mut groups, mut number) = (0_u64, 0_u64, 0_u64);
-        let mut last_order: Option<&[u8]> = None;
-        let mut is_full = false;
-        for (row, stored) in &partition.rows {
-            let Ok(copies) = u64::try_from(stored.weight) else {
-                return Err(EngineError::Invariant(format!(
-                    "an ordered row is there {} times; a row was retracted that was never added",
-                    stored.weight
-                )));
-            };
-            let order_length = stored.order_length as usize;
-            if self.ranking == Ranking::RowNumber {
-                let from = self.first.max(seen + 1);
-                let to = self.last.min(seen + copies);
-                self.push_numbered(&mut wanted, row, from, to);
-                boundary = Some((row, row.len()));
-                seen += copies;
-                is_full = seen >= self.last;
-                if is_full {
-                    break;
-                }
-                continue;
-            }
-            let order = &row[..order_length];
-            if last_order != Some(order) {
-                last_order = Some(order);
-                groups += 1;
-                number = match self.ranking {
-                    Ranking::DenseRank => groups,
-                    Ranking::Rank | Ranking::RowNumber => seen + 1,
-                };
-            }
-            if number > self.last {
-                is_full = true;
-                break;
-            }
-            boundary = Some((row, order_length));
-            seen += copies;
-            if number >= self.first {
-                wanted.push(Ranked {
-                    row: row.clone(),
-                    number: if self.with_number { number } else { 0 },
-                    copies: stored.weight,
-                });
-            }
-        }
-        is_full |= match self.ranking {
-            Ranking::RowNumber | Ranking::Rank => seen >= self.last,
-            Ranking::DenseRank => groups >= self.last,
-        };
-        let boundary = boundary.filter(|_| is_full);
-        let boundary = boundary.map(|(row, length)| Boundary {
-            row: row.clone(),
-            length,
-        });
-        Ok((wanted, boundary))
-    }
-
-    fn push_numbered(&self, wanted: &mut Vec<Ranked>, row: &RowBytes, from: u64, to: u64) {
-        if from > to {
-            return;
-        }
-        if !self.with_number {
-            wanted.push(Ranked {
-                row: row.clone(),
-                number: 0,
-                copies: (to - from + 1) as i64,
-            });
-            return;
-        }
-        wanted.extend((from..=to).map(|number| Ranked {
-            row: row.clone(),
-            number,
-            copies: 1,
-        }));
-    }
 }
 
 #[derive(Debug, Default)]
@@ -547,133 +401,6 @@ impl TopK {
         let options = RecordBatchOptions::new().with_row_count(Some(changes.rows.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(Delta::try_new(rows, changes.weights.clone())?)
-    }
-}
-
-/// Rows of an epoch are compared with each other before they are encoded if so
-/// many are wanted at most.
-const EARLY_LAST_MAX: u64 = 64;
-
-impl Shard {
-    /// Rows of the shard that are not behind the last wanted one by their order
-    /// columns, neither of the epochs before nor of this one.
-    fn promising(
-        &self,
-        last: usize,
-        rows: &[u32],
-        keys: &Keys<'_>,
-        orders: &EncodedRows,
-    ) -> Vec<u32> {
-        /// Of one partition: its last row that counts, and the first of the
-        /// epoch's rows in order.
-        struct Seen<'a> {
-            key_row: u32,
-            boundary: Option<&'a Boundary>,
-            first: Vec<u32>,
-        }
-        let mut index: HashTable<u32> = HashTable::new();
-        let mut seen: Vec<Seen<'_>> = Vec::new();
-        let mut slots = Vec::with_capacity(rows.len());
-        for &row in rows {
-            let (hash, key) = keys.get(row);
-            let is_key = |&slot: &u32| keys.get(seen[slot as usize].key_row).1 == key;
-            let slot = match index.find(hash, is_key) {
-                Some(&slot) => slot,
-                None => {
-                    let slot = seen.len() as u32;
-                    let known = |&slot: &u32| *self.partitions[slot as usize].key == *key;
-                    let known = self.index.find(hash, known);
-                    let partition = known.map(|&slot| &self.partitions[slot as usize]);
-                    seen.push(Seen {
-                        key_row: row,
-                        boundary: partition.and_then(|found| found.boundary.as_ref()),
-                        first: Vec::new(),
-                    });
-                    let hash_of = |&slot: &u32| keys.get(seen[slot as usize].key_row).0;
-                    index.insert_unique(hash, slot, hash_of);
-                    slot
-                }
-            };
-            slots.push(slot);
-            let of_key = &mut seen[slot as usize];
-            let order = orders.get(row as usize);
-            let is_behind = of_key.boundary.is_some_and(|boundary| {
-                let length = order.len().min(boundary.row.len());
-                *order > boundary.row[..length]
-            });
-            let first = &mut of_key.first;
-            let place = first.partition_point(|&other| orders.get(other as usize) <= order);
-            if !is_behind && place < last {
-                first.truncate(last - 1);
-                first.insert(place, row);
-            }
-        }
-        let mut kept = Vec::new();
-        for (&row, slot) in rows.iter().zip(slots) {
-            let of_key = &seen[slot as usize];
-            // Rows that are equal in order are told apart by their other columns.
-            let is_promising = match of_key.first.get(last - 1) {
-                Some(&worst) => orders.get(row as usize) <= orders.get(worst as usize),
-                None => of_key.boundary.is_none_or(|boundary| {
-                    let order = orders.get(row as usize);
-                    *order <= boundary.row[..order.len().min(boundary.row.len())]
-                }),
-            };
-            if is_promising {
-                kept.push(row);
-            }
-        }
-        kept
-    }
-}
-
-/// Keys of the epoch's rows, with their hashes.
-struct Keys<'a> {
-    hashes: &'a [u64],
-    keys: &'a EncodedRows,
-}
-
-impl Keys<'_> {
-    fn get(&self, row: u32) -> (u64, &[u8]) {
-        (self.hashes[row as usize], self.keys.get(row as usize))
-    }
-}
-
-impl TopK {
-    /// The rows that may be wanted, where that can be told before they are
-    /// encoded.
-    fn promising(&mut self, threads: usize, input: &Delta) -> Result<Option<Delta>, EngineError> {
-        let Some(codec) = &self.early_codec else {
-            return Ok(None);
-        };
-        let columns = input.rows().columns();
-        let pick = |positions: &[usize]| -> Vec<ArrayRef> {
-            let columns = positions.iter().map(|&column| columns[column].clone());
-            columns.collect()
-        };
-        let keys = self
-            .key_codec
-            .encode(&pick(&self.spec.partition), input.len())?;
-        let orders = codec.encode(
-            &pick(&self.row_columns[..self.spec.order.len()]),
-            input.len(),
-        )?;
-        let hashes = keys.hashes();
-        let sharded = ShardedRows::new(&hashes, None);
-        let last = self.spec.last as usize;
-        let keys = Keys {
-            hashes: &hashes,
-            keys: &keys,
-        };
-        let kept = for_each_shard(threads, input.len(), &mut self.shards, |number, shard| {
-            shard.promising(last, sharded.of_shard(number), &keys, &orders)
-        });
-        let mut kept: Vec<u32> = kept.into_iter().flatten().collect();
-        if kept.len() == input.len() {
-            return Ok(None);
-        }
-        kept.sort_unstable();
-        Ok(Some(input.take(&UInt32Array::from(kept))?))
     }
 }
 

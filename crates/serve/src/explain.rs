@@ -16,11 +16,15 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// Name of the table.
 pub(crate) const OPERATORS_TABLE: &str = "sluice_operators";
 /// Name of the table function behind EXPLAIN.
 pub(crate) const EXPLAIN_FUNCTION: &str = "sluice_explain";
+
+const EXPLAIN: &str = "EXPLAIN";
 
 /// Tells about the operators that keep views current.
 pub trait RunningViews: Debug + Send + Sync {
@@ -49,6 +53,20 @@ pub(crate) fn explain_query(statement: &Statement) -> Option<String> {
     };
     let name = name.replace('\'', "''");
     Some(format!("SELECT * FROM {EXPLAIN_FUNCTION}('{name}')"))
+}
+
+/// The same for the text of a statement: DataFusion's own parser takes EXPLAIN
+/// of a statement only.
+pub(crate) fn explain_query_of_text(sql: &str) -> Option<String> {
+    let word = sql.trim_start().get(..EXPLAIN.len())?;
+    if !word.eq_ignore_ascii_case(EXPLAIN) {
+        return None;
+    }
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
+    match &statements[..] {
+        [statement] => explain_query(statement),
+        _ => None,
+    }
 }
 
 /// The table [`OPERATORS_TABLE`].

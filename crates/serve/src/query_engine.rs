@@ -28,7 +28,8 @@ use sluice_functions::Functions;
 use crate::ServeError;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::explain::{
-    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews, explain_query,
+    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews,
+    explain_query_of_text,
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
@@ -195,6 +196,7 @@ impl QueryEngine {
         let schema = Arc::new(SluiceSchema {
             source,
             query_views: RwLock::default(),
+            own_tables: RwLock::default(),
         });
         if let Some(catalog) = context.catalog("datafusion") {
             catalog.register_schema("public", schema.clone())?;
@@ -202,7 +204,7 @@ impl QueryEngine {
         if !options.column_meanings.is_empty() {
             let table = column_docs::table(&options.column_meanings)?;
             let name = column_docs::COLUMNS.to_owned();
-            schema.query_views.write().insert(name, table);
+            schema.own_tables.write().insert(name, table);
         }
         let engine = Self {
             context: Arc::new(context),
@@ -243,7 +245,7 @@ impl QueryEngine {
     /// When their rows cannot be made.
     pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
         let table = OperatorsTable::new(views.clone())?;
-        let mut tables = self.schema.query_views.write();
+        let mut tables = self.schema.own_tables.write();
         tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
         let function = Arc::new(ExplainFunction(views));
         self.context.register_udtf(EXPLAIN_FUNCTION, function);
@@ -265,12 +267,9 @@ impl QueryEngine {
         }
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let mut statement = state.sql_to_statement(sql, &dialect)?;
-        if let DataFusionStatement::Statement(inner) = &statement
-            && let Some(query) = explain_query(inner)
-        {
-            statement = state.sql_to_statement(&query, &dialect)?;
-        }
+        let explained = explain_query_of_text(sql);
+        let sql = explained.as_deref().unwrap_or(sql);
+        let statement = state.sql_to_statement(sql, &dialect)?;
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner) {

@@ -91,6 +91,8 @@ impl TableProvider for SluiceTable {
 pub(crate) struct SluiceSchema {
     pub(crate) source: SnapshotSource,
     pub(crate) query_views: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    /// Tables about the warehouse itself, which no project can name.
+    pub(crate) own_tables: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
 }
 
 impl fmt::Debug for SluiceSchema {
@@ -107,6 +109,7 @@ impl SchemaProvider for SluiceSchema {
             .iter()
             .map(|collection| collection.name.clone())
             .chain(self.query_views.read().keys().cloned())
+            .chain(self.own_tables.read().keys().cloned())
             .collect();
         names.sort();
         names
@@ -115,6 +118,9 @@ impl SchemaProvider for SluiceSchema {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if let Some(view) = self.query_views.read().get(name) {
             return Ok(Some(view.clone()));
+        }
+        if let Some(table) = self.own_tables.read().get(name) {
+            return Ok(Some(table.clone()));
         }
         let collections = (self.source)().collections();
         let found = collections

@@ -103,6 +103,12 @@ fn a_running_warehouse_answers_psql_and_our_own_client() {
         "{plan}"
     );
     assert!(plan.contains("    dwd_invoice_line (rows "), "{plan}");
+    let text = std::fs::read_to_string(state.join("address.json")).unwrap();
+    let address: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let url = format!("http://{}/api/v1/sql", address["http"].as_str().unwrap());
+    let mut answer = ureq::post(url).send("EXPLAIN revenue_by_month").unwrap();
+    let over_http = answer.body_mut().read_to_string().unwrap();
+    assert!(over_http.contains("aggregate #"), "{over_http}");
     ask_until(
         &state,
         "SELECT sum(rows_out) FROM sluice_operators WHERE gives = 'invoice_line'",
