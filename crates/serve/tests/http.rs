@@ -220,6 +220,7 @@ fn the_warehouse_says_what_it_is() {
             "currency": "CNY",
             "now": "1970-01-01T00:00:01.500000Z",
             "epoch": 1,
+            "models": null,
             "uptime_s": 0,
         })
     );
