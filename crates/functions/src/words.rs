@@ -3,14 +3,13 @@
 //! words that are in none). Everything else splits at what is neither letter nor
 //! digit.
 
-use std::io::BufReader;
 use std::sync::OnceLock;
 
-use flate2::read::GzDecoder;
 use jieba_rs::Jieba;
 
-/// Words with their frequencies; see the README beside it.
-static DICTIONARY: &[u8] = include_bytes!("../data/dict.txt.gz");
+/// Words with their frequencies and parts of speech, as jieba-rs has them; see
+/// `build.rs`.
+static DICTIONARY: &[u8] = include_bytes!(env!("JIEBA_DICTIONARY"));
 
 /// Splits texts into words, always alike for the same user dictionary.
 #[derive(Debug, Default)]
@@ -117,9 +116,8 @@ impl WordSplitter {
 
     fn jieba(&self) -> &Jieba {
         self.jieba.get_or_init(|| {
-            let mut dictionary = BufReader::new(GzDecoder::new(DICTIONARY));
             // A part of the program, which the tests read.
-            let mut jieba = Jieba::with_dict(&mut dictionary).unwrap_or_else(|_| Jieba::empty());
+            let mut jieba = Jieba::with_dict(&mut &*DICTIONARY).unwrap_or_else(|_| Jieba::empty());
             for (word, frequency) in &self.chinese {
                 jieba.add_word(word, *frequency, None);
             }
