@@ -7,6 +7,7 @@ mod config;
 mod dead_letters;
 mod demo_shop;
 mod docs;
+mod exported_rows;
 mod extended;
 mod failure;
 mod gauges;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
@@ -82,6 +84,10 @@ enum Command {
         /// for --set limits.state_memory_bytes_max=BYTES).
         #[arg(long, value_name = "BYTES")]
         state_memory: Option<usize>,
+        /// Compute the models once over exported history instead: for each
+        /// table a .parquet or .csv file, or a folder of them.
+        #[arg(long, value_name = "TABLE=PATH", value_parser = parse_setting, conflicts_with = "until_idle")]
+        batch: Vec<(String, String)>,
     },
     /// Ask a warehouse, running or stopped.
     Sql {
@@ -235,12 +241,24 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             state,
             until_idle,
             state_memory,
+            batch,
         } => {
             let mut overrides = settings.set;
             overrides.extend(state_memory.map(|bytes| {
                 let key = "limits.state_memory_bytes_max".to_owned();
                 (key, bytes.to_string())
             }));
+            if !batch.is_empty() {
+                let inputs = batch.into_iter();
+                let inputs = inputs.map(|(table, path)| (table, PathBuf::from(path)));
+                let options = BatchOptions {
+                    folder: &dir,
+                    overrides: &overrides,
+                    inputs: &inputs.collect::<Vec<_>>(),
+                    state: state.as_deref(),
+                };
+                return commands::batch::run(&options, reporter);
+            }
             let options = RunOptions {
                 folder: &dir,
                 overrides: &overrides,

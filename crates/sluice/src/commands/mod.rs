@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub mod audit;
+pub mod batch;
 pub mod check;
 pub mod close;
 pub mod demo;
