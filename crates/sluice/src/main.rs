@@ -2,6 +2,7 @@
 //! only wires; what the program can do is in the crates that it wires.
 
 mod address;
+mod backups;
 mod commands;
 mod config;
 mod dead_letters;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::run::RunOptions;
@@ -137,6 +139,29 @@ enum Command {
         fill_only: bool,
         #[command(flatten)]
         settings: SettingsArguments,
+    },
+    /// Copy the state of a warehouse, running or stopped, into a new folder
+    /// below DIR; what is there already from the last time is not copied again.
+    Backup {
+        /// The project's folder.
+        dir: Option<PathBuf>,
+        /// Where the warehouse lives on disk; the project's folder is then not needed.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// The folder of backups.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Afterwards remove all but the newest N backups.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        keep: Option<u32>,
+    },
+    /// Make the state of a warehouse from a backup.
+    Restore {
+        /// A backup, or a folder of backups, of which the newest is taken.
+        backup: PathBuf,
+        /// Where the warehouse will live on disk: a new folder.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
     },
     /// Freeze what is reported of a day or a month; later corrections show
     /// beside it.
@@ -304,6 +329,27 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             };
             commands::demo::run(&options, reporter)
         }
+        Command::Backup {
+            dir,
+            state,
+            to,
+            keep,
+        } => {
+            let state = match (state, dir) {
+                (Some(state), _) => state,
+                (None, dir) => {
+                    let dir = dir.unwrap_or_else(|| PathBuf::from("."));
+                    Project::load(&dir, &[])?.state_folder(None)
+                }
+            };
+            let options = BackupOptions {
+                state: &state,
+                to: &to,
+                keep: keep.and_then(|keep| usize::try_from(keep).ok()),
+            };
+            commands::backup::run(&options, reporter)
+        }
+        Command::Restore { backup, state } => commands::restore::run(&backup, &state, reporter),
         Command::Close {
             dir,
             period,

@@ -13,7 +13,7 @@ mod common;
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use common::{Running, ask, run_command, succeed};
@@ -106,12 +106,16 @@ fn without_room_everything_waits_and_nothing_is_lost() {
         "limits.epoch_records_max=5000",
     ];
     let mut running = Running::start(&project, &state, &limits);
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(1);
     let errors = BufReader::new(running.child.stderr.take().unwrap());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test reads beside what it does"
+    )]
     let reading = std::thread::spawn(move || {
         for line in errors.lines().map_while(Result::ok) {
             if line.contains("the state has reached its limits") {
-                let _ = sender.send(());
+                let _ = sender.try_send(());
             }
         }
     });
