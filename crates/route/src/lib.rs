@@ -15,6 +15,7 @@ mod fields;
 mod fixed_time;
 mod json;
 mod last_values;
+mod mask_text;
 mod memory;
 mod read_rows;
 mod retention;

@@ -11,6 +11,7 @@ mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod masking;
 mod models_control;
 mod pipeline;
 mod project;
