@@ -388,7 +388,12 @@ fn the_editor_equals_a_tree_of_values() {
         damaged[place] = random.next() as u8;
         let mut records = [record(RecordKind::Data, &damaged)];
         let sealed = masks.mask("topic", &mut records).unwrap();
-        let is_object = serde_json::from_slice::<Value>(&damaged).is_ok_and(|it| it.is_object());
+        let is_object = match serde_json::from_slice::<Value>(&damaged) {
+            Ok(value) => value.is_object(),
+            // A number beyond any float is JSON all the same.
+            Err(error) if error.to_string().contains("out of range") => continue,
+            Err(_) => false,
+        };
         assert_eq!(
             sealed == 0,
             is_object,
