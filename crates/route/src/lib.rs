@@ -16,6 +16,7 @@ mod fixed_time;
 mod history;
 mod json;
 mod last_values;
+mod mask_text;
 mod memory;
 mod read_rows;
 mod retention;

@@ -47,6 +47,9 @@ pub struct Config {
     /// How long the log keeps what a checkpoint holds.
     #[serde(default)]
     pub log: LogRetention,
+    /// Where the keys of masking are.
+    #[serde(default)]
+    pub masking: Masking,
     /// The project's own settings, put for `${name}` in its files.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
@@ -114,6 +117,29 @@ pub struct LogRetention {
     pub retain_bytes: Option<u64>,
     /// Bytes of a segment, the unit in which the log is dropped.
     pub segment_bytes_max: u64,
+}
+
+/// Where the keys of masking are. Secrets themselves never stand here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Masking {
+    /// The master secret, which wraps all other keys.
+    pub secret: Option<SecretReference>,
+    /// The one before, while it is changed.
+    pub previous_secret: Option<SecretReference>,
+    /// The folder of the key store, from the project's folder; without it
+    /// `keys` in the state.
+    pub keys: Option<String>,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretReference {
+    /// An environment variable.
+    Env(String),
+    /// A file, from the project's folder.
+    File(String),
 }
 
 impl Default for LogRetention {

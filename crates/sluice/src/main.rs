@@ -13,6 +13,7 @@ mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod masking;
 mod models_control;
 mod pipeline;
 mod project;

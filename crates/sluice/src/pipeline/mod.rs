@@ -12,6 +12,7 @@ mod checkpoint_step;
 mod cut_step;
 #[cfg(test)]
 mod damage;
+mod door;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;
