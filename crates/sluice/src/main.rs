@@ -12,6 +12,7 @@ mod failure;
 mod gauges;
 mod lock;
 mod models_control;
+mod panel_check;
 mod pipeline;
 mod project;
 mod project_watch;
