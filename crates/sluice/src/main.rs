@@ -15,6 +15,7 @@ mod gauges;
 mod lock;
 mod masking;
 mod models_control;
+mod panel_check;
 mod pipeline;
 mod project;
 mod project_watch;

@@ -103,6 +103,7 @@ pub fn run_with(
     let files = stamps(options.folder);
     let project = Project::load(options.folder, options.overrides)?;
     let program = project.plan()?;
+    let project = project.check_panels(&program)?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
