@@ -221,7 +221,7 @@ impl OuterJoin {
             mut left_rows,
             mut right_rows,
         } = Candidates::find(left, right);
-        let joined = pairs.into_delta(left, right, &self.pair_schema)?;
+        let joined = pairs.to_delta(left, right, &self.pair_schema, context.threads)?;
         if joined.is_empty() {
             return Ok((Delta::empty(self.schema.clone()), left_rows, right_rows));
         }
@@ -283,7 +283,7 @@ impl Operator for OuterJoin {
                 choose_by_total(self.right.output, right, left, &mut of_right);
                 if self.pairs {
                     let pairs = join_changes(left, right, context.threads);
-                    pairs.into_delta(left, right, &self.schema)?
+                    pairs.to_delta(left, right, &self.schema, context.threads)?
                 } else {
                     Delta::empty(self.schema.clone())
                 }
