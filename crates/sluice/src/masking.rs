@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ring::rand::{SecureRandom, SystemRandom};
 use sluice_core::{Disk, RealDisk};
 use sluice_mask::{KeyStore, Masks, MasterSecret};
+use sluice_route::Sources;
 
 use crate::config::SecretReference;
 use crate::failure::{Doing, Failure};
@@ -28,7 +29,20 @@ const OWN_SECRET_FILE: &str = "master.secret";
 /// # Errors
 /// When a secret is missing, or the key store is damaged or of another secret.
 pub fn open(project: &Project, state: &Path, reporter: Reporter) -> Result<Masks, Failure> {
-    let rules = project.sources.masks();
+    open_for(project, &project.sources, state, reporter)
+}
+
+/// The masks of other sources than the project's, with its keys.
+///
+/// # Errors
+/// See [`open`].
+pub fn open_for(
+    project: &Project,
+    sources: &Sources,
+    state: &Path,
+    reporter: Reporter,
+) -> Result<Masks, Failure> {
+    let rules = sources.masks();
     if rules.values().all(sluice_mask::TopicRules::is_empty) {
         return Ok(Masks::none());
     }
