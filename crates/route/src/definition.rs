@@ -131,6 +131,8 @@ pub struct CaptureDefinition {
     pub kind: CaptureKind,
     /// How its records say which transaction they belong to, if they do.
     pub transactions: Option<TransactionForm>,
+    /// Who is told when something is wrong with it.
+    pub owner: Option<String>,
 }
 
 /// Time between the requests of a poll source, if it does not say.

@@ -118,7 +118,7 @@ impl Reading {
             self.mask(file, &name, at, mask, topic.capture.as_ref());
         }
         if let Some(capture) = topic.capture {
-            self.capture(file, &name, at, topic.partitions, capture);
+            self.capture(file, &name, at, topic.partitions, topic.owner, capture);
         }
         if self.topics.insert(name.clone(), topic.partitions).is_some() {
             let message = format!("there is already a topic `{name}`");
@@ -171,6 +171,7 @@ impl Reading {
         topic: &str,
         at: usize,
         partitions: u32,
+        owner: Option<String>,
         text: CaptureText,
     ) {
         if partitions != 1 {
@@ -264,6 +265,7 @@ impl Reading {
             topic: topic.to_owned(),
             kind,
             transactions,
+            owner,
         });
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct FileText {
 pub(crate) struct TopicText {
     #[serde(default = "one")]
     pub(crate) partitions: u32,
+    pub(crate) owner: Option<String>,
     pub(crate) capture: Option<CaptureText>,
     pub(crate) mask: Option<MaskText>,
 }

@@ -14,6 +14,7 @@ mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod machine_gauges;
 mod masking;
 mod models_control;
 mod panel_check;
@@ -24,18 +25,22 @@ mod report;
 mod running_views;
 mod serving;
 mod settings;
+mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::alarms::AlarmsCommand;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
+use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
@@ -142,6 +147,28 @@ enum Command {
         fill_only: bool,
         #[command(flatten)]
         settings: SettingsArguments,
+    },
+    /// What is wrong with a running warehouse; silences.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// A report as it is mailed, of any day.
+    Report {
+        /// The report; may be left out where the project has only one.
+        name: Option<String>,
+        /// The project's folder.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        project: PathBuf,
+        /// A day such as 2024-11-10 (default: yesterday).
+        #[arg(long)]
+        day: Option<String>,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Write the mail's HTML into a file, instead of its text to the terminal.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Copy the state of a warehouse, running or stopped, into a new folder
     /// below DIR; what is there already from the last time is not copied again.
@@ -326,6 +353,20 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::sql::run(&options, reporter)
         }
         Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Report {
+            name,
+            project,
+            day,
+            state,
+            out,
+        } => commands::report::run(&ReportOptions {
+            folder: &project,
+            name: name.as_deref(),
+            day: day.as_deref(),
+            state: state.as_deref(),
+            out: out.as_deref(),
+        }),
+        Command::Alarms { command } => commands::alarms::run(command),
         Command::Demo {
             state,
             rate,

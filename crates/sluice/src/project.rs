@@ -1,6 +1,6 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
 //! `models/**/*.sql`, `panels/*.toml`, `dictionary.txt`, `columns.toml`,
-//! `panel_columns.toml`.
+//! `panel_columns.toml`. Alarms are read by `watching`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// Its settings, put for `${name}` in its files.
+    pub settings: Settings,
     /// Panels as they are written.
     pub panel_definitions: PanelDefinitions,
     /// Panels that can be answered; empty before [`Project::check_panels`].
@@ -99,6 +101,7 @@ impl Project {
                 views,
                 functions,
                 column_meanings: load_meanings(&folders)?,
+                settings,
                 panel_definitions,
                 panels: Panels::default(),
                 sources_fingerprint,
@@ -407,7 +410,11 @@ pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+/// The text of a file of the project.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).doing(&format!("reading {}", path.display()))?;
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

@@ -24,14 +24,18 @@ use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
 use crate::masking;
 use crate::models_control::ModelsControl;
-use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
+use crate::pipeline::{
+    Capture, Published, SourceStates, Surroundings, Warehouse, collector, recover,
+};
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
 use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
+use crate::source_gauges::SourceGauges;
 use crate::state_memory;
 use crate::summary;
+use crate::watching::{WatchThreads, add_tables, open_reporting, open_watcher};
 
 /// How long the loop waits for records before it looks at other duties.
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -161,6 +165,9 @@ fn run_to_end(
     let metrics = Arc::new(Metrics::default());
     let operators = OperatorReports::default();
     operators.publish(warehouse.operators());
+    let watcher = Arc::new(open_watcher(&project, &state)?);
+    let reporting = open_reporting(&project)?;
+    let sources = SourceStates::new(project.sources.captures());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
@@ -168,6 +175,7 @@ fn run_to_end(
         collector: collector.clone(),
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
+        watcher: watcher.clone(),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
@@ -193,12 +201,15 @@ fn run_to_end(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
+    let asker = serving.asker();
+    add_tables(&asker.engine, &project, &watcher, &metrics, &sources)?;
     let capture = Capture::start(
         &project,
         &log,
         &masks,
         recovery.positions,
         submissions,
+        sources.clone(),
         reporter,
     )?;
     serving.set_ready(true);
@@ -206,7 +217,9 @@ fn run_to_end(
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector, operators);
+    let sources = SourceGauges::new(metrics.clone(), sources);
+    let gauges = Gauges::new(&metrics, collector, operators, sources, &state);
+    let watching = WatchThreads::start(&watcher, asker, reporting, &metrics, reporter)?;
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
     let watch = ProjectWatch::start(
@@ -237,6 +250,7 @@ fn run_to_end(
         (false, false) => EndsWhen::Stopped,
     };
     let worked = worker.work(&mut warehouse, &mut models, ends_when);
+    watching.stop();
     warehouse.cancel_change();
     let is_stopped = stop.load(Ordering::Acquire);
     serving.set_ready(false);
@@ -373,7 +387,12 @@ impl Worker<'_> {
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
                 continue;
             }
+            let epoch_start_us = SystemClock.now_us();
             let has_run = !is_paused && warehouse.run_epoch()?;
+            if has_run {
+                let time_us = SystemClock.now_us() - epoch_start_us;
+                self.gauges.epoch_ran(time_us.unsigned_abs());
+            }
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
             if let Some(found) = self.watch.take() {
