@@ -130,7 +130,6 @@ impl Sources {
         let sources = Self {
             captures: Vec::new(),
             topics: BTreeMap::from([(topic.to_owned(), 1)]),
-            masks: BTreeMap::new(),
             left_out: self.left_out.clone(),
             csv_delimiters: BTreeMap::new(),
             tables: vec![table],
