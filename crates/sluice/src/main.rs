@@ -8,6 +8,7 @@ mod config;
 mod dead_letters;
 mod demo_shop;
 mod docs;
+mod erasing;
 mod exported_rows;
 mod extended;
 mod failure;
@@ -219,6 +220,20 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Forget a person: destroy the key of what was encrypted, and compute
+    /// everything again without the person's rows.
+    Erase {
+        /// The project's folder.
+        dir: PathBuf,
+        /// Who: KIND:ID, such as user:42.
+        #[arg(long, value_name = "KIND:ID")]
+        person: String,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+    },
     /// Make a small project to start from.
     Init {
         /// Name of the project, and of its new folder.
@@ -407,6 +422,12 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
         Command::Docs { dir, settings, out } => {
             commands::docs::run(&dir, &settings.set, &out, reporter)
         }
+        Command::Erase {
+            dir,
+            person,
+            settings,
+            state,
+        } => commands::erase::run(&dir, &settings.set, state.as_deref(), &person, reporter),
         Command::Init { name } => commands::init::run(&name, reporter),
         Command::Replay {
             dir,

@@ -10,6 +10,7 @@ use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
+use sluice_mask::LeftOut;
 use sluice_route::{SourceFile, Sources, parse_sources};
 use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
@@ -107,6 +108,18 @@ impl Project {
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
+    }
+
+    /// The project without the rows of erased persons.
+    pub fn leaving_out(mut self, left_out: Option<LeftOut>) -> Self {
+        if let Some(left_out) = left_out {
+            let mut writer = Writer::new();
+            writer.u64(self.sources_fingerprint);
+            writer.bytes(&left_out.identity());
+            self.sources_fingerprint = stable_hash(&writer.finish());
+            self.sources.leave_out(Arc::new(left_out));
+        }
+        self
     }
 
     /// All tables, with the one that holds dead letters.

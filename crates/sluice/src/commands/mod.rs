@@ -8,6 +8,7 @@ pub mod check;
 pub mod close;
 pub mod demo;
 pub mod docs;
+pub mod erase;
 pub mod init;
 pub mod replay;
 mod replay_states;
