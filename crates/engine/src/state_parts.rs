@@ -480,6 +480,11 @@ mod tests {
                 let number = (epoch * 7_919 + step * 104_729) % 25_000;
                 state.set(number, (epoch + step) % 5);
             }
+            // Now and then not all that there is, and a change after it.
+            for round in 0..epoch % 4 {
+                parts.collect_ahead(&mut state, 3);
+                state.set(epoch * 31 % 25_000, round);
+            }
             for (name, bytes) in parts.save(epoch, &mut state) {
                 written_later += if epoch > 1 { bytes.len() } else { 0 };
                 stored.insert(name, bytes);

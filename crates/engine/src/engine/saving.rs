@@ -42,7 +42,7 @@ impl Engine {
     /// collected is part of the next [`Engine::checkpoint`], and never lost.
     pub fn collect_ahead(&mut self) -> bool {
         // More than comes in, or there would be no end.
-        let of_epoch = std::mem::take(&mut self.rows_since_collected);
+        let of_epoch = std::mem::take(&mut self.rows_of_epoch);
         let rows_max = self.options.collected_rows_min.max(2 * of_epoch);
         let mut left = rows_max;
         for stateful in self.stateful() {
