@@ -55,8 +55,8 @@ const COLLECTED_ROWS_MIN: usize = 1_024;
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
-    /// [`Engine::collect_ahead`] collects about so many rows each time, or
-    /// twice as many as the last epoch changed.
+    /// [`Engine::collect_ahead`] collects about so many rows each time, or as
+    /// many as the operators gave in the last epoch.
     pub collected_rows_min: usize,
     /// Measures how long operators take, for EXPLAIN alone: no result depends
     /// on it. Without one nothing is measured.

@@ -41,9 +41,9 @@ impl Engine {
     /// otherwise to be called again, after other epochs or at once. What is
     /// collected is part of the next [`Engine::checkpoint`], and never lost.
     pub fn collect_ahead(&mut self) -> bool {
-        // More than comes in, or there would be no end.
+        // As much as comes in, so that an epoch takes twice its time at most.
         let of_epoch = std::mem::take(&mut self.rows_of_epoch);
-        let rows_max = self.options.collected_rows_min.max(2 * of_epoch);
+        let rows_max = self.options.collected_rows_min.max(of_epoch);
         let mut left = rows_max;
         for stateful in self.stateful() {
             let collected = match stateful {
@@ -212,16 +212,21 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
             saved.lock().whole.extend(parts);
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().pop();
-                    let Some(next) = next else { return };
-                    save_next(next);
-                }
-            });
+    let save_waiting = || {
+        loop {
+            let next = waiting.lock().pop();
+            let Some(next) = next else { return };
+            save_next(next);
         }
-    });
+    };
+    if threads <= 1 {
+        save_waiting();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(save_waiting);
+            }
+        });
+    }
     saved.into_inner()
 }
