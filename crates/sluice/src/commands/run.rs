@@ -411,7 +411,13 @@ impl Worker<'_> {
                 }
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
             }
-            if now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX {
+            let is_due = now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX;
+            let is_ready = is_due && warehouse.prepare_checkpoint();
+            if is_due && !is_ready {
+                // A piece between epochs, or the next one at once.
+                continue;
+            }
+            if is_ready {
                 let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
                 if let Some(state_bytes) = state_bytes {
