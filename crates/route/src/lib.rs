@@ -16,6 +16,7 @@ mod fixed_time;
 mod history;
 mod json;
 mod last_values;
+mod mask_text;
 mod memory;
 mod read_rows;
 mod retention;
@@ -31,6 +32,6 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
-pub use history::HistoryError;
+pub use history::{History, HistoryError};
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};
