@@ -2,16 +2,22 @@
 //! only wires; what the program can do is in the crates that it wires.
 
 mod address;
+mod backups;
 mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
 mod docs;
+mod erasing;
+mod exported_rows;
 mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod machine_gauges;
+mod masking;
 mod models_control;
+mod panel_check;
 mod pipeline;
 mod project;
 mod project_watch;
@@ -19,16 +25,22 @@ mod report;
 mod running_views;
 mod serving;
 mod settings;
+mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::alarms::AlarmsCommand;
+use crate::commands::backup::BackupOptions;
+use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
+use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
@@ -82,6 +94,10 @@ enum Command {
         /// for --set limits.state_memory_bytes_max=BYTES).
         #[arg(long, value_name = "BYTES")]
         state_memory: Option<usize>,
+        /// Compute the models once over exported history instead: for each
+        /// table a .parquet or .csv file, or a folder of them.
+        #[arg(long, value_name = "TABLE=PATH", value_parser = parse_setting, conflicts_with = "until_idle")]
+        batch: Vec<(String, String)>,
     },
     /// Ask a warehouse, running or stopped.
     Sql {
@@ -132,6 +148,51 @@ enum Command {
         #[command(flatten)]
         settings: SettingsArguments,
     },
+    /// What is wrong with a running warehouse; silences.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// A report as it is mailed, of any day.
+    Report {
+        /// The report; may be left out where the project has only one.
+        name: Option<String>,
+        /// The project's folder.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        project: PathBuf,
+        /// A day such as 2024-11-10 (default: yesterday).
+        #[arg(long)]
+        day: Option<String>,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Write the mail's HTML into a file, instead of its text to the terminal.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Copy the state of a warehouse, running or stopped, into a new folder
+    /// below DIR; what is there already from the last time is not copied again.
+    Backup {
+        /// The project's folder.
+        dir: Option<PathBuf>,
+        /// Where the warehouse lives on disk; the project's folder is then not needed.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// The folder of backups.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Afterwards remove all but the newest N backups.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        keep: Option<u32>,
+    },
+    /// Make the state of a warehouse from a backup.
+    Restore {
+        /// A backup, or a folder of backups, of which the newest is taken.
+        backup: PathBuf,
+        /// Where the warehouse will live on disk: a new folder.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+    },
     /// Freeze what is reported of a day or a month; later corrections show
     /// beside it.
     Close {
@@ -158,6 +219,20 @@ enum Command {
         /// Where the files go.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Forget a person: destroy the key of what was encrypted, and compute
+    /// everything again without the person's rows.
+    Erase {
+        /// The project's folder.
+        dir: PathBuf,
+        /// Who: KIND:ID, such as user:42.
+        #[arg(long, value_name = "KIND:ID")]
+        person: String,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
     },
     /// Make a small project to start from.
     Init {
@@ -235,12 +310,24 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             state,
             until_idle,
             state_memory,
+            batch,
         } => {
             let mut overrides = settings.set;
             overrides.extend(state_memory.map(|bytes| {
                 let key = "limits.state_memory_bytes_max".to_owned();
                 (key, bytes.to_string())
             }));
+            if !batch.is_empty() {
+                let inputs = batch.into_iter();
+                let inputs = inputs.map(|(table, path)| (table, PathBuf::from(path)));
+                let options = BatchOptions {
+                    folder: &dir,
+                    overrides: &overrides,
+                    inputs: &inputs.collect::<Vec<_>>(),
+                    state: state.as_deref(),
+                };
+                return commands::batch::run(&options, reporter);
+            }
             let options = RunOptions {
                 folder: &dir,
                 overrides: &overrides,
@@ -266,6 +353,20 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::sql::run(&options, reporter)
         }
         Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Report {
+            name,
+            project,
+            day,
+            state,
+            out,
+        } => commands::report::run(&ReportOptions {
+            folder: &project,
+            name: name.as_deref(),
+            day: day.as_deref(),
+            state: state.as_deref(),
+            out: out.as_deref(),
+        }),
+        Command::Alarms { command } => commands::alarms::run(command),
         Command::Demo {
             state,
             rate,
@@ -286,6 +387,27 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             };
             commands::demo::run(&options, reporter)
         }
+        Command::Backup {
+            dir,
+            state,
+            to,
+            keep,
+        } => {
+            let state = match (state, dir) {
+                (Some(state), _) => state,
+                (None, dir) => {
+                    let dir = dir.unwrap_or_else(|| PathBuf::from("."));
+                    Project::load(&dir, &[])?.state_folder(None)
+                }
+            };
+            let options = BackupOptions {
+                state: &state,
+                to: &to,
+                keep: keep.and_then(|keep| usize::try_from(keep).ok()),
+            };
+            commands::backup::run(&options, reporter)
+        }
+        Command::Restore { backup, state } => commands::restore::run(&backup, &state, reporter),
         Command::Close {
             dir,
             period,
@@ -300,6 +422,12 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
         Command::Docs { dir, settings, out } => {
             commands::docs::run(&dir, &settings.set, &out, reporter)
         }
+        Command::Erase {
+            dir,
+            person,
+            settings,
+            state,
+        } => commands::erase::run(&dir, &settings.set, state.as_deref(), &person, reporter),
         Command::Init { name } => commands::init::run(&name, reporter),
         Command::Replay {
             dir,

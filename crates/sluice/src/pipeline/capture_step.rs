@@ -12,11 +12,14 @@ use parking_lot::{Condvar, Mutex};
 use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
 use sluice_core::SystemClock;
 use sluice_log::Log;
+use sluice_mask::Masks;
 use sluice_route::CaptureKind;
 
 use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
+use super::door::Door;
 use super::route_step::Positions;
+use super::source_states::SourceStates;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -26,6 +29,7 @@ use crate::report::Reporter;
 pub(super) struct Shared {
     stop: AtomicBool,
     paused: AtomicBool,
+    pub(super) states: SourceStates,
     /// For each thread, the number of the last round in which it had nothing
     /// more.
     idle_rounds: Vec<AtomicU64>,
@@ -84,16 +88,20 @@ type ThreadBody = Box<dyn FnOnce(&Shared, usize) -> Result<(), Failure> + Send>;
 
 impl Capture {
     /// Opens the project's sources where `positions` say, and starts to read.
+    /// What they say passes `masks` on its way into the log.
     ///
     /// # Errors
     /// When a source cannot be opened.
     pub fn start(
         project: &Project,
         log: &Arc<Log>,
+        masks: &Arc<Masks>,
         mut positions: Positions,
         submissions: Arc<Submissions>,
+        states: SourceStates,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
+        let log = &Arc::new(Door::new(log.clone(), masks.clone()));
         let mut files = Vec::new();
         let mut bodies: Vec<(&str, ThreadBody)> = Vec::new();
         let mut has_collected = false;
@@ -139,6 +147,7 @@ impl Capture {
         }
         let shared = Arc::new(Shared {
             idle_rounds: bodies.iter().map(|_| AtomicU64::new(0)).collect(),
+            states,
             ..Shared::default()
         });
         let mut threads = Vec::with_capacity(bodies.len());

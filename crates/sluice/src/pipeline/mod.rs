@@ -12,6 +12,7 @@ mod checkpoint_step;
 mod cut_step;
 #[cfg(test)]
 mod damage;
+mod door;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;
@@ -23,12 +24,15 @@ mod models_change;
 mod rebuild;
 mod recovery;
 mod route_step;
+mod source_states;
 mod store_step;
 mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
-pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
+pub use checkpoint_step::{
+    CheckpointMeta, Definitions, META_VERSION, read_meta, read_meta_with_log,
+};
 pub use cut_step::EpochContent;
 #[cfg(test)]
 use cut_step::read_between;
@@ -38,6 +42,7 @@ pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;
 pub use recovery::{open_log, recover};
 pub use route_step::RouteStep;
+pub use source_states::SourceStates;
 pub use store_step::{Published, collection_definitions, horizons};
 pub use surroundings::Surroundings;
 pub use warehouse::{Progress, Warehouse};
