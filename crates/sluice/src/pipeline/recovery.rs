@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
-use sluice_engine::{Engine, Program, ProgramChange};
+use sluice_engine::{Engine, EngineOptions, Program, ProgramChange};
 use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText};
 use sluice_route::CaptureKind;
 use sluice_store::{Store, StoreOptions};
@@ -190,7 +190,10 @@ pub fn recover(
     let fingerprint = project.fingerprint(program);
     let store_folder = state.join("store");
     let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
-    let options = engine_options(project.config.limits.worker_threads);
+    let options = EngineOptions {
+        collected_rows_min: surroundings.collected_rows_min,
+        ..engine_options(project.config.limits.worker_threads)
+    };
     let limits = cut_limits(&project.config);
     let records_max = limits.records_max;
 

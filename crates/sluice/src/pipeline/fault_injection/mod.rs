@@ -311,6 +311,7 @@ impl<'a> World<'a> {
             disk: Arc::new(self.disk.clone()),
             clock: Arc::new(ManualClock::new(0)),
             checkpoint_writer: CheckpointWriter::Caller,
+            collected_rows_min: 2,
             reporter: Reporter::silent(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
@@ -511,6 +512,7 @@ impl<'a> World<'a> {
             disk: Arc::new(SimulatedDisk::new(1)),
             clock: Arc::new(ManualClock::new(0)),
             checkpoint_writer: CheckpointWriter::Caller,
+            collected_rows_min: 2,
             reporter: Reporter::silent(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
