@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answers::Unique;
+use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::shop::Shop;
@@ -85,6 +86,7 @@ impl Shop {
         if line.id > 0 {
             let after = line.clone();
             self.note_cart(time_us, user, after.sku, pieces);
+            self.note_place(time_us, user, &after, after.pieces);
             let change = self.cart_change(&before, &after, user, false);
             self.send_changes(time_us, &[change], messages);
         }
@@ -103,17 +105,24 @@ impl Shop {
                 line.changed_us = time_us;
                 let data = self.cart_row(line, user, false);
                 changes.push(RowChange::insert("cart_info", data));
-                added.push((line.sku, line.pieces));
+                added.push(line.clone());
             }
         }
-        for (sku, pieces) in added {
-            self.note_cart(time_us, user, sku, pieces);
+        for line in added {
+            self.note_cart(time_us, user, line.sku, line.pieces);
+            self.note_place(time_us, user, &line, line.pieces);
         }
         changes
     }
 
     /// Counts what a member put in the cart.
     fn note_cart(&mut self, time_us: i64, user: u64, sku: u64, pieces: u32) {
+        self.facts.note(time_us, || Fact::CartAdd {
+            user,
+            is_test: is_test_member(user),
+            sku,
+            pieces,
+        });
         if is_test_member(user) {
             return;
         }
@@ -123,6 +132,16 @@ impl Shop {
         answers.cart_adds += 1;
         answers.cart_pieces += u64::from(pieces);
         answers.goods.entry(sku).or_default().carts += 1;
+    }
+
+    /// Takes note of what lies in a place of the cart.
+    fn note_place(&mut self, time_us: i64, user: u64, line: &CartLine, pieces: u32) {
+        self.facts.note(time_us, || Fact::CartHolds {
+            id: line.id,
+            is_test: is_test_member(user),
+            sku: line.sku,
+            pieces,
+        });
     }
 
     /// The visitor takes a piece out of the cart again, if there are several of
@@ -142,13 +161,22 @@ impl Shop {
         line.changed_us = time_us;
         if line.id > 0 {
             let after = line.clone();
+            self.note_place(time_us, user, &after, after.pieces);
             let change = self.cart_change(&before, &after, user, false);
             self.send_changes(time_us, &[change], messages);
         }
     }
 
     /// What is in the cart has been ordered.
-    pub(crate) fn empty_cart(&self, time_us: i64, user: u64, lines: &[CartLine]) -> Vec<RowChange> {
+    pub(crate) fn empty_cart(
+        &mut self,
+        time_us: i64,
+        user: u64,
+        lines: &[CartLine],
+    ) -> Vec<RowChange> {
+        for line in lines {
+            self.note_place(time_us, user, line, 0);
+        }
         let change = |line: &CartLine| {
             let ordered = CartLine {
                 changed_us: time_us,

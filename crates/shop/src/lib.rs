@@ -26,6 +26,7 @@ mod books;
 mod cart;
 mod catalogue;
 mod comments;
+mod facts;
 mod favors;
 mod members;
 mod message;
@@ -42,5 +43,6 @@ mod visit;
 
 pub use answers::{AnswerBook, CampaignBook, GoodsBook, ReductionBook, WindowBook};
 pub use books::{Books, ChannelBook, DayBook, MinuteBook, SalesBook};
+pub use facts::{Fact, GoodsFact, Known, LineFact, OrderFact, PageFact};
 pub use message::{Message, Topic};
 pub use shop::{Shop, ShopError, ShopOptions};

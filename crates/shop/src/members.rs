@@ -1,5 +1,6 @@
 //! Members: devices that registered and log in.
 
+use crate::facts::Fact;
 use crate::message::{Message, Object, RowChange, row};
 use crate::shop::Shop;
 use crate::visit::Visit;
@@ -21,6 +22,10 @@ impl Shop {
                 data.text("create_time", &now).text("operate_time", &now);
             });
             changes.push(RowChange::insert("user_info", data));
+            self.facts.note(time_us, || Fact::Register {
+                user,
+                is_test: is_test_member(user),
+            });
             if !is_test_member(user) {
                 let day = self.local(time_us).day;
                 self.books.day(day).answers.registered += 1;

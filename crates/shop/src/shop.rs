@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::answers::{OpenWindow, Unique};
 use crate::books::Books;
 use crate::comments::Comment;
+use crate::facts::{Facts, Known};
 use crate::favors::Favor;
 use crate::message::Message;
 use crate::order::Order;
@@ -223,6 +224,8 @@ pub struct Shop {
     pub(crate) prices: BTreeMap<u64, Price>,
     pub(crate) books: Books,
     window: OpenWindow,
+    #[serde(skip)]
+    pub(crate) facts: Facts,
 }
 
 impl Shop {
@@ -252,6 +255,7 @@ impl Shop {
             prices: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
+            facts: Facts::default(),
             options,
         })
     }
@@ -293,6 +297,17 @@ impl Shop {
     /// The shop's own books.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Keeps facts from now on, for [`Shop::take_facts`]. They are no part of a
+    /// saved shop.
+    pub fn keep_facts(&mut self) {
+        self.facts.keep();
+    }
+
+    /// What happened since the last call, in the order in which it happened.
+    pub fn take_facts(&mut self) -> Vec<Known> {
+        self.facts.take()
     }
 
     /// The day of a moment, as the books count it.

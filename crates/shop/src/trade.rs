@@ -6,6 +6,7 @@ use crate::activities::{activity_of, coupon_of};
 use crate::answers::{AnswerBook, Unique};
 use crate::books::SalesBook;
 use crate::catalogue::{Sku, sku};
+use crate::facts::{Fact, LineFact, OrderFact};
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, Line, Order, PAID, REFUNDED, REFUNDING, UNPAID};
@@ -97,6 +98,8 @@ impl Shop {
 
     /// Counts a new order in the books.
     fn note_order(&mut self, time_us: i64, order: &Order) {
+        self.facts
+            .note(time_us, || Fact::Order(Box::new(order_fact(order))));
         if order.is_test {
             return;
         }
@@ -176,6 +179,7 @@ impl Shop {
 
     /// Counts a payment in the books.
     fn note_payment(&mut self, time_us: i64, order: &Order) {
+        self.facts.note(time_us, || Fact::Pay(order.id));
         if order.is_test {
             return;
         }
@@ -204,6 +208,7 @@ impl Shop {
     }
 
     pub(crate) fn time_out(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+        self.facts.note(time_us, || Fact::Cancel(order.id));
         let goods = Self::counted(&order);
         let day = self.books.day(order.created_day);
         day.unpaid -= goods;
@@ -246,9 +251,11 @@ impl Shop {
         let local = self.local(time_us);
         let now = local.text();
         let amount = order.refund_amount();
+        let (line, _) = order.refund.unwrap_or_default();
+        let sku = order.lines[line].sku;
+        self.facts
+            .note(time_us, || Fact::Refund(order.id, sku, amount));
         if !order.is_test {
-            let (line, _) = order.refund.unwrap_or_default();
-            let sku = order.lines[line].sku;
             let day = self.books.day(local.day);
             day.refunded += amount;
             day.minutes.entry(local.minute()).or_default().net -= amount;
@@ -269,6 +276,35 @@ impl Shop {
         self.counters.status_log += 1;
         changes.extend(order.move_to(REFUNDED, local, self.counters.status_log));
         self.send_changes(time_us, &changes, messages);
+    }
+}
+
+fn order_fact(order: &Order) -> OrderFact {
+    let lines = order.lines.iter().map(|line| {
+        let goods = sku(line.sku);
+        LineFact {
+            id: line.id,
+            sku: line.sku,
+            spu: goods.spu_id,
+            brand: goods.brand,
+            category: goods.category3,
+            pieces: line.pieces,
+            original: line.original(),
+            activity: line.activity,
+            coupon: line.coupon,
+        }
+    });
+    OrderFact {
+        id: order.id,
+        user: order.user,
+        is_test: order.is_test,
+        province: order.province,
+        channel: order.channel.clone(),
+        campaign: order.campaign.clone(),
+        freight: order.freight - order.freight_reduce,
+        activity: activity_of(order.id),
+        coupon: coupon_of(order.id),
+        lines: lines.collect(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::answers::{FUNNEL, Unique};
 use crate::catalogue::{CHANNELS, PROVINCES};
+use crate::facts::{Fact, PageFact};
 use crate::members::is_test_member;
 use crate::message::{Message, Object, row};
 use crate::shop::{Device, Event, Shop};
@@ -152,8 +153,11 @@ impl Shop {
         if takes_coupon {
             actions.push(("get_coupon", coupon, "coupon_id"));
         }
-        let payload = self.page_record(time_us, stays_us, &visit, &actions);
-        self.send_log(time_us, payload, messages);
+        let mut fact = self.page_fact(time_us, stays_us, &visit);
+        let payload = self.page_record(time_us, stays_us, &visit, &actions, &mut fact);
+        let known_us = self.send_log(time_us, payload, messages);
+        self.facts
+            .note_late(time_us, known_us, || Fact::Page(Box::new(fact)));
         if self.random.per_mille(4) {
             let payload = self.error_record(time_us, &visit);
             self.send_log(time_us, payload, messages);
@@ -332,12 +336,44 @@ impl Shop {
         })
     }
 
+    /// A page view, without what chance decides while its record is written.
+    fn page_fact(&self, time_us: i64, stays_us: i64, visit: &Visit) -> PageFact {
+        let device = self.devices[visit.device as usize];
+        let traits = traits(visit.device);
+        let user = match visit.is_logged_in {
+            true => device.user,
+            false => 0,
+        };
+        PageFact {
+            device: visit.device,
+            visit: visit.number,
+            user,
+            is_test: user > 0 && is_test_member(user),
+            is_bot: traits.is_bot,
+            says_new: device.first_day == self.local(time_us).day + 1,
+            channel: traits.channel,
+            province: traits.province,
+            app: traits.version,
+            campaign: visit.campaign.clone(),
+            page: visit.page.id(),
+            last_page: visit.last_page.map(Page::id),
+            sku: match visit.page {
+                Page::GoodDetail => visit.sku,
+                _ => 0,
+            },
+            words: &[],
+            during_ms: stays_us / 1_000,
+            displays: Vec::new(),
+        }
+    }
+
     fn page_record(
         &mut self,
         time_us: i64,
         stays_us: i64,
         visit: &Visit,
         actions: &[(&str, u64, &str)],
+        fact: &mut PageFact,
     ) -> String {
         let is_person = !traits(visit.device).is_bot;
         let day = self.local(time_us).day;
@@ -356,6 +392,7 @@ impl Shop {
                 Page::Search | Page::GoodList => {
                     let (keyword, words) = *self.random.choose(&KEYWORDS);
                     page.text("item", keyword).text("item_type", "keyword");
+                    fact.words = words;
                     if is_person {
                         let answers = &mut self.books.day(day).answers;
                         for &word in words {
@@ -375,6 +412,7 @@ impl Shop {
             }
             let item = 1 + self.random.skewed(self.options.skus);
             let position = self.random.between(1, 5);
+            fact.displays.push(item);
             if is_person {
                 let answers = &mut self.books.day(day).answers;
                 answers.goods.entry(item).or_default().displays += 1;
