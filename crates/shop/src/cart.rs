@@ -63,7 +63,7 @@ impl Shop {
         messages: &mut Vec<Message>,
     ) {
         let pieces = 1 + self.random.skewed(4) as u32;
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
         let known = visit.cart.iter_mut().find(|line| line.sku == visit.sku);
         let Some(line) = known else {
             visit.cart.push(CartLine {
@@ -94,7 +94,11 @@ impl Shop {
 
     /// Makes rows of what a member has in the cart and has no row yet.
     pub(crate) fn keep_cart(&mut self, time_us: i64, visit: &mut Visit) -> Vec<RowChange> {
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
+        // What left the shop meanwhile cannot be kept.
+        visit
+            .cart
+            .retain(|line| line.id > 0 || !self.is_gone(line.sku));
         let mut changes = Vec::new();
         let mut added = Vec::new();
         for line in &mut visit.cart {
@@ -145,15 +149,20 @@ impl Shop {
     }
 
     /// The visitor takes a piece out of the cart again, if there are several of
-    /// something.
+    /// something, and the last goods altogether otherwise.
     pub(crate) fn take_from_cart(
         &mut self,
         time_us: i64,
         visit: &mut Visit,
         messages: &mut Vec<Message>,
     ) {
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
         let Some(line) = visit.cart.iter_mut().find(|line| line.pieces > 1) else {
+            if let Some(line) = visit.cart.pop().filter(|line| line.id > 0) {
+                self.note_place(time_us, user, &line, 0);
+                let change = RowChange::delete("cart_info", self.cart_row(&line, user, false));
+                self.send_changes(time_us, &[change], messages);
+            }
             return;
         };
         let before = line.clone();

@@ -4,10 +4,10 @@ use crate::activities::names_of_reductions;
 use crate::catalogue::{
     BRANDS, CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, REGIONS, SKUS_PER_SPU, sku,
 };
-use crate::facts::{Fact, GoodsFact};
-use crate::members::{is_test_member, user_fields};
+use crate::facts::Fact;
+use crate::goods::{goods_fact, sku_fields};
+use crate::members::is_test_member;
 use crate::message::{Message, Object, RowChange, Topic, row};
-use crate::prices::sku_fields;
 use crate::shop::Shop;
 use crate::time::DAY_US;
 
@@ -91,20 +91,15 @@ impl Shop {
                 self.devices[device as usize].user = user;
                 let days_ago = 1 + (user * 37 % OLD_MEMBERS_DAYS) as i64;
                 let since_us = time_us - days_ago * DAY_US;
-                let since = self.local(since_us).text();
                 self.facts.note_late(since_us, time_us, || Fact::Register {
                     user,
                     is_test: is_test_member(user),
                 });
-                let data = row(|data| {
-                    user_fields(data, user);
-                    data.text("create_time", &since)
-                        .text("operate_time", &since);
-                });
+                let data = self.register(since_us, user);
                 rows.push(("user_info", data));
             }
         }
-        self.plan_price_change(time_us);
+        self.plan_goods_change(time_us);
         for (table, data) in rows {
             let change = RowChange {
                 table,
@@ -159,16 +154,7 @@ impl Shop {
                 let fact = || Fact::Name("spu_info", goods.spu_id, spu, 0);
                 self.facts.note(time_us, fact);
             }
-            let fact = || {
-                Fact::Goods(GoodsFact {
-                    sku: id,
-                    name: goods.name,
-                    spu: goods.spu_id,
-                    brand: goods.brand,
-                    category: goods.category3,
-                })
-            };
-            self.facts.note(time_us, fact);
+            self.facts.note(time_us, || goods_fact(&goods));
         }
     }
 }

@@ -144,11 +144,6 @@ impl Ledger {
         id
     }
 
-    /// The number of a text, if anything has it.
-    pub fn find_text(&self, text: &str) -> Option<TextId> {
-        self.text_ids.get(text).copied()
-    }
-
     /// The name of a row, and nothing if it has none.
     pub fn name(&self, table: &'static str, id: u64) -> &str {
         let found = self.names.get(&(table, id));

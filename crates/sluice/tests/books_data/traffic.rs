@@ -6,9 +6,6 @@ use super::ledger::{Ledger, View, day_of, minute_of};
 use super::table::{Days, Table, date, ratio};
 use crate::row;
 
-/// Columns of a window's own.
-pub const WINDOW: &str = "CAST(date_part('epoch', stt) AS BIGINT), CAST(date_part('epoch', edt) AS BIGINT), cur_date";
-
 /// A window's cells: its beginning, its end, its day.
 pub fn window_cells(ledger: &Ledger, start: i64) -> String {
     let end = start + ledger.window_us / 1_000_000;
