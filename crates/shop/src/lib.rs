@@ -26,6 +26,7 @@ mod books;
 mod cart;
 mod catalogue;
 mod comments;
+pub mod database;
 mod facts;
 mod favors;
 mod goods;

@@ -341,10 +341,9 @@ fn goods_members_and_devices_change() {
         };
         if message.topic == Topic::AppLog {
             let (sid, app) = (text(&value, "/common/sid"), text(&value, "/common/vc"));
-            if let Some(before) = apps.insert(sid.to_owned(), app.to_owned()) {
-                if *before < *app {
-                    count("upgrade in mid-session");
-                }
+            let before = apps.insert(sid.to_owned(), app.to_owned());
+            if before.is_some_and(|before| *before < *app) {
+                count("upgrade in mid-session");
             }
             let users = users
                 .entry(text(&value, "/common/mid").to_owned())

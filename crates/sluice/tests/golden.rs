@@ -438,6 +438,12 @@ fn every_model_has_the_figures_worked_out_by_hand() {
             "{name}"
         );
     }
+    // Rates are switched off: no order is kept to be joined with them.
+    let joins = warehouse.ask(
+        "SELECT count(*) FROM sluice_operators
+         WHERE view_name = 'dwd_trade_order_amount' AND kind LIKE '%join%'",
+    );
+    assert_eq!(joins, ["0"]);
     let failed = warehouse.ask("SELECT count(*) FROM sluice_evaluation_errors");
     assert_eq!(failed, ["0"]);
 }

@@ -9,5 +9,6 @@ pub mod init;
 pub mod replay;
 mod replay_states;
 pub mod run;
+pub mod shop;
 pub mod sql;
 pub mod status;
