@@ -14,8 +14,10 @@ fn main() -> io::Result<()> {
         "warehouse.toml",
         "dictionary.txt",
         "columns.toml",
+        "panel_columns.toml",
         "sources",
         "models",
+        "panels",
     ] {
         let path = warehouse.join(part);
         println!("cargo::rerun-if-changed={}", path.display());

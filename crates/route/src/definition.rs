@@ -6,6 +6,7 @@ use std::fmt;
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
+use sluice_mask::TopicRules;
 
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
@@ -225,6 +226,7 @@ impl Table {
 pub struct Sources {
     pub(crate) captures: Vec<CaptureDefinition>,
     pub(crate) topics: BTreeMap<String, u32>,
+    pub(crate) masks: BTreeMap<String, TopicRules>,
     pub(crate) csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
@@ -235,6 +237,11 @@ impl Sources {
     /// Where records come from.
     pub fn captures(&self) -> &[CaptureDefinition] {
         &self.captures
+    }
+
+    /// What is done to the records of topics before they are written.
+    pub fn masks(&self) -> &BTreeMap<String, TopicRules> {
+        &self.masks
     }
 
     /// The tables, in the order of their names.

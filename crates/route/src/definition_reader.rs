@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
+use sluice_mask::{RecordForm, TopicRules};
 use toml::Spanned;
 
 use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
     POLL_INTERVAL_US, SourceFile, Sources, Table,
 };
+use crate::mask_text::MaskText;
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
 use crate::source_text::{
@@ -51,6 +53,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
     Ok(Sources {
         captures: reading.captures,
         topics: reading.topics,
+        masks: reading.masks,
         csv_delimiters: reading.csv_delimiters,
         tables,
         plans,
@@ -61,6 +64,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
 #[derive(Default)]
 struct Reading {
     topics: BTreeMap<String, u32>,
+    masks: BTreeMap<String, TopicRules>,
     captures: Vec<CaptureDefinition>,
     csv_delimiters: BTreeMap<String, u8>,
     tables: BTreeMap<String, Table>,
@@ -109,6 +113,9 @@ impl Reading {
             let message = format!("topic `{name}` has {} partitions", topic.partitions);
             self.error(file, at, message, "choose 1 to 1024");
         }
+        if let Some(mask) = topic.mask {
+            self.mask(file, &name, at, mask, topic.capture.as_ref());
+        }
         if let Some(capture) = topic.capture {
             self.capture(file, &name, at, topic.partitions, capture);
         }
@@ -116,6 +123,45 @@ impl Reading {
             let message = format!("there is already a topic `{name}`");
             self.error(file, at, message, "choose another name");
         }
+    }
+
+    fn mask(
+        &mut self,
+        file: &SourceFile,
+        topic: &str,
+        at: usize,
+        mask: MaskText,
+        capture: Option<&CaptureText>,
+    ) {
+        let mut form = RecordForm::Json;
+        if let Some(CaptureText::File {
+            format,
+            delimiter,
+            header,
+            log,
+            ..
+        }) = capture
+        {
+            if *log == Some(LogForm::Source) {
+                let message = format!(
+                    "the files of topic `{topic}` are their own log: what they say cannot be masked before it is there"
+                );
+                self.error(file, at, message, "leave `log = \"source\"` or `mask` out");
+            }
+            if *format == FileFormat::Csv {
+                let delimiter = u8::try_from(*delimiter).unwrap_or(b',');
+                form = RecordForm::Csv { delimiter };
+                if !header {
+                    let message = "without a header there are no names to mask by".to_owned();
+                    self.error(file, at, message, "leave `header = false` or `mask` out");
+                }
+            }
+        }
+        let (rules, problems) = mask.read(form);
+        for problem in problems {
+            self.error(file, problem.at, problem.message, problem.help);
+        }
+        self.masks.insert(topic.to_owned(), rules);
     }
 
     fn capture(

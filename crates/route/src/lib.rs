@@ -13,8 +13,10 @@ mod definition;
 mod definition_reader;
 mod fields;
 mod fixed_time;
+mod history;
 mod json;
 mod last_values;
+mod mask_text;
 mod memory;
 mod read_rows;
 mod retention;
@@ -30,5 +32,6 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
+pub use history::HistoryError;
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};

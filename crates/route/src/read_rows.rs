@@ -10,6 +10,8 @@ use sluice_core::{
     ChangeKind, DeadLetter, LogRecord, PartitionId, RecordKind, SourceVersion, TableKind,
 };
 
+use sluice_mask::SEALED;
+
 use crate::accept::{Candidate, is_selective};
 use crate::cell::{Cell, ColumnBuilder, Problem, key_bytes, read};
 use crate::change_message::{before_image, change_kind, old_key, version};
@@ -290,6 +292,10 @@ impl<'a, 't> RowReader<'a, 't> {
                 self.csv_header(number, record, delimiter);
             }
             (RecordKind::CsvHeader, None) | (RecordKind::Position, _) => {}
+            (RecordKind::Data, _) if record.record.payload.starts_with(SEALED.as_bytes()) => {
+                let detail = "it could not be taken apart, so that nobody knows what in it is personal; see `payload` for why and where".to_owned();
+                self.refuse_record(number, record, "sealed", detail);
+            }
             (RecordKind::Data, Some(delimiter)) => self.csv_line(number, record, delimiter),
             (RecordKind::Data, None) => self.json(number, record),
         }

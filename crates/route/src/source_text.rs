@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::definition::FileFormat;
+use crate::mask_text::MaskText;
 use crate::slots::Field;
 
 #[derive(Debug, Deserialize)]
@@ -23,6 +24,7 @@ pub(crate) struct TopicText {
     #[serde(default = "one")]
     pub(crate) partitions: u32,
     pub(crate) capture: Option<CaptureText>,
+    pub(crate) mask: Option<MaskText>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod bound_query;
 mod column_docs;
 mod error;
 mod explain;
@@ -12,6 +13,7 @@ mod json_rows;
 mod live_feed;
 mod metrics;
 mod output;
+mod panels;
 mod postgres;
 mod query_engine;
 mod query_limits;
@@ -27,6 +29,7 @@ pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseI
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics};
 pub use output::{OutputFormat, write_result};
+pub use panels::{PanelDefinitions, PanelError, PanelFile, Panels};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
 pub use tables::SnapshotSource;

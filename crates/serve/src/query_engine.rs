@@ -283,9 +283,17 @@ impl QueryEngine {
                 return Err(ServeError::ReadOnly(word.to_owned()));
             }
         }
+        self.run(async { Ok(state.statement_to_plan(statement).await?) })
+            .await
+    }
+
+    /// Runs a plan within the limits, all of it on one snapshot.
+    pub(crate) async fn run(
+        &self,
+        plan: impl Future<Output = Result<LogicalPlan>>,
+    ) -> Result<QueryResult, ServeError> {
         let work = async {
-            let plan = state.statement_to_plan(statement).await?;
-            let frame = self.context.execute_logical_plan(plan).await?;
+            let frame = self.context.execute_logical_plan(plan.await?).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = self.collect(frame).await?;
             let epoch = PINNED_EPOCH.with(|epoch| epoch.load(Ordering::Relaxed));

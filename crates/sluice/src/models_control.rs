@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sluice_core::{Clock, SystemClock};
 use sluice_engine::Program;
-use sluice_serve::{Metric, Metrics};
+use sluice_serve::{Metric, Metrics, Panels};
 
 use crate::address;
 use crate::config::Config;
@@ -30,6 +30,9 @@ pub struct ModelsControl<'a> {
     said_us: i64,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
+    /// The panels of models that are still being computed.
+    waiting_panels: Option<Panels>,
+    panels: Panels,
     applied: Metric,
     refused: Metric,
     failed: Metric,
@@ -61,6 +64,8 @@ impl<'a> ModelsControl<'a> {
             settings: settings_of(&project.config),
             said_us: 0,
             refusal: None,
+            waiting_panels: None,
+            panels: Panels::default(),
             applied: outcome("applied"),
             refused: outcome("refused"),
             failed: outcome("failed"),
@@ -97,8 +102,12 @@ impl<'a> ModelsControl<'a> {
             );
         }
         match warehouse.begin_change(project, program) {
-            Ok(Begun::Nothing) => {}
+            Ok(Begun::Nothing) => {
+                self.waiting_panels = None;
+                self.set_panels(project.panels.clone());
+            }
             Ok(Begun::Change(description)) => {
+                self.waiting_panels = Some(project.panels.clone());
                 for warning in program.warnings() {
                     self.reporter.warn(warning);
                 }
@@ -110,6 +119,16 @@ impl<'a> ModelsControl<'a> {
         self.refusal = None;
         self.is_refused.set(0);
         self.tell(warehouse.change_progress().as_ref());
+    }
+
+    fn set_panels(&mut self, panels: Panels) {
+        let is_change = !self.panels.is_empty() && !panels.is_same(&self.panels);
+        if is_change {
+            let text = format!("the panels have changed: {} now", panels.len());
+            self.reporter.info(&text);
+        }
+        self.panels = panels.clone();
+        self.serving.set_panels(panels);
     }
 
     fn refuse(&mut self, failure: &Failure) {
@@ -155,6 +174,9 @@ impl<'a> ModelsControl<'a> {
                 elapsed_us,
             }) => {
                 self.serving.change_program(warehouse.program())?;
+                if let Some(panels) = self.waiting_panels.take() {
+                    self.set_panels(panels);
+                }
                 self.applied.add(1);
                 self.reporter.info(&format!(
                     "the new models hold from epoch {epoch} on, after {} ms; {description}",
@@ -201,7 +223,7 @@ fn in_words(progress: &RebuildProgress) -> String {
 /// What of `warehouse.toml` is read at the start only.
 fn settings_of(config: &Config) -> String {
     format!(
-        "{} {:?} {} {:?} {} {} {} {:?} {:?}",
+        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?}",
         config.name,
         config.profile,
         config.time_zone.get_ref(),
@@ -211,5 +233,6 @@ fn settings_of(config: &Config) -> String {
         config.listen.http.get_ref(),
         config.limits,
         config.log,
+        config.sugar,
     )
 }

@@ -1,5 +1,6 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
-//! `models/**/*.sql`, `dictionary.txt`, `columns.toml`.
+//! `models/**/*.sql`, `panels/*.toml`, `dictionary.txt`, `columns.toml`,
+//! `panel_columns.toml`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
 use sluice_route::{SourceFile, Sources, parse_sources};
+use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
 use crate::extended::{Folders, merged};
 use crate::failure::{Doing, Failure};
+use crate::panel_check;
 use crate::settings::{Quoting, Setting, Settings, substitute};
 
 /// Beginning of the names of tables that the program itself fills.
@@ -25,6 +28,9 @@ const DICTIONARY: &str = "dictionary.txt";
 
 /// What columns mean that several models have.
 const COLUMNS: &str = "columns.toml";
+
+/// What columns are in every panel that has them.
+const PANEL_COLUMNS: &str = "panel_columns.toml";
 
 /// A project, read and checked except for its models.
 #[derive(Debug, Clone)]
@@ -41,6 +47,10 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// Panels as they are written.
+    pub panel_definitions: PanelDefinitions,
+    /// Panels that can be answered; empty before [`Project::check_panels`].
+    pub panels: Panels,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -74,6 +84,7 @@ impl Project {
         let mut problems = Vec::new();
         let sources = load_sources(&folders, folder, &settings, &mut problems)?;
         let views = load_views(&folders, &settings, &mut problems)?;
+        let panel_definitions = load_panels(&folders, &settings, &mut problems)?;
         let dictionary = match folders.file(DICTIONARY) {
             Some(path) => read_text(&path)?,
             None => String::new(),
@@ -87,6 +98,8 @@ impl Project {
                 views,
                 functions,
                 column_meanings: load_meanings(&folders)?,
+                panel_definitions,
+                panels: Panels::default(),
                 sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
@@ -110,6 +123,15 @@ impl Project {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::Definitions(lines.join("\n"))
         })
+    }
+
+    /// The project with its panels planned over the models of `program`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, with file, line and column.
+    pub fn check_panels(mut self, program: &Program) -> Result<Self, Failure> {
+        self.panels = panel_check::check(&self, program)?;
+        Ok(self)
     }
 
     /// Identifies what state depends on: the tables and the views.
@@ -277,6 +299,32 @@ fn load_meanings(folders: &Folders) -> Result<BTreeMap<String, String>, Failure>
     })
 }
 
+fn load_panels(
+    folders: &Folders,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> Result<PanelDefinitions, Failure> {
+    let mut read = |path: &Path| -> Result<Option<PanelFile>, Failure> {
+        let text = read_text(path)?;
+        let text = substituted(path, &text, settings, Quoting::Toml, problems);
+        let path = path.display().to_string();
+        Ok(text.map(|text| PanelFile { path, text }))
+    };
+    let defaults = match folders.file(PANEL_COLUMNS) {
+        Some(path) => read(&path)?,
+        None => None,
+    };
+    let mut files = Vec::new();
+    for path in folders.files("panels", "toml")? {
+        files.extend(read(&path)?);
+    }
+    let parsed = PanelDefinitions::parse(&files, defaults.as_ref());
+    Ok(parsed.unwrap_or_else(|errors| {
+        problems.extend(errors.iter().map(ToString::to_string));
+        PanelDefinitions::default()
+    }))
+}
+
 fn load_views(
     folders: &Folders,
     settings: &Settings,
@@ -336,12 +384,13 @@ pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = vec![config_path];
     files.extend(folders.base().map(|base| base.join("warehouse.toml")));
     files.extend(
-        [DICTIONARY, COLUMNS]
+        [DICTIONARY, COLUMNS, PANEL_COLUMNS]
             .iter()
             .filter_map(|name| folders.file(name)),
     );
     files.extend(folders.files("sources", "toml")?);
     files.extend(folders.files("models", "sql")?);
+    files.extend(folders.files("panels", "toml")?);
     Ok(files)
 }
 

@@ -64,6 +64,7 @@ impl ProjectWatch {
                 let project = Project::load(&folder, &overrides);
                 let found = project.and_then(|project| {
                     let program = project.plan()?;
+                    let project = project.check_panels(&program)?;
                     Ok((project, program))
                 });
                 if sender.send(found).is_err() {

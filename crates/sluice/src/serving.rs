@@ -10,14 +10,14 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
-    QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
+    PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
-use crate::docs::{ProjectDocs, html_pages};
+use crate::docs::{ProjectDocs, html_pages, models_json};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
 
@@ -117,6 +117,8 @@ impl Serving {
             currency: config.currency.clone(),
             views: views.map(|view| view.name.clone()).collect(),
             docs: html_pages(&parts.docs),
+            models: models_json(&parts.docs),
+            sugar_token: config.sugar.token()?,
         };
         let state = Arc::new(HttpState::new(
             engine,
@@ -174,6 +176,11 @@ impl Serving {
         self.queries
             .set_query_views(program.query_views())
             .doing("planning the query views")
+    }
+
+    /// Answers these panels from now on.
+    pub fn set_panels(&self, panels: Panels) {
+        self.state.set_panels(panels);
     }
 
     /// What the API says of a change of models.

@@ -191,10 +191,14 @@ mod tests {
             r#"{"table":"cart_info","type":"update","xid":1,"commit":true,"data":{"id":1,"sku_num":3},"old":{"sku_num":2}}"#,
             r#"{"table":"cart_info","type":"delete","xid":2,"commit":true,"data":{"id":1,"sku_num":3}}"#,
         ] {
-            writer.add(&message(payload), &mut found).unwrap_or_default();
+            writer
+                .add(&message(payload), &mut found)
+                .unwrap_or_default();
         }
         let expected: [&[&str]; 3] = [
-            &["INSERT INTO base_dic (dic_code, dic_name) VALUES ('1', 'it''s \\\\ one'), ('2', 'two')"],
+            &[
+                "INSERT INTO base_dic (dic_code, dic_name) VALUES ('1', 'it''s \\\\ one'), ('2', 'two')",
+            ],
             &[
                 "INSERT INTO cart_info (id, order_time, sku_num) VALUES (1, NULL, 2)",
                 "UPDATE cart_info SET sku_num = 3 WHERE id = 1",

@@ -29,15 +29,15 @@ pub const TABLES: &[(&str, &str)] = &[
         "coupon_info",
         "id L, coupon_name S, coupon_type S, condition_amount M, condition_num I, activity_id L, benefit_amount M, benefit_discount M, range_type S, limit_num I, start_time T, end_time T",
     ),
-    ("coupon_range", "id L, coupon_id L, range_type S, range_id L"),
+    (
+        "coupon_range",
+        "id L, coupon_id L, range_type S, range_id L",
+    ),
     (
         "coupon_use",
         "id L, coupon_id L, user_id L, order_id L, coupon_status S, get_time T, using_time T, used_time T",
     ),
-    (
-        "spu_info",
-        "id L, spu_name S, category3_id L, tm_id L",
-    ),
+    ("spu_info", "id L, spu_name S, category3_id L, tm_id L"),
     (
         "sku_info",
         "id L, spu_id L, price M, sku_name S, tm_id L, category3_id L, is_sale I",
@@ -102,7 +102,10 @@ pub fn create_tables(dialect: Dialect) -> Vec<String> {
     let mut statements = Vec::new();
     for (table, columns) in TABLES {
         let mut lines = Vec::new();
-        for column in columns.split(", ").chain(["create_time T", "operate_time T"]) {
+        for column in columns
+            .split(", ")
+            .chain(["create_time T", "operate_time T"])
+        {
             let (name, kind) = column.split_once(' ').unwrap_or((column, "S"));
             let kind = match (kind, dialect) {
                 ("L", _) => "BIGINT",

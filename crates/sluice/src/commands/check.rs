@@ -22,6 +22,7 @@ pub fn run(
 ) -> Result<Project, Failure> {
     let project = Project::load(folder, overrides)?;
     let program = project.plan()?;
+    let project = project.check_panels(&program)?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
@@ -30,12 +31,13 @@ pub fn run(
     // One of them is the engine's own collection of evaluation errors.
     let view_count = views.count().saturating_sub(1);
     reporter.info(&format!(
-        "{}: ok for the profile {:?}: {} topics, {} tables, {view_count} materialized views, {} query views",
+        "{}: ok for the profile {:?}: {} topics, {} tables, {view_count} materialized views, {} query views, {} panels",
         project.config.name,
         project.config.profile,
         project.sources.topics().len(),
         project.sources.tables().len(),
         program.query_views().len(),
+        project.panels.len(),
     ));
     Ok(project)
 }

@@ -17,6 +17,7 @@ use crate::docs::ProjectDocs;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
+use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
 use crate::project::Project;
@@ -102,6 +103,7 @@ pub fn run_with(
     let files = stamps(options.folder);
     let project = Project::load(options.folder, options.overrides)?;
     let program = project.plan()?;
+    let project = project.check_panels(&program)?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
@@ -109,6 +111,7 @@ pub fn run_with(
     let state = project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
+    let masks = Arc::new(masking::open(&project, &state, reporter)?);
 
     state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
@@ -157,7 +160,14 @@ pub fn run_with(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    let capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
+    let capture = Capture::start(
+        &project,
+        &log,
+        &masks,
+        recovery.positions,
+        submissions,
+        reporter,
+    )?;
     serving.set_ready(true);
     let ends_with_companion = companion.as_ref().is_some_and(|it| it.ends_with_it);
     let companion = companion

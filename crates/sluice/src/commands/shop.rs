@@ -46,11 +46,13 @@ pub struct ShopCommand<'a> {
 /// something.
 pub fn run(options: &ShopCommand<'_>, reporter: Reporter) -> Result<(), Failure> {
     let mut database = Database::open(options.into)?;
-    database.run(&create_tables(database.dialect())).map_err(|failure| {
-        Failure::Failed(format!(
-            "{failure}\n  help: the shop makes its tables itself; give it an empty database"
-        ))
-    })?;
+    database
+        .run(&create_tables(database.dialect()))
+        .map_err(|failure| {
+            Failure::Failed(format!(
+                "{failure}\n  help: the shop makes its tables itself; give it an empty database"
+            ))
+        })?;
     let clock = SystemClock;
     let start_us = clock.now_us() - i64::from(options.hours) * HOUR_US;
     let mut shop = Shop::new(ShopOptions {
@@ -173,7 +175,9 @@ fn open_mysql(rest: &str) -> Result<Database, Failure> {
         format!("CREATE DATABASE IF NOT EXISTS `{database}`"),
         format!("USE `{database}`"),
     ] {
-        connection.query(&statement).doing("choosing the database")?;
+        connection
+            .query(&statement)
+            .doing("choosing the database")?;
     }
     Ok(Database::MySql(Box::new(connection)))
 }

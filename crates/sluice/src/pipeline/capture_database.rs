@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use sluice_capture::SourcePosition;
 use sluice_core::{PartitionId, SystemClock, stable_hash};
-use sluice_log::Log;
 use sluice_mysql::batch::Batch;
 use sluice_mysql::files::BinlogFiles;
 use sluice_mysql::filter::TableFilter;
@@ -16,6 +15,7 @@ use sluice_mysql::server::{ServerOptions, ServerSource};
 use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
 
 use super::capture_step::{Shared, secret};
+use super::door::Door;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -134,7 +134,7 @@ fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
 pub(super) fn follow_database(
     shared: &Shared,
     number: usize,
-    log: &Log,
+    log: &Door,
     mut source: DatabaseSource,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -143,14 +143,13 @@ pub(super) fn follow_database(
             std::thread::park_timeout(IDLE_WAIT);
             continue;
         }
-        let batch = source.poll()?;
+        let mut batch = source.poll()?;
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
-        // Here rows leave capture: what is to be masked is masked before.
         if !batch.records.is_empty() {
-            log.append(&source.partition, &batch.records)
-                .and_then(|_| log.sync())
+            log.append(&source.partition, &mut batch.records)
+                .and_then(|()| log.sync())
                 .doing("appending to the log")?;
             shared.tell_records();
         }

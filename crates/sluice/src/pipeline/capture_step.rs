@@ -12,10 +12,12 @@ use parking_lot::{Condvar, Mutex};
 use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
 use sluice_core::SystemClock;
 use sluice_log::Log;
+use sluice_mask::Masks;
 use sluice_route::CaptureKind;
 
 use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
+use super::door::Door;
 use super::route_step::Positions;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
@@ -84,16 +86,19 @@ type ThreadBody = Box<dyn FnOnce(&Shared, usize) -> Result<(), Failure> + Send>;
 
 impl Capture {
     /// Opens the project's sources where `positions` say, and starts to read.
+    /// What they say passes `masks` on its way into the log.
     ///
     /// # Errors
     /// When a source cannot be opened.
     pub fn start(
         project: &Project,
         log: &Arc<Log>,
+        masks: &Arc<Masks>,
         mut positions: Positions,
         submissions: Arc<Submissions>,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
+        let log = &Arc::new(Door::new(log.clone(), masks.clone()));
         let mut files = Vec::new();
         let mut bodies: Vec<(&str, ThreadBody)> = Vec::new();
         let mut has_collected = false;

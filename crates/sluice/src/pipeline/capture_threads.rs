@@ -8,10 +8,10 @@ use sluice_capture::{
     PollSourceOptions, SourcePosition, Submissions, SubmitError, mark_maxwell,
 };
 use sluice_core::{PartitionId, SystemClock};
-use sluice_log::Log;
 use sluice_route::{CaptureDefinition, CaptureKind};
 
 use super::capture_step::{Shared, secret};
+use super::door::Door;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -135,7 +135,7 @@ impl Source<PollSource> {
 pub(super) fn follow_files(
     shared: &Shared,
     number: usize,
-    log: &Log,
+    log: &Door,
     mut sources: Vec<Source<FileSource>>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -179,7 +179,7 @@ pub(super) fn follow_files(
 pub(super) fn follow_poll(
     shared: &Shared,
     number: usize,
-    log: &Log,
+    log: &Door,
     mut source: Source<PollSource>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -206,7 +206,7 @@ pub(super) fn follow_poll(
 fn append<S>(
     source: &Source<S>,
     mut batch: CaptureBatch,
-    log: &Log,
+    log: &Door,
     reporter: Reporter,
 ) -> Result<usize, Failure> {
     for warning in &batch.warnings {
@@ -223,12 +223,12 @@ fn append<S>(
     }
     let mut appended = 0;
     for (behind, range) in ranges.iter() {
-        log.append(&source.partition, &records[appended..*behind])
+        log.append(&source.partition, &mut records[appended..*behind])
             .and_then(|_| log.append_range(&source.partition, range))
             .doing("appending to the log")?;
         appended = *behind;
     }
-    log.append(&source.partition, &records[appended..])
+    log.append(&source.partition, &mut records[appended..])
         .doing("appending to the log")?;
     let sizes = records.iter().map(|record| record.payload.len());
     let of_ranges = ranges.iter().map(|(_, range)| range.bytes.len());
@@ -239,12 +239,12 @@ fn append<S>(
 pub(super) fn take_submissions(
     shared: &Shared,
     number: usize,
-    log: &Log,
+    log: &Door,
     submissions: &Submissions,
 ) -> Result<(), Failure> {
     loop {
         let is_stopping = shared.is_stopping();
-        let taken = submissions.take_all(IDLE_WAIT_MAX);
+        let mut taken = submissions.take_all(IDLE_WAIT_MAX);
         if taken.is_empty() {
             if is_stopping {
                 return Ok(());
@@ -252,9 +252,9 @@ pub(super) fn take_submissions(
             shared.tell_idle(number);
             continue;
         }
-        let appended = taken.iter().try_for_each(|submission| {
+        let appended = taken.iter_mut().try_for_each(|submission| {
             let partition = only_partition(&submission.topic);
-            log.append(&partition, &submission.records).map(|_| ())
+            log.append(&partition, &mut submission.records)
         });
         let outcome = appended.and_then(|()| log.sync());
         let answer = match &outcome {

@@ -12,6 +12,7 @@ mod checkpoint_step;
 mod cut_step;
 #[cfg(test)]
 mod damage;
+mod door;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;
@@ -28,7 +29,9 @@ mod surroundings;
 mod warehouse;
 
 pub use capture_step::{Capture, collector};
-pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
+pub use checkpoint_step::{
+    CheckpointMeta, Definitions, META_VERSION, read_meta, read_meta_with_log,
+};
 pub use cut_step::EpochContent;
 #[cfg(test)]
 use cut_step::read_between;

@@ -17,7 +17,7 @@ use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText};
 use sluice_route::CaptureKind;
 use sluice_store::{Store, StoreOptions};
 
-use super::checkpoint_step::{Definitions, Restored, read_meta, take_apart};
+use super::checkpoint_step::{Definitions, Restored, read_meta_with_log, take_apart};
 use super::cut_step::{CutLimits, CutStep};
 use super::engine_step::{EngineStep, engine_options};
 use super::route_step::{Positions, RouteStep, observe};
@@ -196,7 +196,7 @@ pub fn recover(
 
     let mut usable = None;
     if let Some(recovered) = recovered {
-        let stored = read_meta(&recovered)?.definitions;
+        let stored = read_meta_with_log(&recovered)?.definitions;
         let epoch = recovered.epoch;
         let is_superseded = recorded.first_epoch.is_some_and(|first| first > epoch);
         if !is_superseded {
