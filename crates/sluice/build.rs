@@ -17,6 +17,8 @@ fn main() -> io::Result<()> {
         "panel_columns.toml",
         "sources",
         "models",
+        "alerts",
+        "reports",
         "panels",
     ] {
         let path = warehouse.join(part);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
-use sluice_mask::TopicRules;
+use sluice_mask::{Action, LeftOut, TopicRules};
 
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
@@ -130,6 +131,8 @@ pub struct CaptureDefinition {
     pub kind: CaptureKind,
     /// How its records say which transaction they belong to, if they do.
     pub transactions: Option<TransactionForm>,
+    /// Who is told when something is wrong with it.
+    pub owner: Option<String>,
 }
 
 /// Time between the requests of a poll source, if it does not say.
@@ -166,6 +169,15 @@ pub(crate) struct Dedup {
     pub(crate) horizon_us: i64,
 }
 
+/// Whose rows a table holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    /// The kind of person.
+    pub(crate) kind: String,
+    /// The column with the id.
+    pub(crate) column: usize,
+}
+
 /// A table with where its rows come from.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
@@ -179,6 +191,7 @@ pub(crate) struct Table {
     pub(crate) before: Option<Field>,
     /// One or two fields that order the changes of a key.
     pub(crate) version: Vec<Field>,
+    pub(crate) person: Option<Person>,
     pub(crate) dedup: Option<Dedup>,
     pub(crate) lateness_us: i64,
     pub(crate) max_ahead_us: i64,
@@ -227,6 +240,7 @@ pub struct Sources {
     pub(crate) captures: Vec<CaptureDefinition>,
     pub(crate) topics: BTreeMap<String, u32>,
     pub(crate) masks: BTreeMap<String, TopicRules>,
+    pub(crate) left_out: OnceLock<Arc<LeftOut>>,
     pub(crate) csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
@@ -242,6 +256,27 @@ impl Sources {
     /// What is done to the records of topics before they are written.
     pub fn masks(&self) -> &BTreeMap<String, TopicRules> {
         &self.masks
+    }
+
+    /// Leaves the rows of erased persons out from now on. To be called before
+    /// anything is read; only the first call counts.
+    pub fn leave_out(&self, left_out: Arc<LeftOut>) {
+        let _ = self.left_out.set(left_out);
+    }
+
+    /// The kinds of persons who can be erased.
+    pub fn person_kinds(&self) -> BTreeSet<&str> {
+        let tables = self.tables.iter().filter_map(|table| table.person.as_ref());
+        let mut kinds: BTreeSet<&str> = tables.map(|person| person.kind.as_str()).collect();
+        for rules in self.masks.values() {
+            let columns = rules.tables.values().flatten();
+            for (_, action) in rules.fields.iter().chain(columns) {
+                if let Action::Encrypt(field) = action {
+                    kinds.insert(&field.kind);
+                }
+            }
+        }
+        kinds
     }
 
     /// The tables, in the order of their names.

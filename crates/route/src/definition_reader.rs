@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
-    POLL_INTERVAL_US, SourceFile, Sources, Table,
+    POLL_INTERVAL_US, Person, SourceFile, Sources, Table,
 };
 use crate::mask_text::MaskText;
 use crate::retention::RetentionText;
@@ -54,6 +54,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         captures: reading.captures,
         topics: reading.topics,
         masks: reading.masks,
+        left_out: Default::default(),
         csv_delimiters: reading.csv_delimiters,
         tables,
         plans,
@@ -117,7 +118,7 @@ impl Reading {
             self.mask(file, &name, at, mask, topic.capture.as_ref());
         }
         if let Some(capture) = topic.capture {
-            self.capture(file, &name, at, topic.partitions, capture);
+            self.capture(file, &name, at, topic.partitions, topic.owner, capture);
         }
         if self.topics.insert(name.clone(), topic.partitions).is_some() {
             let message = format!("there is already a topic `{name}`");
@@ -170,6 +171,7 @@ impl Reading {
         topic: &str,
         at: usize,
         partitions: u32,
+        owner: Option<String>,
         text: CaptureText,
     ) {
         if partitions != 1 {
@@ -263,6 +265,7 @@ impl Reading {
             topic: topic.to_owned(),
             kind,
             transactions,
+            owner,
         });
     }
 
@@ -332,6 +335,10 @@ impl Reading {
             .event_time
             .as_ref()
             .map(|wanted| (position(self, wanted), wanted.span().start));
+        let person = text.person.as_ref().map(|person| Person {
+            kind: person.kind.clone(),
+            column: position(self, &person.column),
+        });
         let retain_by = text
             .retain_by
             .as_ref()
@@ -482,6 +489,7 @@ impl Reading {
                 .into_iter()
                 .map(|name| name.into_inner().into())
                 .collect(),
+            person,
             dedup,
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),

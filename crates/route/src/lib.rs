@@ -32,6 +32,6 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
-pub use history::HistoryError;
+pub use history::{History, HistoryError};
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint};

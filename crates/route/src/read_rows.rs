@@ -10,7 +10,7 @@ use sluice_core::{
     ChangeKind, DeadLetter, LogRecord, PartitionId, RecordKind, SourceVersion, TableKind,
 };
 
-use sluice_mask::SEALED;
+use sluice_mask::{LeftOut, SEALED};
 
 use crate::accept::{Candidate, is_selective};
 use crate::cell::{Cell, ColumnBuilder, Problem, key_bytes, read};
@@ -214,6 +214,8 @@ pub(crate) struct Topic<'a> {
     pub(crate) tables: &'a [&'a Table],
     /// Separator, if it holds CSV lines.
     pub(crate) delimiter: Option<u8>,
+    /// Whose rows are left out.
+    pub(crate) left_out: Option<&'a LeftOut>,
 }
 
 /// See the module.
@@ -511,6 +513,18 @@ impl<'a, 't> RowReader<'a, 't> {
                         detail,
                     });
                 }
+            }
+        }
+        if let (Some(left_out), Some(person)) = (self.topic.left_out, &table.person) {
+            let captured_us = record.record.capture_time_us;
+            let is_left_out = |id: &str| left_out.is_left_out(&person.kind, id, captured_us);
+            let is_left_out = match &cells[person.column] {
+                Cell::Integer(id) => is_left_out(&id.to_string()),
+                Cell::Text(id) => is_left_out(id),
+                _ => false,
+            };
+            if is_left_out {
+                return Ok(None);
             }
         }
         if kind != ChangeKind::Delete

@@ -121,6 +121,7 @@ impl Router {
             plan: sources.slot_plan(&id.topic).unwrap_or(&no_places),
             tables: &tables,
             delimiter: sources.csv_delimiter(&id.topic),
+            left_out: sources.left_out.get().map(AsRef::as_ref),
         };
         let memory = self.memory.entry(id.clone()).or_default();
         let in_order = tables.iter().any(|table| table.has_last_values());

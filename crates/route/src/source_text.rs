@@ -23,6 +23,7 @@ pub(crate) struct FileText {
 pub(crate) struct TopicText {
     #[serde(default = "one")]
     pub(crate) partitions: u32,
+    pub(crate) owner: Option<String>,
     pub(crate) capture: Option<CaptureText>,
     pub(crate) mask: Option<MaskText>,
 }
@@ -186,7 +187,16 @@ pub(crate) struct TableText {
     #[serde(default)]
     pub(crate) primary_key: Vec<Spanned<String>>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
+    pub(crate) person: Option<PersonText>,
     pub(crate) columns: Vec<Spanned<ColumnText>>,
+}
+
+/// Whose rows a table holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PersonText {
+    pub(crate) kind: String,
+    pub(crate) column: Spanned<String>,
 }
 
 /// A condition on a record; all of a table's must hold.

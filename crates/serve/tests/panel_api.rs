@@ -178,7 +178,7 @@ fn csv_and_workbooks_have_the_same_rows() {
     assert!(part("xl/workbook.xml").contains("name=\"订单\""));
     let sheet = part("xl/worksheets/sheet1.xml");
     assert!(sheet.contains(">金额</t>"), "{sheet}");
-    let row = "<row><c s=\"0\"><v>2</v></c><c t=\"inlineStr\" s=\"0\"><is><t xml:space=\"preserve\">b&lt;o&gt;&amp;b</t></is></c><c s=\"3\"><v>999.99</v></c><c s=\"2\"><v>25571</v></c></row>";
+    let row = "<row><c s=\"5\"><v>2</v></c><c t=\"inlineStr\" s=\"0\"><is><t xml:space=\"preserve\">b&lt;o&gt;&amp;b</t></is></c><c s=\"3\"><v>999.99</v></c><c s=\"2\"><v>25571</v></c></row>";
     assert!(sheet.contains(row), "{sheet}");
     let again = get(
         server.address,

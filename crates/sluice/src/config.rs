@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::failure::Failure;
+use crate::watching::{AlarmsText, MailText};
 
 /// Where the parts of the warehouse run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
@@ -47,6 +48,19 @@ pub struct Config {
     /// How long the log keeps what a checkpoint holds.
     #[serde(default)]
     pub log: LogRetention,
+    /// Who is told what nobody else owns: a mail address, or a name of
+    /// `owners`.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Mail addresses of owners by name.
+    #[serde(default)]
+    pub owners: BTreeMap<String, String>,
+    /// The server that mail is given to.
+    #[serde(default)]
+    pub mail: Option<MailText>,
+    /// How people and programs are told of alarms.
+    #[serde(default)]
+    pub alarms: AlarmsText,
     /// Where the keys of masking are.
     #[serde(default)]
     pub masking: Masking,

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use sluice_core::{Disk, RealDisk};
-use sluice_mask::{KeyStore, Masks, MasterSecret};
+use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
+use sluice_route::Sources;
 
 use crate::config::SecretReference;
+use crate::erasing::Request;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -28,8 +30,22 @@ const OWN_SECRET_FILE: &str = "master.secret";
 /// # Errors
 /// When a secret is missing, or the key store is damaged or of another secret.
 pub fn open(project: &Project, state: &Path, reporter: Reporter) -> Result<Masks, Failure> {
-    let rules = project.sources.masks();
-    if rules.values().all(sluice_mask::TopicRules::is_empty) {
+    open_for(project, &project.sources, state, reporter)
+}
+
+/// The masks of other sources than the project's, with its keys.
+///
+/// # Errors
+/// See [`open`].
+pub fn open_for(
+    project: &Project,
+    sources: &Sources,
+    state: &Path,
+    reporter: Reporter,
+) -> Result<Masks, Failure> {
+    let rules = sources.masks();
+    let has_rules = rules.values().any(|rules| !rules.is_empty());
+    if !has_rules && sources.person_kinds().is_empty() {
         return Ok(Masks::none());
     }
     let config = &project.config.masking;
@@ -65,9 +81,41 @@ pub fn open(project: &Project, state: &Path, reporter: Reporter) -> Result<Masks
             opened.torn_entries
         ));
     }
+    let has_records = |topic: &String| state.join("log/topics").join(topic).exists();
+    let masked = rules.iter().filter(|(_, rules)| !rules.is_empty());
+    let known: Vec<&str> = masked
+        .map(|(topic, _)| topic)
+        .filter(|topic| has_records(topic))
+        .map(String::as_str)
+        .collect();
+    if opened.is_new && !known.is_empty() {
+        reporter.warn(&format!(
+            "{} is new, and the log has records of {}: if they were masked under another key store, put that one back and start again, or equal values get other tokens from here on",
+            path.display(),
+            known.join(", ")
+        ));
+    }
     let rules = rules.iter().map(|(topic, rules)| (topic.as_str(), rules));
     let record_bytes_max = project.config.limits.record_bytes_max;
     Ok(Masks::new(rules, Arc::new(keys), record_bytes_max))
+}
+
+/// Destroys the key of a person and remembers the person. True if there was a
+/// key.
+///
+/// # Errors
+/// When the key store refuses.
+pub fn erase(masks: &Masks, request: &Request, now_us: i64) -> Result<bool, Failure> {
+    let Some(keys) = masks.keys() else {
+        return Ok(false);
+    };
+    let person = keys.person(&request.kind, &request.id);
+    keys.erase(person, now_us).doing("erasing a person")
+}
+
+/// Whose rows are left out.
+pub fn left_out(masks: &Masks) -> Option<LeftOut> {
+    LeftOut::new(masks.keys()?)
 }
 
 /// The folder of the key store.

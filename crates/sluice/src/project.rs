@@ -1,6 +1,6 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
 //! `models/**/*.sql`, `panels/*.toml`, `dictionary.txt`, `columns.toml`,
-//! `panel_columns.toml`.
+//! `panel_columns.toml`. Alarms are read by `watching`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
+use sluice_mask::LeftOut;
 use sluice_route::{SourceFile, Sources, parse_sources};
 use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
@@ -47,6 +48,8 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// Its settings, put for `${name}` in its files.
+    pub settings: Settings,
     /// Panels as they are written.
     pub panel_definitions: PanelDefinitions,
     /// Panels that can be answered; empty before [`Project::check_panels`].
@@ -98,12 +101,25 @@ impl Project {
                 views,
                 functions,
                 column_meanings: load_meanings(&folders)?,
+                settings,
                 panel_definitions,
                 panels: Panels::default(),
                 sources_fingerprint,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
+    }
+
+    /// The project without the rows of erased persons.
+    pub fn leaving_out(mut self, left_out: Option<LeftOut>) -> Self {
+        if let Some(left_out) = left_out {
+            let mut writer = Writer::new();
+            writer.u64(self.sources_fingerprint);
+            writer.bytes(&left_out.identity());
+            self.sources_fingerprint = stable_hash(&writer.finish());
+            self.sources.leave_out(Arc::new(left_out));
+        }
+        self
     }
 
     /// All tables, with the one that holds dead letters.
@@ -394,7 +410,11 @@ pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+/// The text of a file of the project.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).doing(&format!("reading {}", path.display()))?;
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

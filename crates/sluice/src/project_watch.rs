@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use sluice_engine::Program;
 
+use sluice_mask::LeftOut;
+
 use crate::failure::{Doing, Failure};
 use crate::project::{Project, project_files};
 
@@ -40,6 +42,7 @@ impl ProjectWatch {
         folder: &Path,
         overrides: &[(String, String)],
         mut known: Vec<Stamp>,
+        left_out: Option<LeftOut>,
         look_now: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
         // Whoever is slow to take a finding takes an older one first.
@@ -63,6 +66,7 @@ impl ProjectWatch {
                 (known, changing) = (now, None);
                 let project = Project::load(&folder, &overrides);
                 let found = project.and_then(|project| {
+                    let project = project.leaving_out(left_out.clone());
                     let program = project.plan()?;
                     let project = project.check_panels(&program)?;
                     Ok((project, program))

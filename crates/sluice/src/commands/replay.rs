@@ -18,6 +18,7 @@ use sluice_store::{Snapshot, Store, StoreOptions};
 use super::replay_states::Values;
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
+use crate::masking;
 use crate::pipeline::{
     CheckpointMeta, EngineStep, LogReplay, RouteStep, collection_definitions, engine_options,
     horizons, open_log, read_meta_with_log,
@@ -49,6 +50,8 @@ pub fn run(
         )));
     }
     let _lock = lock_to_write(&state)?;
+    let masks = masking::open(&project, &state, reporter)?;
+    let project = project.leaving_out(masking::left_out(&masks));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let store_folder = state.join("store");
     let (stored, recovered) = Store::open_read_only(disk.clone(), &store_folder)

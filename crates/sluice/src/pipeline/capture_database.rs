@@ -79,6 +79,13 @@ impl DatabaseSource {
         Ok(Some(Self { partition, source }))
     }
 
+    fn trouble(&self) -> Option<&str> {
+        match &self.source {
+            Kind::Files(_) => None,
+            Kind::Server(server) => server.trouble(),
+        }
+    }
+
     fn poll(&mut self) -> Result<Batch, Failure> {
         let what = format!("reading the source of topic `{}`", self.partition.topic);
         match &mut self.source {
@@ -147,6 +154,13 @@ pub(super) fn follow_database(
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
+        let sizes = batch.records.iter().map(|record| record.payload.len());
+        let (count, bytes) = (batch.records.len(), sizes.sum());
+        let topic = &source.partition.topic;
+        let trouble = source.trouble();
+        shared
+            .states
+            .note(topic, count, bytes, batch.at_end, trouble);
         if !batch.records.is_empty() {
             log.append(&source.partition, &mut batch.records)
                 .and_then(|()| log.sync())

@@ -19,6 +19,7 @@ use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
 use super::door::Door;
 use super::route_step::Positions;
+use super::source_states::SourceStates;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -28,6 +29,7 @@ use crate::report::Reporter;
 pub(super) struct Shared {
     stop: AtomicBool,
     paused: AtomicBool,
+    pub(super) states: SourceStates,
     /// For each thread, the number of the last round in which it had nothing
     /// more.
     idle_rounds: Vec<AtomicU64>,
@@ -96,6 +98,7 @@ impl Capture {
         masks: &Arc<Masks>,
         mut positions: Positions,
         submissions: Arc<Submissions>,
+        states: SourceStates,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
         let log = &Arc::new(Door::new(log.clone(), masks.clone()));
@@ -144,6 +147,7 @@ impl Capture {
         }
         let shared = Arc::new(Shared {
             idle_rounds: bodies.iter().map(|_| AtomicU64::new(0)).collect(),
+            states,
             ..Shared::default()
         });
         let mut threads = Vec::with_capacity(bodies.len());

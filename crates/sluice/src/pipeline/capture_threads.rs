@@ -154,7 +154,11 @@ pub(super) fn follow_files(
             let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
             all_at_end &= batch.at_end;
             has_records |= !batch.records.is_empty() || !batch.ranges.is_empty();
-            unsynced_bytes += append(source, batch, log, reporter)?;
+            let (records, at_end) = (record_count(&batch), batch.at_end);
+            let bytes = append(source, batch, log, reporter)?;
+            let topic = &source.partition.topic;
+            shared.states.note(topic, records, bytes, at_end, None);
+            unsynced_bytes += bytes;
         }
         // Whatever is waiting is synced together: many small batches under
         // load, the one batch there is otherwise.
@@ -189,8 +193,12 @@ pub(super) fn follow_poll(
             continue;
         }
         let batch = source.source.poll();
-        let at_end = batch.at_end;
-        if append(&source, batch, log, reporter)? > 0 {
+        let (records, at_end) = (record_count(&batch), batch.at_end);
+        let bytes = append(&source, batch, log, reporter)?;
+        let topic = &source.partition.topic;
+        let trouble = source.source.trouble();
+        shared.states.note(topic, records, bytes, at_end, trouble);
+        if bytes > 0 {
             log.sync().doing("making the log durable")?;
             shared.tell_records();
         }
@@ -200,6 +208,12 @@ pub(super) fn follow_poll(
         }
     }
     Ok(())
+}
+
+/// Records of a batch.
+fn record_count(batch: &CaptureBatch) -> usize {
+    let of_ranges = batch.ranges.iter().map(|(_, range)| range.records.len());
+    batch.records.len() + of_ranges.sum::<usize>()
 }
 
 /// Appends a batch and gives the number of its bytes.
@@ -264,6 +278,13 @@ pub(super) fn take_submissions(
         // The epoch may begin while the answers are on their way.
         shared.tell_records();
         for submission in taken {
+            if outcome.is_ok() {
+                let sizes = submission.records.iter().map(|record| record.payload.len());
+                let (count, bytes) = (submission.records.len(), sizes.sum());
+                shared
+                    .states
+                    .note(&submission.topic, count, bytes, true, None);
+            }
             // A client that went away needs no answer.
             let _ = submission.done.send(answer.clone());
         }
