@@ -20,6 +20,7 @@ use crate::lower::{Lowering, Refusal};
 use crate::optimize::{optimize, subquery_rules};
 use crate::prints::{self, Prints};
 use crate::time::bounds::{StateLimit, arrangement_limits, bounds_of_graph, state_limits};
+use crate::time::node::TimeNode;
 use crate::time::plan_temporal::TemporalPlanner;
 use crate::time::plan_window::{WindowPlanner, find_window};
 use crate::{EVALUATION_ERRORS, PlanError, evaluation_errors, id_domains};
@@ -129,6 +130,16 @@ impl Program {
             (&first.file, first.line, first.column).cmp(&(&second.file, second.line, second.column))
         });
         Err(planner.errors)
+    }
+
+    /// The table whose rows a node takes in.
+    pub(crate) fn table_of(&self, kind: &NodeKind) -> Option<&String> {
+        match kind {
+            NodeKind::Table(table) | NodeKind::Time(TimeNode::History { table }) => {
+                self.tables.get(*table).map(|table| &table.name)
+            }
+            _ => None,
+        }
     }
 
     /// Tables, materialized views and the evaluation-error collection, in the

@@ -11,7 +11,7 @@ use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{ChangeKindDefinition, Condition, Policy};
 pub use crate::source_text::{
-    CursorText as PollCursor, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
+    CursorText as PollCursor, History, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
 };
 use crate::time::TimeForm;
 
@@ -183,7 +183,10 @@ pub(crate) struct Table {
     pub(crate) max_ahead_us: i64,
     pub(crate) retention: Option<Retention>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
+    pub(crate) history: History,
     pub(crate) columns: Vec<Column>,
+    /// Identifies all of this: tables of equal prints have equal rows.
+    pub(crate) print: u64,
 }
 
 impl Table {
@@ -227,6 +230,8 @@ pub struct Sources {
     pub(crate) topics: BTreeMap<String, u32>,
     pub(crate) csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
+    /// Topics whose records need no table.
+    pub(crate) unplaced_dropped: BTreeSet<String>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
     pub(crate) fingerprint: u64,
 }
@@ -265,6 +270,32 @@ impl Sources {
     pub fn topics(&self) -> Vec<(String, u32)> {
         let topics = self.topics.iter();
         topics.map(|(name, count)| (name.clone(), *count)).collect()
+    }
+
+    /// The topic of a table.
+    pub fn topic_of(&self, table: &str) -> Option<&str> {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|known| known.definition.name == table)?;
+        Some(&found.topic)
+    }
+
+    /// Whether a table begins with the change that makes it, instead of with the
+    /// log.
+    pub fn begins_empty(&self, table: &str) -> bool {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|known| known.definition.name == table);
+        found.is_some_and(|table| table.history == History::None)
+    }
+
+    /// Whether a record that no table takes is nothing to speak of.
+    pub fn drops_unplaced(&self, topic: &str) -> bool {
+        self.unplaced_dropped.contains(topic)
+    }
+
+    /// Whether a topic holds lines of CSV, which can be read only behind their
+    /// header.
+    pub fn is_csv(&self, topic: &str) -> bool {
+        self.csv_delimiters.contains_key(topic)
     }
 
     /// Identifies the definitions.

@@ -1,6 +1,6 @@
 //! Reads and checks the text of `sources/*.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, TimeUnit};
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
@@ -13,7 +13,7 @@ use crate::definition::{
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
 use crate::source_text::{
-    CaptureText, ColumnText, FileText, LogForm, Policy, TableText, TopicText,
+    CaptureText, ColumnText, FileText, LogForm, Policy, TableText, TopicText, Unplaced,
 };
 use crate::time::{TimeForm, parse_duration_us};
 
@@ -40,7 +40,11 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
     tables.sort_by(|first, second| first.definition.name.cmp(&second.definition.name));
     let mut plans: BTreeMap<String, SlotPlan> = BTreeMap::new();
     for table in &mut tables {
-        let is_csv = reading.csv_delimiters.contains_key(&table.topic);
+        let delimiter = reading.csv_delimiters.get(&table.topic);
+        let is_csv = delimiter.is_some();
+        // Before places are numbered: the numbers depend on other tables.
+        let partitions = reading.topics.get(&table.topic);
+        table.print = stable_hash(format!("{table:?} {delimiter:?} {partitions:?}").as_bytes());
         table.number_fields(plans.entry(table.topic.clone()).or_default(), is_csv);
     }
     let mut identity = String::new();
@@ -53,6 +57,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         topics: reading.topics,
         csv_delimiters: reading.csv_delimiters,
         tables,
+        unplaced_dropped: reading.unplaced_dropped,
         plans,
         fingerprint: stable_hash(identity.as_bytes()),
     })
@@ -63,6 +68,7 @@ struct Reading {
     topics: BTreeMap<String, u32>,
     captures: Vec<CaptureDefinition>,
     csv_delimiters: BTreeMap<String, u8>,
+    unplaced_dropped: BTreeSet<String>,
     tables: BTreeMap<String, Table>,
     /// Topic, number of the file, byte position.
     wanted_topics: Vec<(String, usize, usize)>,
@@ -108,6 +114,9 @@ impl Reading {
         if topic.partitions == 0 || topic.partitions > 1_024 {
             let message = format!("topic `{name}` has {} partitions", topic.partitions);
             self.error(file, at, message, "choose 1 to 1024");
+        }
+        if topic.unplaced == Unplaced::Drop {
+            self.unplaced_dropped.insert(name.clone());
         }
         if let Some(capture) = topic.capture {
             self.capture(file, &name, at, topic.partitions, capture);
@@ -441,7 +450,9 @@ impl Reading {
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
             retention,
             change_kind: text.change_kind,
+            history: text.history,
             columns,
+            print: 0,
         };
         if self.tables.insert(name.clone(), table).is_some() {
             let message = format!("there is already a table `{name}`");

@@ -23,6 +23,7 @@ mod shape;
 mod skip_value;
 mod slots;
 mod source_text;
+mod sources_change;
 mod time;
 
 pub use definition::{
@@ -31,4 +32,5 @@ pub use definition::{
 };
 pub use definition_reader::parse_sources;
 pub use retention::Retention;
-pub use router::{RouteError, Routed, Router, RouterCheckpoint};
+pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
+pub use sources_change::SourcesChange;

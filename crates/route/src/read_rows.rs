@@ -212,6 +212,8 @@ pub(crate) struct Topic<'a> {
     pub(crate) tables: &'a [&'a Table],
     /// Separator, if it holds CSV lines.
     pub(crate) delimiter: Option<u8>,
+    /// Whether a record that no table takes is nothing to speak of.
+    pub(crate) drops_unplaced: bool,
 }
 
 /// See the module.
@@ -395,7 +397,7 @@ impl<'a, 't> RowReader<'a, 't> {
             };
             self.table_rows(place, record, table, fields);
         }
-        if !is_placed {
+        if !is_placed && !self.topic.drops_unplaced {
             let detail = "no table's conditions hold".to_owned();
             self.refuse_record(number, record, "no_table", detail);
         }

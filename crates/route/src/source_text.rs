@@ -22,6 +22,8 @@ pub(crate) struct FileText {
 pub(crate) struct TopicText {
     #[serde(default = "one")]
     pub(crate) partitions: u32,
+    #[serde(default)]
+    pub(crate) unplaced: Unplaced,
     pub(crate) capture: Option<CaptureText>,
 }
 
@@ -184,7 +186,32 @@ pub(crate) struct TableText {
     #[serde(default)]
     pub(crate) primary_key: Vec<Spanned<String>>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
+    #[serde(default)]
+    pub(crate) history: History,
     pub(crate) columns: Vec<Spanned<ColumnText>>,
+}
+
+/// Which records make the rows of a table that comes while the warehouse has
+/// some already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum History {
+    /// All that the log holds.
+    #[default]
+    Log,
+    /// Those that come after the table.
+    None,
+}
+
+/// What becomes of a record that no table takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unplaced {
+    /// A dead letter.
+    #[default]
+    DeadLetter,
+    /// Nothing.
+    Drop,
 }
 
 /// A condition on a record; all of a table's must hold.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
 use sluice_engine::Program;
 use sluice_serve::{Metric, Metrics};
@@ -11,7 +12,10 @@ use sluice_serve::{Metric, Metrics};
 use crate::address;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::pipeline::{Begun, ChangeOutcome, RebuildProgress, Warehouse};
+use crate::pipeline::{
+    Begun, Capture, ChangeOutcome, RebuildProgress, Warehouse, check_secrets, collected_topics,
+    prepare_topics,
+};
 use crate::project::Project;
 use crate::project_watch::Found;
 use crate::report::{Reporter, with_commas};
@@ -24,12 +28,15 @@ const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 pub struct ModelsControl<'a> {
     state: &'a Path,
     serving: &'a Serving,
+    collector: Arc<Collector>,
     reporter: Reporter,
     /// What takes effect at the next start only.
     settings: String,
     said_us: i64,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
+    /// The project that the warehouse is going over to.
+    coming: Option<Project>,
     applied: Metric,
     refused: Metric,
     failed: Metric,
@@ -44,23 +51,26 @@ impl<'a> ModelsControl<'a> {
         project: &Project,
         state: &'a Path,
         serving: &'a Serving,
+        collector: Arc<Collector>,
         metrics: &Arc<Metrics>,
         reporter: Reporter,
     ) -> Self {
         let outcome = |outcome| {
             metrics.counter_of(
                 "sluice_model_changes_total",
-                "Changes of models since the start, by outcome.",
+                "Changes of models and sources since the start, by outcome.",
                 &[("outcome", outcome)],
             )
         };
         Self {
             state,
             serving,
+            collector,
             reporter,
             settings: settings_of(&project.config),
             said_us: 0,
             refusal: None,
+            coming: None,
             applied: outcome("applied"),
             refused: outcome("refused"),
             failed: outcome("failed"),
@@ -82,13 +92,23 @@ impl<'a> ModelsControl<'a> {
     /// The project's files say something else.
     pub fn take(&mut self, warehouse: &mut Warehouse, found: Found) {
         match found {
-            Ok((project, program)) => self.begin(warehouse, &project, &program),
+            Ok((project, program)) => {
+                let begun = check_secrets(&project)
+                    .and_then(|()| warehouse.begin_change(&project, &program));
+                self.begun(warehouse, &project, &program, begun);
+            }
             Err(failure) => self.refuse(&failure),
         }
     }
 
-    /// Lets the warehouse go over to the models of `project`.
-    pub fn begin(&mut self, warehouse: &mut Warehouse, project: &Project, program: &Program) {
+    /// The warehouse was told to go over to the definitions of `project`.
+    pub fn begun(
+        &mut self,
+        warehouse: &Warehouse,
+        project: &Project,
+        program: &Program,
+        begun: Result<Begun, Failure>,
+    ) {
         let settings = settings_of(&project.config);
         if settings != self.settings {
             self.settings = settings;
@@ -96,17 +116,19 @@ impl<'a> ModelsControl<'a> {
                 "warehouse.toml has changed: all but its [settings] takes effect at the next start",
             );
         }
-        match warehouse.begin_change(project, program) {
+        match begun {
             Ok(Begun::Nothing) => {}
             Ok(Begun::Change(description)) => {
                 for warning in program.warnings() {
                     self.reporter.warn(warning);
                 }
                 self.reporter
-                    .info(&format!("the models have changed; {description}"));
+                    .info(&format!("the definitions have changed; {description}"));
             }
             Err(failure) => return self.refuse(&failure),
         }
+        // Where its sources are may be all that is new.
+        self.coming = Some(project.clone());
         self.refusal = None;
         self.is_refused.set(0);
         self.tell(warehouse.change_progress().as_ref());
@@ -115,18 +137,23 @@ impl<'a> ModelsControl<'a> {
     fn refuse(&mut self, failure: &Failure) {
         self.refused.add(1);
         self.is_refused.set(1);
-        let text = format!("the change of the project is refused, the old models stay:\n{failure}");
+        let text =
+            format!("the change of the project is refused, the old definitions stay:\n{failure}");
         self.reporter.error(&text);
         self.refusal = Some(text);
         self.tell(None);
     }
 
-    /// Completes a change that is ready; true when other models hold from now
+    /// Completes a change that is ready; true when other definitions hold from now
     /// on.
     ///
     /// # Errors
     /// When the warehouse cannot go on.
-    pub fn poll(&mut self, warehouse: &mut Warehouse) -> Result<bool, Failure> {
+    pub fn poll(
+        &mut self,
+        warehouse: &mut Warehouse,
+        capture: &mut Capture,
+    ) -> Result<bool, Failure> {
         let outcome = warehouse.poll_change()?;
         let progress = warehouse.change_progress();
         self.is_changing.set(u64::from(progress.is_some()));
@@ -134,6 +161,9 @@ impl<'a> ModelsControl<'a> {
         let now_us = SystemClock.now_us();
         match outcome {
             None => {
+                if progress.is_none() {
+                    self.follow_sources(warehouse, capture)?;
+                }
                 if let Some(progress) = &progress
                     && now_us - self.said_us >= PROGRESS_INTERVAL_US
                     && progress.elapsed_us >= PROGRESS_INTERVAL_US
@@ -146,6 +176,7 @@ impl<'a> ModelsControl<'a> {
             }
             Some(ChangeOutcome::Failed(failure)) => {
                 self.failed.add(1);
+                self.coming = None;
                 self.refuse(&failure);
                 Ok(false)
             }
@@ -154,16 +185,31 @@ impl<'a> ModelsControl<'a> {
                 description,
                 elapsed_us,
             }) => {
+                self.follow_sources(warehouse, capture)?;
                 self.serving.change_program(warehouse.program())?;
                 self.applied.add(1);
                 self.reporter.info(&format!(
-                    "the new models hold from epoch {epoch} on, after {} ms; {description}",
+                    "the new definitions hold from epoch {epoch} on, after {} ms; {description}",
                     elapsed_us / 1000
                 ));
                 self.tell(None);
                 Ok(true)
             }
         }
+    }
+
+    /// Reads the sources that the definitions in force name.
+    fn follow_sources(
+        &mut self,
+        warehouse: &Warehouse,
+        capture: &mut Capture,
+    ) -> Result<(), Failure> {
+        let Some(project) = self.coming.take() else {
+            return Ok(());
+        };
+        prepare_topics(&warehouse.log(), &project)?;
+        self.collector.set_topics(collected_topics(&project)?);
+        capture.change(&project, || warehouse.positions())
     }
 
     /// For `sluice status` and the API.
@@ -190,7 +236,7 @@ fn in_words(progress: &RebuildProgress) -> String {
         None => String::new(),
     };
     format!(
-        "the models are changing ({}): {} of {} {unit}, {} a second{left}",
+        "the definitions are changing ({}): {} of {} {unit}, {} a second{left}",
         progress.description,
         with_commas(progress.done),
         with_commas(progress.done + progress.left),

@@ -41,6 +41,9 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// The files of `sources`: paths, and texts in which places of files are not
+    /// put in.
+    source_texts: Vec<(String, String)>,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -80,14 +83,16 @@ impl Project {
         };
         let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
-            Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
+            Some((sources, source_texts)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
                 views,
                 functions,
                 column_meanings: load_meanings(&folders)?,
-                sources_fingerprint,
+                sources_fingerprint: sources_anywhere(&source_texts)
+                    .map_or(0, |sources| sources.fingerprint()),
+                source_texts,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
@@ -135,6 +140,29 @@ impl Project {
         let views = self.views.iter().cloned();
         let text = |ViewDefinition { name, file, sql }| ModelText { name, file, sql };
         views.map(text).collect()
+    }
+
+    /// The files that topics and tables are defined in: paths, and texts in which
+    /// places of files are not put in.
+    pub fn source_texts(&self) -> &[(String, String)] {
+        &self.source_texts
+    }
+
+    /// The project as it is but for its topics and tables.
+    ///
+    /// # Errors
+    /// When they are not understood.
+    pub fn with_sources(&self, texts: &[(String, String)]) -> Result<Self, Failure> {
+        if texts == self.source_texts {
+            return Ok(self.clone());
+        }
+        let sources = sources_anywhere(texts)?;
+        Ok(Self {
+            sources_fingerprint: sources.fingerprint(),
+            sources: Arc::new(sources),
+            source_texts: texts.to_vec(),
+            ..self.clone()
+        })
     }
 
     /// The project as it is but for its models.
@@ -215,7 +243,7 @@ fn load_sources(
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
-) -> Result<Option<(Sources, u64)>, Failure> {
+) -> Result<Option<(Sources, Vec<(String, String)>)>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
     for path in folders.files("sources", "toml")? {
@@ -227,8 +255,7 @@ fn load_sources(
             });
         }
         if let Ok(text) = substitute(&text, settings, Quoting::TomlWithoutPaths) {
-            let path = path.display().to_string();
-            files_anywhere.push(SourceFile { path, text });
+            files_anywhere.push((path.display().to_string(), text));
         }
     }
     if files.is_empty() && problems.is_empty() {
@@ -249,15 +276,26 @@ fn load_sources(
                     ));
                 }
             }
-            let anywhere = parse_sources(&files_anywhere);
-            let fingerprint = anywhere.map_or(0, |anywhere| anywhere.fingerprint());
-            Ok(Some((sources, fingerprint)))
+            Ok(Some((sources, files_anywhere)))
         }
         Err(errors) => {
             problems.extend(errors.iter().map(ToString::to_string));
             Ok(None)
         }
     }
+}
+
+/// Topics and tables whose files may lie anywhere.
+fn sources_anywhere(texts: &[(String, String)]) -> Result<Sources, Failure> {
+    let file = |(path, text): &(String, String)| SourceFile {
+        path: path.clone(),
+        text: text.clone(),
+    };
+    let files: Vec<SourceFile> = texts.iter().map(file).collect();
+    parse_sources(&files).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Definitions(lines.join("\n"))
+    })
 }
 
 /// `name = "meaning"`, for columns whose model does not say what they are.

@@ -97,7 +97,9 @@ fn rebuild(
         .doing("preparing the store")?;
     let retentions = project.sources.retentions();
     let options = engine_options(project.config.limits.worker_threads);
-    let mut route = RouteStep::new(project.sources.clone()).with_threads(options.worker_threads);
+    let mut route = RouteStep::new(project.sources.clone())
+        .with_threads(options.worker_threads)
+        .with_starts(meta.definitions.starts.clone());
     let mut engine = EngineStep::new(program.clone(), options)?;
     let records_max = project.config.limits.epoch_records_max;
     let start_us = SystemClock.now_us();

@@ -115,6 +115,14 @@ pub fn run_with(
     let surroundings = Surroundings::of_machine(reporter);
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
     let mut warehouse = recovery.warehouse;
+    // They may have changed while it was stopped. Other tables than those that
+    // the person has asked for are no start.
+    let begun = warehouse.begin_change(&project, &program);
+    if warehouse.has_other_sources(&project)
+        && let Err(failure) = begun
+    {
+        return Err(failure);
+    }
     let published = warehouse.published();
     let submissions = Arc::new(Submissions::new(
         project.config.limits.collect_waiting_bytes_max,
@@ -157,22 +165,20 @@ pub fn run_with(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    let capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
+    let mut capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
     serving.set_ready(true);
     let ends_with_companion = companion.as_ref().is_some_and(|it| it.ends_with_it);
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector, operators);
+    let gauges = Gauges::new(&metrics, collector.clone(), operators);
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
     let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now)?;
-    let mut models = ModelsControl::new(&project, &state, &serving, &metrics, reporter);
-    // They may have changed while it was stopped.
-    models.begin(&mut warehouse, &project, &program);
+    let mut models = ModelsControl::new(&project, &state, &serving, collector, &metrics, reporter);
+    models.begun(&warehouse, &project, &program, begun);
     let worker = Worker {
         watch: &watch,
-        capture: &capture,
         project: &project,
         gauges: &gauges,
         stop: &stop,
@@ -184,7 +190,7 @@ pub fn run_with(
         (false, true) => EndsWhen::CompanionEnds,
         (false, false) => EndsWhen::Stopped,
     };
-    let worked = worker.work(&mut warehouse, &mut models, ends_when);
+    let worked = worker.work(&mut warehouse, &mut capture, &mut models, ends_when);
     warehouse.cancel_change();
     let is_stopped = stop.load(Ordering::Acquire);
     serving.set_ready(false);
@@ -261,7 +267,6 @@ enum EndsWhen {
 /// The loop: epochs while there is something, checkpoints in between.
 struct Worker<'a> {
     watch: &'a ProjectWatch,
-    capture: &'a Capture,
     project: &'a Project,
     gauges: &'a Gauges,
     stop: &'a AtomicBool,
@@ -273,6 +278,7 @@ impl Worker<'_> {
     fn work(
         &self,
         warehouse: &mut Warehouse,
+        capture: &mut Capture,
         models: &mut ModelsControl<'_>,
         ends_when: EndsWhen,
     ) -> Result<(), Failure> {
@@ -291,20 +297,20 @@ impl Worker<'_> {
             let companion_has_ended = self.companion.is_some_and(RunningCompanion::has_ended);
             let nothing_comes = match ends_when {
                 EndsWhen::Stopped => companion_has_ended,
-                EndsWhen::Idle => self.capture.idle_rounds() > 0,
+                EndsWhen::Idle => capture.idle_rounds() > 0,
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
             let usage = sluice_memory::usage();
             if usage.is_over() != is_paused {
                 is_paused = usage.is_over();
-                self.capture.pause(is_paused);
+                capture.pause(is_paused);
                 match is_paused {
                     true => self.reporter.warn(&state_memory::no_room(usage)),
                     false => self.reporter.info("the state has room again"),
                 }
             }
             if unwritten_bytes > UNWRITTEN_BYTES_LIMIT && warehouse.is_writing_checkpoint() {
-                self.capture.wait(WAIT_MAX / 4)?;
+                capture.wait(WAIT_MAX / 4)?;
                 warehouse.poll_checkpoint()?;
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
                 continue;
@@ -315,7 +321,7 @@ impl Worker<'_> {
             if let Some(found) = self.watch.take() {
                 models.take(warehouse, found);
             }
-            if models.poll(warehouse)? {
+            if models.poll(warehouse, capture)? {
                 // A restart should not have to compute the new views again.
                 next_checkpoint_us = 0;
             }
@@ -352,7 +358,7 @@ impl Worker<'_> {
             if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
                 return Ok(());
             }
-            self.capture.wait(WAIT_MAX)?;
+            capture.wait(WAIT_MAX)?;
         }
         Ok(())
     }

@@ -25,9 +25,10 @@ mod recovery;
 mod route_step;
 mod store_step;
 mod surroundings;
+mod tables_change;
 mod warehouse;
 
-pub use capture_step::{Capture, collector};
+pub use capture_step::{Capture, check_secrets, collected_topics, collector};
 pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
 pub use cut_step::EpochContent;
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub use engine_step::{EngineStep, engine_options};
 pub use log_replay::LogReplay;
 pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;
-pub use recovery::{open_log, recover};
+pub use recovery::{open_log, prepare_topics, recover};
 pub use route_step::RouteStep;
 pub use store_step::{Published, collection_definitions, horizons};
 pub use surroundings::Surroundings;

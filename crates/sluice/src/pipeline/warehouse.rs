@@ -15,7 +15,8 @@ use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
 use super::engine_step::EngineStep;
 use super::rebuild::Rebuild;
-use super::route_step::RouteStep;
+use super::recovery::observe_to_end;
+use super::route_step::{Positions, RouteStep};
 use super::store_step::{Published, StoreStep};
 use super::surroundings::{CheckpointWriter, Surroundings};
 use crate::config::LogRetention;
@@ -100,7 +101,7 @@ pub struct Warehouse {
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
     pub(super) writing: Option<WritingCheckpoint>,
-    /// For computing views anew.
+    /// The topics and tables in force.
     pub(super) sources: Arc<Sources>,
     pub(super) options: EngineOptions,
     /// Most records of an epoch.
@@ -279,6 +280,21 @@ impl Warehouse {
     /// What the store's cache of segments has done.
     pub fn cache_counts(&self) -> CacheCounts {
         self.store.cache_counts()
+    }
+
+    /// Where the sources stand at the end of the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn positions(&self) -> Result<Positions, Failure> {
+        let mut positions = self.route.positions().clone();
+        let ends = self.cut.last_cut().end_offsets;
+        for id in self.log.partitions() {
+            let start = self.log.start_offset(&id);
+            let from = ends.get(&id).copied().unwrap_or(start);
+            observe_to_end(&self.log, &id, from, &mut positions)?;
+        }
+        Ok(positions)
     }
 
     /// What was done since this process started.
