@@ -13,6 +13,7 @@ mod definition;
 mod definition_reader;
 mod fields;
 mod fixed_time;
+mod history;
 mod json;
 mod last_values;
 mod memory;
@@ -31,6 +32,7 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
+pub use history::HistoryError;
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
 pub use sources_change::SourcesChange;

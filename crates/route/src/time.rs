@@ -15,6 +15,8 @@ pub(crate) struct TimeForm {
     fixed: Option<FixedFormat>,
     zone: Tz,
     offset: OffsetMemo,
+    /// Whether the forms that databases export are read as well.
+    reads_exports: bool,
 }
 
 impl Default for TimeForm {
@@ -25,6 +27,7 @@ impl Default for TimeForm {
             fixed: None,
             zone: Tz::UTC,
             offset: OffsetMemo::default(),
+            reads_exports: false,
         }
     }
 }
@@ -64,6 +67,31 @@ impl TimeForm {
     /// back) is the first of the two; one that does not occur (clocks go
     /// forward) is read as if the clocks had not yet gone forward.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
+        let declared = self.parse_declared(text);
+        match self.reads_exports {
+            true => declared.or_else(|| self.parse_exported(text)),
+            false => declared,
+        }
+    }
+
+    /// Reads what databases export beside the declared form: RFC 3339, or date
+    /// and time without a zone, which is the declared one.
+    pub(crate) fn read_exports(&mut self) {
+        self.reads_exports = true;
+    }
+
+    fn parse_exported(&self, text: &str) -> Option<i64> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(time.timestamp_micros());
+        }
+        let naive = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+        let local = naive
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+        self.local_to_utc(local)
+    }
+
+    fn parse_declared(&self, text: &str) -> Option<i64> {
         if let Some(format) = &self.format {
             let fixed = self.fixed.as_ref();
             if let Some(local) = fixed.and_then(|fixed| fixed.parse(text)) {

@@ -64,6 +64,26 @@ pub fn lock_to_read(state: &Path) -> Result<Option<StateLock>, Failure> {
     }
 }
 
+/// Takes the right to make a backup of the state in a folder, or into a folder:
+/// one process has it at a time.
+///
+/// # Errors
+/// When another one makes a backup, or the folder cannot be written.
+pub fn lock_to_back_up(folder: &Path) -> Result<StateLock, Failure> {
+    let what = format!("opening {}", folder.display());
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let file = options.open(folder.join("BACKUP.LOCK")).doing(&what)?;
+    match file.try_lock() {
+        Ok(()) => Ok(StateLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(Failure::Busy(format!(
+            "another `sluice backup` is at work in {}\n  help: wait until it has ended",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(Failure::doing(&what, &error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

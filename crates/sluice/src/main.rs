@@ -2,11 +2,13 @@
 //! only wires; what the program can do is in the crates that it wires.
 
 mod address;
+mod backups;
 mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
 mod docs;
+mod exported_rows;
 mod extended;
 mod failure;
 mod gauges;
@@ -28,6 +30,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::backup::BackupOptions;
+use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
@@ -82,6 +86,10 @@ enum Command {
         /// for --set limits.state_memory_bytes_max=BYTES).
         #[arg(long, value_name = "BYTES")]
         state_memory: Option<usize>,
+        /// Compute the models once over exported history instead: for each
+        /// table a .parquet or .csv file, or a folder of them.
+        #[arg(long, value_name = "TABLE=PATH", value_parser = parse_setting, conflicts_with = "until_idle")]
+        batch: Vec<(String, String)>,
     },
     /// Ask a warehouse, running or stopped.
     Sql {
@@ -131,6 +139,29 @@ enum Command {
         fill_only: bool,
         #[command(flatten)]
         settings: SettingsArguments,
+    },
+    /// Copy the state of a warehouse, running or stopped, into a new folder
+    /// below DIR; what is there already from the last time is not copied again.
+    Backup {
+        /// The project's folder.
+        dir: Option<PathBuf>,
+        /// Where the warehouse lives on disk; the project's folder is then not needed.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// The folder of backups.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Afterwards remove all but the newest N backups.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        keep: Option<u32>,
+    },
+    /// Make the state of a warehouse from a backup.
+    Restore {
+        /// A backup, or a folder of backups, of which the newest is taken.
+        backup: PathBuf,
+        /// Where the warehouse will live on disk: a new folder.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
     },
     /// Freeze what is reported of a day or a month; later corrections show
     /// beside it.
@@ -235,12 +266,24 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             state,
             until_idle,
             state_memory,
+            batch,
         } => {
             let mut overrides = settings.set;
             overrides.extend(state_memory.map(|bytes| {
                 let key = "limits.state_memory_bytes_max".to_owned();
                 (key, bytes.to_string())
             }));
+            if !batch.is_empty() {
+                let inputs = batch.into_iter();
+                let inputs = inputs.map(|(table, path)| (table, PathBuf::from(path)));
+                let options = BatchOptions {
+                    folder: &dir,
+                    overrides: &overrides,
+                    inputs: &inputs.collect::<Vec<_>>(),
+                    state: state.as_deref(),
+                };
+                return commands::batch::run(&options, reporter);
+            }
             let options = RunOptions {
                 folder: &dir,
                 overrides: &overrides,
@@ -286,6 +329,27 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             };
             commands::demo::run(&options, reporter)
         }
+        Command::Backup {
+            dir,
+            state,
+            to,
+            keep,
+        } => {
+            let state = match (state, dir) {
+                (Some(state), _) => state,
+                (None, dir) => {
+                    let dir = dir.unwrap_or_else(|| PathBuf::from("."));
+                    Project::load(&dir, &[])?.state_folder(None)
+                }
+            };
+            let options = BackupOptions {
+                state: &state,
+                to: &to,
+                keep: keep.and_then(|keep| usize::try_from(keep).ok()),
+            };
+            commands::backup::run(&options, reporter)
+        }
+        Command::Restore { backup, state } => commands::restore::run(&backup, &state, reporter),
         Command::Close {
             dir,
             period,

@@ -24,6 +24,7 @@ pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpo
 pub use collection::CollectionDefinition;
 pub use error::StoreError;
 pub use expiry::Horizon;
+pub use manifest::{CheckpointFiles, checkpoint_files};
 pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
 pub use staged::StagedCollections;

@@ -3,11 +3,13 @@
 //! Format version 1: a framed file (magic `SLUICEMF`, version, length, CRC-32)
 //! around JSON of [`Manifest`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sluice_core::{CodecError, Disk, Epoch, read_framed_file, write_framed_file};
+
+use crate::StoreError;
 
 pub(crate) const FILE_NAME: &str = "MANIFEST";
 const MAGIC: &[u8; 8] = b"SLUICEMF";
@@ -81,4 +83,36 @@ pub(crate) fn read(disk: &dyn Disk, folder: &Path) -> Result<Option<Manifest>, C
         problem: format!("cannot be read: {error}"),
     })?;
     Ok(Some(manifest))
+}
+
+/// What a checkpoint consists of, for whoever copies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointFiles {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Name of the manifest in the store's folder.
+    pub manifest: &'static str,
+    /// Names of the other files there, which never change.
+    pub files: BTreeSet<String>,
+}
+
+/// The files of the last checkpoint; `None` where there is none yet.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub fn checkpoint_files(
+    disk: &dyn Disk,
+    folder: &Path,
+) -> Result<Option<CheckpointFiles>, StoreError> {
+    let Some(manifest) = read(disk, folder)? else {
+        return Ok(None);
+    };
+    let segments = manifest.collections.iter().flat_map(|it| &it.segments);
+    let segments = segments.map(|segment| segment.file.clone());
+    let parts = manifest.parts.values().map(|part| part.file.clone());
+    Ok(Some(CheckpointFiles {
+        epoch: manifest.epoch,
+        manifest: FILE_NAME,
+        files: segments.chain(parts).collect(),
+    }))
 }

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
 pub mod audit;
+pub mod backup;
+pub mod batch;
 pub mod check;
 pub mod close;
 pub mod demo;
@@ -8,6 +10,7 @@ pub mod docs;
 pub mod init;
 pub mod replay;
 mod replay_states;
+pub mod restore;
 pub mod run;
 pub mod sql;
 pub mod status;

@@ -20,7 +20,7 @@ use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::pipeline::{
     CheckpointMeta, EngineStep, LogReplay, RouteStep, collection_definitions, engine_options,
-    horizons, open_log, read_meta,
+    horizons, open_log, read_meta_with_log,
 };
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
@@ -59,7 +59,7 @@ pub fn run(
             state.display()
         )));
     };
-    let meta = read_meta(&recovered)?;
+    let meta = read_meta_with_log(&recovered)?;
     let replay_folder = state.join("replay");
     remove_folder(&replay_folder)?;
     let rebuilt = rebuild(&project, &program, &state, &replay_folder, &meta, reporter);

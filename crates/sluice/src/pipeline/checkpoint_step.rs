@@ -28,6 +28,10 @@ const ENGINE_PREFIX: &str = "engine/";
 pub struct CheckpointMeta {
     /// [`META_VERSION`].
     pub version: u32,
+    /// Whether it is the result of a run over exported files: there is no log
+    /// behind it to go on from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_batch: bool,
     /// Where the epoch ends in the log.
     pub cut: EpochCut,
     /// The partitions that were idle.
@@ -158,6 +162,7 @@ pub fn request(
     let epoch = cut.epoch;
     let meta = CheckpointMeta {
         version: META_VERSION,
+        is_batch: false,
         cut,
         idle,
         idle_changes,
@@ -194,12 +199,27 @@ pub fn read_meta(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
     meta.doing("reading the checkpoint's manifest")
 }
 
+/// [`read_meta`] of a warehouse that has a log.
+///
+/// # Errors
+/// Also when it is the result of a run over exported files.
+pub fn read_meta_with_log(recovered: &Recovered) -> Result<CheckpointMeta, Failure> {
+    let meta = read_meta(recovered)?;
+    if meta.is_batch {
+        return Err(Failure::Failed(format!(
+            "{}: this is the result of `sluice run --batch`, which has no log to go on from\n  help: ask it with `sluice sql`, or run the warehouse with another --state",
+            recovered.manifest.display()
+        )));
+    }
+    Ok(meta)
+}
+
 /// Takes a checkpoint apart.
 ///
 /// # Errors
 /// When a part is missing or damaged.
 pub fn take_apart(recovered: Recovered) -> Result<Restored, Failure> {
-    let meta = read_meta(&recovered)?;
+    let meta = read_meta_with_log(&recovered)?;
     let files = PartFiles(recovered.part_files);
     let mut router = BTreeMap::new();
     let mut positions = Positions::new();

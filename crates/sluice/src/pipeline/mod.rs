@@ -29,7 +29,9 @@ mod tables_change;
 mod warehouse;
 
 pub use capture_step::{Capture, check_secrets, collected_topics, collector};
-pub use checkpoint_step::{CheckpointMeta, Definitions, read_meta};
+pub use checkpoint_step::{
+    CheckpointMeta, Definitions, META_VERSION, read_meta, read_meta_with_log,
+};
 pub use cut_step::EpochContent;
 #[cfg(test)]
 use cut_step::read_between;

@@ -17,7 +17,7 @@ use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourceTex
 use sluice_route::{CaptureKind, SourcesChange, Starts};
 use sluice_store::{Store, StoreOptions};
 
-use super::checkpoint_step::{Definitions, Restored, read_meta, take_apart};
+use super::checkpoint_step::{Definitions, Restored, read_meta_with_log, take_apart};
 use super::cut_step::{CutLimits, CutStep};
 use super::engine_step::{EngineStep, engine_options};
 use super::route_step::{Positions, RouteStep, observe};
@@ -241,7 +241,7 @@ pub fn recover(
     let mut usable = None;
     let mut starts = recorded.starts.clone();
     if let Some(recovered) = recovered {
-        let stored = read_meta(&recovered)?.definitions;
+        let stored = read_meta_with_log(&recovered)?.definitions;
         let epoch = recovered.epoch;
         if starts.as_ref().is_none_or(|(of, _)| *of <= epoch) {
             starts = Some((epoch, stored.starts.clone()));
