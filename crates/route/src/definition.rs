@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
 
+use crate::diversion::Diversion;
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{ChangeKindDefinition, Condition, Policy};
@@ -232,6 +233,7 @@ pub struct Sources {
     pub(crate) tables: Vec<Table>,
     /// Topics whose records need no table.
     pub(crate) unplaced_dropped: BTreeSet<String>,
+    pub(crate) diversion: Option<Diversion>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
     pub(crate) fingerprint: u64,
 }
@@ -270,6 +272,11 @@ impl Sources {
     pub fn topics(&self) -> Vec<(String, u32)> {
         let topics = self.topics.iter();
         topics.map(|(name, count)| (name.clone(), *count)).collect()
+    }
+
+    /// The table of the shop's own that diverts its tables, if there is one.
+    pub fn diversion(&self) -> Option<&Diversion> {
+        self.diversion.as_ref()
     }
 
     /// The topic of a table.

@@ -10,6 +10,7 @@ use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
     POLL_INTERVAL_US, SourceFile, Sources, Table,
 };
+use crate::diversion::Diversion;
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
 use crate::source_text::{
@@ -58,6 +59,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         csv_delimiters: reading.csv_delimiters,
         tables,
         unplaced_dropped: reading.unplaced_dropped,
+        diversion: reading.diversion,
         plans,
         fingerprint: stable_hash(identity.as_bytes()),
     })
@@ -70,6 +72,7 @@ struct Reading {
     csv_delimiters: BTreeMap<String, u8>,
     unplaced_dropped: BTreeSet<String>,
     tables: BTreeMap<String, Table>,
+    diversion: Option<Diversion>,
     /// Topic, number of the file, byte position.
     wanted_topics: Vec<(String, usize, usize)>,
     errors: Vec<DefinitionError>,
@@ -100,6 +103,10 @@ impl Reading {
                 return;
             }
         };
+        if let Some(diversion) = text.diversion {
+            let at = diversion.span().start;
+            self.diversion(file, number, at, diversion.into_inner());
+        }
         for (name, topic) in text.topic {
             let at = topic.span().start;
             self.topic(file, name, at, topic.into_inner());
@@ -107,6 +114,21 @@ impl Reading {
         for (name, table) in text.table {
             let at = table.span().start;
             self.table(file, number, name, at, table.into_inner());
+        }
+    }
+
+    fn diversion(&mut self, file: &SourceFile, number: usize, at: usize, text: Diversion) {
+        self.wanted_topics.push((text.topic.clone(), number, at));
+        let rules: FileText = match toml::from_str(&text.rules_table()) {
+            Ok(rules) => rules,
+            Err(error) => return self.error(file, at, error.message().to_owned(), ""),
+        };
+        for (name, table) in rules.table {
+            self.table(file, number, name, at, table.into_inner());
+        }
+        if self.diversion.replace(text).is_some() {
+            let message = "there is already a [diversion]".to_owned();
+            self.error(file, at, message, "one table can hold the rules of all");
         }
     }
 

@@ -11,6 +11,7 @@ mod changes;
 mod dedup;
 mod definition;
 mod definition_reader;
+mod diversion;
 mod fields;
 mod fixed_time;
 mod history;
@@ -32,6 +33,7 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
+pub use diversion::{DIVERSION_RULES, Diversion, DiversionRule, RULE_COLUMNS};
 pub use history::HistoryError;
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};

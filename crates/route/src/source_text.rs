@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::definition::FileFormat;
+use crate::diversion::Diversion;
 use crate::slots::Field;
 
 #[derive(Debug, Deserialize)]
@@ -15,6 +16,7 @@ pub(crate) struct FileText {
     pub(crate) topic: BTreeMap<String, Spanned<TopicText>>,
     #[serde(default)]
     pub(crate) table: BTreeMap<String, Spanned<TableText>>,
+    pub(crate) diversion: Option<Spanned<Diversion>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -33,6 +33,7 @@ use crate::explain::{
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
+use crate::report_table::{Report, ReportTable};
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
 
@@ -249,6 +250,17 @@ impl QueryEngine {
         tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
         let function = Arc::new(ExplainFunction(views));
         self.context.register_udtf(EXPLAIN_FUNCTION, function);
+        Ok(())
+    }
+
+    /// Lets statements ask for a table whose rows `report` makes.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn report_with(&self, name: &str, report: Report) -> Result<(), ServeError> {
+        let table = ReportTable::new(report)?;
+        let mut tables = self.schema.own_tables.write();
+        tables.insert(name.to_owned(), Arc::new(table));
         Ok(())
     }
 

@@ -1,16 +1,17 @@
 //! Takes changes of the project into the warehouse at work, and tells people how
 //! they go.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
-use sluice_engine::Program;
 use sluice_serve::{Metric, Metrics};
 
 use crate::address;
 use crate::config::Config;
+use crate::diversion::{DiversionStates, Diverted};
 use crate::failure::Failure;
 use crate::pipeline::{
     Begun, Capture, ChangeOutcome, RebuildProgress, Warehouse, check_secrets, collected_topics,
@@ -39,10 +40,21 @@ pub struct ModelsControl<'a> {
     coming: Option<Project>,
     applied: Metric,
     refused: Metric,
+    /// What is said of the rules of diversion.
+    states: DiversionStates,
+    rules: RulesSaid,
+    rules_refused: Metric,
     failed: Metric,
     is_changing: Metric,
     is_refused: Metric,
     left: Metric,
+}
+
+/// Rules of diversion, and why some are refused.
+#[derive(Debug, Default)]
+struct RulesSaid {
+    names: BTreeSet<String>,
+    refused: BTreeMap<String, String>,
 }
 
 impl<'a> ModelsControl<'a> {
@@ -52,6 +64,7 @@ impl<'a> ModelsControl<'a> {
         state: &'a Path,
         serving: &'a Serving,
         collector: Arc<Collector>,
+        states: DiversionStates,
         metrics: &Arc<Metrics>,
         reporter: Reporter,
     ) -> Self {
@@ -78,6 +91,12 @@ impl<'a> ModelsControl<'a> {
                 "sluice_model_change_running",
                 "1 while views are being computed for a change of models.",
             ),
+            states,
+            rules: RulesSaid::default(),
+            rules_refused: metrics.gauge(
+                "sluice_diversion_refused",
+                "Rules of diversion that are refused, as sluice_diversion says.",
+            ),
             is_refused: metrics.gauge(
                 "sluice_model_change_refused",
                 "1 while the project's files are not in force because of an error.",
@@ -92,10 +111,11 @@ impl<'a> ModelsControl<'a> {
     /// The project's files say something else.
     pub fn take(&mut self, warehouse: &mut Warehouse, found: Found) {
         match found {
-            Ok((project, program)) => {
-                let begun = check_secrets(&project)
-                    .and_then(|()| warehouse.begin_change(&project, &program));
-                self.begun(warehouse, &project, &program, begun);
+            Ok(diverted) => {
+                let (project, program) = (&diverted.project, &diverted.program);
+                let begun =
+                    check_secrets(project).and_then(|()| warehouse.begin_change(project, program));
+                self.begun(warehouse, &diverted, begun);
             }
             Err(failure) => self.refuse(&failure),
         }
@@ -105,10 +125,20 @@ impl<'a> ModelsControl<'a> {
     pub fn begun(
         &mut self,
         warehouse: &Warehouse,
-        project: &Project,
-        program: &Program,
+        diverted: &Diverted,
         begun: Result<Begun, Failure>,
     ) {
+        let (project, program) = (&diverted.project, &diverted.program);
+        for (rule, reason) in &diverted.refused {
+            if self.rules.refused.get(rule) != Some(reason) {
+                let text = format!("the rule of diversion `{rule}` is refused: {reason}");
+                self.reporter.warn(&text);
+            }
+        }
+        self.rules = RulesSaid {
+            names: diverted.rules.clone(),
+            refused: diverted.refused.clone(),
+        };
         let settings = settings_of(&project.config);
         if settings != self.settings {
             self.settings = settings;
@@ -131,7 +161,15 @@ impl<'a> ModelsControl<'a> {
         self.coming = Some(project.clone());
         self.refusal = None;
         self.is_refused.set(0);
-        self.tell(warehouse.change_progress().as_ref());
+        let progress = warehouse.change_progress();
+        self.tell_of_rules(progress.is_some());
+        self.tell(progress.as_ref());
+    }
+
+    fn tell_of_rules(&self, is_changing: bool) {
+        let RulesSaid { names, refused } = &self.rules;
+        self.states.tell(names, refused, is_changing);
+        self.rules_refused.set(self.states.refused());
     }
 
     fn refuse(&mut self, failure: &Failure) {
@@ -140,6 +178,11 @@ impl<'a> ModelsControl<'a> {
         let text =
             format!("the change of the project is refused, the old definitions stay:\n{failure}");
         self.reporter.error(&text);
+        // Rules that wait with it.
+        for name in self.states.changing(&self.rules.names) {
+            self.rules.refused.insert(name, failure.to_string());
+        }
+        self.tell_of_rules(false);
         self.refusal = Some(text);
         self.tell(None);
     }
@@ -188,6 +231,7 @@ impl<'a> ModelsControl<'a> {
                 self.follow_sources(warehouse, capture)?;
                 self.serving.change_program(warehouse.program())?;
                 self.applied.add(1);
+                self.tell_of_rules(false);
                 self.reporter.info(&format!(
                     "the new definitions hold from epoch {epoch} on, after {} ms; {description}",
                     elapsed_us / 1000

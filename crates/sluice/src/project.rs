@@ -9,7 +9,7 @@ use sluice_core::{TableDefinition, Writer, stable_hash};
 use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
-use sluice_route::{SourceFile, Sources, parse_sources};
+use sluice_route::{DIVERSION_RULES, SourceFile, Sources, parse_sources};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
@@ -41,6 +41,8 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// The files of `sources`, without rules of diversion.
+    source_files: Vec<SourceFile>,
     /// The files of `sources`: paths, and texts in which places of files are not
     /// put in.
     source_texts: Vec<(String, String)>,
@@ -83,7 +85,7 @@ impl Project {
         };
         let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
-            Some((sources, source_texts)) if problems.is_empty() => Ok(Self {
+            Some((sources, source_files, source_texts)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
@@ -92,6 +94,7 @@ impl Project {
                 column_meanings: load_meanings(&folders)?,
                 sources_fingerprint: sources_anywhere(&source_texts)
                     .map_or(0, |sources| sources.fingerprint()),
+                source_files,
                 source_texts,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
@@ -161,6 +164,23 @@ impl Project {
             sources_fingerprint: sources.fingerprint(),
             sources: Arc::new(sources),
             source_texts: texts.to_vec(),
+            ..self.clone()
+        })
+    }
+
+    /// The project with more files of topics and tables.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn with_more_sources(&self, more: &[(String, String)]) -> Result<Self, Failure> {
+        let mut texts = self.source_texts.clone();
+        texts.extend_from_slice(more);
+        let mut files = self.source_files.clone();
+        files.extend(more.iter().map(source_file));
+        Ok(Self {
+            sources: Arc::new(parsed(&files)?),
+            sources_fingerprint: sources_anywhere(&texts)?.fingerprint(),
+            source_texts: texts,
             ..self.clone()
         })
     }
@@ -238,12 +258,16 @@ fn extended_text(base: &Path, own_text: &str) -> Result<String, Failure> {
     toml::to_string(&own).doing(&what)
 }
 
+/// Topics and tables, their files, and the same where places of files are not put
+/// in.
+type ReadSources = (Sources, Vec<SourceFile>, Vec<(String, String)>);
+
 fn load_sources(
     folders: &Folders,
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
-) -> Result<Option<(Sources, Vec<(String, String)>)>, Failure> {
+) -> Result<Option<ReadSources>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
     for path in folders.files("sources", "toml")? {
@@ -268,7 +292,7 @@ fn load_sources(
     match parse_sources(&files) {
         Ok(sources) => {
             for table in sources.tables() {
-                if table.name.starts_with(OWN_PREFIX) {
+                if table.name.starts_with(OWN_PREFIX) && table.name != DIVERSION_RULES {
                     problems.push(format!(
                         "{}: the table `{}` has a name of Sluice's own\n  help: names that begin with `{OWN_PREFIX}` are for what the program itself tells",
                         folder.join("sources").display(),
@@ -276,7 +300,7 @@ fn load_sources(
                     ));
                 }
             }
-            Ok(Some((sources, files_anywhere)))
+            Ok(Some((sources, files, files_anywhere)))
         }
         Err(errors) => {
             problems.extend(errors.iter().map(ToString::to_string));
@@ -287,12 +311,19 @@ fn load_sources(
 
 /// Topics and tables whose files may lie anywhere.
 fn sources_anywhere(texts: &[(String, String)]) -> Result<Sources, Failure> {
-    let file = |(path, text): &(String, String)| SourceFile {
+    let files: Vec<SourceFile> = texts.iter().map(source_file).collect();
+    parsed(&files)
+}
+
+fn source_file((path, text): &(String, String)) -> SourceFile {
+    SourceFile {
         path: path.clone(),
         text: text.clone(),
-    };
-    let files: Vec<SourceFile> = texts.iter().map(file).collect();
-    parse_sources(&files).map_err(|errors| {
+    }
+}
+
+fn parsed(files: &[SourceFile]) -> Result<Sources, Failure> {
+    parse_sources(files).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Definitions(lines.join("\n"))
     })

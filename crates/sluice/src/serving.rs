@@ -11,7 +11,7 @@ use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
     ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
-    QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    QueryEngine, QueryOptions, Report, RunningViews, SnapshotSource, WarehouseInfo,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -174,6 +174,15 @@ impl Serving {
         self.queries
             .set_query_views(program.query_views())
             .doing("planning the query views")
+    }
+
+    /// Lets statements ask for a table whose rows `report` makes.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn report_with(&self, name: &str, report: Report) -> Result<(), Failure> {
+        let told = self.queries.report_with(name, report);
+        told.doing("preparing a table of what the program tells")
     }
 
     /// What the API says of a change of models.

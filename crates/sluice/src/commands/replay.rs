@@ -16,6 +16,7 @@ use sluice_functions::UNIQ_IDS;
 use sluice_store::{Snapshot, Store, StoreOptions};
 
 use super::replay_states::Values;
+use crate::diversion::with_rules_in_force;
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::pipeline::{
@@ -40,7 +41,6 @@ pub fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let project = Project::load(folder, overrides)?;
-    let program = project.plan()?;
     let state = project.state_folder(state);
     if !state.join("LOCK").exists() {
         return Err(Failure::Definitions(format!(
@@ -49,6 +49,8 @@ pub fn run(
         )));
     }
     let _lock = lock_to_write(&state)?;
+    let project = with_rules_in_force(&project, &state)?;
+    let program = project.plan()?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let store_folder = state.join("store");
     let (stored, recovered) = Store::open_read_only(disk.clone(), &store_folder)

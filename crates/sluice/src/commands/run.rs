@@ -13,6 +13,7 @@ use sluice_core::{Clock, SystemClock};
 use sluice_serve::{LiveFeed, Metrics};
 
 use crate::address::{self, Address};
+use crate::diversion::{self, DIVERSION_TABLE, DiversionStates};
 use crate::docs::ProjectDocs;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
@@ -100,14 +101,26 @@ pub fn run_with(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let files = stamps(options.folder);
-    let project = Project::load(options.folder, options.overrides)?;
-    let program = project.plan()?;
+    let own_project = Project::load(options.folder, options.overrides)?;
+    // Models may read tables that rules of diversion made.
+    let planned = match own_project.sources.diversion().is_some() {
+        true => None,
+        false => Some(own_project.plan()?),
+    };
+    let stop = stop_on_signals()?;
+    let state = own_project.state_folder(options.state);
+    let _lock = lock_to_write(&state)?;
+    let (project, program) = match planned {
+        Some(program) => (own_project.clone(), program),
+        None => {
+            let project = diversion::with_rules_in_force(&own_project, &state)?;
+            let program = project.plan()?;
+            (project, program)
+        }
+    };
     for warning in program.warnings() {
         reporter.warn(warning);
     }
-    let stop = stop_on_signals()?;
-    let state = project.state_folder(options.state);
-    let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
 
     state_memory::install(&project.config.limits, &state)?;
@@ -117,7 +130,10 @@ pub fn run_with(
     let mut warehouse = recovery.warehouse;
     // They may have changed while it was stopped. Other tables than those that
     // the person has asked for are no start.
-    let begun = warehouse.begin_change(&project, &program);
+    let rules = warehouse.rules()?;
+    let diverted = diversion::plan(&own_project, &rules)?;
+    let project = diverted.project.clone();
+    let begun = warehouse.begin_change(&project, &diverted.program);
     if warehouse.has_other_sources(&project)
         && let Err(failure) = begun
     {
@@ -174,9 +190,13 @@ pub fn run_with(
     let gauges = Gauges::new(&metrics, collector.clone(), operators);
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
-    let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now)?;
-    let mut models = ModelsControl::new(&project, &state, &serving, collector, &metrics, reporter);
-    models.begun(&warehouse, &project, &program, begun);
+    let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now, rules)?;
+    let states = DiversionStates::default();
+    serving.report_with(DIVERSION_TABLE, states.report())?;
+    let mut models = ModelsControl::new(
+        &project, &state, &serving, collector, states, &metrics, reporter,
+    );
+    models.begun(&warehouse, &diverted, begun);
     let worker = Worker {
         watch: &watch,
         project: &project,
@@ -318,6 +338,9 @@ impl Worker<'_> {
             let has_run = !is_paused && warehouse.run_epoch()?;
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
+            if let Some(rules) = warehouse.new_rules()? {
+                self.watch.set_rules(rules);
+            }
             if let Some(found) = self.watch.take() {
                 models.take(warehouse, found);
             }

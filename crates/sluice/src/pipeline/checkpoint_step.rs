@@ -69,6 +69,10 @@ pub struct Definitions {
     /// Where tables begin that do not have all of the log.
     #[serde(default)]
     pub starts: Starts,
+    /// Where the epochs began that brought rules of diversion which are not in
+    /// force yet, by rule.
+    #[serde(default)]
+    pub rule_starts: Starts,
     /// Words that `split_words` knows besides its own.
     #[serde(default)]
     pub user_dictionary: String,
@@ -86,6 +90,7 @@ impl Definitions {
             models: Some(project.models()),
             source_files: Some(project.source_texts().to_vec()),
             starts,
+            rule_starts: Starts::new(),
             user_dictionary: program.functions().user_dictionary().to_owned(),
         }
     }

@@ -39,7 +39,7 @@ pub use engine_step::{EngineStep, engine_options};
 pub use log_replay::LogReplay;
 pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;
-pub use recovery::{open_log, prepare_topics, recover};
+pub use recovery::{open_log, prepare_topics, recover, source_files_in_force};
 pub use route_step::RouteStep;
 pub use store_step::{Published, collection_definitions, horizons};
 pub use surroundings::Surroundings;

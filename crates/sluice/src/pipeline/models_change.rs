@@ -81,7 +81,7 @@ impl Warehouse {
             ));
         }
         prepare_topics(&self.log, project)?;
-        let tables = self.tables_change(project, &Starts::new());
+        let tables = self.tables_change(project, &self.definitions.rule_starts);
         let change = ProgramChange::of_tables(self.program(), program, &tables.other_rows());
         if change.touches_unique_ids() {
             return Err(Failure::Definitions(
@@ -215,8 +215,12 @@ impl Warehouse {
             .change(new.change.program(), staged, retentions)?;
         self.store.run(&output, &self.route.event_times())?;
         self.sources = sources;
+        // Rules that are waiting still, because they were refused or came since.
+        let mut rule_starts = std::mem::take(&mut self.definitions.rule_starts);
+        rule_starts.retain(|name, _| self.sources.topic_of(name).is_none());
         self.progress.epochs += 1;
         self.definitions = new.definitions;
+        self.definitions.rule_starts = rule_starts;
         if let Some(live) = &self.live {
             let names = new.change.gone_views().iter();
             let changed: BTreeSet<String> = names.chain(new.change.new_views()).cloned().collect();

@@ -274,17 +274,20 @@ pub fn recover(
         let program = &known.program;
         let sources = known.project.sources.clone();
         let starts = meta.definitions.starts;
+        let rule_starts = meta.definitions.rule_starts;
+        let mut definitions = Definitions::new(&known.project, program, starts.clone());
+        definitions.rule_starts = rule_starts;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, &entries, limits, meta.cut, meta.idle)
                 .with_idle_changes(meta.idle_changes),
             route: RouteStep::restore(sources.clone(), &router, positions, &files)?
                 .with_threads(options.worker_threads)
-                .with_starts(starts.clone()),
+                .with_starts(starts),
             engine: EngineStep::restore(program.clone(), options.clone(), epoch, &engine, &files)?,
             store: StoreStep::new(store, program, sources.retentions())?,
             log,
-            definitions: Definitions::new(&known.project, program, starts),
+            definitions,
             retention: project.config.log.clone(),
             progress: Progress::default(),
             live: None,
@@ -294,6 +297,7 @@ pub fn recover(
             options,
             records_max,
             rebuild: None,
+            has_new_rules: false,
         };
         return replay(warehouse, known.epochs, stop);
     }
@@ -358,10 +362,39 @@ pub fn recover(
         options,
         records_max,
         rebuild: None,
+        has_new_rules: false,
     };
     let epochs = epochs.into_iter();
     let epochs = epochs.map(|RecordedEpoch { cut, .. }| NextEpoch { cut, change: None });
     replay(warehouse, epochs.collect(), stop)
+}
+
+/// The files of topics and tables that were in force last; none where nothing
+/// is known of them.
+///
+/// # Errors
+/// When the control log or the checkpoint is damaged.
+pub fn source_files_in_force(
+    disk: &Arc<dyn Disk>,
+    state: &Path,
+) -> Result<Vec<(String, String)>, Failure> {
+    let control = ControlLog::open(disk.clone(), &state.join("control"));
+    let (_, entries) = control.doing("opening the control log")?;
+    let recorded = entries.into_iter().rev().find_map(|entry| match entry {
+        ControlEntry::Models { sources, .. } => sources,
+        _ => None,
+    });
+    if let Some(sources) = recorded {
+        return Ok(sources.files);
+    }
+    let folder = state.join("store");
+    let what = format!("reading the store in {}", folder.display());
+    let (_, recovered) = Store::open_read_only(disk.clone(), &folder).doing(&what)?;
+    let Some(recovered) = recovered else {
+        return Ok(Vec::new());
+    };
+    let definitions = read_meta(&recovered)?.definitions;
+    Ok(definitions.source_files.unwrap_or_default())
 }
 
 /// Opens the log and makes the project's topics.

@@ -52,6 +52,10 @@ impl TablesChange {
         starts.retain(|name, _| new.begins_empty(name) && !beginning.contains(name));
         let given = given.iter().filter(|(name, _)| new.begins_empty(name));
         for (name, start) in given {
+            // What began before keeps its beginning.
+            if starts.contains_key(name) {
+                continue;
+            }
             beginning.remove(name);
             starts.insert(name.clone(), start.clone());
         }
