@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
 
 use crate::diversion::Diversion;
+use crate::messages::MessageForm;
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{ChangeKindDefinition, Condition, Policy};
@@ -234,6 +235,8 @@ pub struct Sources {
     /// Topics whose records need no table.
     pub(crate) unplaced_dropped: BTreeSet<String>,
     pub(crate) diversion: Option<Diversion>,
+    /// Topics of change messages.
+    pub(crate) messages: BTreeMap<String, MessageForm>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
     pub(crate) fingerprint: u64,
 }

@@ -11,6 +11,7 @@ use crate::definition::{
     POLL_INTERVAL_US, SourceFile, Sources, Table,
 };
 use crate::diversion::Diversion;
+use crate::messages::MessageForm;
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
 use crate::source_text::{
@@ -44,8 +45,10 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         let delimiter = reading.csv_delimiters.get(&table.topic);
         let is_csv = delimiter.is_some();
         // Before places are numbered: the numbers depend on other tables.
+        let messages = reading.messages.get(&table.topic);
         let partitions = reading.topics.get(&table.topic);
-        table.print = stable_hash(format!("{table:?} {delimiter:?} {partitions:?}").as_bytes());
+        table.print =
+            stable_hash(format!("{table:?} {delimiter:?} {partitions:?} {messages:?}").as_bytes());
         table.number_fields(plans.entry(table.topic.clone()).or_default(), is_csv);
     }
     let mut identity = String::new();
@@ -60,6 +63,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         tables,
         unplaced_dropped: reading.unplaced_dropped,
         diversion: reading.diversion,
+        messages: reading.messages,
         plans,
         fingerprint: stable_hash(identity.as_bytes()),
     })
@@ -73,6 +77,7 @@ struct Reading {
     unplaced_dropped: BTreeSet<String>,
     tables: BTreeMap<String, Table>,
     diversion: Option<Diversion>,
+    messages: BTreeMap<String, MessageForm>,
     /// Topic, number of the file, byte position.
     wanted_topics: Vec<(String, usize, usize)>,
     errors: Vec<DefinitionError>,
@@ -140,8 +145,15 @@ impl Reading {
         if topic.unplaced == Unplaced::Drop {
             self.unplaced_dropped.insert(name.clone());
         }
+        if let Some(form) = topic.messages {
+            self.messages.insert(name.clone(), form);
+        }
         if let Some(capture) = topic.capture {
             self.capture(file, &name, at, topic.partitions, capture);
+        }
+        if self.csv_delimiters.contains_key(&name) && self.messages.contains_key(&name) {
+            let message = "lines of CSV are no change messages".to_owned();
+            self.error(file, at, message, "leave `messages` out");
         }
         if self.topics.insert(name.clone(), topic.partitions).is_some() {
             let message = format!("there is already a topic `{name}`");

@@ -102,6 +102,9 @@ impl Sources {
             topics: BTreeMap::from([(topic.to_owned(), 1)]),
             csv_delimiters: BTreeMap::new(),
             tables: vec![table],
+            unplaced_dropped: self.unplaced_dropped.clone(),
+            diversion: self.diversion.clone(),
+            messages: BTreeMap::new(),
             plans: BTreeMap::from([(topic.to_owned(), plan)]),
             fingerprint: self.fingerprint,
         })

@@ -18,6 +18,7 @@ mod history;
 mod json;
 mod last_values;
 mod memory;
+mod messages;
 mod read_rows;
 mod retention;
 mod router;

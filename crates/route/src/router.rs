@@ -219,6 +219,7 @@ impl Router {
             plan: sources.slot_plan(&id.topic).unwrap_or(&no_places),
             tables: &tables,
             delimiter: sources.csv_delimiter(&id.topic),
+            messages: sources.messages.get(&id.topic).copied(),
             drops_unplaced: sources.drops_unplaced(&id.topic),
         };
         let memory = self.memory.entry(id.clone()).or_default();

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use crate::definition::FileFormat;
 use crate::diversion::Diversion;
+use crate::messages::MessageForm;
 use crate::slots::Field;
 
 #[derive(Debug, Deserialize)]
@@ -26,6 +27,7 @@ pub(crate) struct TopicText {
     pub(crate) partitions: u32,
     #[serde(default)]
     pub(crate) unplaced: Unplaced,
+    pub(crate) messages: Option<MessageForm>,
     pub(crate) capture: Option<CaptureText>,
 }
 

@@ -393,7 +393,7 @@ pub fn source_files_in_force(
     let Some(recovered) = recovered else {
         return Ok(Vec::new());
     };
-    let definitions = read_meta(&recovered)?.definitions;
+    let definitions = read_meta_with_log(&recovered)?.definitions;
     Ok(definitions.source_files.unwrap_or_default())
 }
 
