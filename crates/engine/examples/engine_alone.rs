@@ -1,10 +1,12 @@
 //! The engine alone, fed with Arrow batches: CPU of each kind of work, latency
-//! of small epochs over much state, and cost by the number of keys.
+//! of small epochs over much state, cost by the number of keys, and time where
+//! one key has nine of ten rows, with one thread and two.
 //!
 //! ```text
 //! cargo run --release -p sluice-engine --example engine_alone -- work
 //! cargo run --release -p sluice-engine --example engine_alone -- latency [KEYS]
 //! cargo run --release -p sluice-engine --example engine_alone -- scale [KEYS …]
+//! cargo run --release -p sluice-engine --example engine_alone -- hot
 //! ```
 
 #![allow(
@@ -100,6 +102,10 @@ struct Bench {
 
 impl Bench {
     fn new(tables: Vec<TableDefinition>, select: &str) -> Self {
+        Self::with_threads(tables, select, 1)
+    }
+
+    fn with_threads(tables: Vec<TableDefinition>, select: &str, threads: usize) -> Self {
         let view = ViewDefinition {
             name: "v".into(),
             file: "v.sql".into(),
@@ -107,7 +113,7 @@ impl Bench {
         };
         let program = Arc::new(Program::plan(&tables, &[view]).unwrap());
         Self {
-            engine: Engine::new(program, EngineOptions::with_threads(1)).unwrap(),
+            engine: Engine::new(program, EngineOptions::with_threads(threads)).unwrap(),
             tables,
             epoch: 0,
         }
@@ -342,6 +348,68 @@ fn scale(keys: u64) {
     });
 }
 
+/// Keys of which the first has nine of ten rows.
+fn hot_keys(count: usize, random: &mut Random) -> Vec<i64> {
+    let key = |random: &mut Random| match random.below(10) {
+        0 => 1 + random.below(10_000) as i64,
+        _ => 0,
+    };
+    (0..count).map(|_| key(random)).collect()
+}
+
+/// Time of an event where one key is hot, by the threads at work.
+fn hot(threads: usize) {
+    const EPOCHS: usize = 30;
+    let columns = [
+        ("k", DataType::Int64),
+        ("n", DataType::Int64),
+        ("device", DataType::Utf8),
+    ];
+    let goods = [("k", DataType::Int64), ("category", DataType::Int64)];
+    let aggregates = [
+        ("count and sum", "count(*) AS c, sum(n) AS s"),
+        ("count(DISTINCT)", "count(DISTINCT device) AS u"),
+    ];
+    let by_key = aggregates.map(|(name, calls)| {
+        let select = format!("SELECT k, {calls} FROM ev GROUP BY k");
+        (name, vec![table("ev", &columns, &[])], select)
+    });
+    let joined = (
+        "join",
+        vec![table("ev", &columns, &[]), table("sku", &goods, &[0])],
+        "SELECT e.k, e.n, e.device, s.category FROM ev e JOIN sku s ON e.k = s.k".to_owned(),
+    );
+    for (name, tables, select) in by_key.into_iter().chain([joined]) {
+        let is_join = tables.len() > 1;
+        let mut bench = Bench::with_threads(tables, &select, threads);
+        let mut random = Random(6);
+        if is_join {
+            let sku = vec![integers(0..10_001), integers((0..10_001).map(|k| k % 200))];
+            bench.step(vec![(1, sku)]);
+        }
+        let mut times = Vec::new();
+        for _ in 0..EPOCHS {
+            let keys = hot_keys(EPOCH_ROWS, &mut random);
+            let users: Vec<u64> = keys.iter().map(|_| random.below(50_000)).collect();
+            let devices = users.iter().map(|user| format!("mid_{user:08}"));
+            let ev = vec![
+                integers(keys.into_iter()),
+                integers(users.iter().map(|&user| user as i64)),
+                Arc::new(StringArray::from_iter_values(devices)) as ArrayRef,
+            ];
+            let start = Instant::now();
+            bench.step(vec![(0, ev)]);
+            times.push(start.elapsed().as_secs_f64() * 1e6 / EPOCH_ROWS as f64);
+        }
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{name}, a hot key, threads {threads}: {:.3} µs an event, at best {:.3}",
+            times[times.len() / 2],
+            times[0]
+        );
+    }
+}
+
 fn resident_mib() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
@@ -361,6 +429,7 @@ fn main() {
             true => [100_000, 1_000_000, 10_000_000].into_iter().for_each(scale),
             false => numbers.into_iter().for_each(scale),
         },
+        Some("hot") => [1, 2].into_iter().for_each(hot),
         _ => {
             windowed();
             join();

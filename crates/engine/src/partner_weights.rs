@@ -4,6 +4,7 @@
 use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 use sluice_memory::StateVec;
 
+use crate::EngineError;
 use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
 use crate::saved_state::{SaveScope, SavedState};
@@ -77,6 +78,33 @@ impl PartnerWeights {
         }
         shard.key = key;
         (before, after)
+    }
+
+    /// Forgets rows that are not there any more: those for which `holds` (of
+    /// the shard, the side and rows) says so.
+    pub(crate) fn forget(
+        &mut self,
+        holds: impl Fn(usize, u8, &[&[u8]]) -> Result<Vec<bool>, EngineError>,
+    ) -> Result<(), EngineError> {
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            let mut gone: Vec<Vec<u8>> = Vec::new();
+            for side in [0, 1] {
+                let slots = shard.keys.slots();
+                let there = slots.filter(|&slot| shard.weights[slot as usize] != 0);
+                let keys = there.filter_map(|slot| shard.keys.key(slot).split_first());
+                let rows = keys.filter(|(of_side, _)| **of_side == side);
+                let rows: Vec<&[u8]> = rows.map(|(_, row)| row).collect();
+                let held = holds(number, side, &rows)?;
+                let rows = rows.into_iter().zip(held);
+                let lost = rows.filter(|(_, is_held)| !is_held);
+                gone.extend(lost.map(|(row, _)| [&[side], row].concat()));
+            }
+            for key in gone {
+                shard.put(&key, 0);
+            }
+            shard.keys.compact();
+        }
+        Ok(())
     }
 
     /// Memory taken, about.

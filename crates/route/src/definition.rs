@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
 use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
+use sluice_mask::{Action, LeftOut, TopicRules};
 
 use crate::diversion::Diversion;
 use crate::messages::MessageForm;
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
-use crate::source_text::{ChangeKindDefinition, Condition, Policy};
+use crate::source_text::{ChangeKindDefinition, Condition, Policy, TableHistory};
 pub use crate::source_text::{
-    CursorText as PollCursor, History, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
+    CursorText as PollCursor, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
 };
 use crate::time::TimeForm;
 
@@ -131,6 +133,8 @@ pub struct CaptureDefinition {
     pub kind: CaptureKind,
     /// How its records say which transaction they belong to, if they do.
     pub transactions: Option<TransactionForm>,
+    /// Who is told when something is wrong with it.
+    pub owner: Option<String>,
 }
 
 /// Time between the requests of a poll source, if it does not say.
@@ -167,6 +171,15 @@ pub(crate) struct Dedup {
     pub(crate) horizon_us: i64,
 }
 
+/// Whose rows a table holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    /// The kind of person.
+    pub(crate) kind: String,
+    /// The column with the id.
+    pub(crate) column: usize,
+}
+
 /// A table with where its rows come from.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
@@ -180,12 +193,13 @@ pub(crate) struct Table {
     pub(crate) before: Option<Field>,
     /// One or two fields that order the changes of a key.
     pub(crate) version: Vec<Field>,
+    pub(crate) person: Option<Person>,
     pub(crate) dedup: Option<Dedup>,
     pub(crate) lateness_us: i64,
     pub(crate) max_ahead_us: i64,
     pub(crate) retention: Option<Retention>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
-    pub(crate) history: History,
+    pub(crate) history: TableHistory,
     pub(crate) columns: Vec<Column>,
     /// Identifies all of this: tables of equal prints have equal rows.
     pub(crate) print: u64,
@@ -230,6 +244,8 @@ impl Table {
 pub struct Sources {
     pub(crate) captures: Vec<CaptureDefinition>,
     pub(crate) topics: BTreeMap<String, u32>,
+    pub(crate) masks: BTreeMap<String, TopicRules>,
+    pub(crate) left_out: OnceLock<Arc<LeftOut>>,
     pub(crate) csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
     /// Topics whose records need no table.
@@ -245,6 +261,32 @@ impl Sources {
     /// Where records come from.
     pub fn captures(&self) -> &[CaptureDefinition] {
         &self.captures
+    }
+
+    /// What is done to the records of topics before they are written.
+    pub fn masks(&self) -> &BTreeMap<String, TopicRules> {
+        &self.masks
+    }
+
+    /// Leaves the rows of erased persons out from now on. To be called before
+    /// anything is read; only the first call counts.
+    pub fn leave_out(&self, left_out: Arc<LeftOut>) {
+        let _ = self.left_out.set(left_out);
+    }
+
+    /// The kinds of persons who can be erased.
+    pub fn person_kinds(&self) -> BTreeSet<&str> {
+        let tables = self.tables.iter().filter_map(|table| table.person.as_ref());
+        let mut kinds: BTreeSet<&str> = tables.map(|person| person.kind.as_str()).collect();
+        for rules in self.masks.values() {
+            let columns = rules.tables.values().flatten();
+            for (_, action) in rules.fields.iter().chain(columns) {
+                if let Action::Encrypt(field) = action {
+                    kinds.insert(&field.kind);
+                }
+            }
+        }
+        kinds
     }
 
     /// The tables, in the order of their names.
@@ -294,7 +336,7 @@ impl Sources {
     pub fn begins_empty(&self, table: &str) -> bool {
         let mut tables = self.tables.iter();
         let found = tables.find(|known| known.definition.name == table);
-        found.is_some_and(|table| table.history == History::None)
+        found.is_some_and(|table| table.history == TableHistory::None)
     }
 
     /// Whether a record that no table takes is nothing to speak of.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, TimeUnit};
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
+use sluice_mask::{RecordForm, TopicRules};
 use toml::Spanned;
 
 use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
-    POLL_INTERVAL_US, SourceFile, Sources, Table,
+    POLL_INTERVAL_US, Person, SourceFile, Sources, Table,
 };
 use crate::diversion::Diversion;
+use crate::mask_text::MaskText;
 use crate::messages::MessageForm;
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
@@ -59,6 +61,8 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
     Ok(Sources {
         captures: reading.captures,
         topics: reading.topics,
+        masks: reading.masks,
+        left_out: Default::default(),
         csv_delimiters: reading.csv_delimiters,
         tables,
         unplaced_dropped: reading.unplaced_dropped,
@@ -72,6 +76,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
 #[derive(Default)]
 struct Reading {
     topics: BTreeMap<String, u32>,
+    masks: BTreeMap<String, TopicRules>,
     captures: Vec<CaptureDefinition>,
     csv_delimiters: BTreeMap<String, u8>,
     unplaced_dropped: BTreeSet<String>,
@@ -148,8 +153,11 @@ impl Reading {
         if let Some(form) = topic.messages {
             self.messages.insert(name.clone(), form);
         }
+        if let Some(mask) = topic.mask {
+            self.mask(file, &name, at, mask, topic.capture.as_ref());
+        }
         if let Some(capture) = topic.capture {
-            self.capture(file, &name, at, topic.partitions, capture);
+            self.capture(file, &name, at, topic.partitions, topic.owner, capture);
         }
         if self.csv_delimiters.contains_key(&name) && self.messages.contains_key(&name) {
             let message = "lines of CSV are no change messages".to_owned();
@@ -161,12 +169,52 @@ impl Reading {
         }
     }
 
+    fn mask(
+        &mut self,
+        file: &SourceFile,
+        topic: &str,
+        at: usize,
+        mask: MaskText,
+        capture: Option<&CaptureText>,
+    ) {
+        let mut form = RecordForm::Json;
+        if let Some(CaptureText::File {
+            format,
+            delimiter,
+            header,
+            log,
+            ..
+        }) = capture
+        {
+            if *log == Some(LogForm::Source) {
+                let message = format!(
+                    "the files of topic `{topic}` are their own log: what they say cannot be masked before it is there"
+                );
+                self.error(file, at, message, "leave `log = \"source\"` or `mask` out");
+            }
+            if *format == FileFormat::Csv {
+                let delimiter = u8::try_from(*delimiter).unwrap_or(b',');
+                form = RecordForm::Csv { delimiter };
+                if !header {
+                    let message = "without a header there are no names to mask by".to_owned();
+                    self.error(file, at, message, "leave `header = false` or `mask` out");
+                }
+            }
+        }
+        let (rules, problems) = mask.read(form);
+        for problem in problems {
+            self.error(file, problem.at, problem.message, problem.help);
+        }
+        self.masks.insert(topic.to_owned(), rules);
+    }
+
     fn capture(
         &mut self,
         file: &SourceFile,
         topic: &str,
         at: usize,
         partitions: u32,
+        owner: Option<String>,
         text: CaptureText,
     ) {
         if partitions != 1 {
@@ -260,6 +308,7 @@ impl Reading {
             topic: topic.to_owned(),
             kind,
             transactions,
+            owner,
         });
     }
 
@@ -329,6 +378,10 @@ impl Reading {
             .event_time
             .as_ref()
             .map(|wanted| (position(self, wanted), wanted.span().start));
+        let person = text.person.as_ref().map(|person| Person {
+            kind: person.kind.clone(),
+            column: position(self, &person.column),
+        });
         let retain_by = text
             .retain_by
             .as_ref()
@@ -479,6 +532,7 @@ impl Reading {
                 .into_iter()
                 .map(|name| name.into_inner().into())
                 .collect(),
+            person,
             dedup,
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),

@@ -17,6 +17,7 @@ mod fixed_time;
 mod history;
 mod json;
 mod last_values;
+mod mask_text;
 mod memory;
 mod messages;
 mod read_rows;
@@ -35,7 +36,7 @@ pub use definition::{
 };
 pub use definition_reader::parse_sources;
 pub use diversion::{DIVERSION_RULES, Diversion, DiversionRule, RULE_COLUMNS};
-pub use history::HistoryError;
+pub use history::{History, HistoryError};
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
 pub use sources_change::SourcesChange;

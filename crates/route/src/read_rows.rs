@@ -10,6 +10,8 @@ use sluice_core::{
     ChangeKind, DeadLetter, LogRecord, PartitionId, RecordKind, SourceVersion, TableKind,
 };
 
+use sluice_mask::{LeftOut, SEALED};
+
 use crate::accept::{Candidate, is_selective};
 use crate::cell::{Cell, ColumnBuilder, Problem, key_bytes, read};
 use crate::change_message::{before_image, change_kind, old_key, version};
@@ -218,6 +220,8 @@ pub(crate) struct Topic<'a> {
     pub(crate) messages: Option<MessageForm>,
     /// Whether a record that no table takes is nothing to speak of.
     pub(crate) drops_unplaced: bool,
+    /// Whose rows are left out.
+    pub(crate) left_out: Option<&'a LeftOut>,
 }
 
 /// See the module.
@@ -296,6 +300,10 @@ impl<'a, 't> RowReader<'a, 't> {
                 self.csv_header(number, record, delimiter);
             }
             (RecordKind::CsvHeader, None) | (RecordKind::Position, _) => {}
+            (RecordKind::Data, _) if record.record.payload.starts_with(SEALED.as_bytes()) => {
+                let detail = "it could not be taken apart, so that nobody knows what in it is personal; see `payload` for why and where".to_owned();
+                self.refuse_record(number, record, "sealed", detail);
+            }
             (RecordKind::Data, Some(delimiter)) => self.csv_line(number, record, delimiter),
             (RecordKind::Data, None) => match self.topic.messages {
                 Some(form) => self.messages(number, record, form),
@@ -550,6 +558,18 @@ impl<'a, 't> RowReader<'a, 't> {
                         detail,
                     });
                 }
+            }
+        }
+        if let (Some(left_out), Some(person)) = (self.topic.left_out, &table.person) {
+            let captured_us = record.record.capture_time_us;
+            let is_left_out = |id: &str| left_out.is_left_out(&person.kind, id, captured_us);
+            let is_left_out = match &cells[person.column] {
+                Cell::Integer(id) => is_left_out(&id.to_string()),
+                Cell::Text(id) => is_left_out(id),
+                _ => false,
+            };
+            if is_left_out {
+                return Ok(None);
             }
         }
         if kind != ChangeKind::Delete

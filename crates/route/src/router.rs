@@ -221,6 +221,7 @@ impl Router {
             delimiter: sources.csv_delimiter(&id.topic),
             messages: sources.messages.get(&id.topic).copied(),
             drops_unplaced: sources.drops_unplaced(&id.topic),
+            left_out: sources.left_out.get().map(AsRef::as_ref),
         };
         let memory = self.memory.entry(id.clone()).or_default();
         let in_order = tables.iter().any(|table| table.has_last_values());

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use crate::definition::FileFormat;
 use crate::diversion::Diversion;
+use crate::mask_text::MaskText;
 use crate::messages::MessageForm;
 use crate::slots::Field;
 
@@ -28,7 +29,9 @@ pub(crate) struct TopicText {
     #[serde(default)]
     pub(crate) unplaced: Unplaced,
     pub(crate) messages: Option<MessageForm>,
+    pub(crate) owner: Option<String>,
     pub(crate) capture: Option<CaptureText>,
+    pub(crate) mask: Option<MaskText>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,7 +194,8 @@ pub(crate) struct TableText {
     pub(crate) primary_key: Vec<Spanned<String>>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
     #[serde(default)]
-    pub(crate) history: History,
+    pub(crate) history: TableHistory,
+    pub(crate) person: Option<PersonText>,
     pub(crate) columns: Vec<Spanned<ColumnText>>,
 }
 
@@ -199,7 +203,7 @@ pub(crate) struct TableText {
 /// some already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum History {
+pub(crate) enum TableHistory {
     /// All that the log holds.
     #[default]
     Log,
@@ -216,6 +220,14 @@ pub(crate) enum Unplaced {
     DeadLetter,
     /// Nothing.
     Drop,
+}
+
+/// Whose rows a table holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PersonText {
+    pub(crate) kind: String,
+    pub(crate) column: Spanned<String>,
 }
 
 /// A condition on a record; all of a table's must hold.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Sources;
-use crate::definition::{History, Table};
+use crate::definition::Table;
+use crate::source_text::TableHistory;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct SourcesChange {
 impl SourcesChange {
     /// The change from `old` to `new`.
     pub fn new(old: &Sources, new: &Sources) -> Self {
-        let by_name = |sources: &'_ Sources| -> BTreeMap<String, (u64, History, String)> {
+        let by_name = |sources: &'_ Sources| -> BTreeMap<String, (u64, TableHistory, String)> {
             let tables = sources.tables.iter();
             let entry = |table: &Table| {
                 let name = table.definition.name.clone();
@@ -42,8 +43,8 @@ impl SourcesChange {
                 Some(_) => change.changed.insert(name.clone()),
                 None => change.new.insert(name.clone()),
             };
-            let began_before = before.is_some_and(|(_, before, _)| *before == History::None);
-            if *history == History::None && !began_before {
+            let began_before = before.is_some_and(|(_, before, _)| *before == TableHistory::None);
+            if *history == TableHistory::None && !began_before {
                 change.beginning.insert(name.clone());
             }
         }

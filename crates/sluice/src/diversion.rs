@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_engine::Program;
 use sluice_route::{DIVERSION_RULES, DiversionRule};
-use sluice_serve::Report;
+use sluice_serve::SystemTable;
 use sluice_store::Snapshot;
 
 use crate::failure::{Doing, Failure};
@@ -120,7 +120,7 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
     let Some(diversion) = project.sources.diversion() else {
         let program = project.plan()?;
         return Ok(Diverted {
-            project: project.clone(),
+            project: project.clone().check_panels(&program)?,
             program,
             refused: BTreeMap::new(),
             rules: BTreeSet::new(),
@@ -153,6 +153,7 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
         let texts: Vec<Text> = texts.clone().into_iter().collect();
         let project = project.with_more_sources(&texts)?;
         let program = project.plan()?;
+        let project = project.check_panels(&program)?;
         Ok((project, program))
     };
     let names = rules.rows.keys().cloned();
@@ -264,24 +265,22 @@ impl DiversionStates {
         let refused = states.values().filter(|said| said.state == "refused");
         refused.count() as u64
     }
+}
 
-    /// The rows of the table.
-    pub fn report(&self) -> Report {
-        let states = self.clone();
-        Arc::new(move || {
-            let states = states.0.read();
-            let text = |text: &dyn Fn(&String, &Said) -> String| -> ArrayRef {
-                let texts = states.iter().map(|(name, said)| text(name, said));
-                Arc::new(StringArray::from_iter_values(texts))
-            };
-            let since = states.values().map(|said| said.since_us);
-            let since = TimestampMicrosecondArray::from_iter_values(since).with_timezone("UTC");
-            Ok(RecordBatch::try_from_iter([
-                ("rule", text(&|name, _| name.clone())),
-                ("state", text(&|_, said| said.state.to_owned())),
-                ("reason", text(&|_, said| said.reason.clone())),
-                ("since", Arc::new(since) as ArrayRef),
-            ])?)
-        })
+impl SystemTable for DiversionStates {
+    fn rows(&self) -> datafusion::error::Result<RecordBatch> {
+        let states = self.0.read();
+        let text = |text: &dyn Fn(&String, &Said) -> String| -> ArrayRef {
+            let texts = states.iter().map(|(name, said)| text(name, said));
+            Arc::new(StringArray::from_iter_values(texts))
+        };
+        let since = states.values().map(|said| said.since_us);
+        let since = TimestampMicrosecondArray::from_iter_values(since).with_timezone("UTC");
+        Ok(RecordBatch::try_from_iter([
+            ("rule", text(&|name, _| name.clone())),
+            ("state", text(&|_, said| said.state.to_owned())),
+            ("reason", text(&|_, said| said.reason.clone())),
+            ("since", Arc::new(since) as ArrayRef),
+        ])?)
     }
 }

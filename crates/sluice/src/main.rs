@@ -9,12 +9,16 @@ mod dead_letters;
 mod demo_shop;
 mod diversion;
 mod docs;
+mod erasing;
 mod exported_rows;
 mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod machine_gauges;
+mod masking;
 mod models_control;
+mod panel_check;
 mod pipeline;
 mod project;
 mod project_watch;
@@ -22,18 +26,22 @@ mod report;
 mod running_views;
 mod serving;
 mod settings;
+mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::alarms::AlarmsCommand;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
+use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
@@ -141,6 +149,28 @@ enum Command {
         #[command(flatten)]
         settings: SettingsArguments,
     },
+    /// What is wrong with a running warehouse; silences.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// A report as it is mailed, of any day.
+    Report {
+        /// The report; may be left out where the project has only one.
+        name: Option<String>,
+        /// The project's folder.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        project: PathBuf,
+        /// A day such as 2024-11-10 (default: yesterday).
+        #[arg(long)]
+        day: Option<String>,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Write the mail's HTML into a file, instead of its text to the terminal.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Copy the state of a warehouse, running or stopped, into a new folder
     /// below DIR; what is there already from the last time is not copied again.
     Backup {
@@ -190,6 +220,20 @@ enum Command {
         /// Where the files go.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Forget a person: destroy the key of what was encrypted, and compute
+    /// everything again without the person's rows.
+    Erase {
+        /// The project's folder.
+        dir: PathBuf,
+        /// Who: KIND:ID, such as user:42.
+        #[arg(long, value_name = "KIND:ID")]
+        person: String,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
     },
     /// Make a small project to start from.
     Init {
@@ -310,6 +354,20 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::sql::run(&options, reporter)
         }
         Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Report {
+            name,
+            project,
+            day,
+            state,
+            out,
+        } => commands::report::run(&ReportOptions {
+            folder: &project,
+            name: name.as_deref(),
+            day: day.as_deref(),
+            state: state.as_deref(),
+            out: out.as_deref(),
+        }),
+        Command::Alarms { command } => commands::alarms::run(command),
         Command::Demo {
             state,
             rate,
@@ -365,6 +423,12 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
         Command::Docs { dir, settings, out } => {
             commands::docs::run(&dir, &settings.set, &out, reporter)
         }
+        Command::Erase {
+            dir,
+            person,
+            settings,
+            state,
+        } => commands::erase::run(&dir, &settings.set, state.as_deref(), &person, reporter),
         Command::Init { name } => commands::init::run(&name, reporter),
         Command::Replay {
             dir,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
-use sluice_serve::{Metric, Metrics};
+use sluice_serve::{Metric, Metrics, Panels};
 
 use crate::address;
 use crate::config::Config;
@@ -33,11 +33,16 @@ pub struct ModelsControl<'a> {
     reporter: Reporter,
     /// What takes effect at the next start only.
     settings: String,
+    /// What is masked.
+    masks: String,
     said_us: i64,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
     /// The project that the warehouse is going over to.
     coming: Option<Project>,
+    /// The panels of models that are still being computed.
+    waiting_panels: Option<Panels>,
+    panels: Panels,
     applied: Metric,
     refused: Metric,
     /// What is said of the rules of diversion.
@@ -81,9 +86,12 @@ impl<'a> ModelsControl<'a> {
             collector,
             reporter,
             settings: settings_of(&project.config),
+            masks: masks_of(project),
             said_us: 0,
             refusal: None,
             coming: None,
+            waiting_panels: None,
+            panels: Panels::default(),
             applied: outcome("applied"),
             refused: outcome("refused"),
             failed: outcome("failed"),
@@ -113,11 +121,22 @@ impl<'a> ModelsControl<'a> {
         match found {
             Ok(diverted) => {
                 let (project, program) = (&diverted.project, &diverted.program);
-                let begun =
-                    check_secrets(project).and_then(|()| warehouse.begin_change(project, program));
+                let begun = check_secrets(project)
+                    .and_then(|()| self.check_masks(project))
+                    .and_then(|()| warehouse.begin_change(project, program));
                 self.begun(warehouse, &diverted, begun);
             }
             Err(failure) => self.refuse(&failure),
+        }
+    }
+
+    /// What is masked is known to the door of the log since the start.
+    fn check_masks(&self, project: &Project) -> Result<(), Failure> {
+        match masks_of(project) == self.masks {
+            true => Ok(()),
+            false => Err(Failure::Definitions(
+                "what is masked has changed: that takes effect at the next start\n  help: restart the warehouse".into(),
+            )),
         }
     }
 
@@ -147,8 +166,12 @@ impl<'a> ModelsControl<'a> {
             );
         }
         match begun {
-            Ok(Begun::Nothing) => {}
+            Ok(Begun::Nothing) => {
+                self.waiting_panels = None;
+                self.set_panels(project.panels.clone());
+            }
             Ok(Begun::Change(description)) => {
+                self.waiting_panels = Some(project.panels.clone());
                 for warning in program.warnings() {
                     self.reporter.warn(warning);
                 }
@@ -170,6 +193,16 @@ impl<'a> ModelsControl<'a> {
         let RulesSaid { names, refused } = &self.rules;
         self.states.tell(names, refused, is_changing);
         self.rules_refused.set(self.states.refused());
+    }
+
+    fn set_panels(&mut self, panels: Panels) {
+        let is_change = !self.panels.is_empty() && !panels.is_same(&self.panels);
+        if is_change {
+            let text = format!("the panels have changed: {} now", panels.len());
+            self.reporter.info(&text);
+        }
+        self.panels = panels.clone();
+        self.serving.set_panels(panels);
     }
 
     fn refuse(&mut self, failure: &Failure) {
@@ -230,6 +263,9 @@ impl<'a> ModelsControl<'a> {
             }) => {
                 self.follow_sources(warehouse, capture)?;
                 self.serving.change_program(warehouse.program())?;
+                if let Some(panels) = self.waiting_panels.take() {
+                    self.set_panels(panels);
+                }
                 self.applied.add(1);
                 self.tell_of_rules(false);
                 self.reporter.info(&format!(
@@ -288,10 +324,18 @@ fn in_words(progress: &RebuildProgress) -> String {
     )
 }
 
+/// What of a project is masked, and whose rows there are.
+fn masks_of(project: &Project) -> String {
+    let sources = &project.sources;
+    let masks = sources.masks().iter();
+    let masks: Vec<_> = masks.filter(|(_, rules)| !rules.is_empty()).collect();
+    format!("{masks:?} {:?}", sources.person_kinds())
+}
+
 /// What of `warehouse.toml` is read at the start only.
 fn settings_of(config: &Config) -> String {
     format!(
-        "{} {:?} {} {:?} {} {} {} {:?} {:?}",
+        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?}",
         config.name,
         config.profile,
         config.time_zone.get_ref(),
@@ -301,5 +345,6 @@ fn settings_of(config: &Config) -> String {
         config.listen.http.get_ref(),
         config.limits,
         config.log,
+        config.sugar,
     )
 }

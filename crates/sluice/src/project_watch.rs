@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
+use sluice_mask::LeftOut;
+
 use crate::diversion::{self, Diverted, Rules};
 use crate::failure::{Doing, Failure};
 use crate::project::{Project, project_files};
@@ -43,6 +45,7 @@ impl ProjectWatch {
         folder: &Path,
         overrides: &[(String, String)],
         mut known: Vec<Stamp>,
+        left_out: Option<LeftOut>,
         look_now: Arc<AtomicBool>,
         rules: Rules,
     ) -> Result<Self, Failure> {
@@ -69,6 +72,7 @@ impl ProjectWatch {
                 (known, changing) = (now, None);
                 let project = Project::load(&folder, &overrides);
                 let rules = newest_rules.lock().clone();
+                let project = project.map(|project| project.leaving_out(left_out.clone()));
                 let found = project.and_then(|project| diversion::plan(&project, &rules));
                 if sender.send(found).is_err() {
                     return;

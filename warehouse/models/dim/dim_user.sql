@@ -1,7 +1,7 @@
 -- Grain: member. Key: user_id. A query view: ages follow the calendar.
 -- Inputs: user_info.
 --
--- Nothing personal: age in years today instead of the birthday.
+-- Nothing personal: of a birthday only the year is kept, and ages are those of the year.
 CREATE VIEW dim_user AS
 SELECT
   id AS user_id,

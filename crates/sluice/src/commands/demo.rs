@@ -90,6 +90,7 @@ fn forget(state: &Path) -> Result<(), Failure> {
         "store",
         "control",
         "log",
+        "keys",
         "replay",
         DEMO_FOLDER,
     ] {

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub mod alarms;
 pub mod audit;
 pub mod backup;
 pub mod batch;
@@ -7,9 +8,11 @@ pub mod check;
 pub mod close;
 pub mod demo;
 pub mod docs;
+pub mod erase;
 pub mod init;
 pub mod replay;
 mod replay_states;
+pub mod report;
 pub mod restore;
 pub mod run;
 pub mod sql;

@@ -19,6 +19,7 @@ use super::replay_states::Values;
 use crate::diversion::with_rules_in_force;
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
+use crate::masking;
 use crate::pipeline::{
     CheckpointMeta, EngineStep, LogReplay, RouteStep, collection_definitions, engine_options,
     horizons, open_log, read_meta_with_log,
@@ -49,6 +50,8 @@ pub fn run(
         )));
     }
     let _lock = lock_to_write(&state)?;
+    let masks = masking::open(&project, &state, reporter)?;
+    let project = project.leaving_out(masking::left_out(&masks));
     let project = with_rules_in_force(&project, &state)?;
     let program = project.plan()?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);

@@ -1,7 +1,9 @@
 //! `sluice run`: the warehouse at work.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,23 +12,31 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sluice_capture::Submissions;
 use sluice_core::{Clock, SystemClock};
+use sluice_mask::Masks;
 use sluice_serve::{LiveFeed, Metrics};
 
 use crate::address::{self, Address};
+use crate::commands::erase;
 use crate::diversion::{self, DIVERSION_TABLE, DiversionStates};
 use crate::docs::ProjectDocs;
+use crate::erasing;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
+use crate::masking;
 use crate::models_control::ModelsControl;
-use crate::pipeline::{Capture, Published, Surroundings, Warehouse, collector, recover};
+use crate::pipeline::{
+    Capture, Published, SourceStates, Surroundings, Warehouse, collector, recover,
+};
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
 use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
+use crate::source_gauges::SourceGauges;
 use crate::state_memory;
 use crate::summary;
+use crate::watching::{WatchThreads, add_tables, open_reporting, open_watcher};
 
 /// How long the loop waits for records before it looks at other duties.
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -88,7 +98,26 @@ pub struct Companion {
 /// # Errors
 /// When something cannot go on; what was accepted is safe.
 pub fn run(options: &RunOptions<'_>, reporter: Reporter) -> Result<(), Failure> {
-    run_with(options, None, reporter)
+    match run_to_end(options, None, reporter)? {
+        Ended::Stopped => Ok(()),
+        // In the same process: whoever watches it sees no end.
+        Ended::Erased => {
+            let program = std::env::current_exe().doing("starting again")?;
+            let error = Command::new(program)
+                .args(std::env::args_os().skip(1))
+                .exec();
+            Err(Failure::doing("starting again", &error))
+        }
+    }
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It was stopped, or had nothing more to do.
+    Stopped,
+    /// A person was erased, and everything must be computed again.
+    Erased,
 }
 
 /// [`run`] with a companion.
@@ -100,24 +129,29 @@ pub fn run_with(
     companion: Option<Companion>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    run_to_end(options, companion, reporter).map(|_| ())
+}
+
+fn run_to_end(
+    options: &RunOptions<'_>,
+    companion: Option<Companion>,
+    reporter: Reporter,
+) -> Result<Ended, Failure> {
     let files = stamps(options.folder);
     let own_project = Project::load(options.folder, options.overrides)?;
     // Models may read tables that rules of diversion made.
-    let planned = match own_project.sources.diversion().is_some() {
-        true => None,
-        false => Some(own_project.plan()?),
-    };
+    let is_diverted = own_project.sources.diversion().is_some();
+    if !is_diverted {
+        let program = own_project.plan()?;
+        own_project.clone().check_panels(&program)?;
+    }
     let stop = stop_on_signals()?;
     let state = own_project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
-    let (project, program) = match planned {
-        Some(program) => (own_project.clone(), program),
-        None => {
-            let project = diversion::with_rules_in_force(&own_project, &state)?;
-            let program = project.plan()?;
-            (project, program)
-        }
-    };
+    let masks = Arc::new(masking::open(&own_project, &state, reporter)?);
+    let own_project = own_project.leaving_out(masking::left_out(&masks));
+    let project = diversion::with_rules_in_force(&own_project, &state)?;
+    let program = project.plan()?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
@@ -149,6 +183,9 @@ pub fn run_with(
     let metrics = Arc::new(Metrics::default());
     let operators = OperatorReports::default();
     operators.publish(warehouse.operators());
+    let watcher = Arc::new(open_watcher(&project, &state)?);
+    let reporting = open_reporting(&project)?;
+    let sources = SourceStates::new(project.sources.captures());
     let parts = ServingParts {
         source: snapshot_source(&published),
         live,
@@ -156,6 +193,7 @@ pub fn run_with(
         collector: collector.clone(),
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
+        watcher: watcher.clone(),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
@@ -181,18 +219,39 @@ pub fn run_with(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    let mut capture = Capture::start(&project, &log, recovery.positions, submissions, reporter)?;
+    let asker = serving.asker();
+    add_tables(&asker.engine, &project, &watcher, &metrics, &sources)?;
+    let states = DiversionStates::default();
+    let told = Arc::new(states.clone());
+    let added = asker.engine.add_table(DIVERSION_TABLE, told);
+    added.doing("preparing the table of diversion")?;
+    let mut capture = Capture::start(
+        &project,
+        &log,
+        &masks,
+        recovery.positions,
+        submissions,
+        sources.clone(),
+        reporter,
+    )?;
     serving.set_ready(true);
     let ends_with_companion = companion.as_ref().is_some_and(|it| it.ends_with_it);
     let companion = companion
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
-    let gauges = Gauges::new(&metrics, collector.clone(), operators);
+    let sources = SourceGauges::new(metrics.clone(), sources);
+    let gauges = Gauges::new(&metrics, collector.clone(), operators, sources, &state);
+    let watching = WatchThreads::start(&watcher, asker, reporting, &metrics, reporter)?;
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
-    let watch = ProjectWatch::start(options.folder, options.overrides, files, look_now, rules)?;
-    let states = DiversionStates::default();
-    serving.report_with(DIVERSION_TABLE, states.report())?;
+    let watch = ProjectWatch::start(
+        options.folder,
+        options.overrides,
+        files,
+        masking::left_out(&masks),
+        look_now,
+        rules,
+    )?;
     let mut models = ModelsControl::new(
         &project, &state, &serving, collector, states, &metrics, reporter,
     );
@@ -203,28 +262,42 @@ pub fn run_with(
         gauges: &gauges,
         stop: &stop,
         companion: companion.as_ref(),
+        state: &state,
+        masks: &masks,
         reporter,
     };
+    erasing::done(&state)?;
     let ends_when = match (options.until_idle, ends_with_companion) {
         (true, _) => EndsWhen::Idle,
         (false, true) => EndsWhen::CompanionEnds,
         (false, false) => EndsWhen::Stopped,
     };
     let worked = worker.work(&mut warehouse, &mut capture, &mut models, ends_when);
+    watching.stop();
     warehouse.cancel_change();
     let is_stopped = stop.load(Ordering::Acquire);
     serving.set_ready(false);
     // The companion ends first: what it is sending is still taken.
     let worked = match companion {
-        Some(companion) => worked.and(companion.end(&stop)),
+        Some(companion) => {
+            let companion_ended = companion.end(&stop);
+            worked.and_then(|ended| companion_ended.map(|()| ended))
+        }
         None => worked,
     };
     let captured = capture.stop();
     // What is in the log is safe; the checkpoint makes the next start quick.
-    let outcome = worked.and(captured).and_then(|()| warehouse.checkpoint());
+    let outcome = worked.and_then(|ended| {
+        captured?;
+        warehouse.checkpoint()?;
+        Ok(ended)
+    });
     serving.stop();
     address::withdraw(&state);
-    outcome?;
+    let ended = outcome?;
+    if ended == Ended::Erased {
+        return Ok(ended);
+    }
     if options.until_idle && !is_stopped {
         let elapsed_us = SystemClock.now_us() - load_start_us;
         summary::print(&warehouse, elapsed_us, &state)?;
@@ -234,7 +307,7 @@ pub fn run_with(
             warehouse.epoch()
         ));
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// A companion's thread.
@@ -291,6 +364,8 @@ struct Worker<'a> {
     gauges: &'a Gauges,
     stop: &'a AtomicBool,
     companion: Option<&'a RunningCompanion>,
+    state: &'a Path,
+    masks: &'a Arc<Masks>,
     reporter: Reporter,
 }
 
@@ -301,7 +376,7 @@ impl Worker<'_> {
         capture: &mut Capture,
         models: &mut ModelsControl<'_>,
         ends_when: EndsWhen,
-    ) -> Result<(), Failure> {
+    ) -> Result<Ended, Failure> {
         let interval_ms = self.project.config.limits.checkpoint_interval_ms;
         let checkpoint_interval_us =
             i64::try_from(interval_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
@@ -335,7 +410,12 @@ impl Worker<'_> {
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
                 continue;
             }
+            let epoch_start_us = SystemClock.now_us();
             let has_run = !is_paused && warehouse.run_epoch()?;
+            if has_run {
+                let time_us = SystemClock.now_us() - epoch_start_us;
+                self.gauges.epoch_ran(time_us.unsigned_abs());
+            }
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
             if let Some(rules) = warehouse.new_rules()? {
@@ -351,6 +431,10 @@ impl Worker<'_> {
             let now_us = SystemClock.now_us();
             if now_us - looked_us >= UNWRITTEN_INTERVAL_US {
                 looked_us = now_us;
+                let can_start_again = ends_when == EndsWhen::Stopped && self.companion.is_none();
+                if erase::take_request(self.state, self.masks, can_start_again, self.reporter)? {
+                    return Ok(Ended::Erased);
+                }
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
             }
             if now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX {
@@ -379,11 +463,11 @@ impl Worker<'_> {
             }
             let is_changing = warehouse.change_progress().is_some();
             if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
-                return Ok(());
+                return Ok(Ended::Stopped);
             }
             capture.wait(WAIT_MAX)?;
         }
-        Ok(())
+        Ok(Ended::Stopped)
     }
 }
 

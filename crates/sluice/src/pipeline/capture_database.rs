@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use sluice_capture::SourcePosition;
 use sluice_core::{PartitionId, SystemClock, stable_hash};
-use sluice_log::Log;
 use sluice_mysql::batch::Batch;
 use sluice_mysql::files::BinlogFiles;
 use sluice_mysql::filter::TableFilter;
@@ -16,6 +15,7 @@ use sluice_mysql::server::{ServerOptions, ServerSource};
 use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
 
 use super::capture_step::{Shared, secret};
+use super::door::Door;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -79,6 +79,13 @@ impl DatabaseSource {
         Ok(Some(Self { partition, source }))
     }
 
+    fn trouble(&self) -> Option<&str> {
+        match &self.source {
+            Kind::Files(_) => None,
+            Kind::Server(server) => server.trouble(),
+        }
+    }
+
     fn poll(&mut self) -> Result<Batch, Failure> {
         let what = format!("reading the source of topic `{}`", self.partition.topic);
         match &mut self.source {
@@ -133,7 +140,7 @@ fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
 /// Follows one database.
 pub(super) fn follow_database(
     shared: &Shared,
-    log: &Log,
+    log: &Door,
     mut source: DatabaseSource,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -142,14 +149,20 @@ pub(super) fn follow_database(
             std::thread::park_timeout(IDLE_WAIT);
             continue;
         }
-        let batch = source.poll()?;
+        let mut batch = source.poll()?;
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
-        // Here rows leave capture: what is to be masked is masked before.
+        let sizes = batch.records.iter().map(|record| record.payload.len());
+        let (count, bytes) = (batch.records.len(), sizes.sum());
+        let topic = &source.partition.topic;
+        let trouble = source.trouble();
+        shared
+            .states
+            .note(topic, count, bytes, batch.at_end, trouble);
         if !batch.records.is_empty() {
-            log.append(&source.partition, &batch.records)
-                .and_then(|_| log.sync())
+            log.append(&source.partition, &mut batch.records)
+                .and_then(|()| log.sync())
                 .doing("appending to the log")?;
             shared.tell_records();
         }

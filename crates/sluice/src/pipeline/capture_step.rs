@@ -12,11 +12,14 @@ use parking_lot::{Condvar, Mutex};
 use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
 use sluice_core::SystemClock;
 use sluice_log::Log;
+use sluice_mask::Masks;
 use sluice_route::{CaptureDefinition, CaptureKind};
 
 use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
+use super::door::Door;
 use super::route_step::Positions;
+use super::source_states::SourceStates;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -42,6 +45,7 @@ pub(super) struct Shared {
     stop: AtomicBool,
     /// How often it had nothing more.
     idle_rounds: AtomicU64,
+    pub(super) states: SourceStates,
     common: Arc<Common>,
 }
 
@@ -90,7 +94,8 @@ struct Unit {
 pub struct Capture {
     common: Arc<Common>,
     units: Vec<Unit>,
-    log: Arc<Log>,
+    log: Arc<Door>,
+    states: SourceStates,
     submissions: Arc<Submissions>,
     reporter: Reporter,
 }
@@ -112,20 +117,24 @@ fn units_of(captures: &[CaptureDefinition]) -> Vec<Vec<CaptureDefinition>> {
 
 impl Capture {
     /// Opens the project's sources where `positions` say, and starts to read.
+    /// What they say passes `masks` on its way into the log.
     ///
     /// # Errors
     /// When a source cannot be opened.
     pub fn start(
         project: &Project,
         log: &Arc<Log>,
+        masks: &Arc<Masks>,
         mut positions: Positions,
         submissions: Arc<Submissions>,
+        states: SourceStates,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
         let mut capture = Self {
             common: Arc::default(),
             units: Vec::new(),
-            log: log.clone(),
+            log: Arc::new(Door::new(log.clone(), masks.clone())),
+            states,
             submissions,
             reporter,
         };
@@ -183,6 +192,7 @@ impl Capture {
         };
         let shared = Arc::new(Shared {
             common: self.common.clone(),
+            states: self.states.clone(),
             ..Shared::default()
         });
         let of_thread = shared.clone();
@@ -231,6 +241,7 @@ impl Capture {
         if wanted.is_empty() && leaving.is_empty() {
             return Ok(());
         }
+        self.states.change(project.sources.captures());
         end(leaving)?;
         if wanted.is_empty() {
             return Ok(());

@@ -8,10 +8,10 @@ use sluice_capture::{
     PollSourceOptions, SourcePosition, Submissions, SubmitError, mark_maxwell,
 };
 use sluice_core::{PartitionId, SystemClock};
-use sluice_log::Log;
 use sluice_route::{CaptureDefinition, CaptureKind};
 
 use super::capture_step::{Shared, secret};
+use super::door::Door;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -134,7 +134,7 @@ impl Source<PollSource> {
 /// Reads the file sources in turn.
 pub(super) fn follow_files(
     shared: &Shared,
-    log: &Log,
+    log: &Door,
     mut sources: Vec<Source<FileSource>>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -153,7 +153,11 @@ pub(super) fn follow_files(
             let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
             all_at_end &= batch.at_end;
             has_records |= !batch.records.is_empty() || !batch.ranges.is_empty();
-            unsynced_bytes += append(source, batch, log, reporter)?;
+            let (records, at_end) = (record_count(&batch), batch.at_end);
+            let bytes = append(source, batch, log, reporter)?;
+            let topic = &source.partition.topic;
+            shared.states.note(topic, records, bytes, at_end, None);
+            unsynced_bytes += bytes;
         }
         // Whatever is waiting is synced together: many small batches under
         // load, the one batch there is otherwise.
@@ -177,7 +181,7 @@ pub(super) fn follow_files(
 /// Asks one address again and again.
 pub(super) fn follow_poll(
     shared: &Shared,
-    log: &Log,
+    log: &Door,
     mut source: Source<PollSource>,
     reporter: Reporter,
 ) -> Result<(), Failure> {
@@ -187,8 +191,12 @@ pub(super) fn follow_poll(
             continue;
         }
         let batch = source.source.poll();
-        let at_end = batch.at_end;
-        if append(&source, batch, log, reporter)? > 0 {
+        let (records, at_end) = (record_count(&batch), batch.at_end);
+        let bytes = append(&source, batch, log, reporter)?;
+        let topic = &source.partition.topic;
+        let trouble = source.source.trouble();
+        shared.states.note(topic, records, bytes, at_end, trouble);
+        if bytes > 0 {
             log.sync().doing("making the log durable")?;
             shared.tell_records();
         }
@@ -200,11 +208,17 @@ pub(super) fn follow_poll(
     Ok(())
 }
 
+/// Records of a batch.
+fn record_count(batch: &CaptureBatch) -> usize {
+    let of_ranges = batch.ranges.iter().map(|(_, range)| range.records.len());
+    batch.records.len() + of_ranges.sum::<usize>()
+}
+
 /// Appends a batch and gives the number of its bytes.
 fn append<S>(
     source: &Source<S>,
     mut batch: CaptureBatch,
-    log: &Log,
+    log: &Door,
     reporter: Reporter,
 ) -> Result<usize, Failure> {
     for warning in &batch.warnings {
@@ -221,12 +235,12 @@ fn append<S>(
     }
     let mut appended = 0;
     for (behind, range) in ranges.iter() {
-        log.append(&source.partition, &records[appended..*behind])
+        log.append(&source.partition, &mut records[appended..*behind])
             .and_then(|_| log.append_range(&source.partition, range))
             .doing("appending to the log")?;
         appended = *behind;
     }
-    log.append(&source.partition, &records[appended..])
+    log.append(&source.partition, &mut records[appended..])
         .doing("appending to the log")?;
     let sizes = records.iter().map(|record| record.payload.len());
     let of_ranges = ranges.iter().map(|(_, range)| range.bytes.len());
@@ -236,12 +250,12 @@ fn append<S>(
 /// Makes what clients sent durable, all that waits at a time, and tells them.
 pub(super) fn take_submissions(
     shared: &Shared,
-    log: &Log,
+    log: &Door,
     submissions: &Submissions,
 ) -> Result<(), Failure> {
     loop {
         let is_stopping = shared.is_stopping();
-        let taken = submissions.take_all(IDLE_WAIT_MAX);
+        let mut taken = submissions.take_all(IDLE_WAIT_MAX);
         if taken.is_empty() {
             if is_stopping {
                 return Ok(());
@@ -249,9 +263,9 @@ pub(super) fn take_submissions(
             shared.tell_idle();
             continue;
         }
-        let appended = taken.iter().try_for_each(|submission| {
+        let appended = taken.iter_mut().try_for_each(|submission| {
             let partition = only_partition(&submission.topic);
-            log.append(&partition, &submission.records).map(|_| ())
+            log.append(&partition, &mut submission.records)
         });
         let outcome = appended.and_then(|()| log.sync());
         let answer = match &outcome {
@@ -261,6 +275,13 @@ pub(super) fn take_submissions(
         // The epoch may begin while the answers are on their way.
         shared.tell_records();
         for submission in taken {
+            if outcome.is_ok() {
+                let sizes = submission.records.iter().map(|record| record.payload.len());
+                let (count, bytes) = (submission.records.len(), sizes.sum());
+                shared
+                    .states
+                    .note(&submission.topic, count, bytes, true, None);
+            }
             // A client that went away needs no answer.
             let _ = submission.done.send(answer.clone());
         }

@@ -118,6 +118,17 @@ impl CutStep {
         log.partitions().into_iter().map(waiting).sum()
     }
 
+    /// The same, by topic.
+    pub fn records_waiting_by_topic(&self, log: &Log) -> BTreeMap<String, u64> {
+        let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+        for id in log.partitions() {
+            let start = self.start_of(log, &id);
+            let records = log.end_offset(&id).saturating_sub(start);
+            *waiting.entry(id.topic).or_default() += records;
+        }
+        waiting
+    }
+
     /// The next epoch, its cut recorded; `None` while there is nothing new.
     ///
     /// # Errors

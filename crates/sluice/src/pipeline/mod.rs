@@ -12,6 +12,7 @@ mod checkpoint_step;
 mod cut_step;
 #[cfg(test)]
 mod damage;
+mod door;
 mod engine_step;
 #[cfg(test)]
 mod fault_injection;
@@ -23,6 +24,7 @@ mod models_change;
 mod rebuild;
 mod recovery;
 mod route_step;
+mod source_states;
 mod store_step;
 mod surroundings;
 mod tables_change;
@@ -41,6 +43,7 @@ pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;
 pub use recovery::{open_log, prepare_topics, recover, source_files_in_force};
 pub use route_step::RouteStep;
+pub use source_states::SourceStates;
 pub use store_step::{Published, collection_definitions, horizons};
 pub use surroundings::Surroundings;
 pub use warehouse::{Progress, Warehouse};

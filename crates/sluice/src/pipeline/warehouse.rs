@@ -309,6 +309,11 @@ impl Warehouse {
         self.cut.records_waiting(&self.log)
     }
 
+    /// The same, by topic.
+    pub fn records_waiting_by_topic(&self) -> BTreeMap<String, u64> {
+        self.cut.records_waiting_by_topic(&self.log)
+    }
+
     /// What readers see.
     pub fn published(&self) -> Published {
         self.store.published()
@@ -327,6 +332,16 @@ impl Warehouse {
     /// Whether a checkpoint is on its way to the disk.
     pub fn is_writing_checkpoint(&self) -> bool {
         self.writing.is_some()
+    }
+
+    /// Epoch of the last checkpoint; `None` while there is none.
+    pub fn durable_epoch(&self) -> Option<Epoch> {
+        self.durable_epoch
+    }
+
+    /// Whether the last epoch is durable.
+    pub fn is_durable(&self) -> bool {
+        self.durable_epoch == Some(self.epoch()) || self.epoch() == 0
     }
 
     /// What the store keeps in memory.

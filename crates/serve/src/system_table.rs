@@ -1,7 +1,7 @@
-//! Tables of what the running program tells of itself: their rows are made when
-//! they are asked for, and are no part of a snapshot.
+//! Tables about the warehouse itself, whose rows are asked for when a statement
+//! is planned.
 
-use std::fmt;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,31 +13,31 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-/// Makes the rows, always of the same schema.
-pub type Report = Arc<dyn Fn() -> Result<RecordBatch> + Send + Sync>;
+/// Gives the rows of such a table.
+pub trait SystemTable: Debug + Send + Sync {
+    /// All rows; always of the same schema.
+    ///
+    /// # Errors
+    /// When they cannot be put together.
+    fn rows(&self) -> Result<RecordBatch>;
+}
 
-/// See the module.
-pub(crate) struct ReportTable {
-    report: Report,
+/// A [`SystemTable`] as DataFusion sees it.
+#[derive(Debug)]
+pub(crate) struct SystemTableProvider {
+    table: Arc<dyn SystemTable>,
     schema: SchemaRef,
 }
 
-impl fmt::Debug for ReportTable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("ReportTable");
-        shown.field("schema", &self.schema).finish_non_exhaustive()
-    }
-}
-
-impl ReportTable {
-    pub(crate) fn new(report: Report) -> Result<Self> {
-        let schema = report()?.schema();
-        Ok(Self { report, schema })
+impl SystemTableProvider {
+    pub(crate) fn new(table: Arc<dyn SystemTable>) -> Result<Self> {
+        let schema = table.rows()?.schema();
+        Ok(Self { table, schema })
     }
 }
 
 #[async_trait]
-impl TableProvider for ReportTable {
+impl TableProvider for SystemTableProvider {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
@@ -53,7 +53,7 @@ impl TableProvider for ReportTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = (self.report)()?;
+        let rows = self.table.rows()?;
         let table = MemTable::try_new(self.schema.clone(), vec![vec![rows]])?;
         table.scan(state, projection, filters, limit).await
     }

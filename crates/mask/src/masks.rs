@@ -1,0 +1,155 @@
+//! Masks records on their way into the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sluice_core::{Record, RecordKind};
+
+use crate::apply::decrypted;
+use crate::csv_masker::CsvMasker;
+use crate::error::{KeyStoreError, Malformed};
+use crate::json_masker::JsonMasker;
+use crate::key_store::KeyStore;
+use crate::rules::{RecordForm, TopicRules};
+use crate::sealed::{seal, unsealed};
+
+#[derive(Debug)]
+enum TopicMasker {
+    Json(JsonMasker),
+    /// With the header that was seen last.
+    Csv(Mutex<CsvMasker>),
+}
+
+/// The rules of all topics, with the keys.
+#[derive(Debug)]
+pub struct Masks {
+    topics: BTreeMap<String, TopicMasker>,
+    keys: Option<Arc<KeyStore>>,
+    record_bytes_max: usize,
+}
+
+impl Masks {
+    /// No rules.
+    pub fn none() -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            keys: None,
+            record_bytes_max: usize::MAX,
+        }
+    }
+
+    /// Masks for topics with their rules. A record that would be longer than
+    /// `record_bytes_max` when it is masked is sealed.
+    pub fn new<'a>(
+        topics: impl Iterator<Item = (&'a str, &'a TopicRules)>,
+        keys: Arc<KeyStore>,
+        record_bytes_max: usize,
+    ) -> Self {
+        let topics = topics.filter(|(_, rules)| !rules.is_empty());
+        let masker = |(topic, rules): (&str, &TopicRules)| {
+            let masker = match rules.form {
+                RecordForm::Json => TopicMasker::Json(JsonMasker::new(rules)),
+                RecordForm::Csv { delimiter } => {
+                    TopicMasker::Csv(Mutex::new(CsvMasker::new(delimiter, rules.fields.clone())))
+                }
+            };
+            (topic.to_owned(), masker)
+        };
+        Self {
+            topics: topics.map(masker).collect(),
+            keys: Some(keys),
+            record_bytes_max,
+        }
+    }
+
+    /// The keys, if there are rules.
+    pub fn keys(&self) -> Option<&Arc<KeyStore>> {
+        self.keys.as_ref()
+    }
+
+    /// Masks the payloads of `records`, which go into `topic` next. Returns the
+    /// number of those that had to be sealed. All keys that were used are
+    /// durable on return.
+    ///
+    /// # Errors
+    /// When a key cannot be made or kept; the records must then not be written.
+    pub fn mask(&self, topic: &str, records: &mut [Record]) -> Result<u64, KeyStoreError> {
+        let (Some(masker), Some(keys)) = (self.topics.get(topic), &self.keys) else {
+            return Ok(0);
+        };
+        let mut sealed = 0;
+        for record in records {
+            let masked = match record.kind {
+                RecordKind::Position if record.payload.is_empty() => continue,
+                // What it says is no row, and may be the text of a statement.
+                RecordKind::Position => {
+                    record.payload = Bytes::new();
+                    continue;
+                }
+                RecordKind::Data | RecordKind::CsvHeader => masker.payload(keys, record)?,
+            };
+            let masked = match masked {
+                Ok(Some(payload)) if payload.len() > self.record_bytes_max => Err(Malformed {
+                    reason: "too_large",
+                    position: self.record_bytes_max,
+                }),
+                masked => masked,
+            };
+            match masked {
+                Ok(None) => {}
+                Ok(Some(payload)) => record.payload = Bytes::from(payload),
+                Err(why) => {
+                    record.payload = seal(keys, &record.payload, why, self.record_bytes_max)?;
+                    sealed += 1;
+                }
+            }
+        }
+        keys.sync()?;
+        Ok(sealed)
+    }
+
+    /// Whether records of a topic are masked.
+    pub fn has_rules(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
+    /// What a value was before it was encrypted; `None` if it is none, or its
+    /// person was erased.
+    pub fn decrypt(&self, value: &str) -> Option<String> {
+        decrypted(self.keys.as_ref()?, value)
+    }
+
+    /// The payload of a sealed record; `None` if it is none of these keys'.
+    pub fn unseal(&self, record: &str) -> Option<Vec<u8>> {
+        unsealed(self.keys.as_ref()?, record)
+    }
+}
+
+impl TopicMasker {
+    /// The new payload of a record; `None` if it is as before.
+    fn payload(
+        &self,
+        keys: &KeyStore,
+        record: &Record,
+    ) -> Result<Result<Option<Vec<u8>>, Malformed>, KeyStoreError> {
+        let text = match std::str::from_utf8(&record.payload) {
+            Ok(text) => text,
+            Err(error) => {
+                if let (Self::Csv(csv), RecordKind::CsvHeader) = (self, record.kind) {
+                    // Its lines belong to no header.
+                    let _ = csv.lock().header("");
+                }
+                let position = error.valid_up_to();
+                let reason = "bad_utf8";
+                return Ok(Err(Malformed { reason, position }));
+            }
+        };
+        match (self, record.kind) {
+            (Self::Json(json), _) => json.mask(keys, text),
+            (Self::Csv(csv), RecordKind::CsvHeader) => Ok(csv.lock().header(text).map(|()| None)),
+            (Self::Csv(csv), _) => csv.lock().line(keys, text),
+        }
+    }
+}
