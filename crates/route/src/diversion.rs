@@ -101,7 +101,7 @@ impl DiversionRule {
         let source = filled(&self.source_table).ok_or("source_table is empty")?;
         if filled(&self.masking).is_some() {
             return Err(
-                "masking: nothing is masked by rows yet; leave such columns out of sink_columns"
+                "masking: rows mask nothing; say it in the `mask` of the topic, or leave such columns out of sink_columns"
                     .to_owned(),
             );
         }
