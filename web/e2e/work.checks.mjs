@@ -172,8 +172,9 @@ export const checks = {
   async 'workbench: the catalogue finds a column and leads along the lineage'() {
     await withBrowser({}, async (context) => {
       const page = await openPage(context, `${url}/#/catalogue/dwd_trade_order`);
-      await until(page, () => document.querySelector('#model-name')?.textContent === 'dwd_trade_order', undefined, WAIT_MS, 'the model');
-      assert.match(await page.locator('.model').innerText(), /paid_time/);
+      // The page is drawn again when the shop's time zone is known.
+      await until(page, () => document.querySelector('.clock-zone')?.textContent !== '', undefined, WAIT_MS, 'the time zone');
+      await until(page, () => document.querySelector('#model-name')?.textContent === 'dwd_trade_order' && document.querySelector('.model').textContent.includes('paid_time'), undefined, WAIT_MS, 'the model');
       await page.fill('#find', 'closed_uv');
       await until(page, () => document.querySelectorAll('.model-list a').length === 1, undefined, WAIT_MS, 'one model');
       await page.click('.model-list a');
