@@ -243,7 +243,7 @@ fn run_to_end(
         masks: &masks,
         reporter,
     };
-    erasing::done(&state)?;
+
     let ends_when = match (options.until_idle, ends_with_companion) {
         (true, _) => EndsWhen::Idle,
         (false, true) => EndsWhen::CompanionEnds,
@@ -361,6 +361,7 @@ impl Worker<'_> {
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
         let mut is_paused = false;
+        let mut has_answered = false;
         let mut unwritten_bytes = 0;
         let mut looked_us = start_us;
         while !self.stop.load(Ordering::Acquire) {
@@ -406,12 +407,24 @@ impl Worker<'_> {
             if now_us - looked_us >= UNWRITTEN_INTERVAL_US {
                 looked_us = now_us;
                 let can_start_again = ends_when == EndsWhen::Stopped && self.companion.is_none();
-                if erase::take_request(self.state, self.masks, can_start_again, self.reporter)? {
+                if erase::take_request(
+                    self.state,
+                    self.masks,
+                    &warehouse.log(),
+                    can_start_again,
+                    self.reporter,
+                )? {
                     return Ok(Ended::Erased);
                 }
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
             }
-            if now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX {
+            let is_due = now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX;
+            let is_ready = is_due && warehouse.prepare_checkpoint();
+            if is_due && !is_ready {
+                // A piece between epochs, or the next one at once.
+                continue;
+            }
+            if is_ready {
                 let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
                 if let Some(state_bytes) = state_bytes {
@@ -438,6 +451,11 @@ impl Worker<'_> {
             let is_changing = warehouse.change_progress().is_some();
             if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
                 return Ok(Ended::Stopped);
+            }
+            if !has_answered && warehouse.has_caught_up() {
+                // If it started again to erase: that is done now.
+                erasing::done(self.state)?;
+                has_answered = true;
             }
             self.capture.wait(WAIT_MAX)?;
         }

@@ -152,6 +152,13 @@ impl Warehouse {
         self.live = Some(live);
     }
 
+    /// Collects a piece of the engine's state ahead of a checkpoint that is due,
+    /// so that no epoch waits for all of it. True when the checkpoint can begin.
+    pub fn prepare_checkpoint(&mut self) -> bool {
+        let is_durable = self.durable_epoch == Some(self.epoch());
+        is_durable || self.writing.is_some() || self.engine.collect_ahead()
+    }
+
     /// Begins to make the last epoch durable, unless it is already, or another
     /// checkpoint is being written. What it holds is collected at once; it is
     /// written in a thread of its own, while epochs go on. Returns the bytes of

@@ -402,7 +402,9 @@ impl<'a> World<'a> {
                     }
                 }
                 9 => {
-                    warehouse.begin_checkpoint()?;
+                    if self.random.below(2) == 0 || warehouse.prepare_checkpoint() {
+                        warehouse.begin_checkpoint()?;
+                    }
                 }
                 _ => {
                     // Sources go on while a checkpoint is written.
