@@ -22,7 +22,7 @@ export function panelsPage(context: WorkContext, subject: string): Part {
   const day = h('input', { type: 'date', id: 'panel-day', value: choice.day || context.shop.now().day });
   day.addEventListener('change', () => {
     choice.day = day.value;
-    refresh();
+    refresh(true);
   });
   const compare = segmented(
     texts.compare,
@@ -30,7 +30,7 @@ export function panelsPage(context: WorkContext, subject: string): Part {
     choice.compare,
     (value) => {
       choice.compare = value;
-      refresh();
+      refresh(true);
     },
   );
   const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('h2', { class: 'unseen' }, texts.headings.panels), h('div', { class: 'work-bar' }, tabs, h('div', { class: 'work-choices' }, h('label', { class: 'field' }, h('span', {}, texts.day), day), h('span', { class: 'field' }, h('span', {}, texts.compare), compare.element))), grid);
@@ -46,8 +46,8 @@ export function panelsPage(context: WorkContext, subject: string): Part {
     refresh();
   }
 
-  function refresh(): void {
-    for (const card of cards) card.refresh();
+  function refresh(isChoice = false): void {
+    for (const card of cards) card.refresh(isChoice);
   }
 
   panels().then(

@@ -37,7 +37,10 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
 
 /** What was chosen, in words. */
 function chosen({ writer }: WorkContext, columns: readonly PanelColumn[], asked: Values): string {
+  // Numbers of things are for the query; people know their names.
+  const hidden = new Set(columns.filter(({ role }) => role === 'hidden').map(({ name }) => name));
   return Object.entries(asked)
+    .filter(([name]) => !hidden.has(name))
     .map(([name, value]) => {
       const column = columns.find((known) => known.name === name);
       return column ? writer.cell(value, column) : value;
