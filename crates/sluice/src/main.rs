@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
+mod diversion;
 mod docs;
 mod erasing;
 mod exported_rows;
