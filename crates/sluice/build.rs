@@ -14,8 +14,12 @@ fn main() -> io::Result<()> {
         "warehouse.toml",
         "dictionary.txt",
         "columns.toml",
+        "panel_columns.toml",
         "sources",
         "models",
+        "alerts",
+        "reports",
+        "panels",
     ] {
         let path = warehouse.join(part);
         println!("cargo::rerun-if-changed={}", path.display());

@@ -3,15 +3,27 @@
 import './styles/tokens.css';
 import './styles/frame.css';
 import './styles/live.css';
+import './styles/work.css';
 import { Format, MESSAGES, chooseLanguage, type Language } from './i18n';
+import { WORK } from './i18n/work';
 import { LiveShop } from './model/live-shop';
+import { cataloguePage } from './pages/catalogue-page';
+import { explorePage } from './pages/explore-page';
+import { healthPage } from './pages/health-page';
 import { livePage } from './pages/live-page';
+import { panelsPage } from './pages/panels-page';
+import { sqlPage } from './pages/sql-page';
+import { wallPage } from './pages/wall-page';
+import { routeOf, type Route } from './route';
 import { banner } from './ui/banner';
-import type { Context, Part } from './ui/context';
+import type { Part } from './ui/context';
 import { h } from './ui/dom';
 import { footer } from './ui/footer';
 import { header } from './ui/header';
+import { navigation } from './ui/navigation';
 import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings';
+import type { WorkContext } from './work/context';
+import { Writer } from './work/writer';
 
 const TICK_MS = 1_000;
 const FOOTER_MS = 200;
@@ -31,22 +43,49 @@ function build(): void {
   for (const part of parts) part.dispose?.();
   const messages = MESSAGES[language];
   const { currency = 'CNY' } = shop.info ?? {};
-  const context: Context = { shop, messages, format: new Format(messages.locale, currency, shop.clock.timeZone) };
+  const { timeZone } = shop.clock;
+  const context: WorkContext = { shop, messages, format: new Format(messages.locale, currency, timeZone), texts: WORK[language], writer: new Writer(language, currency, timeZone) };
+  const route = routeOf(location.hash);
   const switchLanguage = () => {
     language = language === 'en' ? 'zh' : 'en';
     saveSetting('language', language);
     build();
   };
-  const page = livePage(context);
+  const page = pageOf(route, context);
   const head = header(context, { onLanguage: switchLanguage, onTheme: restyle });
-  parts = [head, banner(context), page, footer(context)];
+  parts = [head, navigation(context, route), banner(context), page, footer(context)];
   const skip = h('a', { class: 'skip', href: '#numbers' }, messages.skip);
+  // The rest of the address is the page's: it must stay.
+  skip.addEventListener('click', (event) => {
+    event.preventDefault();
+    page.element.focus();
+  });
+  document.body.dataset['page'] = route.page;
   document.documentElement.lang = messages.locale;
-  document.title = messages.title;
+  document.title = route.page === 'live' ? messages.title : `${context.texts.headings[route.page]} · Sluice`;
   document.body.replaceChildren(skip, ...parts.map(({ element }) => element));
   builtFor = stamp();
   if (focused) document.getElementById(focused)?.focus();
   draw();
+}
+
+function pageOf({ page, part }: Route, context: WorkContext): Part {
+  switch (page) {
+    case 'panels':
+      return panelsPage(context, part);
+    case 'wall':
+      return wallPage(context);
+    case 'explore':
+      return explorePage(context);
+    case 'sql':
+      return sqlPage(context);
+    case 'catalogue':
+      return cataloguePage(context, part);
+    case 'health':
+      return healthPage(context);
+    case 'live':
+      return livePage(context);
+  }
 }
 
 function stamp(): string {
@@ -83,6 +122,10 @@ setInterval(() => {
 }, TICK_MS);
 setInterval(() => parts.at(-1)?.draw(), FOOTER_MS);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
+addEventListener('hashchange', () => {
+  build();
+  scrollTo(0, 0);
+});
 addEventListener('online', () => {
   if (shop.connection.kind === 'waiting') shop.retry();
 });

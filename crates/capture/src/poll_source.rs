@@ -155,6 +155,11 @@ impl PollSource {
         batch
     }
 
+    /// Why the address does not answer, while it does not.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     fn ask(&mut self, now_us: i64) -> Result<Vec<Record>, Trouble> {
         let mut answer = self.request()?;
         let items = answer

@@ -1,5 +1,6 @@
 //! Deltas: changes of a collection as a Z-set.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
@@ -130,6 +131,15 @@ impl Delta {
             .map(|&index| self.weights[index as usize])
             .collect();
         Self::try_new(rows, weights)
+    }
+
+    /// A range of the rows, with their weights.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        Self {
+            weights: self.weights[rows.clone()].to_vec(),
+            rows: self.rows.slice(rows.start, rows.len()),
+        }
     }
 
     /// The sum of several deltas of one schema, not consolidated.

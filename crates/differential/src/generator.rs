@@ -28,6 +28,8 @@ pub struct Traits {
     pub decimals: bool,
     /// One large batch, no joins and no windows.
     pub large: bool,
+    /// Most rows of the large batch have most values in common.
+    pub skewed: bool,
     /// Whether ORDER BY may leave rows equal whose order shows. Only the engine
     /// and the interpreter agree on it.
     pub ties: bool,
@@ -37,10 +39,13 @@ pub struct Traits {
 pub fn generate(seed: u64) -> Case {
     let mut random = Random::new(seed);
     let (asks_batch, asks_sqlite) = (matches!(seed % 5, 0 | 3), seed % 5 < 3);
+    let (extremes, decimals) = (random.one_in(5), !random.one_in(3));
+    let large = random.one_in(40);
     let traits = Traits {
-        extremes: random.one_in(5),
-        decimals: !random.one_in(3),
-        large: random.one_in(40),
+        extremes,
+        decimals,
+        large,
+        skewed: large && random.one_in(2),
         ties: !asks_batch && !asks_sqlite,
     };
     let table_count = 1 + random.below(3);
@@ -166,6 +171,17 @@ fn row(random: &mut Random, table: &Table, traits: Traits) -> Row {
         .collect()
 }
 
+/// A row that has most values of `common`.
+fn mixed(random: &mut Random, common: &Row, table: &Table, traits: Traits) -> Row {
+    let other = row(random, table, traits);
+    let values = common.iter().zip(other);
+    let pick = |(common, other): (&Value, Value)| match random.one_in(5) {
+        true => other,
+        false => common.clone(),
+    };
+    values.map(pick).collect()
+}
+
 fn epochs(random: &mut Random, tables: &[Table], traits: Traits) -> Vec<EpochInput> {
     let mut next_version = 10;
     let count = 1 + random.below(if traits.large { 3 } else { 9 });
@@ -207,13 +223,18 @@ fn batch(
     let number = random.below(tables.len());
     let table = &tables[number];
     let mut changes = Vec::with_capacity(rows);
+    let is_skewed = traits.skewed && rows == LARGE_BATCH_ROWS;
+    let common = is_skewed.then(|| row(random, table, traits));
     for _ in 0..rows {
         *next_version += 1;
         let version = *next_version;
         let changes_key = table.key_width.is_some() && random.one_in(6);
         changes.push(Change {
             is_delete: table.key_width.is_some() && random.one_in(4),
-            row: row(random, table, traits),
+            row: match &common {
+                Some(common) if !random.one_in(10) => mixed(random, common, table, traits),
+                _ => row(random, table, traits),
+            },
             before: changes_key.then(|| row(random, table, traits)),
             // Now and then a change that comes after a newer one.
             version: if random.one_in(12) {

@@ -52,6 +52,10 @@ pub fn evaluate(expression: &Expr, row: &Row) -> Result<Value, Failure> {
             (Value::Text(left), Value::Text(right)) => Value::Text(left + &right),
             _ => Value::Null,
         },
+        Expr::Later(input, seconds) => match value(input)? {
+            Value::Timestamp(moment) => Value::Timestamp(moment + seconds * 1_000_000),
+            _ => Value::Null,
+        },
         Expr::Upper(input) => match value(input)? {
             Value::Text(text) => Value::Text(text.to_uppercase()),
             _ => Value::Null,

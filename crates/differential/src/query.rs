@@ -68,6 +68,8 @@ pub enum Expr {
     Concat(Box<Expr>, Box<Expr>),
     /// `upper`.
     Upper(Box<Expr>),
+    /// A time and so many seconds, which may be less than 0.
+    Later(Box<Expr>, i64),
 }
 
 /// An aggregate function.
@@ -339,6 +341,7 @@ impl Expr {
             | Self::In(..) => Type::Bool,
             Self::Case(_, value, _) | Self::Coalesce(value, _) => value.data_type(),
             Self::Concat(..) | Self::Upper(_) => Type::Text,
+            Self::Later(..) => Type::Timestamp,
         }
     }
 }

@@ -565,9 +565,11 @@ pub(crate) fn reads_column(expression: &Expr) -> bool {
         | Expr::Or(left, right)
         | Expr::Coalesce(left, right)
         | Expr::Concat(left, right) => reads_column(left) || reads_column(right),
-        Expr::Not(input) | Expr::IsNull(input, _) | Expr::In(input, ..) | Expr::Upper(input) => {
-            reads_column(input)
-        }
+        Expr::Not(input)
+        | Expr::IsNull(input, _)
+        | Expr::In(input, ..)
+        | Expr::Upper(input)
+        | Expr::Later(input, _) => reads_column(input),
         Expr::Case(condition, then, otherwise) => {
             reads_column(condition) || reads_column(then) || reads_column(otherwise)
         }

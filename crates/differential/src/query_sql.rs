@@ -70,6 +70,11 @@ impl Expr {
             }
             Self::Concat(left, right) => format!("({} || {})", text(left), text(right)),
             Self::Upper(input) => format!("upper({})", text(input)),
+            Self::Later(input, seconds) => {
+                let sign = if *seconds < 0 { "-" } else { "+" };
+                let length = seconds.unsigned_abs();
+                format!("({} {sign} INTERVAL '{length} seconds')", text(input))
+            }
         }
     }
 }

@@ -450,7 +450,11 @@ fn simpler_expressions(expression: &Expr) -> Vec<Expr> {
         | Expr::Or(left, right)
         | Expr::Coalesce(left, right)
         | Expr::Concat(left, right) => vec![left, right],
-        Expr::Not(input) | Expr::IsNull(input, _) | Expr::In(input, ..) | Expr::Upper(input) => {
+        Expr::Not(input)
+        | Expr::IsNull(input, _)
+        | Expr::In(input, ..)
+        | Expr::Upper(input)
+        | Expr::Later(input, _) => {
             vec![input]
         }
         Expr::Case(condition, then, otherwise) => vec![condition, then, otherwise],

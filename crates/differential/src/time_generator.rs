@@ -3,7 +3,7 @@
 //! over what the case holds already.
 
 use crate::generator::{Traits, value};
-use crate::query::{Expr, FIRST_MOMENT, JoinKind, Query, View, WindowKind};
+use crate::query::{Comparison, Expr, FIRST_MOMENT, JoinKind, Query, View, WindowKind};
 use crate::query_generator::QueryGenerator;
 use crate::random::Random;
 use crate::run::Case;
@@ -143,9 +143,10 @@ impl TimeGenerator<'_> {
                 known.push((view.name.clone(), view.query.types()));
             }
             let name = format!("w{number}");
-            let (query, emit) = match self.random.below(5) {
+            let (query, emit) = match self.random.below(6) {
                 0 | 1 => self.closing_groups(&known),
                 2 => self.closing_join(&known),
+                3 => (self.interval_join(&known), None),
                 _ => (self.any_windows(&known), None),
             };
             case.views.push(View {
@@ -329,6 +330,68 @@ impl TimeGenerator<'_> {
             condition: None,
         };
         (query, self.random.one_in(2).then_some(end))
+    }
+
+    /// Two logs, or a log with itself, joined by times that are near each
+    /// other; perhaps in windows of one of the times.
+    fn interval_join(&mut self, known: &[(String, Vec<Type>)]) -> Query {
+        let left = self.log(known);
+        let right = self.log(known);
+        let left = self.filtered(left, known);
+        let right_time = left.types().len();
+        let condition = self.near(Expr::Column(0, Type::Timestamp), right_time);
+        let kinds = [
+            JoinKind::Inner,
+            JoinKind::Inner,
+            JoinKind::Left,
+            JoinKind::Right,
+            JoinKind::Full,
+        ];
+        let joined = Query::Join {
+            kind: kinds[self.random.below(kinds.len())],
+            left: Box::new(left),
+            right: Box::new(right),
+            keys: match self.random.one_in(4) {
+                true => vec![],
+                false => vec![(1, 1)],
+            },
+            condition: Some(condition),
+        };
+        if self.random.one_in(2) {
+            return joined;
+        }
+        let windows = Query::TimeWindow {
+            input: Box::new(joined),
+            time: [0, right_time][self.random.below(2)],
+            kind: WindowKind::Tumble {
+                size: self.random.between(1, 9),
+            },
+        };
+        self.grouped(windows, known).0
+    }
+
+    /// What says that two times are near each other: from both sides, or from
+    /// one.
+    fn near(&mut self, left: Expr, right_time: usize) -> Expr {
+        let right = Expr::Column(right_time, Type::Timestamp);
+        let mut compare = |comparisons: [Comparison; 2], from: i64, to: i64| {
+            let seconds = self.random.between(from, to);
+            let comparison = comparisons[self.random.below(2)];
+            let (one, other) = (left.clone(), right.clone());
+            // The same on the other side, with the sign turned.
+            let (one, other) = match self.random.one_in(3) {
+                true => (Expr::Later(Box::new(one), -seconds), other),
+                false => (one, Expr::Later(Box::new(other), seconds)),
+            };
+            Expr::Compare(comparison, Box::new(one), Box::new(other))
+        };
+        let not_before = compare([Comparison::GreaterOrEqual, Comparison::Greater], -8, 2);
+        let not_after = compare([Comparison::LessOrEqual, Comparison::Less], -2, 8);
+        match self.random.below(5) {
+            0 => not_before,
+            1 => not_after,
+            _ => Expr::And(Box::new(not_before), Box::new(not_after)),
+        }
     }
 }
 

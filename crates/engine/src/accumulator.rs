@@ -253,7 +253,8 @@ impl Accumulator {
         }
     }
 
-    /// Adds rows: `slots[i]` is the group of row `rows[i]` of the batch.
+    /// Adds rows: `slots[i]` is the group of row `rows[i]` of the batch, which
+    /// counts `weights[i]` times.
     pub(crate) fn update(
         &mut self,
         slots: &[u32],
@@ -264,12 +265,12 @@ impl Accumulator {
         if let Self::Distinct { seen, inner } = self {
             let mut changed_rows = Vec::new();
             let (mut changed_slots, mut signs) = (Vec::new(), Vec::new());
-            for (&slot, &row) in slots.iter().zip(rows) {
+            for ((&slot, &row), &weight) in slots.iter().zip(rows).zip(weights) {
                 let index = row as usize;
                 if argument.counts(index)
                     && let Some(encoded) = &argument.encoded
                 {
-                    let sign = seen.add(slot, encoded.get(index), weights[index]);
+                    let sign = seen.add(slot, encoded.get(index), weight);
                     if sign != 0 {
                         changed_slots.push(slot);
                         changed_rows.push(row);
@@ -278,19 +279,13 @@ impl Accumulator {
                 }
             }
             seen.compact();
-            inner.update_rows(&changed_slots, &changed_rows, &signs, argument);
+            inner.update(&changed_slots, &changed_rows, &signs, argument);
             return;
         }
         if let Self::Uniq(sets) = self {
             sets.update(slots, rows, weights, argument);
             return;
         }
-        let row_weights: Vec<i64> = rows.iter().map(|&row| weights[row as usize]).collect();
-        self.update_rows(slots, rows, &row_weights, argument);
-    }
-
-    /// Like [`Accumulator::update`], with one weight for each entry of `rows`.
-    fn update_rows(&mut self, slots: &[u32], rows: &[u32], weights: &[i64], argument: &Argument) {
         let counted = slots
             .iter()
             .zip(rows)
@@ -348,6 +343,71 @@ impl Accumulator {
             }
             Self::Distinct { .. } | Self::Uniq(_) => {}
         }
+    }
+
+    /// Adds the groups of another accumulator of the same aggregate:
+    /// `slots[i]` is the group here of group `i` there. Only for those that
+    /// [`Accumulator::adds_up`].
+    pub(crate) fn merge(&mut self, slots: &[u32], other: &Self) {
+        let slots = slots.iter().map(|&slot| slot as usize).enumerate();
+        match (self, other) {
+            (Self::Count { counts, .. }, Self::Count { counts: added, .. }) => {
+                for (there, slot) in slots {
+                    counts[slot] += added[there];
+                }
+            }
+            (
+                Self::WideSum { sums, counts, .. },
+                Self::WideSum {
+                    sums: added_sums,
+                    counts: added_counts,
+                    ..
+                },
+            ) => {
+                for (there, slot) in slots {
+                    sums[slot].merge(&added_sums[there]);
+                    counts[slot] += added_counts[there];
+                }
+            }
+            (
+                Self::FloatSum { sums, counts, .. },
+                Self::FloatSum {
+                    sums: added_sums,
+                    counts: added_counts,
+                    ..
+                },
+            ) => {
+                for (there, slot) in slots {
+                    sums[slot].merge(&added_sums[there]);
+                    counts[slot] += added_counts[there];
+                }
+            }
+            (Self::Values { values, result, .. }, Self::Values { values: added, .. }) => {
+                let smallest = matches!(result, ValuesResult::Smallest);
+                for (there, slot) in slots {
+                    for (value, weight) in added.of_group(there) {
+                        values.add_extreme(slot, value, weight, smallest);
+                    }
+                }
+                values.compact();
+            }
+            _ => debug_assert!(false, "an aggregate is not added up in parts"),
+        }
+    }
+
+    /// Whether the state of some rows and that of others make the state of all.
+    pub(crate) fn adds_up(&self) -> bool {
+        match self {
+            Self::Count { .. } | Self::WideSum { .. } | Self::FloatSum { .. } => true,
+            Self::Values { keeps_all, .. } => !keeps_all,
+            Self::Distinct { .. } | Self::Uniq(_) => false,
+        }
+    }
+
+    /// Whether equal values of a group can be added as one, with the sum of
+    /// their weights.
+    pub(crate) fn adds_by_value(&self) -> bool {
+        matches!(self, Self::Values { .. } | Self::Distinct { .. })
     }
 
     /// The groups' results. `codec` decodes values of the argument's type.
@@ -571,13 +631,7 @@ impl Accumulator {
         slots: &[u32],
         reader: &mut Reader<'_>,
     ) -> Result<(), CodecError> {
-        let has_values = match self {
-            Self::Values { keeps_all, .. } => *keeps_all,
-            Self::Distinct { .. } => true,
-            Self::Uniq(sets) => sets.counts_values(),
-            _ => false,
-        };
-        if !has_values {
+        if !self.keeps_values() {
             return Ok(());
         }
         for _ in 0..reader.u32()? {
@@ -604,6 +658,16 @@ impl Accumulator {
             Self::Distinct { seen, .. } => seen.forget_changes(),
             Self::Uniq(sets) => sets.forget_changes(),
             _ => {}
+        }
+    }
+
+    /// Whether [`Accumulator::save_values`] saves any.
+    pub(crate) fn keeps_values(&self) -> bool {
+        match self {
+            Self::Values { keeps_all, .. } => *keeps_all,
+            Self::Distinct { .. } => true,
+            Self::Uniq(sets) => sets.counts_values(),
+            _ => false,
         }
     }
 

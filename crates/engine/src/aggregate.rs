@@ -1,9 +1,11 @@
 //! GROUP BY and DISTINCT: for every group that the epoch touches, the row
 //! before is retracted and the row after is added.
 
+mod input_range;
+
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::{HashMap, HashSet};
@@ -11,16 +13,16 @@ use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_ha
 use sluice_memory::StateVec;
 
 use crate::EngineError;
-use crate::accumulator::{Accumulator, Argument, OutputErrors};
+use crate::accumulator::{Accumulator, OutputErrors};
 use crate::changed_slots::ChangedSlots;
-use crate::expression::evaluate;
 use crate::graph::AggregateCallSpec;
-use crate::key::{RowCodec, ShardedRows, for_each_shard};
+use crate::key::{RowCodec, for_each_shard, ranges_of_rows};
 use crate::key_table::KeyTable;
 use crate::operator::{Operator, StepContext};
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
+use input_range::InputRange;
 
 /// The groups of one shard, by slot.
 #[derive(Default)]
@@ -101,38 +103,74 @@ impl Shard {
     }
 
     fn save_groups(&self, slots: &[u32], scope: SaveScope, writer: &mut Writer) {
-        let mut numbers: HashMap<u32, u32> = HashMap::with_capacity(slots.len());
         writer.u32(slots.len() as u32);
-        for (number, &slot) in slots.iter().enumerate() {
-            numbers.insert(slot, number as u32);
+        for &slot in slots {
             writer.bytes(self.keys.key(slot));
             writer.i64(self.weights[slot as usize]);
             for accumulator in &self.accumulators {
                 accumulator.save(slot as usize, writer);
             }
         }
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        if self.accumulators.iter().any(Accumulator::keeps_values) {
+            numbers.extend(slots.iter().copied().zip(0..));
+        }
         for accumulator in &self.accumulators {
             accumulator.save_values(scope, &|slot| numbers.get(&slot).copied(), writer);
         }
     }
 
+    /// One piece after the other, see [`SavedState::save_ahead`]: mostly one.
     fn load(&mut self, bytes: &[u8], is_global: bool) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
-        for slot in self.load_groups(&mut reader)? {
-            self.forget(slot);
-        }
-        for slot in self.load_groups(&mut reader)? {
-            if self.weights[slot as usize] == 0 && !is_global {
-                return Err(CodecError::Invalid("a group without rows".into()));
+        while !reader.is_at_end() {
+            for slot in self.load_groups(&mut reader)? {
+                self.forget(slot);
             }
+            for slot in self.load_groups(&mut reader)? {
+                if self.weights[slot as usize] == 0 && !is_global {
+                    return Err(CodecError::Invalid("a group without rows".into()));
+                }
+            }
+            self.forget_changes();
         }
-        if !reader.is_at_end() {
-            return Err(CodecError::Invalid(
-                "bytes are left after the last group".into(),
-            ));
-        }
-        self.forget_changes();
         Ok(())
+    }
+
+    /// Saves a piece, gone groups first, of groups without values.
+    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        let gone = std::mem::take(&mut self.gone);
+        self.save_groups(&gone, SaveScope::Changes, writer);
+        for slot in gone {
+            self.changed.saved_one(slot, true);
+            self.keys.release(slot);
+        }
+        let (slots, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let slots = self.changed.some(rows_max);
+                let is_all = slots.len() == self.changed.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (slots, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.weights.len());
+                let is_there = |&slot: &u32| self.weights[slot as usize] != 0;
+                let slots: Vec<u32> = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.weights.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (slots, more)
+            }
+        };
+        self.save_groups(&slots, SaveScope::Changes, writer);
+        for slot in slots {
+            self.changed.saved_one(slot, false);
+        }
+        self.keys.compact();
+        came
     }
 
     fn load_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<u32>, CodecError> {
@@ -239,59 +277,14 @@ impl Aggregate {
     fn is_global(&self) -> bool {
         self.group_by.is_empty()
     }
-
-    /// Keys, arguments and filters as one list, so that a row on which any of
-    /// them fails leaves the aggregate as a whole.
-    fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
-        let mut expressions = self.group_by.clone();
-        for call in &self.calls {
-            expressions.extend(call.arguments.iter().cloned());
-            expressions.extend(call.filter.clone());
-        }
-        expressions
-    }
-
-    fn arguments(
-        &self,
-        columns: &mut impl Iterator<Item = ArrayRef>,
-        row_count: usize,
-    ) -> Result<Vec<Argument>, EngineError> {
-        let mut arguments = Vec::with_capacity(self.calls.len());
-        for (call, codec) in self.calls.iter().zip(&self.value_codecs) {
-            let values: Vec<ArrayRef> = columns.take(call.arguments.len()).collect();
-            let filter = call.filter.as_ref().and_then(|_| columns.next());
-            let encoded = match codec {
-                Some(codec) => Some(codec.encode(&values, row_count)?),
-                None => None,
-            };
-            arguments.push(Argument {
-                values: values.last().cloned(),
-                skips_nulls: call.spec.skips_nulls,
-                encoded,
-                excluded: filter.map(|filter| excluded_rows(&filter)),
-            });
-        }
-        Ok(arguments)
-    }
-}
-
-fn excluded_rows(filter: &ArrayRef) -> Vec<bool> {
-    let all_out = BooleanArray::from(vec![false; filter.len()]);
-    let filter = filter.as_boolean_opt().unwrap_or(&all_out);
-    (0..filter.len())
-        .map(|row| filter.is_null(row) || !filter.value(row))
-        .collect()
 }
 
 /// Borrowed parts of an aggregate that the worker threads share.
 struct Work<'a> {
-    calls: &'a [AggregateCallSpec],
     value_codecs: &'a [Option<RowCodec>],
     key_codec: &'a RowCodec,
     schema: &'a SchemaRef,
     is_global: bool,
-    /// The times of the rows' groups, where old groups are dropped.
-    times: Option<Int64Array>,
 }
 
 impl Work<'_> {
@@ -319,33 +312,32 @@ impl Work<'_> {
     fn update_shard(
         &self,
         shard: &mut Shard,
-        rows: &[u32],
-        hashes: &[u64],
-        keys: &crate::key::EncodedRows,
-        weights: &[i64],
-        arguments: &[Argument],
+        number: usize,
+        ranges: &[InputRange],
     ) -> Result<ShardOutput, EngineError> {
-        let mut slots = Vec::with_capacity(rows.len());
+        let mut slots_of_ranges = Vec::with_capacity(ranges.len());
         let mut touched = Vec::new();
-        for &row in rows {
-            let slot = shard.slot(hashes[row as usize], keys.get(row as usize));
-            slots.push(slot);
-            if let Some(times) = &self.times {
+        for range in ranges {
+            let rows = range.rows_for_groups(number);
+            let mut slots = Vec::with_capacity(rows.len());
+            for &row in rows {
                 let row = row as usize;
-                let time = times.is_valid(row).then(|| times.value(row));
-                shard.times.note(slot, time);
+                let slot = shard.slot(range.hashes[row], range.keys.get(row));
+                slots.push(slot);
+                if let Some(times) = &range.times {
+                    let time = times.is_valid(row).then(|| times.value(row));
+                    shard.times.note(slot, time);
+                }
+                if !std::mem::replace(&mut shard.touched[slot as usize], true) {
+                    touched.push(slot);
+                }
             }
-            if !std::mem::replace(&mut shard.touched[slot as usize], true) {
-                touched.push(slot);
-            }
+            slots_of_ranges.push(slots);
         }
         shard.resize_accumulators();
         let before = self.image(shard, &touched)?;
-        for (&slot, &row) in slots.iter().zip(rows) {
-            shard.weights[slot as usize] += weights[row as usize];
-        }
-        for (accumulator, argument) in shard.accumulators.iter_mut().zip(arguments) {
-            accumulator.update(&slots, rows, weights, argument);
+        for (range, slots) in ranges.iter().zip(&slots_of_ranges) {
+            range.add_to(shard, number, slots);
         }
         let after = self.image(shard, &touched)?;
         for slot in touched {
@@ -363,7 +355,6 @@ impl Work<'_> {
             }
         }
         shard.keys.compact();
-        debug_assert_eq!(self.calls.len(), arguments.len());
         Ok(ShardOutput { before, after })
     }
 }
@@ -378,38 +369,38 @@ impl Operator for Aggregate {
         if inputs[0].is_empty() && !starts_now {
             return Ok(Delta::empty(self.schema.clone()));
         }
-        let (input, columns) =
-            evaluate(&self.expressions(), inputs[0], &self.view, context.errors)?;
-        let group_count = self.group_by.len();
-        let keys = self
-            .key_codec
-            .encode(&columns[..group_count], input.len())?;
-        let arguments = self.arguments(&mut columns[group_count..].iter().cloned(), input.len())?;
-        let hashes = keys.hashes();
-        let sharded = ShardedRows::new(&hashes, None);
+        let mut ranges = ranges_of_rows(context.threads, inputs[0].len());
+        let range_count = ranges.len();
+        let found = for_each_shard(context.threads, inputs[0].len(), &mut ranges, |_, rows| {
+            match range_count {
+                1 => self.input_range(inputs[0].clone(), 1),
+                threads => self.input_range(inputs[0].slice(rows.clone()), threads),
+            }
+        });
+        let mut ranges = Vec::with_capacity(range_count);
+        for range in found {
+            let (range, errors) = range?;
+            context.errors.append(errors);
+            ranges.push(range);
+        }
+        let row_count = ranges.iter().map(|range| range.input.len()).sum();
         let is_global = self.is_global();
         let work = Work {
-            calls: &self.calls,
             value_codecs: &self.value_codecs,
             key_codec: &self.key_codec,
             schema: &self.schema,
             is_global,
-            times: match self.time_column {
-                Some(column) => Some(ticks(&columns[column])?),
-                None => None,
-            },
         };
         let outputs = for_each_shard(
             context.threads,
-            input.len(),
+            row_count,
             &mut self.shards,
             |number, shard| {
-                let rows = sharded.of_shard(number);
-                if rows.is_empty() {
+                let is_touched = |range: &InputRange| !range.sharded.of_shard(number).is_empty();
+                if !ranges.iter().any(is_touched) {
                     return None;
                 }
-                let weights = input.weights();
-                Some(work.update_shard(shard, rows, &hashes, &keys, weights, &arguments))
+                Some(work.update_shard(shard, number, &ranges))
             },
         );
         let mut parts = Vec::new();
@@ -422,7 +413,7 @@ impl Operator for Aggregate {
         }
         if starts_now {
             self.started = true;
-            if input.is_empty() {
+            if row_count == 0 {
                 let empty_key: &[u8] = &[];
                 let hash = stable_hash(empty_key);
                 let shard = &mut self.shards[shard_of_hash(hash)];
@@ -515,10 +506,21 @@ impl SavedState for Aggregate {
         self.shards[shard].save(scope, writer);
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.forget_changes();
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].forget_changes();
+    }
+
+    fn save_ahead(&mut self, shard: usize, piece: Piece, writer: &mut Writer) -> Came {
+        let groups = &mut self.shards[shard];
+        // Values are saved with all groups of a shard, and so is the group of
+        // an aggregate without GROUP BY.
+        let keeps_values = groups.accumulators.iter().any(Accumulator::keeps_values);
+        if !keeps_values && !self.group_by.is_empty() {
+            return groups.save_ahead(piece, writer);
         }
+        groups.save(piece.scope(), writer);
+        groups.forget_changes();
+        Came::ToTheEnd
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

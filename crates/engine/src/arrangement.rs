@@ -5,7 +5,8 @@
 //! changes, because Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB needs one side before and the
 //! other after them.
 
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef, Int64Array};
+use arrow::datatypes::Int64Type;
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 use sluice_memory::{StateTable, StateVec};
@@ -15,7 +16,7 @@ use crate::byte_heap::{ByteHeap, Span};
 use crate::changed_slots::ChangedSlots;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::key_table::KeyTable;
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
 
@@ -126,8 +127,23 @@ pub(crate) struct Shard {
     touched_entries: Vec<u32>,
     touched_rows: Vec<u32>,
     changed_rows: ChangedSlots,
-    /// Ages of the entries, where old ones are dropped.
+    /// Ages of the entries, or of the rows, where old ones are dropped.
     times: TimesOfSlots,
+}
+
+/// By which time something is dropped.
+#[derive(Debug, Clone, Copy)]
+enum DropBy {
+    /// Whole entries, by this position of the key.
+    Key(usize),
+    /// Single rows, by this column.
+    Row(usize),
+}
+
+/// The entry and the row that a change was added to.
+struct Added {
+    entry: u32,
+    row: u32,
 }
 
 impl Shard {
@@ -282,8 +298,7 @@ impl Shard {
         }
     }
 
-    /// Returns the number of the entry.
-    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> u32 {
+    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> Added {
         let number = self.entry_number(hash, key);
         let row = match self.find_row(number, bytes) {
             Some(row) => row,
@@ -299,7 +314,26 @@ impl Shard {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched_entries.push(number);
         }
-        number
+        Added { entry: number, row }
+    }
+
+    /// Drops rows of times before `first_kept`.
+    fn drop_rows_before(&mut self, first_kept: i64) {
+        for row in self.times.take_before(first_kept) {
+            let stored = &mut self.rows[row as usize];
+            let weight = std::mem::take(&mut stored.weight);
+            if weight == 0 {
+                continue;
+            }
+            stored.old_weight = 0;
+            let entry = &mut self.entries[stored.entry as usize];
+            entry.total -= weight;
+            entry.old_total = entry.total;
+            if self.changed_rows.gone(row) {
+                self.remove_row(row);
+            }
+        }
+        self.compact();
     }
 
     /// Drops entries of times before `first_kept`.
@@ -380,6 +414,39 @@ impl Shard {
         Ok(())
     }
 
+    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        let (rows, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let rows = self.changed_rows.some(rows_max);
+                let is_all = rows.len() == self.changed_rows.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (rows, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.rows.len());
+                let is_there = |&row: &u32| self.rows[row as usize].weight != 0;
+                let rows = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.rows.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (rows, more)
+            }
+        };
+        self.save_rows(rows.iter().copied(), writer);
+        for row in rows {
+            let is_gone = self.rows[row as usize].weight == 0;
+            self.changed_rows.saved_one(row, is_gone);
+            if is_gone {
+                self.remove_row(row);
+            }
+        }
+        self.compact();
+        came
+    }
+
     /// Ends a save: what is gone can go.
     fn forget_changes(&mut self) {
         let rows = &self.rows;
@@ -414,8 +481,7 @@ pub(crate) struct Arrangement {
     pub(crate) shards: Vec<Shard>,
     /// The running epoch's changes; `None` when there are none.
     pub(crate) current: Option<EncodedDelta>,
-    /// Position in the key of the time by which entries are dropped.
-    time_column: Option<usize>,
+    drop_by: Option<DropBy>,
     /// Whether the ages of loaded entries are still to be noted.
     has_loaded: bool,
 }
@@ -444,7 +510,7 @@ impl Arrangement {
             row_codec: RowCodec::new(&row_types)?,
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
             current: None,
-            time_column: None,
+            drop_by: None,
             has_loaded: false,
         })
     }
@@ -452,37 +518,85 @@ impl Arrangement {
     /// Keys of another collection, to look up here.
     pub(crate) fn encode_keys(
         &self,
-        columns: &[arrow::array::ArrayRef],
+        columns: &[ArrayRef],
         row_count: usize,
     ) -> Result<EncodedRows, EngineError> {
         self.key_codec.encode(columns, row_count)
     }
 
     /// From now on [`Arrangement::drop_before`] may be called, with times of
-    /// this position of the key. Called once, before anything is stored.
+    /// this position of the key, or behind it of the row. Called once, before
+    /// anything is stored.
     pub(crate) fn prepare_to_drop(&mut self, column: usize) {
-        self.time_column = Some(column);
+        let key_width = self.key_columns.len();
+        self.drop_by = Some(match column.checked_sub(key_width) {
+            None => DropBy::Key(column),
+            Some(column) => DropBy::Row(column),
+        });
     }
 
     /// Drops what has a time before `cutoff_us`: no change will meet it.
     pub(crate) fn drop_before(&mut self, cutoff_us: i64) -> Result<(), EngineError> {
-        let Some(column) = self.time_column else {
+        let Some(drop_by) = self.drop_by else {
             return Ok(());
         };
         if std::mem::take(&mut self.has_loaded) {
-            for shard in &mut self.shards {
-                let numbers: Vec<u32> = shard.keys.slots().collect();
-                let keys = numbers.iter().map(|&number| shard.keys.key(number));
-                let columns = self.key_codec.decode(keys)?;
-                shard.times.note_all(&numbers, &ticks(&columns[column])?);
-            }
+            self.note_loaded(drop_by)?;
         }
-        if let Some(first_kept) = first_kept(&self.key_codec.types()[column], cutoff_us) {
+        let types = match drop_by {
+            DropBy::Key(column) => &self.key_codec.types()[column],
+            DropBy::Row(column) => &self.row_codec.types()[column],
+        };
+        if let Some(first_kept) = first_kept(types, cutoff_us) {
             for shard in &mut self.shards {
-                shard.drop_before(first_kept);
+                match drop_by {
+                    DropBy::Key(_) => shard.drop_before(first_kept),
+                    DropBy::Row(_) => shard.drop_rows_before(first_kept),
+                }
             }
         }
         Ok(())
+    }
+
+    /// Notes the ages of what was loaded.
+    fn note_loaded(&mut self, drop_by: DropBy) -> Result<(), EngineError> {
+        for shard in &mut self.shards {
+            match drop_by {
+                DropBy::Key(column) => {
+                    let numbers: Vec<u32> = shard.keys.slots().collect();
+                    let keys = numbers.iter().map(|&number| shard.keys.key(number));
+                    let columns = self.key_codec.decode(keys)?;
+                    shard.times.note_all(&numbers, &ticks(&columns[column])?);
+                }
+                DropBy::Row(column) => {
+                    let is_there = |&row: &u32| shard.rows[row as usize].weight != 0;
+                    let numbers: Vec<u32> = (0..shard.rows.len() as u32).filter(is_there).collect();
+                    let rows = numbers.iter();
+                    let rows = rows.map(|&row| shard.heap.get(shard.rows[row as usize].span));
+                    let columns = self.row_codec.decode(rows)?;
+                    shard.times.note_all(&numbers, &row_ages(&columns[column])?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For each row in byte form, of one shard, whether it is there before or
+    /// after the epoch.
+    pub(crate) fn holds(&self, shard: usize, rows: &[&[u8]]) -> Result<Vec<bool>, EngineError> {
+        let columns = self.row_codec.decode(rows.iter().copied())?;
+        let key_columns = self.key_columns.iter();
+        let key_columns: Vec<_> = key_columns.map(|&column| columns[column].clone()).collect();
+        let keys = self.key_codec.encode(&key_columns, rows.len())?;
+        let shard = &self.shards[shard];
+        let hashes = keys.hashes();
+        let is_there = |(place, &bytes): (usize, &&[u8])| {
+            let entry = shard.keys.find(hashes[place], keys.get(place))?;
+            let row = &shard.rows[shard.find_row(entry, bytes)? as usize];
+            Some(row.weight != 0 || row.old_weight != 0)
+        };
+        let rows = rows.iter().enumerate();
+        Ok(rows.map(|row| is_there(row).unwrap_or(false)).collect())
     }
 
     /// Takes in the changes of the epoch.
@@ -507,17 +621,20 @@ impl Arrangement {
         };
         let sharded = ShardedRows::new(&hashes, null_key.as_deref());
         let weights = delta.weights();
-        let times = match self.time_column {
-            Some(column) => Some(ticks(&key_columns[column])?),
+        let times = match self.drop_by {
+            Some(DropBy::Key(column)) => Some(ticks(&key_columns[column])?),
+            Some(DropBy::Row(column)) => Some(row_ages(&columns[column])?),
             None => None,
         };
+        let drops_rows = matches!(self.drop_by, Some(DropBy::Row(_)));
         for_each_shard(threads, delta.len(), &mut self.shards, |number, shard| {
             for &row in sharded.of_shard(number) {
                 let row = row as usize;
-                let entry = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+                let added = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
                 if let Some(times) = &times {
                     let time = times.is_valid(row).then(|| times.value(row));
-                    shard.times.note(entry, time);
+                    let slot = if drops_rows { added.row } else { added.entry };
+                    shard.times.note(slot, time);
                 }
             }
         });
@@ -593,10 +710,12 @@ impl SavedState for Arrangement {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.forget_changes();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].forget_changes();
+    }
+
+    fn save_ahead(&mut self, shard: usize, piece: Piece, writer: &mut Writer) -> Came {
+        self.shards[shard].save_ahead(piece, writer)
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
@@ -605,7 +724,21 @@ impl SavedState for Arrangement {
     }
 }
 
-fn rows_with_null(columns: &[arrow::array::ArrayRef], row_count: usize) -> Option<Vec<bool>> {
+/// The times of rows, as late as the second in which they are ends: rows of a
+/// second are dropped together, and their list is one.
+fn row_ages(column: &ArrayRef) -> Result<Int64Array, EngineError> {
+    const SECOND_US: i64 = 1_000_000;
+    let second = first_kept(column.data_type(), SECOND_US)
+        .unwrap_or(1)
+        .max(1);
+    let last_of = |time: i64| {
+        let whole = time.div_euclid(second).saturating_mul(second);
+        whole.saturating_add(second - 1)
+    };
+    Ok(ticks(column)?.unary::<_, Int64Type>(last_of))
+}
+
+fn rows_with_null(columns: &[ArrayRef], row_count: usize) -> Option<Vec<bool>> {
     if columns.iter().all(|column| column.null_count() == 0) {
         return None;
     }

@@ -44,6 +44,12 @@ impl WideSum {
         }
     }
 
+    /// Adds another sum.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.add_once(other.low);
+        self.high += other.high;
+    }
+
     /// The sum, if it fits into 128 bits.
     pub(crate) fn value(&self) -> Option<i128> {
         (self.high == 0).then_some(self.low)
@@ -78,5 +84,20 @@ mod tests {
         sum.add(i128::MIN, 2);
         sum.add(i128::MIN, -2);
         assert_eq!(sum.value(), Some(-5));
+    }
+
+    #[test]
+    fn sums_of_parts_make_the_sum_of_all() {
+        let values = [i128::MAX, i128::MIN, -5, i128::MAX, 7, i128::MIN, i128::MIN];
+        for cut in 0..values.len() {
+            let (mut whole, mut first, mut second) = Default::default();
+            for (place, &value) in values.iter().enumerate() {
+                WideSum::add(&mut whole, value, 3);
+                let part = if place < cut { &mut first } else { &mut second };
+                WideSum::add(part, value, 3);
+            }
+            first.merge(&second);
+            assert_eq!(first, whole, "cut at {cut}");
+        }
     }
 }

@@ -57,6 +57,14 @@ impl EvaluationErrors {
         self.push(view, message, row_text(rows, index), weight);
     }
 
+    /// Adds the errors of `other` after these.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.views.append(&mut other.views);
+        self.messages.append(&mut other.messages);
+        self.rows.append(&mut other.rows);
+        self.weights.append(&mut other.weights);
+    }
+
     pub(crate) fn into_delta(self) -> Result<Delta, EngineError> {
         let rows = RecordBatch::try_new(
             schema(),

@@ -89,6 +89,26 @@ impl ExactFloat {
         }
     }
 
+    /// Adds another sum.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.nan += other.nan;
+        self.positive_infinity += other.positive_infinity;
+        self.negative_infinity += other.negative_infinity;
+        if other.limbs.is_empty() {
+            return;
+        }
+        self.reserve(other.first, other.limbs.len());
+        let place = other.first - self.first;
+        for (limb, added) in self.limbs[place..].iter_mut().zip(&other.limbs) {
+            *limb += added;
+        }
+        // Each has fewer than ADDITIONS_MAX, so that no limb overflows here.
+        self.additions += other.additions + 1;
+        if self.additions >= ADDITIONS_MAX {
+            self.settle();
+        }
+    }
+
     fn reserve(&mut self, digit: usize, count: usize) {
         if self.limbs.is_empty() {
             self.first = digit;
@@ -334,6 +354,34 @@ mod tests {
                 exact = ExactFloat::load(&mut Reader::new(&bytes)).unwrap();
             }
             assert_eq!(exact.value(), total as f64 / 1024.0);
+        }
+    }
+
+    #[test]
+    fn sums_of_parts_make_the_sum_of_all() {
+        let values = [
+            1e300,
+            -0.1,
+            5e-324,
+            -1e300,
+            3.5,
+            f64::MAX,
+            0.1,
+            f64::INFINITY,
+        ];
+        for cut in 0..values.len() {
+            let part = |values: &[f64]| -> ExactFloat {
+                let weighted: Vec<_> = values.iter().map(|&value| (value, 3)).collect();
+                sum(&weighted)
+            };
+            let mut merged = part(&values[..cut]);
+            merged.merge(&part(&values[cut..]));
+            let saved = |sum: &ExactFloat| {
+                let mut writer = Writer::new();
+                sum.save(&mut writer);
+                writer.finish()
+            };
+            assert_eq!(saved(&merged), saved(&part(&values)), "cut at {cut}");
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Inner equi-join: bilinear, so Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::PhysicalExpr;
-use sluice_core::{Delta, VIRTUAL_SHARDS};
+use parking_lot::Mutex;
+use sluice_core::{Delta, shard_of_hash};
 
 use crate::EngineError;
 use crate::arrangement::{Arrangement, EncodedDelta};
+use crate::evaluation_errors::EvaluationErrors;
 use crate::expression::{evaluate, true_rows};
-use crate::key::for_each_shard;
+use crate::key::{for_each_shard, ranges_of_rows};
 use crate::map::keep;
 use crate::operator::{Operator, StepContext};
 
@@ -37,22 +41,51 @@ impl<'a> Pairs<'a> {
 
     /// The pairs as rows of `schema`: the left side's columns, then the
     /// right's.
-    pub(crate) fn into_delta(
-        self,
+    pub(crate) fn to_delta(
+        &self,
+        left: &Arrangement,
+        right: &Arrangement,
+        schema: &SchemaRef,
+        threads: usize,
+    ) -> Result<Delta, EngineError> {
+        self.map(schema, threads, &|pairs| {
+            self.decode(pairs, left, right, schema)
+        })
+    }
+
+    /// What `work` makes of ranges of the pairs, each the work of a thread, as
+    /// one delta.
+    fn map(
+        &self,
+        schema: &SchemaRef,
+        threads: usize,
+        work: &(dyn Fn(Range<usize>) -> Result<Delta, EngineError> + Sync),
+    ) -> Result<Delta, EngineError> {
+        let count = self.weights.len();
+        if count == 0 {
+            return Ok(Delta::empty(schema.clone()));
+        }
+        let mut ranges = ranges_of_rows(threads, count);
+        let parts = for_each_shard(threads, count, &mut ranges, |_, range| work(range.clone()));
+        let parts: Vec<Delta> = parts.into_iter().collect::<Result<_, _>>()?;
+        Ok(Delta::concat(schema, &parts)?)
+    }
+
+    fn decode(
+        &self,
+        pairs: Range<usize>,
         left: &Arrangement,
         right: &Arrangement,
         schema: &SchemaRef,
     ) -> Result<Delta, EngineError> {
-        if self.weights.is_empty() {
-            return Ok(Delta::empty(schema.clone()));
-        }
-        let mut columns: Vec<ArrayRef> = left.row_codec.decode(self.left.into_iter())?;
-        columns.extend(right.row_codec.decode(self.right.into_iter())?);
-        let options =
-            arrow::array::RecordBatchOptions::new().with_row_count(Some(self.weights.len()));
-        let rows =
-            arrow::array::RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
-        Ok(Delta::try_new(rows, self.weights)?)
+        let weights = self.weights[pairs.clone()].to_vec();
+        let left_rows = self.left[pairs.clone()].iter().copied();
+        let mut columns: Vec<ArrayRef> = left.row_codec.decode(left_rows)?;
+        let right_rows = self.right[pairs].iter().copied();
+        columns.extend(right.row_codec.decode(right_rows)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(weights.len()));
+        let rows = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+        Ok(Delta::try_new(rows, weights)?)
     }
 }
 
@@ -64,6 +97,9 @@ enum Side {
     /// A after the epoch against ΔB.
     RightChanges,
 }
+
+/// Ranges of changed rows for each thread that probes.
+const PIECES_OF_THREAD: usize = 4;
 
 /// See the module.
 pub(crate) struct InnerJoin {
@@ -84,16 +120,23 @@ impl Operator for InnerJoin {
         let left = &context.arrangements[self.left];
         let right = &context.arrangements[self.right];
         let pairs = join_changes(left, right, context.threads);
-        let joined = pairs.into_delta(left, right, &self.schema)?;
         let Some(residual) = &self.residual else {
-            return Ok(joined);
+            return pairs.to_delta(left, right, &self.schema, context.threads);
         };
-        if joined.is_empty() {
-            return Ok(joined);
-        }
         let residual = std::slice::from_ref(residual);
-        let (survivors, masks) = evaluate(residual, &joined, &self.view, context.errors)?;
-        keep(&survivors, &true_rows(&masks[0])?)
+        let errors = Mutex::new(BTreeMap::new());
+        let joined = pairs.map(&self.schema, context.threads, &|range| {
+            let first = range.start;
+            let joined = pairs.decode(range, left, right, &self.schema)?;
+            let mut failures = EvaluationErrors::default();
+            let (survivors, masks) = evaluate(residual, &joined, &self.view, &mut failures)?;
+            errors.lock().insert(first, failures);
+            keep(&survivors, &true_rows(&masks[0])?)
+        })?;
+        for failures in errors.into_inner().into_values() {
+            context.errors.append(failures);
+        }
+        Ok(joined)
     }
 }
 
@@ -119,12 +162,20 @@ fn probe<'a>(
     side: Side,
     threads: usize,
 ) -> Pairs<'a> {
-    let mut numbers: Vec<usize> = (0..VIRTUAL_SHARDS).collect();
-    let parts = for_each_shard(threads, changes.weights.len(), &mut numbers, |number, _| {
+    // The stored side does not change meanwhile, so that the rows of one key,
+    // too, are dealt out among the threads. Keys differ in what they find.
+    let rows = changes.sharded.all();
+    let pieces = match threads {
+        0 | 1 => 1,
+        _ => threads * PIECES_OF_THREAD,
+    };
+    let mut ranges = ranges_of_rows(pieces, rows.len());
+    let parts = for_each_shard(threads, rows.len(), &mut ranges, |_, range| {
         let mut pairs = Pairs::default();
-        for &row in changes.sharded.of_shard(number) {
+        for &row in &rows[range.clone()] {
             let row = row as usize;
-            let found = stored.shards[number].find(changes.hashes[row], changes.keys.get(row));
+            let hash = changes.hashes[row];
+            let found = stored.shards[shard_of_hash(hash)].find(hash, changes.keys.get(row));
             let Some(entry) = found else { continue };
             let changed = changes.rows.get(row);
             for other in entry.rows() {

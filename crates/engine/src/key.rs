@@ -1,12 +1,14 @@
 //! Rows as keys: a comparable byte form, its hash, and the rows of a batch
 //! dealt out to the virtual shards.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, new_null_array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
+use parking_lot::Mutex;
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 
 use crate::EngineError;
@@ -149,6 +151,11 @@ impl ShardedRows {
         Self { order, starts }
     }
 
+    /// The rows of all shards, one shard after the other.
+    pub(crate) fn all(&self) -> &[u32] {
+        &self.order
+    }
+
     pub(crate) fn of_shard(&self, shard: usize) -> &[u32] {
         &self.order[self.starts[shard] as usize..self.starts[shard + 1] as usize]
     }
@@ -158,7 +165,7 @@ impl ShardedRows {
 const PARALLEL_ROWS_MIN: usize = 8_192;
 
 /// Runs `work` once for each shard, spread over `threads` when there is enough
-/// to do. Results come back in shard order, whatever the threads did.
+/// to do: each takes the next shard that nobody took. Results come back in shard order, whatever the threads did.
 pub(crate) fn for_each_shard<S: Send, R: Send>(
     threads: usize,
     row_count: usize,
@@ -172,28 +179,43 @@ pub(crate) fn for_each_shard<S: Send, R: Send>(
             .map(|(number, shard)| work(number, shard))
             .collect();
     }
-    let per_thread = shards.len().div_ceil(threads);
-    let work = &work;
+    let waiting = Mutex::new(shards.iter_mut().enumerate());
+    let (waiting, work) = (&waiting, &work);
     std::thread::scope(|scope| {
-        let handles: Vec<_> = shards
-            .chunks_mut(per_thread)
-            .enumerate()
-            .map(|(chunk_number, chunk)| {
+        let handles: Vec<_> = (0..threads)
+            .map(|_| {
                 scope.spawn(move || {
-                    chunk
-                        .iter_mut()
-                        .enumerate()
-                        .map(|(index, shard)| work(chunk_number * per_thread + index, shard))
-                        .collect::<Vec<R>>()
+                    let mut results = Vec::new();
+                    loop {
+                        let next = waiting.lock().next();
+                        let Some((number, shard)) = next else {
+                            return results;
+                        };
+                        results.push((number, work(number, shard)));
+                    }
                 })
             })
             .collect();
-        handles
-            .into_iter()
-            .flat_map(|handle| match handle.join() {
-                Ok(results) => results,
+        let mut results: Vec<(usize, R)> = Vec::new();
+        for handle in handles {
+            match handle.join() {
+                Ok(of_thread) => results.extend(of_thread),
                 Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
+            }
+        }
+        results.sort_by_key(|(number, _)| *number);
+        results.into_iter().map(|(_, result)| result).collect()
     })
+}
+
+/// The ranges of a batch that threads work on: one for each thread, and the
+/// whole batch where more threads would not pay.
+pub(crate) fn ranges_of_rows(threads: usize, row_count: usize) -> Vec<Range<usize>> {
+    if threads <= 1 || row_count < PARALLEL_ROWS_MIN {
+        return vec![0..row_count; 1];
+    }
+    let length = row_count.div_ceil(threads);
+    (0..threads)
+        .map(|thread| (thread * length).min(row_count)..((thread + 1) * length).min(row_count))
+        .collect()
 }

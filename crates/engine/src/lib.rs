@@ -12,7 +12,7 @@
 //! | filter, project, union all, unnest | linear: ΔQ(A) = Q(ΔA) | `map.rs`, `union.rs`, `unnest.rs` |
 //! | join | Δ(A⋈B) = ΔA⋈B + (A+ΔA)⋈ΔB | `join.rs` |
 //! | outer, semi, anti, mark join | the join, and the rows chosen by whether they have a partner | `outer_join.rs` |
-//! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs` |
+//! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs`, `pre_aggregate.rs` |
 //! | ids of unique values | linear: a value keeps its id | `uniq_ids.rs`, `id_domains.rs` |
 //! | windows of time, joins with versions, what watermarks close | see there | `time/mod.rs` |
 //! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
@@ -29,6 +29,7 @@ mod changed_slots;
 mod check_syntax;
 mod checkpoint_header;
 mod constant;
+mod cost_warnings;
 mod decimal_sum;
 mod distinct_on;
 mod distinct_values;
@@ -59,9 +60,11 @@ mod outer_join;
 mod partner_weights;
 mod place;
 mod plan_error;
+mod pre_aggregate;
 mod prints;
 mod program;
 mod program_change;
+mod program_planner;
 mod saved_state;
 mod state_parts;
 mod table_input;
@@ -72,6 +75,7 @@ mod uniq_ids;
 mod uniq_sets;
 mod unnest;
 mod value_counts;
+mod view_order;
 mod window;
 
 pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};

@@ -80,6 +80,9 @@ struct Side {
     types: Vec<DataType>,
 }
 
+/// Fewer rows with partners than this are not looked through.
+const FORGOTTEN_ROWS_MIN: usize = 512;
+
 /// See the module.
 pub(crate) struct OuterJoin {
     view: String,
@@ -169,6 +172,24 @@ impl OuterJoin {
         }
     }
 
+    /// Forgets the partners of rows that the arrangements dropped, for no change
+    /// will meet them; when they are the most, so that it costs little for each.
+    fn forget_dropped(
+        &mut self,
+        left: &Arrangement,
+        right: &Arrangement,
+    ) -> Result<(), EngineError> {
+        let known = self.partner_weights.count();
+        let there = left.state_rows() + right.state_rows();
+        if known < FORGOTTEN_ROWS_MIN || (known as u64) < 2 * there {
+            return Ok(());
+        }
+        self.partner_weights.forget(|shard, side, rows| match side {
+            0 => left.holds(shard, rows),
+            _ => right.holds(shard, rows),
+        })
+    }
+
     /// Rows of `side` in byte form as rows of the output.
     fn side_delta(
         &self,
@@ -221,7 +242,7 @@ impl OuterJoin {
             mut left_rows,
             mut right_rows,
         } = Candidates::find(left, right);
-        let joined = pairs.into_delta(left, right, &self.pair_schema)?;
+        let joined = pairs.to_delta(left, right, &self.pair_schema, context.threads)?;
         if joined.is_empty() {
             return Ok((Delta::empty(self.schema.clone()), left_rows, right_rows));
         }
@@ -272,6 +293,7 @@ impl Operator for OuterJoin {
     ) -> Result<Delta, EngineError> {
         let left = &context.arrangements[self.left.arrangement];
         let right = &context.arrangements[self.right.arrangement];
+        self.forget_dropped(left, right)?;
         if left.current.is_none() && right.current.is_none() {
             return Ok(Delta::empty(self.schema.clone()));
         }
@@ -283,7 +305,7 @@ impl Operator for OuterJoin {
                 choose_by_total(self.right.output, right, left, &mut of_right);
                 if self.pairs {
                     let pairs = join_changes(left, right, context.threads);
-                    pairs.into_delta(left, right, &self.schema)?
+                    pairs.to_delta(left, right, &self.schema, context.threads)?
                 } else {
                     Delta::empty(self.schema.clone())
                 }

@@ -4,6 +4,7 @@
 use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 use sluice_memory::StateVec;
 
+use crate::EngineError;
 use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
 use crate::saved_state::{SaveScope, SavedState};
@@ -79,6 +80,33 @@ impl PartnerWeights {
         (before, after)
     }
 
+    /// Forgets rows that are not there any more: those for which `holds` (of
+    /// the shard, the side and rows) says so.
+    pub(crate) fn forget(
+        &mut self,
+        holds: impl Fn(usize, u8, &[&[u8]]) -> Result<Vec<bool>, EngineError>,
+    ) -> Result<(), EngineError> {
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            let mut gone: Vec<Vec<u8>> = Vec::new();
+            for side in [0, 1] {
+                let slots = shard.keys.slots();
+                let there = slots.filter(|&slot| shard.weights[slot as usize] != 0);
+                let keys = there.filter_map(|slot| shard.keys.key(slot).split_first());
+                let rows = keys.filter(|(of_side, _)| **of_side == side);
+                let rows: Vec<&[u8]> = rows.map(|(_, row)| row).collect();
+                let held = holds(number, side, &rows)?;
+                let rows = rows.into_iter().zip(held);
+                let lost = rows.filter(|(_, is_held)| !is_held);
+                gone.extend(lost.map(|(row, _)| [&[side], row].concat()));
+            }
+            for key in gone {
+                shard.put(&key, 0);
+            }
+            shard.keys.compact();
+        }
+        Ok(())
+    }
+
     /// Memory taken, about.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let bytes = self.shards.iter().map(|shard| {
@@ -118,16 +146,15 @@ impl SavedState for PartnerWeights {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            let weights = &shard.weights;
-            let gone = shard.changed.saved(|number| weights[number as usize] == 0);
-            for number in gone {
-                shard.keys.unlink(number);
-                shard.keys.release(number);
-            }
-            shard.keys.compact();
+    fn forget_changes(&mut self, shard: usize) {
+        let shard = &mut self.shards[shard];
+        let weights = &shard.weights;
+        let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+        for number in gone {
+            shard.keys.unlink(number);
+            shard.keys.release(number);
         }
+        shard.keys.compact();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

@@ -57,9 +57,9 @@ impl GroupUniqSets {
         let Some(values) = &argument.values else {
             return;
         };
-        let counted = slots.iter().zip(rows);
-        let counted = counted.filter(|&(_, &row)| argument.counts(row as usize));
-        let counted = counted.map(|(&slot, &row)| (slot, row as usize, weights[row as usize]));
+        let counted = slots.iter().zip(rows).zip(weights);
+        let counted = counted.map(|((&slot, &row), &weight)| (slot, row as usize, weight));
+        let counted = counted.filter(|&(_, row, _)| argument.counts(row));
         match self.domain.clone() {
             Some(domain) => {
                 let Some(ids) = values.as_primitive_opt::<UInt32Type>() else {

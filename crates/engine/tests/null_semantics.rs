@@ -378,3 +378,50 @@ fn aggregates_and_grouping_sets() {
         &["3", "5", "7", "null"],
     );
 }
+
+#[test]
+fn lists_with_null_over_one_column_are_as_sql_says() {
+    let rows: &[Pair] = &[
+        (Some(1), None),
+        (Some(2), None),
+        (Some(3), None),
+        (None, None),
+    ];
+    let wanted = [
+        ("x IN (1, NULL)", ["true", "null", "null", "null"]),
+        ("x NOT IN (1, NULL)", ["false", "null", "null", "null"]),
+        ("x IN (NULL)", ["null", "null", "null", "null"]),
+        ("x IN (1, NULL) AND x IN (2, NULL)", ["null"; 4]),
+        (
+            "x IN (1, 2, NULL) AND x IN (2, 3, CAST(NULL AS BIGINT))",
+            ["null", "true", "null", "null"],
+        ),
+        ("x NOT IN (1, NULL) OR x NOT IN (2, NULL)", ["null"; 4]),
+        (
+            "x IN (1, NULL) OR x IN (2)",
+            ["true", "true", "null", "null"],
+        ),
+    ];
+    for (condition, truths) in wanted {
+        let values = ["1", "2", "3", "null"].iter().zip(truths);
+        let texts: Vec<String> = values.map(|(x, truth)| format!("{x} {truth}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        check(
+            &format!("SELECT x, {condition} AS c FROM a"),
+            rows,
+            &[],
+            &texts,
+        );
+        let kept: Vec<&str> = texts
+            .iter()
+            .filter(|text| text.ends_with("true"))
+            .copied()
+            .collect();
+        check(
+            &format!("SELECT x, true AS c FROM a WHERE {condition}"),
+            rows,
+            &[],
+            &kept,
+        );
+    }
+}

@@ -336,3 +336,103 @@ fn a_checkpoint_from_before_watermarks_were_kept_opens() {
     warehouse.epoch_at(vec![], &[("events", 10)]);
     assert_eq!(warehouse.of("v"), ["a 00:10 1 1"]);
 }
+
+/// Rows of both sides, ten minutes after the other, each in an epoch of its own
+/// with watermarks: what each of the views gives, and what is held at the end.
+fn run_interval_joins(selects: &[&str], epochs: i64) -> (Warehouse, u64) {
+    let mut warehouse = Warehouse::new(selects);
+    for epoch in 0..epochs {
+        let keys = ["a", "b", "a"];
+        let row = |minute: i64| (minute, keys[minute as usize % 3], Some(minute), minute);
+        let of_epoch: Vec<_> = (epoch * 10..epoch * 10 + 10).map(row).collect();
+        let (early, late) = of_epoch.split_at(6);
+        let mark = epoch * 10;
+        let changes = vec![insert("events", early), insert("others", late)];
+        warehouse.epoch_at(changes, &[("events", mark), ("others", mark)]);
+        if epoch % 97 == 50 {
+            warehouse.restart();
+        }
+    }
+    let held = warehouse.engine.operators().into_iter();
+    let held = held.map(|found| found.state_rows + found.index_rows).sum();
+    (warehouse, held)
+}
+
+/// Pairs of minutes (of events, of others) with equal keys, and minutes of
+/// events without a partner, as `run_interval_joins` gives them.
+fn near(epochs: i64, is_near: impl Fn(i64) -> bool) -> (usize, usize) {
+    let minutes = 0..epochs * 10;
+    let (events, others): (Vec<i64>, Vec<i64>) = minutes.partition(|minute| minute % 10 < 6);
+    let is_b = |minute: i64| minute % 3 == 1;
+    let partners = |event: &i64| {
+        let with = others.iter().filter(|&&other| is_b(*event) == is_b(other));
+        with.filter(|&&other| is_near(event - other)).count()
+    };
+    let alone = events.iter().filter(|event| partners(event) == 0);
+    (events.iter().map(partners).sum(), alone.count())
+}
+
+#[test]
+fn rows_that_can_meet_no_partner_leave_an_interval_join() {
+    let select = |kind: &str| {
+        format!(
+            "SELECT e.id AS e, o.id AS o FROM events e {kind} JOIN others o ON e.k = o.k
+             AND e.t BETWEEN o.t - INTERVAL '3 minutes' AND o.t + INTERVAL '7 minutes'"
+        )
+    };
+    let is_near = |distance| (-3..=7).contains(&distance);
+    for (kind, epochs) in [("", 200), ("LEFT", 400), ("FULL", 400)] {
+        let (warehouse, held) = run_interval_joins(&[&select(kind)], epochs);
+        let (pairs, alone) = near(epochs, is_near);
+        let found = warehouse.of("v");
+        let is_whole = |row: &&String| !row.contains("null");
+        assert_eq!(found.iter().filter(is_whole).count(), pairs, "{kind}");
+        let without = found.iter().filter(|row| row.ends_with("null")).count();
+        assert_eq!(without, if kind.is_empty() { 0 } else { alone }, "{kind}");
+        // Of 2,000 and 4,000 rows those of the last minutes, and of those with
+        // partners as many as are not worth a look.
+        let most = if kind.is_empty() { 60 } else { 600 };
+        assert!(held <= most, "{kind}: {held} rows are held");
+        assert!(warehouse.of(EVALUATION_ERRORS).is_empty());
+    }
+}
+
+#[test]
+fn one_bound_lets_the_rows_of_one_side_go() {
+    let select = "SELECT e.id AS e, o.id AS o FROM events e JOIN others o ON e.k = o.k
+         AND e.t - INTERVAL '7 minutes' < o.t AND o.id < 20";
+    let (warehouse, held) = run_interval_joins(&[select], 100);
+    let is_b = |minute: i64| minute % 3 == 1;
+    let others = (0..20).filter(|minute| minute % 10 >= 6);
+    let met = others.map(|other| {
+        let events = (0..1_000).filter(|minute| minute % 10 < 6);
+        let near = events.filter(|&event| event - other < 7 && is_b(event) == is_b(other));
+        near.count()
+    });
+    assert_eq!(warehouse.of("v").len(), met.sum::<usize>());
+    // 600 events and 8 others; every later other meets all events.
+    assert!((600..=650).contains(&held), "{held} rows are held");
+}
+
+#[test]
+fn groups_over_an_interval_join_close() {
+    let selects = [
+        "SELECT e.id, e.k, e.t AS t, o.id AS other FROM events e LEFT JOIN others o ON e.k = o.k
+         AND e.t >= o.t - INTERVAL '3 minutes' AND o.t + INTERVAL '7 minutes' >= e.t",
+        "SELECT window_end, count(*) AS c, count(other) AS p
+         FROM tumble(v, t, INTERVAL '10 minutes') GROUP BY window_end EMIT ON WINDOW CLOSE",
+    ];
+    let (warehouse, _) = run_interval_joins(&selects, 30);
+    let closed = warehouse.of("w");
+    assert!(closed.len() > 20, "{closed:?}");
+    let pairs: usize = closed
+        .iter()
+        .map(|row| row.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+        .sum();
+    let first_epochs = near(30, |distance| (-3..=7).contains(&distance)).0;
+    assert!(
+        pairs > first_epochs * 3 / 4 && pairs <= first_epochs,
+        "{pairs} of {first_epochs}"
+    );
+    assert!(rows_of(&warehouse, "w") <= 10, "closed groups are held");
+}

@@ -6,6 +6,7 @@
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 
+mod null_in_lists;
 mod split_words;
 mod uniq_count;
 mod uniq_merge;
@@ -24,6 +25,7 @@ pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
+use crate::null_in_lists::NullInLists;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
@@ -75,7 +77,8 @@ impl Functions {
         self.uniq_ids_max
     }
 
-    /// Makes the functions known to a session. `ids` are those that
+    /// Makes the functions known to a session, and how lists with NULL are
+    /// written without it (`null_in_lists.rs`). `ids` are those that
     /// `uniq_state` finds; without them it only has a type.
     ///
     /// # Errors
@@ -99,6 +102,6 @@ impl Functions {
         for function in aggregates {
             registry.register_udaf(Arc::new(function))?;
         }
-        Ok(())
+        registry.register_function_rewrite(Arc::new(NullInLists))
     }
 }

@@ -7,17 +7,17 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
-use datafusion::catalog::{Session, TableFunctionImpl, TableProvider};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::{TableFunctionImpl, TableProvider};
 use datafusion::common::{ScalarValue, plan_err};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::system_table::SystemTable;
 
 /// Name of the table.
 pub(crate) const OPERATORS_TABLE: &str = "sluice_operators";
@@ -71,38 +71,11 @@ pub(crate) fn explain_query_of_text(sql: &str) -> Option<String> {
 
 /// The table [`OPERATORS_TABLE`].
 #[derive(Debug)]
-pub(crate) struct OperatorsTable {
-    views: Arc<dyn RunningViews>,
-    schema: SchemaRef,
-}
+pub(crate) struct Operators(pub(crate) Arc<dyn RunningViews>);
 
-impl OperatorsTable {
-    pub(crate) fn new(views: Arc<dyn RunningViews>) -> Result<Self> {
-        let schema = views.operators()?.schema();
-        Ok(Self { views, schema })
-    }
-}
-
-#[async_trait]
-impl TableProvider for OperatorsTable {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = self.views.operators()?;
-        let table = MemTable::try_new(self.schema.clone(), vec![vec![rows]])?;
-        table.scan(state, projection, filters, limit).await
+impl SystemTable for Operators {
+    fn rows(&self) -> Result<RecordBatch> {
+        self.0.operators()
     }
 }
 

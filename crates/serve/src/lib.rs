@@ -4,6 +4,7 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod bound_query;
 mod column_docs;
 mod error;
 mod explain;
@@ -12,10 +13,12 @@ mod json_rows;
 mod live_feed;
 mod metrics;
 mod output;
+mod panels;
 mod postgres;
 mod query_engine;
 mod query_limits;
 mod read_only;
+mod system_table;
 mod tables;
 mod uniq_ids;
 mod wire_limits;
@@ -25,8 +28,10 @@ pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
 pub use live_feed::LiveFeed;
-pub use metrics::{Histogram, Metric, Metrics};
+pub use metrics::{Histogram, Metric, Metrics, Sample};
 pub use output::{OutputFormat, write_result};
+pub use panels::{PanelDefinitions, PanelError, PanelFile, Panels};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
+pub use system_table::SystemTable;
 pub use tables::SnapshotSource;

@@ -19,6 +19,8 @@ enum Kind {
 struct Family {
     help: &'static str,
     kind: Kind,
+    /// What is kept divided by it is what is shown.
+    scale: f64,
     /// By labels, as they are written: `view="totals"`, or nothing.
     values: BTreeMap<String, Arc<AtomicU64>>,
 }
@@ -29,6 +31,19 @@ struct Family {
 pub struct Metrics {
     families: Mutex<BTreeMap<&'static str, Family>>,
     histograms: Mutex<BTreeMap<&'static str, HistogramFamily>>,
+    /// Numbers of the project's own queries: help, and values by labels.
+    decimals: Mutex<BTreeMap<String, (String, BTreeMap<String, f64>)>>,
+}
+
+/// One number with its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Its name.
+    pub name: String,
+    /// Its labels as they are written: `view="totals"`, or nothing.
+    pub labels: String,
+    /// The number.
+    pub value: f64,
 }
 
 /// Upper bounds of the classes of a [`Histogram`].
@@ -137,6 +152,60 @@ impl Metrics {
         self.metric(name, help, Kind::Gauge, labels)
     }
 
+    /// A span with labels, kept in microseconds and shown in seconds; the name
+    /// ends in `_seconds`.
+    pub fn seconds_of(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Metric {
+        self.scaled(name, help, Kind::Gauge, 1e6, labels)
+    }
+
+    /// A growing span, kept in microseconds and shown in seconds; the name ends
+    /// in `_seconds_total`.
+    pub fn seconds_total(&self, name: &'static str, help: &'static str) -> Metric {
+        self.scaled(name, help, Kind::Counter, 1e6, &[])
+    }
+
+    /// A number of a query of the project; it may have a point.
+    pub fn decimal_of(&self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let mut families = self.decimals.lock();
+        let family = families.entry(name.to_owned()).or_default();
+        family.0 = help.to_owned();
+        family.1.insert(label_text(labels), value);
+    }
+
+    /// Forgets the numbers of a query, because its next answer may have others.
+    pub fn forget_decimals(&self, name: &str) {
+        self.decimals.lock().remove(name);
+    }
+
+    /// All numbers but those of histograms.
+    pub fn samples(&self) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for (name, family) in &*self.families.lock() {
+            for (labels, value) in &family.values {
+                samples.push(Sample {
+                    name: (*name).to_owned(),
+                    labels: labels.clone(),
+                    value: value.load(Ordering::Relaxed) as f64 / family.scale,
+                });
+            }
+        }
+        for (name, (_, values)) in &*self.decimals.lock() {
+            for (labels, value) in values {
+                samples.push(Sample {
+                    name: name.clone(),
+                    labels: labels.clone(),
+                    value: *value,
+                });
+            }
+        }
+        samples
+    }
+
     /// Times with labels; the name ends in `_seconds`.
     pub fn histogram_of(
         &self,
@@ -160,10 +229,22 @@ impl Metrics {
         kind: Kind,
         labels: &[(&str, &str)],
     ) -> Metric {
+        self.scaled(name, help, kind, 1.0, labels)
+    }
+
+    fn scaled(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        scale: f64,
+        labels: &[(&str, &str)],
+    ) -> Metric {
         let mut families = self.families.lock();
         let family = families.entry(name).or_insert_with(|| Family {
             help,
             kind,
+            scale,
             values: BTreeMap::new(),
         });
         let value = family.values.entry(label_text(labels)).or_default();
@@ -182,6 +263,17 @@ impl Metrics {
             let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
             for (labels, value) in &family.values {
                 let value = value.load(Ordering::Relaxed);
+                let labels = braces(labels);
+                let _ = match family.scale == 1.0 {
+                    true => writeln!(text, "{name}{labels} {value}"),
+                    false => writeln!(text, "{name}{labels} {}", value as f64 / family.scale),
+                };
+            }
+        }
+        for (name, (help, values)) in &*self.decimals.lock() {
+            let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (labels, value) in values {
                 let _ = writeln!(text, "{name}{} {value}", braces(labels));
             }
         }

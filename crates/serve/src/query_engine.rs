@@ -28,11 +28,12 @@ use sluice_functions::Functions;
 use crate::ServeError;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::explain::{
-    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, OperatorsTable, RunningViews,
+    EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
+use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
 
@@ -244,12 +245,34 @@ impl QueryEngine {
     /// # Errors
     /// When their rows cannot be made.
     pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
-        let table = OperatorsTable::new(views.clone())?;
-        let mut tables = self.schema.own_tables.write();
-        tables.insert(OPERATORS_TABLE.to_owned(), Arc::new(table));
+        self.add_table(OPERATORS_TABLE, Arc::new(Operators(views.clone())))?;
         let function = Arc::new(ExplainFunction(views));
         self.context.register_udtf(EXPLAIN_FUNCTION, function);
         Ok(())
+    }
+
+    /// Lets statements ask a table about the warehouse itself.
+    ///
+    /// # Errors
+    /// When its rows cannot be made.
+    pub fn add_table(&self, name: &str, table: Arc<dyn SystemTable>) -> Result<(), ServeError> {
+        let provider = Arc::new(SystemTableProvider::new(table)?);
+        let mut tables = self.schema.own_tables.write();
+        tables.insert(name.to_owned(), provider);
+        Ok(())
+    }
+
+    /// Names of the columns of a query's answer, which is not computed.
+    ///
+    /// # Errors
+    /// When the query is wrong, or would change something.
+    pub async fn columns(&self, sql: &str) -> Result<Vec<String>, ServeError> {
+        let state = self.context.state();
+        let plan = state.statement_to_plan(self.parsed(sql)?).await?;
+        let fields = plan.schema().as_arrow().fields();
+        // Optimising finds what planning does not, such as types that do not fit.
+        state.optimize(&plan)?;
+        Ok(fields.iter().map(|field| field.name().clone()).collect())
     }
 
     /// The DataFusion session behind it.
@@ -257,11 +280,8 @@ impl QueryEngine {
         self.context.clone()
     }
 
-    /// Answers one statement.
-    ///
-    /// # Errors
-    /// When it is wrong, would change something, or passes a limit.
-    pub async fn query(&self, sql: &str) -> Result<QueryResult, ServeError> {
+    /// One statement that reads.
+    fn parsed(&self, sql: &str) -> Result<DataFusionStatement, ServeError> {
         if let Some(problem) = too_many_operators(sql) {
             return Err(ServeError::Query(problem));
         }
@@ -283,9 +303,27 @@ impl QueryEngine {
                 return Err(ServeError::ReadOnly(word.to_owned()));
             }
         }
+        Ok(statement)
+    }
+
+    /// Answers one statement.
+    ///
+    /// # Errors
+    /// When it is wrong, would change something, or passes a limit.
+    pub async fn query(&self, sql: &str) -> Result<QueryResult, ServeError> {
+        let state = self.context.state();
+        let statement = self.parsed(sql)?;
+        self.run(async { Ok(state.statement_to_plan(statement).await?) })
+            .await
+    }
+
+    /// Runs a plan within the limits, all of it on one snapshot.
+    pub(crate) async fn run(
+        &self,
+        plan: impl Future<Output = Result<LogicalPlan>>,
+    ) -> Result<QueryResult, ServeError> {
         let work = async {
-            let plan = state.statement_to_plan(statement).await?;
-            let frame = self.context.execute_logical_plan(plan).await?;
+            let frame = self.context.execute_logical_plan(plan.await?).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = self.collect(frame).await?;
             let epoch = PINNED_EPOCH.with(|epoch| epoch.load(Ordering::Relaxed));

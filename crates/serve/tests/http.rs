@@ -90,6 +90,12 @@ fn sql_answers_json_in_the_forms_of_the_contract() {
         rows(server.address, "SELECT * FROM other_orders"),
         json!([])
     );
+    let lists = "SELECT id IN (1, NULL) AND id IN (1, 2), id IN (2, NULL) AND id IN (1, NULL)
+                 FROM orders ORDER BY id";
+    assert_eq!(
+        rows(server.address, lists),
+        json!([[true, null], [null, null], [false, null]])
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::failure::Failure;
+use crate::watching::{AlarmsText, MailText};
 
 /// Where the parts of the warehouse run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
@@ -47,9 +48,25 @@ pub struct Config {
     /// How long the log keeps what a checkpoint holds.
     #[serde(default)]
     pub log: LogRetention,
+    /// Who is told what nobody else owns: a mail address, or a name of
+    /// `owners`.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Mail addresses of owners by name.
+    #[serde(default)]
+    pub owners: BTreeMap<String, String>,
+    /// The server that mail is given to.
+    #[serde(default)]
+    pub mail: Option<MailText>,
+    /// How people and programs are told of alarms.
+    #[serde(default)]
+    pub alarms: AlarmsText,
     /// Where the keys of masking are.
     #[serde(default)]
     pub masking: Masking,
+    /// Answers to Baidu Sugar BI.
+    #[serde(default)]
+    pub sugar: SugarAccess,
     /// The project's own settings, put for `${name}` in its files.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
@@ -140,6 +157,43 @@ pub enum SecretReference {
     Env(String),
     /// A file, from the project's folder.
     File(String),
+}
+
+/// Who may ask as Sugar BI.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SugarAccess {
+    /// Where the token is that it sends: `env:NAME` or `file:PATH`. Without it
+    /// Sugar BI is not answered.
+    pub token: Option<String>,
+}
+
+impl SugarAccess {
+    /// The token itself.
+    ///
+    /// # Errors
+    /// When it cannot be had from where it should be.
+    pub fn token(&self) -> Result<Option<String>, Failure> {
+        let Some(reference) = &self.token else {
+            return Ok(None);
+        };
+        let found = match reference.split_once(':') {
+            Some(("env", name)) => std::env::var(name).ok(),
+            Some(("file", path)) => std::fs::read_to_string(path).ok(),
+            _ => {
+                return Err(Failure::Definitions(
+                    "warehouse.toml: the token of [sugar] is not written here\n  help: write where it is: token = \"env:SUGAR_TOKEN\" or \"file:/etc/sluice/sugar-token\"".into(),
+                ));
+            }
+        };
+        let found = found.map(|token| token.trim().to_owned());
+        match found.filter(|token| !token.is_empty()) {
+            Some(token) => Ok(Some(token)),
+            None => Err(Failure::Definitions(format!(
+                "the token of [sugar] is not there: {reference}\n  help: set the variable, or write the file, before the start"
+            ))),
+        }
+    }
 }
 
 impl Default for LogRetention {

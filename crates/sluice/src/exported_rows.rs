@@ -1,5 +1,6 @@
 //! Rows of exported files, Parquet or CSV, as records of JSON.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sluice_core::{LogRecord, Record, RecordKind};
+use sluice_core::{Record, RecordKind};
 
 use crate::failure::{Doing, Failure};
 
@@ -26,7 +27,7 @@ pub struct ExportedRows {
     what: String,
     schema: SchemaRef,
     batches: Batches,
-    first: u64,
+    kept: Vec<usize>,
     rows: u64,
 }
 
@@ -71,7 +72,7 @@ impl ExportedRows {
             what,
             schema,
             batches,
-            first: 0,
+            kept: Vec::new(),
             rows: 0,
         })
     }
@@ -86,21 +87,23 @@ impl ExportedRows {
         self.rows
     }
 
-    /// Numbers the rows from `first` on, behind those of an earlier file: of
-    /// two rows with one key the one with the higher number counts.
-    pub fn number_from(&mut self, first: u64) {
-        self.first = first;
+    /// Chooses the columns that records hold.
+    pub fn keep(&mut self, columns: &BTreeSet<String>) {
+        let fields = self.schema.fields().iter().enumerate();
+        let kept = fields.filter(|(_, field)| columns.contains(field.name()));
+        self.kept = kept.map(|(index, _)| index).collect();
     }
 
-    /// The next rows as records; `None` behind the last.
+    /// The next rows as records, of the columns that were chosen; `None` behind the last.
     ///
     /// # Errors
     /// When the file cannot be read further.
-    pub fn next_records(&mut self) -> Result<Option<Vec<LogRecord>>, Failure> {
+    pub fn next_records(&mut self) -> Result<Option<Vec<Record>>, Failure> {
         let Some(batch) = self.batches.next() else {
             return Ok(None);
         };
         let batch = batch.doing(&self.what)?;
+        let batch = batch.project(&self.kept).doing(&self.what)?;
         let mut text = Vec::new();
         let mut writer = LineDelimitedWriter::new(&mut text);
         writer.write(&batch).doing(&self.what)?;
@@ -111,15 +114,12 @@ impl ExportedRows {
         let mut start = 0;
         // A break inside a value is written as an escape.
         for end in line_ends(&text) {
-            records.push(LogRecord {
-                offset: self.first + self.rows,
-                record: Record {
-                    kind: RecordKind::Data,
-                    payload: text.slice(start..end),
-                    capture_time_us: 0,
-                    position: Bytes::new(),
-                    transaction: None,
-                },
+            records.push(Record {
+                kind: RecordKind::Data,
+                payload: text.slice(start..end),
+                capture_time_us: 0,
+                position: Bytes::new(),
+                transaction: None,
             });
             self.rows += 1;
             start = end + 1;

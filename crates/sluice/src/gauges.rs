@@ -1,17 +1,29 @@
 //! Numbers about the pipeline, for `/metrics`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use sluice_capture::Collector;
-use sluice_core::{Clock, SystemClock};
+use sluice_core::{Clock, Epoch, SystemClock};
 use sluice_serve::{Histogram, Metric, Metrics};
+use sluice_store::Snapshot;
 
+use crate::machine_gauges::MachineGauges;
 use crate::pipeline::Warehouse;
 use crate::running_views::OperatorReports;
+use crate::source_gauges::SourceGauges;
 
 /// What operators hold is asked so rarely, for the answer goes through them all.
 const OPERATORS_INTERVAL_US: i64 = 1_000_000;
+
+#[derive(Debug, Default)]
+struct CheckpointTimes {
+    begun_us: Option<i64>,
+    durable_epoch: Option<Epoch>,
+    behind_since_us: Option<i64>,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -32,12 +44,18 @@ pub struct Gauges {
     cache_evictions: Metric,
     checkpoint_collect: Histogram,
     checkpoint_bytes: Metric,
-    resident_bytes: Metric,
     state_memory_bytes: Metric,
     state_disk_bytes: Metric,
     state_over_bytes: Metric,
     unwritten_bytes: Metric,
     row_index_bytes: Metric,
+    epoch_time: Histogram,
+    checkpoint_write: Histogram,
+    checkpoint_age: Metric,
+    evaluation_errors: Metric,
+    checkpoint: Mutex<CheckpointTimes>,
+    sources: SourceGauges,
+    machine: MachineGauges,
     collector: Arc<Collector>,
     metrics: Arc<Metrics>,
     operators: OperatorReports,
@@ -51,6 +69,8 @@ impl Gauges {
         metrics: &Arc<Metrics>,
         collector: Arc<Collector>,
         operators: OperatorReports,
+        sources: SourceGauges,
+        state: &Path,
     ) -> Self {
         let requests = |outcome| {
             metrics.counter_of(
@@ -113,10 +133,6 @@ impl Gauges {
                 "sluice_checkpoint_state_bytes_total",
                 "Bytes of state that checkpoints have collected since the start.",
             ),
-            resident_bytes: metrics.gauge(
-                "sluice_resident_memory_bytes",
-                "Memory of the process, as the machine counts it.",
-            ),
             state_memory_bytes: metrics.gauge(
                 "sluice_state_memory_bytes",
                 "Memory within the budget of state: the engine's, keys of duplicates, the index of removable rows.",
@@ -137,6 +153,28 @@ impl Gauges {
                 "sluice_row_index_bytes",
                 "Memory of the index of removable rows, when the last checkpoint began.",
             ),
+            epoch_time: metrics.histogram_of(
+                "sluice_epoch_duration_seconds",
+                "Time of an epoch from its cut until readers see it.",
+                &[],
+            ),
+            checkpoint_write: metrics.histogram_of(
+                "sluice_checkpoint_duration_seconds",
+                "Time from the beginning of a checkpoint until it is durable.",
+                &[],
+            ),
+            checkpoint_age: metrics.seconds_of(
+                "sluice_checkpoint_age_seconds",
+                "Time since the oldest epoch that is not durable; 0 if all are.",
+                &[],
+            ),
+            evaluation_errors: metrics.gauge(
+                "sluice_evaluation_error_rows",
+                "Rows on which an expression of a view fails.",
+            ),
+            checkpoint: Mutex::default(),
+            sources,
+            machine: MachineGauges::new(metrics, state),
             collector,
             metrics: metrics.clone(),
             operators,
@@ -144,11 +182,41 @@ impl Gauges {
         }
     }
 
+    /// Called after an epoch, which took `time_us`.
+    pub fn epoch_ran(&self, time_us: u64) {
+        self.epoch_time.observe_us(time_us);
+    }
+
+    /// What is to be said of checkpoints.
+    fn update_checkpoint(&self, warehouse: &Warehouse, now_us: i64) {
+        let mut times = self.checkpoint.lock();
+        match (warehouse.is_writing_checkpoint(), times.begun_us) {
+            (true, None) => times.begun_us = Some(now_us),
+            (false, Some(begun_us)) => {
+                times.begun_us = None;
+                self.checkpoint_write
+                    .observe_us((now_us - begun_us).unsigned_abs());
+            }
+            _ => {}
+        }
+        if warehouse.is_durable() {
+            times.behind_since_us = None;
+        } else if times.durable_epoch != warehouse.durable_epoch() {
+            // What came after the beginning of the last checkpoint.
+            times.behind_since_us = Some(now_us);
+        }
+        times.durable_epoch = warehouse.durable_epoch();
+        let since_us = match warehouse.is_durable() {
+            true => now_us,
+            false => *times.behind_since_us.get_or_insert(now_us),
+        };
+        self.checkpoint_age.set((now_us - since_us).unsigned_abs());
+    }
+
     /// Called when a checkpoint was collected, which took `time_us`.
     pub fn checkpoint_begun(&self, warehouse: &Warehouse, time_us: u64, state_bytes: u64) {
         self.checkpoint_collect.observe_us(time_us);
         self.checkpoint_bytes.add(state_bytes);
-        self.resident_bytes.set(resident_bytes());
         let store = warehouse.store_memory();
         self.unwritten_bytes.set(store.unwritten_bytes);
         self.row_index_bytes.set(store.index_bytes);
@@ -170,6 +238,20 @@ impl Gauges {
                     .gauge_of(name, help, &[("view", view)])
                     .set(size);
             }
+        }
+    }
+
+    fn update_tables(&self, snapshot: &Snapshot) {
+        for collection in snapshot.collections() {
+            let name = collection.name.as_str();
+            let rows = snapshot.row_count(name).unwrap_or(0);
+            if name == sluice_engine::EVALUATION_ERRORS {
+                self.evaluation_errors.set(rows);
+            }
+            let help = "Rows of a table or view.";
+            self.metrics
+                .gauge_of("sluice_table_rows", help, &[("table", name)])
+                .set(rows);
         }
     }
 
@@ -198,21 +280,15 @@ impl Gauges {
         self.collect_accepted.set(read(&counts.accepted));
         self.collect_refused.set(read(&counts.refused));
         let now_us = SystemClock.now_us();
+        self.update_checkpoint(warehouse, now_us);
         if now_us >= self.next_operators_us.load(Ordering::Relaxed) {
             self.operators.publish(warehouse.operators());
+            self.sources
+                .update(&warehouse.records_waiting_by_topic(), now_us);
+            self.machine.update();
+            self.update_tables(&warehouse.published().snapshot());
             let next_us = now_us + OPERATORS_INTERVAL_US;
             self.next_operators_us.store(next_us, Ordering::Relaxed);
         }
     }
-}
-
-/// Memory of this process; 0 where the system does not say.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kibibytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .and_then(|number| number.trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1024
 }

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
+mod diversion;
 mod docs;
 mod erasing;
 mod exported_rows;
@@ -14,8 +15,10 @@ mod extended;
 mod failure;
 mod gauges;
 mod lock;
+mod machine_gauges;
 mod masking;
 mod models_control;
+mod panel_check;
 mod pipeline;
 mod project;
 mod project_watch;
@@ -23,19 +26,24 @@ mod report;
 mod running_views;
 mod serving;
 mod settings;
+mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::alarms::AlarmsCommand;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
+use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
+use crate::commands::shop::ShopCommand;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -142,6 +150,28 @@ enum Command {
         #[command(flatten)]
         settings: SettingsArguments,
     },
+    /// What is wrong with a running warehouse; silences.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// A report as it is mailed, of any day.
+    Report {
+        /// The report; may be left out where the project has only one.
+        name: Option<String>,
+        /// The project's folder.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        project: PathBuf,
+        /// A day such as 2024-11-10 (default: yesterday).
+        #[arg(long)]
+        day: Option<String>,
+        /// Where the warehouse lives on disk.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Write the mail's HTML into a file, instead of its text to the terminal.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Copy the state of a warehouse, running or stopped, into a new folder
     /// below DIR; what is there already from the last time is not copied again.
     Backup {
@@ -164,6 +194,30 @@ enum Command {
         /// Where the warehouse will live on disk: a new folder.
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
+    },
+    /// Write the demo shop into a database of one's own, in transactions, for a
+    /// capture to be tried on.
+    Shop {
+        /// The database, which is empty: mysql://user:password@host:3306/name or
+        /// postgres://user:password@host:5432/name.
+        #[arg(long, value_name = "URL")]
+        into: String,
+        /// Messages a second that the shop sends, on average over a day; about a
+        /// tenth of them are changes of the database.
+        #[arg(long, value_name = "N", default_value_t = 10.0)]
+        rate: f64,
+        /// Past hours that are written as fast as the server takes them.
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=1_440))]
+        hours: u32,
+        /// The same seed gives the same shop.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Devices that may visit.
+        #[arg(long, value_name = "N", default_value_t = 20_000)]
+        devices: u32,
+        /// Then go on in real time until it is stopped.
+        #[arg(long)]
+        live: bool,
     },
     /// Freeze what is reported of a day or a month; later corrections show
     /// beside it.
@@ -325,6 +379,20 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::sql::run(&options, reporter)
         }
         Command::Status { dir, state } => commands::status::run(dir.as_deref(), state.as_deref()),
+        Command::Report {
+            name,
+            project,
+            day,
+            state,
+            out,
+        } => commands::report::run(&ReportOptions {
+            folder: &project,
+            name: name.as_deref(),
+            day: day.as_deref(),
+            state: state.as_deref(),
+            out: out.as_deref(),
+        }),
+        Command::Alarms { command } => commands::alarms::run(command),
         Command::Demo {
             state,
             rate,
@@ -366,6 +434,24 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::backup::run(&options, reporter)
         }
         Command::Restore { backup, state } => commands::restore::run(&backup, &state, reporter),
+        Command::Shop {
+            into,
+            rate,
+            hours,
+            seed,
+            devices,
+            live,
+        } => {
+            let options = ShopCommand {
+                into: &into,
+                rate,
+                hours,
+                seed,
+                devices,
+                live,
+            };
+            commands::shop::run(&options, reporter)
+        }
         Command::Close {
             dir,
             period,

@@ -9,6 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_log::Log;
 use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
+use sluice_route::Sources;
 
 use crate::config::SecretReference;
 use crate::erasing::{Erased, Request};
@@ -30,9 +31,22 @@ const OWN_SECRET_FILE: &str = "master.secret";
 /// # Errors
 /// When a secret is missing, or the key store is damaged or of another secret.
 pub fn open(project: &Project, state: &Path, reporter: Reporter) -> Result<Masks, Failure> {
-    let rules = project.sources.masks();
+    open_for(project, &project.sources, state, reporter)
+}
+
+/// The masks of other sources than the project's, with its keys.
+///
+/// # Errors
+/// See [`open`].
+pub fn open_for(
+    project: &Project,
+    sources: &Sources,
+    state: &Path,
+    reporter: Reporter,
+) -> Result<Masks, Failure> {
+    let rules = sources.masks();
     let has_rules = rules.values().any(|rules| !rules.is_empty());
-    if !has_rules && project.sources.person_kinds().is_empty() {
+    if !has_rules && sources.person_kinds().is_empty() {
         return Ok(Masks::none());
     }
     let config = &project.config.masking;

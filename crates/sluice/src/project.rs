@@ -1,5 +1,6 @@
 //! A warehouse project folder: `warehouse.toml`, `sources/*.toml`,
-//! `models/**/*.sql`, `dictionary.txt`, `columns.toml`.
+//! `models/**/*.sql`, `panels/*.toml`, `dictionary.txt`, `columns.toml`,
+//! `panel_columns.toml`. Alarms are read by `watching`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
 use sluice_mask::LeftOut;
-use sluice_route::{SourceFile, Sources, parse_sources};
+use sluice_route::{DIVERSION_RULES, SourceFile, Sources, parse_sources};
+use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
 use crate::extended::{Folders, merged};
 use crate::failure::{Doing, Failure};
+use crate::panel_check;
 use crate::settings::{Quoting, Setting, Settings, substitute};
 
 /// Beginning of the names of tables that the program itself fills.
@@ -26,6 +29,9 @@ const DICTIONARY: &str = "dictionary.txt";
 
 /// What columns mean that several models have.
 const COLUMNS: &str = "columns.toml";
+
+/// What columns are in every panel that has them.
+const PANEL_COLUMNS: &str = "panel_columns.toml";
 
 /// A project, read and checked except for its models.
 #[derive(Debug, Clone)]
@@ -42,6 +48,19 @@ pub struct Project {
     pub functions: Functions,
     /// What columns of a name mean, from `columns.toml`.
     pub column_meanings: BTreeMap<String, String>,
+    /// Its settings, put for `${name}` in its files.
+    pub settings: Settings,
+    /// Panels as they are written.
+    pub panel_definitions: PanelDefinitions,
+    /// Panels that can be answered; empty before [`Project::check_panels`].
+    pub panels: Panels,
+    /// The files of `sources`, without rules of diversion.
+    source_files: Vec<SourceFile>,
+    /// The files of `sources`: paths, and texts in which places of files are not
+    /// put in.
+    source_texts: Vec<(String, String)>,
+    /// Whose rows are left out.
+    left_out: Option<LeftOut>,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -75,20 +94,28 @@ impl Project {
         let mut problems = Vec::new();
         let sources = load_sources(&folders, folder, &settings, &mut problems)?;
         let views = load_views(&folders, &settings, &mut problems)?;
+        let panel_definitions = load_panels(&folders, &settings, &mut problems)?;
         let dictionary = match folders.file(DICTIONARY) {
             Some(path) => read_text(&path)?,
             None => String::new(),
         };
         let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
-            Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
+            Some((sources, source_files, source_texts)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
                 views,
                 functions,
                 column_meanings: load_meanings(&folders)?,
-                sources_fingerprint,
+                settings,
+                panel_definitions,
+                panels: Panels::default(),
+                sources_fingerprint: sources_anywhere(&source_texts)
+                    .map_or(0, |sources| sources.fingerprint()),
+                source_files,
+                source_texts,
+                left_out: None,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
@@ -96,6 +123,7 @@ impl Project {
 
     /// The project without the rows of erased persons.
     pub fn leaving_out(mut self, left_out: Option<LeftOut>) -> Self {
+        self.left_out.clone_from(&left_out);
         if let Some(left_out) = left_out {
             let mut writer = Writer::new();
             writer.u64(self.sources_fingerprint);
@@ -125,6 +153,15 @@ impl Project {
         })
     }
 
+    /// The project with its panels planned over the models of `program`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, with file, line and column.
+    pub fn check_panels(mut self, program: &Program) -> Result<Self, Failure> {
+        self.panels = panel_check::check(&self, program)?;
+        Ok(self)
+    }
+
     /// Identifies what state depends on: the tables and the views.
     pub fn fingerprint(&self, program: &Program) -> u64 {
         let mut writer = Writer::new();
@@ -148,6 +185,48 @@ impl Project {
         let views = self.views.iter().cloned();
         let text = |ViewDefinition { name, file, sql }| ModelText { name, file, sql };
         views.map(text).collect()
+    }
+
+    /// The files that topics and tables are defined in: paths, and texts in which
+    /// places of files are not put in.
+    pub fn source_texts(&self) -> &[(String, String)] {
+        &self.source_texts
+    }
+
+    /// The project as it is but for its topics and tables.
+    ///
+    /// # Errors
+    /// When they are not understood.
+    pub fn with_sources(&self, texts: &[(String, String)]) -> Result<Self, Failure> {
+        if texts == self.source_texts {
+            return Ok(self.clone());
+        }
+        let sources = sources_anywhere(texts)?;
+        let project = Self {
+            sources_fingerprint: sources.fingerprint(),
+            sources: Arc::new(sources),
+            source_texts: texts.to_vec(),
+            ..self.clone()
+        };
+        Ok(project.leaving_out(self.left_out.clone()))
+    }
+
+    /// The project with more files of topics and tables.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn with_more_sources(&self, more: &[(String, String)]) -> Result<Self, Failure> {
+        let mut texts = self.source_texts.clone();
+        texts.extend_from_slice(more);
+        let mut files = self.source_files.clone();
+        files.extend(more.iter().map(source_file));
+        let project = Self {
+            sources: Arc::new(parsed(&files)?),
+            sources_fingerprint: sources_anywhere(&texts)?.fingerprint(),
+            source_texts: texts,
+            ..self.clone()
+        };
+        Ok(project.leaving_out(self.left_out.clone()))
     }
 
     /// The project as it is but for its models.
@@ -223,12 +302,16 @@ fn extended_text(base: &Path, own_text: &str) -> Result<String, Failure> {
     toml::to_string(&own).doing(&what)
 }
 
+/// Topics and tables, their files, and the same where places of files are not put
+/// in.
+type ReadSources = (Sources, Vec<SourceFile>, Vec<(String, String)>);
+
 fn load_sources(
     folders: &Folders,
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
-) -> Result<Option<(Sources, u64)>, Failure> {
+) -> Result<Option<ReadSources>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
     for path in folders.files("sources", "toml")? {
@@ -240,8 +323,7 @@ fn load_sources(
             });
         }
         if let Ok(text) = substitute(&text, settings, Quoting::TomlWithoutPaths) {
-            let path = path.display().to_string();
-            files_anywhere.push(SourceFile { path, text });
+            files_anywhere.push((path.display().to_string(), text));
         }
     }
     if files.is_empty() && problems.is_empty() {
@@ -254,7 +336,7 @@ fn load_sources(
     match parse_sources(&files) {
         Ok(sources) => {
             for table in sources.tables() {
-                if table.name.starts_with(OWN_PREFIX) {
+                if table.name.starts_with(OWN_PREFIX) && table.name != DIVERSION_RULES {
                     problems.push(format!(
                         "{}: the table `{}` has a name of Sluice's own\n  help: names that begin with `{OWN_PREFIX}` are for what the program itself tells",
                         folder.join("sources").display(),
@@ -262,15 +344,33 @@ fn load_sources(
                     ));
                 }
             }
-            let anywhere = parse_sources(&files_anywhere);
-            let fingerprint = anywhere.map_or(0, |anywhere| anywhere.fingerprint());
-            Ok(Some((sources, fingerprint)))
+            Ok(Some((sources, files, files_anywhere)))
         }
         Err(errors) => {
             problems.extend(errors.iter().map(ToString::to_string));
             Ok(None)
         }
     }
+}
+
+/// Topics and tables whose files may lie anywhere.
+fn sources_anywhere(texts: &[(String, String)]) -> Result<Sources, Failure> {
+    let files: Vec<SourceFile> = texts.iter().map(source_file).collect();
+    parsed(&files)
+}
+
+fn source_file((path, text): &(String, String)) -> SourceFile {
+    SourceFile {
+        path: path.clone(),
+        text: text.clone(),
+    }
+}
+
+fn parsed(files: &[SourceFile]) -> Result<Sources, Failure> {
+    parse_sources(files).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Definitions(lines.join("\n"))
+    })
 }
 
 /// `name = "meaning"`, for columns whose model does not say what they are.
@@ -288,6 +388,32 @@ fn load_meanings(folders: &Folders) -> Result<BTreeMap<String, String>, Failure>
             path.display()
         ))
     })
+}
+
+fn load_panels(
+    folders: &Folders,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> Result<PanelDefinitions, Failure> {
+    let mut read = |path: &Path| -> Result<Option<PanelFile>, Failure> {
+        let text = read_text(path)?;
+        let text = substituted(path, &text, settings, Quoting::Toml, problems);
+        let path = path.display().to_string();
+        Ok(text.map(|text| PanelFile { path, text }))
+    };
+    let defaults = match folders.file(PANEL_COLUMNS) {
+        Some(path) => read(&path)?,
+        None => None,
+    };
+    let mut files = Vec::new();
+    for path in folders.files("panels", "toml")? {
+        files.extend(read(&path)?);
+    }
+    let parsed = PanelDefinitions::parse(&files, defaults.as_ref());
+    Ok(parsed.unwrap_or_else(|errors| {
+        problems.extend(errors.iter().map(ToString::to_string));
+        PanelDefinitions::default()
+    }))
 }
 
 fn load_views(
@@ -349,16 +475,21 @@ pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = vec![config_path];
     files.extend(folders.base().map(|base| base.join("warehouse.toml")));
     files.extend(
-        [DICTIONARY, COLUMNS]
+        [DICTIONARY, COLUMNS, PANEL_COLUMNS]
             .iter()
             .filter_map(|name| folders.file(name)),
     );
     files.extend(folders.files("sources", "toml")?);
     files.extend(folders.files("models", "sql")?);
+    files.extend(folders.files("panels", "toml")?);
     Ok(files)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+/// The text of a file of the project.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).doing(&format!("reading {}", path.display()))?;
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

@@ -10,16 +10,18 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
-    QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
+    PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
+use sluice_watch::Watcher;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
-use crate::docs::{ProjectDocs, html_pages};
+use crate::docs::{ProjectDocs, html_pages, models_json};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
+use crate::watching::Asker;
 
 /// How long open requests may take to end when the program is stopped.
 const STOP_TIME_MAX: Duration = Duration::from_secs(2);
@@ -38,6 +40,8 @@ pub struct ServingParts {
     pub views: Arc<dyn RunningViews>,
     /// What tables and models say of themselves.
     pub docs: ProjectDocs,
+    /// The alarms.
+    pub watcher: Arc<Watcher>,
 }
 
 /// The running servers.
@@ -117,6 +121,8 @@ impl Serving {
             currency: config.currency.clone(),
             views: views.map(|view| view.name.clone()).collect(),
             docs: html_pages(&parts.docs),
+            models: models_json(&parts.docs),
+            sugar_token: config.sugar.token()?,
         };
         let state = Arc::new(HttpState::new(
             engine,
@@ -130,6 +136,7 @@ impl Serving {
         let router = parts
             .collector
             .router()
+            .merge(sluice_watch::router(parts.watcher))
             .merge(sluice_serve::router(state.clone()));
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
@@ -176,9 +183,22 @@ impl Serving {
             .doing("planning the query views")
     }
 
+    /// Answers these panels from now on.
+    pub fn set_panels(&self, panels: Panels) {
+        self.state.set_panels(panels);
+    }
+
     /// What the API says of a change of models.
     pub fn say_of_models(&self, text: Option<String>) {
         self.state.say_of_models(text);
+    }
+
+    /// Who answers alarms.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            engine: self.queries.clone(),
+            runtime: self.runtime.handle().clone(),
+        }
     }
 
     /// Ends open connections and stops.

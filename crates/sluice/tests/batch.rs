@@ -226,3 +226,29 @@ fn what_does_not_fit_is_refused_or_a_dead_letter() {
         ["1,sale,amount,wrong_type"]
     );
 }
+
+#[test]
+fn what_is_masked_live_is_masked_in_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let masked = format!("{SOURCES}\n[topic.sales.mask.fields]\n\"/device\" = \"hash\"\n");
+    write(&project.join("sources/sales.toml"), &masked);
+    let file = folder.path().join("visit.csv");
+    write(
+        &file,
+        "device,ms,telephone\nsecret-1,1767225601000,secret-2\nsecret-3,never,secret-4\n",
+    );
+    let state = folder.path().join("state");
+    succeed(&mut batch(&project, &state, &[("visit", &file)]));
+    assert_eq!(
+        ask(&state, "SELECT count(*), min(length(device)) FROM visit"),
+        ["1,64"]
+    );
+    let letters = ask(
+        &state,
+        "SELECT column_name, payload FROM sluice_dead_letters",
+    );
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].starts_with("ts,"), "{letters:?}");
+    assert!(!letters[0].contains("secret"), "{letters:?}");
+}

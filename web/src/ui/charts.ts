@@ -1,11 +1,11 @@
 /** The parts of ECharts that the page needs, and no others. */
 
-import { BarChart, LineChart } from 'echarts/charts';
-import { GridComponent, TooltipComponent } from 'echarts/components';
+import { BarChart, FunnelChart, LineChart, PieChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
 import { init, use, type ECharts } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
-use([LineChart, BarChart, GridComponent, TooltipComponent, CanvasRenderer]);
+use([LineChart, BarChart, PieChart, FunnelChart, GridComponent, LegendComponent, TooltipComponent, CanvasRenderer]);
 
 export { init };
 export type { ECharts };
@@ -20,6 +20,11 @@ export interface Palette {
   readonly bar: string;
   readonly barSoft: string;
   readonly before: string;
+  readonly surface: string;
+  /** Beside the accent, for several lines. */
+  readonly second: string;
+  readonly third: string;
+  readonly fourth: string;
   readonly fontSize: number;
   /** Width of the main line: thicker on a wall. */
   readonly stroke: number;
@@ -39,6 +44,10 @@ export function palette(element: Element): Palette {
     bar: colour('--bar'),
     barSoft: colour('--bar-soft'),
     before: colour('--before'),
+    surface: colour('--surface'),
+    second: colour('--second'),
+    third: colour('--third'),
+    fourth: colour('--fourth'),
     fontSize,
     stroke: Math.max(2, fontSize / 6.5),
     font: style.fontFamily,

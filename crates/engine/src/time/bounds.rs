@@ -16,6 +16,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use sluice_core::{TableDefinition, TableKind};
 
+use super::interval_join::{intervals, is_instant};
 use super::node::TimeNode;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
@@ -48,7 +49,7 @@ impl TimeBound {
     }
 
     /// What holds for a column in which both hold.
-    fn and(&self, other: &Self) -> Self {
+    pub(crate) fn and(&self, other: &Self) -> Self {
         Self {
             column: self.column,
             lower_us: self.lower_us.min(other.lower_us),
@@ -73,7 +74,17 @@ pub(crate) fn bounds_of_graph(graph: &Graph, tables: &[TableDefinition]) -> Vec<
             NodeKind::Project(expressions) => of_expressions(expressions, inputs[0]),
             NodeKind::Aggregate { group_by, .. } => of_expressions(group_by, inputs[0]),
             NodeKind::Union => of_union(&inputs),
-            NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. } => {
+            NodeKind::InnerJoin {
+                left,
+                right,
+                residual,
+            }
+            | NodeKind::OuterJoin {
+                left,
+                right,
+                residual,
+                ..
+            } => {
                 let keys = (
                     &graph.arrangements[*left].key_columns[..],
                     &graph.arrangements[*right].key_columns[..],
@@ -83,7 +94,10 @@ pub(crate) fn bounds_of_graph(graph: &Graph, tables: &[TableDefinition]) -> Vec<
                     NodeKind::OuterJoin { output, .. } => Some(output),
                     _ => None,
                 };
-                of_join(inputs[0], inputs[1], keys, left_width, output)
+                let mut found = of_join(inputs[0], inputs[1], keys, left_width, output);
+                let intervals = bounded_intervals(residual.as_ref(), graph, node, &inputs);
+                found.extend(of_intervals(&intervals, left_width, output));
+                found
             }
             NodeKind::Time(time_node) => of_time_node(time_node, node, &inputs),
             #[allow(
@@ -214,6 +228,61 @@ fn of_join(
     found
 }
 
+/// What a join's condition says of times that are bounded on both sides: of
+/// the left and of the right column.
+fn bounded_intervals(
+    residual: Option<&Arc<dyn PhysicalExpr>>,
+    graph: &Graph,
+    node: &Node,
+    inputs: &[&[TimeBound]],
+) -> Vec<[Option<TimeBound>; 2]> {
+    let Some(residual) = residual else {
+        return Vec::new();
+    };
+    let [left, right] = [0, 1].map(|side| &graph.nodes[node.inputs[side]].schema);
+    let found = intervals(residual, left.fields().len()).into_iter();
+    found
+        .filter_map(|interval| {
+            let types = [
+                left.field(interval.left).data_type(),
+                right.field(interval.right).data_type(),
+            ];
+            if !types.into_iter().all(is_instant) {
+                return None;
+            }
+            let of_left = of_column(inputs[0], interval.left)?;
+            let of_right = of_column(inputs[1], interval.right)?;
+            Some([
+                interval.of_left(of_left, of_right),
+                interval.of_right(of_left, of_right),
+            ])
+        })
+        .collect()
+}
+
+fn of_intervals(
+    intervals: &[[Option<TimeBound>; 2]],
+    left_width: usize,
+    output: Option<&JoinOutput>,
+) -> Vec<TimeBound> {
+    let gives_pairs = output.is_none_or(|output| output.pairs);
+    let gives_left = output.is_none_or(|output| output.left != SideOutput::Nothing);
+    let mut found = Vec::new();
+    for [of_left, of_right] in intervals {
+        if gives_pairs || gives_left {
+            found.extend(of_left.clone());
+        }
+        if gives_pairs {
+            found.extend(
+                of_right
+                    .as_ref()
+                    .map(|bound| bound.moved(left_width + bound.column, 0)),
+            );
+        }
+    }
+    found
+}
+
 fn of_time_node(time_node: &TimeNode, node: &Node, inputs: &[&[TimeBound]]) -> Vec<TimeBound> {
     let width = node.schema.fields().len();
     let (start_column, end_column) = (width - 2, width - 1);
@@ -291,7 +360,9 @@ pub(crate) fn state_limits(graph: &Graph, bounds: &[Vec<TimeBound>]) -> Vec<Opti
 }
 
 /// The limit of each arrangement, where all that use it are joins on a column
-/// that is bounded on both sides. The column is a position in the key.
+/// that is bounded on both sides, or of times that are near each other. The
+/// column is a position in the key, or, from the width of the key on, a column
+/// of the rows behind it.
 pub(crate) fn arrangement_limits(
     graph: &Graph,
     bounds: &[Vec<TimeBound>],
@@ -300,33 +371,35 @@ pub(crate) fn arrangement_limits(
     let mut uses = vec![0_usize; graph.arrangements.len()];
     let mut unlimited = vec![false; graph.arrangements.len()];
     for node in &graph.nodes {
-        let (NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. }) =
-            &node.kind
+        let (NodeKind::InnerJoin {
+            left,
+            right,
+            residual,
+        }
+        | NodeKind::OuterJoin {
+            left,
+            right,
+            residual,
+            ..
+        }) = &node.kind
         else {
             continue;
         };
-        let sides = [&graph.arrangements[*left], &graph.arrangements[*right]];
-        let keys = sides[0].key_columns.iter().zip(&sides[1].key_columns);
-        let shared = keys.enumerate().find_map(|(position, (left, right))| {
-            let left = of_column(&bounds[sides[0].node], *left)?;
-            let right = of_column(&bounds[sides[1].node], *right)?;
-            let both = left.and(right);
-            Some(StateLimit {
-                column: position,
-                lower_us: both.lower_us,
-                tables: both.tables,
-            })
-        });
-        for number in [*left, *right] {
+        let sides = [*left, *right];
+        let found = match limit_of_keys(graph, bounds, sides) {
+            Some(limit) => [Some(limit.clone()), Some(limit)],
+            None => limits_of_intervals(graph, bounds, node, residual.as_ref(), sides),
+        };
+        for (number, found) in sides.into_iter().zip(found) {
             uses[number] += 1;
-            match (&shared, &mut limits[number]) {
+            match (found, &mut limits[number]) {
                 (None, _) => unlimited[number] = true,
-                (Some(shared), Some(known)) if known.column == shared.column => {
-                    known.lower_us = known.lower_us.min(shared.lower_us);
-                    known.tables.extend(shared.tables.iter().cloned());
+                (Some(found), Some(known)) if known.column == found.column => {
+                    known.lower_us = known.lower_us.min(found.lower_us);
+                    known.tables.extend(found.tables);
                 }
                 (Some(_), Some(_)) => unlimited[number] = true,
-                (Some(shared), empty) => *empty = Some(shared.clone()),
+                (Some(found), empty) => *empty = Some(found),
             }
         }
     }
@@ -337,4 +410,46 @@ pub(crate) fn arrangement_limits(
         }
     }
     limits
+}
+
+/// The limit of both sides of a join by a key column that is bounded on both.
+fn limit_of_keys(
+    graph: &Graph,
+    bounds: &[Vec<TimeBound>],
+    sides: [usize; 2],
+) -> Option<StateLimit> {
+    let sides = sides.map(|side| &graph.arrangements[side]);
+    let keys = sides[0].key_columns.iter().zip(&sides[1].key_columns);
+    keys.enumerate().find_map(|(position, (left, right))| {
+        let left = of_column(&bounds[sides[0].node], *left)?;
+        let right = of_column(&bounds[sides[1].node], *right)?;
+        let both = left.and(right);
+        Some(StateLimit {
+            column: position,
+            lower_us: both.lower_us,
+            tables: both.tables,
+        })
+    })
+}
+
+/// The limit of each side of a join by times that are near each other.
+fn limits_of_intervals(
+    graph: &Graph,
+    bounds: &[Vec<TimeBound>],
+    node: &Node,
+    residual: Option<&Arc<dyn PhysicalExpr>>,
+    sides: [usize; 2],
+) -> [Option<StateLimit>; 2] {
+    let inputs = sides.map(|side| &bounds[graph.arrangements[side].node][..]);
+    let intervals = bounded_intervals(residual, graph, node, &inputs);
+    [0, 1].map(|side| {
+        let of_side = intervals.iter().filter_map(|found| found[side].as_ref());
+        let tightest = of_side.max_by_key(|bound| bound.lower_us)?;
+        let key_width = graph.arrangements[sides[side]].key_columns.len();
+        Some(StateLimit {
+            column: key_width + tightest.column,
+            lower_us: tightest.lower_us,
+            tables: tightest.tables.clone(),
+        })
+    })
 }

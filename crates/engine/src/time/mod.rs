@@ -10,6 +10,7 @@
 //! | `session_window.rs` | `session`: rows close to each other in time |
 //! | `watermarks.rs`, `late_rows.rs` | how far event time has come |
 //! | `bounds.rs`, `times_of_slots.rs` | what can no longer change, and is dropped |
+//! | `interval_join.rs` | joins of times that are near each other: how near |
 //! | `window_close.rs` | `EMIT ON WINDOW CLOSE` |
 //! | `plan_temporal.rs` | `FOR SYSTEM_TIME AS OF` and `LOOKUP` as nodes of a plan |
 //! | `as_of_join.rs` | the version that held at the row's time; late versions correct |
@@ -23,6 +24,7 @@ pub(crate) mod emit;
 pub(crate) mod history;
 mod hopping_window;
 mod interval;
+mod interval_join;
 pub(crate) mod late_rows;
 mod lookup_join;
 mod lower;

@@ -214,6 +214,11 @@ impl ServerSource {
         Ok(batch)
     }
 
+    /// Why the server does not answer, while it does not.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Everything that was given stays; what was begun is read again.
     fn close(&mut self) {
         self.open = None;

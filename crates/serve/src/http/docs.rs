@@ -21,6 +21,15 @@ pub(super) async fn layer(
     page(&state, &layer)
 }
 
+/// `GET /api/v1/models`: the same as JSON.
+pub(super) async fn models(State(state): State<Arc<HttpState>>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, state.info.models.clone()).into_response()
+}
+
 fn page(state: &HttpState, name: &str) -> Result<Response, Problem> {
     let Some(page) = state.info.docs.get(name) else {
         let detail = format!("there is no documentation of `{name}`");

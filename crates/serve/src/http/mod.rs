@@ -3,21 +3,27 @@
 mod catalog;
 mod connection;
 mod docs;
+mod forms;
 mod health;
 mod listener;
 mod live;
 mod lookup;
 mod measure;
+mod openapi;
 mod page;
+mod panels;
 mod percent;
 mod problem;
 mod sql;
+mod sugar;
+mod xlsx;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -26,17 +32,21 @@ use axum::routing::{MethodRouter, any, get, post};
 use axum::{Router, middleware};
 use parking_lot::RwLock;
 use sluice_core::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::measure::{Measure, measure_request};
 use self::problem::Problem;
 use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
-use crate::query_engine::QueryEngine;
+use crate::panels::Panels;
+use crate::query_engine::{QueryEngine, QueryResult};
 use crate::tables::SnapshotSource;
 
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
+
+/// So many rows are written without leaving the thread.
+const ROWS_AT_ONCE_MAX: usize = 5_000;
 
 /// Limits of the HTTP API.
 #[derive(Debug, Clone)]
@@ -84,6 +94,10 @@ pub struct WarehouseInfo {
     pub views: BTreeSet<String>,
     /// Pages of documentation: the empty name is the index.
     pub docs: BTreeMap<String, String>,
+    /// What tables and models say of themselves, and what they read, as JSON.
+    pub models: String,
+    /// What Sugar BI sends to be answered; without it, it is not answered.
+    pub sugar_token: Option<String>,
 }
 
 /// What a change of models changes.
@@ -103,6 +117,7 @@ pub struct HttpState {
     metrics: Arc<Metrics>,
     info: WarehouseInfo,
     models: RwLock<ModelsInfo>,
+    panels: RwLock<Panels>,
     limits: HttpLimits,
     clock: Arc<dyn Clock>,
     start_us: i64,
@@ -161,6 +176,7 @@ impl HttpState {
                 views: info.views.clone(),
                 change: None,
             }),
+            panels: RwLock::default(),
             info,
             limits,
             clock,
@@ -175,6 +191,42 @@ impl HttpState {
     /// What there is to say of a change of models.
     pub fn say_of_models(&self, text: Option<String>) {
         self.models.write().change = text;
+    }
+
+    /// The panels are others from now on.
+    pub fn set_panels(&self, panels: Panels) {
+        *self.panels.write() = panels;
+    }
+
+    /// Waits until a query may run.
+    async fn query_turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let turn = tokio::time::timeout(self.limits.turn_time_max, self.query_turns.acquire());
+        match turn.await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{} queries are running; try again", self.limits.queries_max),
+            )),
+        }
+    }
+
+    /// Writes an answer; where it has many rows, others are answered in the
+    /// meantime.
+    async fn write_rows(
+        &self,
+        result: QueryResult,
+        write: impl FnOnce(&QueryResult) -> Result<Vec<u8>, Problem> + Send + 'static,
+    ) -> Result<Vec<u8>, Problem> {
+        let row_count: usize = result.batches.iter().map(RecordBatch::num_rows).sum();
+        self.rows.add(row_count as u64);
+        if row_count <= ROWS_AT_ONCE_MAX {
+            return write(&result);
+        }
+        let written = tokio::task::spawn_blocking(move || write(&result)).await;
+        written.map_err(|_| {
+            let detail = "writing the answer was interrupted";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        })?
     }
 
     /// Whether the sources are being followed, so that traffic may come.
@@ -206,6 +258,24 @@ pub fn router(state: Arc<HttpState>) -> Router {
             "/api/v1/catalog",
             measured("catalog", get(catalog::catalog)),
         )
+        .route("/api/v1/panels", measured("panels", get(panels::list)))
+        .route(
+            "/api/v1/panels/{name}",
+            measured("panels", get(panels::answer)),
+        )
+        .route(
+            "/api/v1/panels/{name}/detail",
+            measured("panels", get(panels::detail)),
+        )
+        .route(
+            "/api/v1/sugar/{panel}",
+            measured("sugar", post(sugar::sugar).layer(statement_limit)),
+        )
+        .route(
+            "/api/v1/openapi.json",
+            measured("openapi", get(openapi::openapi)),
+        )
+        .route("/api/v1/models", measured("models", get(docs::models)))
         .route("/docs", measured("docs", get(docs::index)))
         .route("/docs/{layer}", measured("docs", get(docs::layer)))
         .route("/healthz", get(health::healthz))

@@ -18,6 +18,16 @@ impl Problem {
         let detail = detail.into();
         Self { status, detail }
     }
+
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What was wrong.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
 }
 
 impl From<ServeError> for Problem {

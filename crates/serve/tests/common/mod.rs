@@ -17,8 +17,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parking_lot::Mutex;
 use sluice_core::{Delta, ManualClock, SimulatedDisk};
 use sluice_serve::{
-    ConnectionLimits, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PostgresListener,
-    QueryEngine, QueryOptions, SnapshotSource, WarehouseInfo,
+    ConnectionLimits, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, PanelDefinitions,
+    PanelFile, Panels, PostgresListener, QueryEngine, QueryOptions, SnapshotSource, WarehouseInfo,
 };
 use sluice_store::{CollectionDefinition, Snapshot, Store, StoreOptions};
 use tokio::runtime::Runtime;
@@ -153,6 +153,9 @@ pub struct Options {
     pub query: QueryOptions,
     pub http: HttpLimits,
     pub connections: ConnectionLimits,
+    /// Files of panels: name and text.
+    pub panels: Vec<(String, String)>,
+    pub sugar_token: Option<String>,
 }
 
 impl Default for Options {
@@ -168,6 +171,8 @@ impl Default for Options {
             query,
             http: HttpLimits::default(),
             connections: ConnectionLimits::default(),
+            panels: Vec::new(),
+            sugar_token: None,
         }
     }
 }
@@ -178,6 +183,7 @@ pub struct Server {
     pub shop: Arc<Shop>,
     pub state: Arc<HttpState>,
     pub metrics: Arc<Metrics>,
+    pub engine: Arc<QueryEngine>,
     _stop: Vec<oneshot::Sender<()>>,
     runtime: Option<Runtime>,
 }
@@ -212,6 +218,8 @@ impl Server {
             currency: Some("CNY".to_owned()),
             views: BTreeSet::from(["stock".to_owned()]),
             docs: BTreeMap::from([(String::new(), "<h1>models</h1>".to_owned())]),
+            models: "{\"models\":[]}".to_owned(),
+            sugar_token: options.sugar_token.clone(),
         };
         let state = Arc::new(HttpState::new(
             engine.clone(),
@@ -222,13 +230,20 @@ impl Server {
             options.http.clone(),
             Arc::new(ManualClock::new(1_500_000)),
         ));
+        let files = options.panels.iter().map(|(name, text)| PanelFile {
+            path: format!("panels/{name}.toml"),
+            text: text.clone(),
+        });
+        let files: Vec<PanelFile> = files.collect();
+        let definitions = PanelDefinitions::parse(&files, None).unwrap();
+        state.set_panels(Panels::check(&definitions, &engine).unwrap());
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let mut stop = Vec::new();
         let listener = runtime.block_on(PostgresListener::bind(any)).unwrap();
         let postgres = listener.local_address();
         let (sender, stopped) = oneshot::channel();
         stop.push(sender);
-        runtime.spawn(listener.serve(engine, async {
+        runtime.spawn(listener.serve(engine.clone(), async {
             let _ = stopped.await;
         }));
         let listener = runtime.block_on(HttpListener::bind(any)).unwrap();
@@ -245,6 +260,7 @@ impl Server {
             shop,
             state,
             metrics,
+            engine,
             _stop: stop,
             runtime: Some(runtime),
         }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sluice_core::{Clock, Disk, Epoch, EpochCut, PartitionId, RealDisk, SystemClock, TableChanges};
+use sluice_core::{
+    Clock, Disk, Epoch, EpochCut, LogRecord, PartitionId, RealDisk, SystemClock, TableChanges,
+};
 use sluice_engine::{Engine, EpochOutput};
 use sluice_route::Router;
 use sluice_store::{CheckpointRequest, Store, StoreOptions};
@@ -19,7 +21,7 @@ use crate::pipeline::{
 };
 use crate::project::Project;
 use crate::report::{Reporter, with_commas};
-use crate::state_memory;
+use crate::{masking, state_memory};
 
 /// The last microsecond of the year 9999: history is over, all windows close.
 const END_OF_TIME_US: i64 = 253_402_300_799_999_999;
@@ -58,13 +60,14 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
     let mut files = Vec::new();
     for (table, path) in options.inputs {
         for file in exported_files(path)? {
-            let rows = ExportedRows::open(&file)?;
+            let mut rows = ExportedRows::open(&file)?;
             let topic = file.display().to_string();
-            let sources = project.sources.of_history(table, &topic, rows.schema());
-            let sources = sources.map_err(|error| {
+            let history = project.sources.of_history(table, &topic, rows.schema());
+            let history = history.map_err(|error| {
                 Failure::Definitions(format!("--batch {table}={topic}: {error}"))
             })?;
-            files.push((table, topic, sources, rows));
+            rows.keep(&history.columns);
+            files.push((table, topic, history.sources, rows));
         }
     }
     state_memory::install(&project.config.limits, &state)?;
@@ -90,10 +93,19 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
             topic: topic.clone(),
             partition: 0,
         };
-        let mut router = Router::new(Arc::new(sources)).with_threads(threads.max(1));
+        let sources = Arc::new(sources);
+        let mut router = Router::new(sources.clone()).with_threads(threads.max(1));
         let before = rows_of_table.entry(table).or_default();
-        rows.number_from(*before);
-        while let Some(records) = rows.next_records()? {
+        let masks = masking::open_for(&project, &sources, &state, reporter)?;
+        // Of two rows with one key the later one counts, whichever its file.
+        let mut offset = *before;
+        while let Some(mut records) = rows.next_records()? {
+            masks.mask(&topic, &mut records).doing("masking the rows")?;
+            let records: Vec<LogRecord> = (offset..)
+                .zip(records)
+                .map(|(offset, record)| LogRecord { offset, record })
+                .collect();
+            offset += records.len() as u64;
             let mut routed = router.route(&id, &records);
             for letter in &mut routed.dead_letters {
                 letter.offset -= *before;
@@ -126,7 +138,7 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
         },
         idle: BTreeSet::new(),
         idle_changes: Vec::new(),
-        definitions: Definitions::new(&project, &program),
+        definitions: Definitions::new(&project, &program, Default::default()),
     };
     let request = CheckpointRequest {
         epoch: work.epoch,

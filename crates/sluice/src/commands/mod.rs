@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub mod alarms;
 pub mod audit;
 pub mod backup;
 pub mod batch;
@@ -11,7 +12,9 @@ pub mod erase;
 pub mod init;
 pub mod replay;
 mod replay_states;
+pub mod report;
 pub mod restore;
 pub mod run;
+pub mod shop;
 pub mod sql;
 pub mod status;

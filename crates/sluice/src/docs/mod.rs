@@ -4,6 +4,7 @@
 
 mod header;
 mod html;
+mod json;
 mod markdown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use sluice_serve::ColumnMeaning;
 use crate::project::Project;
 
 pub use html::html_pages;
+pub use json::models_json;
 pub use markdown::markdown_files;
 
 /// The layer of tables that sources fill.

@@ -79,6 +79,13 @@ impl DatabaseSource {
         Ok(Some(Self { partition, source }))
     }
 
+    fn trouble(&self) -> Option<&str> {
+        match &self.source {
+            Kind::Files(_) => None,
+            Kind::Server(server) => server.trouble(),
+        }
+    }
+
     fn poll(&mut self) -> Result<Batch, Failure> {
         let what = format!("reading the source of topic `{}`", self.partition.topic);
         match &mut self.source {
@@ -133,7 +140,6 @@ fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
 /// Follows one database.
 pub(super) fn follow_database(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut source: DatabaseSource,
     reporter: Reporter,
@@ -147,6 +153,13 @@ pub(super) fn follow_database(
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
+        let sizes = batch.records.iter().map(|record| record.payload.len());
+        let (count, bytes) = (batch.records.len(), sizes.sum());
+        let topic = &source.partition.topic;
+        let trouble = source.trouble();
+        shared
+            .states
+            .note(topic, count, bytes, batch.at_end, trouble);
         if !batch.records.is_empty() {
             log.append(&source.partition, &mut batch.records)
                 .and_then(|()| log.sync())
@@ -154,7 +167,7 @@ pub(super) fn follow_database(
             shared.tell_records();
         }
         if batch.at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             // A server is waited for by reading from it.
             if matches!(source.source, Kind::Files(_)) || batch.records.is_empty() {
                 std::thread::park_timeout(IDLE_WAIT);

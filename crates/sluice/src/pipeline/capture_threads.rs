@@ -134,7 +134,6 @@ impl Source<PollSource> {
 /// Reads the file sources in turn.
 pub(super) fn follow_files(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut sources: Vec<Source<FileSource>>,
     reporter: Reporter,
@@ -154,7 +153,11 @@ pub(super) fn follow_files(
             let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
             all_at_end &= batch.at_end;
             has_records |= !batch.records.is_empty() || !batch.ranges.is_empty();
-            unsynced_bytes += append(source, batch, log, reporter)?;
+            let (records, at_end) = (record_count(&batch), batch.at_end);
+            let bytes = append(source, batch, log, reporter)?;
+            let topic = &source.partition.topic;
+            shared.states.note(topic, records, bytes, at_end, None);
+            unsynced_bytes += bytes;
         }
         // Whatever is waiting is synced together: many small batches under
         // load, the one batch there is otherwise.
@@ -167,7 +170,7 @@ pub(super) fn follow_files(
             idle_wait = IDLE_WAIT_MIN;
         }
         if all_at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             std::thread::park_timeout(idle_wait);
             idle_wait = IDLE_WAIT_MAX.min(idle_wait * 2);
         }
@@ -178,7 +181,6 @@ pub(super) fn follow_files(
 /// Asks one address again and again.
 pub(super) fn follow_poll(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut source: Source<PollSource>,
     reporter: Reporter,
@@ -189,17 +191,27 @@ pub(super) fn follow_poll(
             continue;
         }
         let batch = source.source.poll();
-        let at_end = batch.at_end;
-        if append(&source, batch, log, reporter)? > 0 {
+        let (records, at_end) = (record_count(&batch), batch.at_end);
+        let bytes = append(&source, batch, log, reporter)?;
+        let topic = &source.partition.topic;
+        let trouble = source.source.trouble();
+        shared.states.note(topic, records, bytes, at_end, trouble);
+        if bytes > 0 {
             log.sync().doing("making the log durable")?;
             shared.tell_records();
         }
         if at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             std::thread::park_timeout(IDLE_WAIT_MAX);
         }
     }
     Ok(())
+}
+
+/// Records of a batch.
+fn record_count(batch: &CaptureBatch) -> usize {
+    let of_ranges = batch.ranges.iter().map(|(_, range)| range.records.len());
+    batch.records.len() + of_ranges.sum::<usize>()
 }
 
 /// Appends a batch and gives the number of its bytes.
@@ -238,7 +250,6 @@ fn append<S>(
 /// Makes what clients sent durable, all that waits at a time, and tells them.
 pub(super) fn take_submissions(
     shared: &Shared,
-    number: usize,
     log: &Door,
     submissions: &Submissions,
 ) -> Result<(), Failure> {
@@ -249,7 +260,7 @@ pub(super) fn take_submissions(
             if is_stopping {
                 return Ok(());
             }
-            shared.tell_idle(number);
+            shared.tell_idle();
             continue;
         }
         let appended = taken.iter_mut().try_for_each(|submission| {
@@ -264,6 +275,13 @@ pub(super) fn take_submissions(
         // The epoch may begin while the answers are on their way.
         shared.tell_records();
         for submission in taken {
+            if outcome.is_ok() {
+                let sizes = submission.records.iter().map(|record| record.payload.len());
+                let (count, bytes) = (submission.records.len(), sizes.sum());
+                shared
+                    .states
+                    .note(&submission.topic, count, bytes, true, None);
+            }
             // A client that went away needs no answer.
             let _ = submission.done.send(answer.clone());
         }

@@ -1,0 +1,70 @@
+//! The answer of a panel, before it takes a form.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+
+use super::check::CheckedQuery;
+use super::{CheckedColumn, CheckedPanel, text_of_value};
+use crate::{QueryEngine, QueryResult, ServeError};
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct PanelAnswer {
+    pub(crate) panel: Arc<CheckedPanel>,
+    pub(crate) is_detail: bool,
+    pub(crate) values: BTreeMap<String, ScalarValue>,
+    pub(crate) result: QueryResult,
+}
+
+impl CheckedPanel {
+    /// The query that is asked for; `None` where there is no detail.
+    pub(crate) fn query(&self, is_detail: bool) -> Option<&CheckedQuery> {
+        match is_detail {
+            true => self.detail.as_ref(),
+            false => Some(&self.main),
+        }
+    }
+}
+
+impl PanelAnswer {
+    /// Asks.
+    ///
+    /// # Errors
+    /// As for [`QueryEngine::query_bound`].
+    pub(crate) async fn ask(
+        engine: &QueryEngine,
+        panel: Arc<CheckedPanel>,
+        is_detail: bool,
+        values: BTreeMap<String, ScalarValue>,
+    ) -> Result<Self, ServeError> {
+        let Some(query) = panel.query(is_detail) else {
+            let detail = format!("the panel `{}` has no detail", panel.panel.name);
+            return Err(ServeError::Query(detail));
+        };
+        let value_of = |name: &str| values.get(name).cloned();
+        let result = engine.query_bound(&query.query, value_of).await?;
+        Ok(Self {
+            panel,
+            is_detail,
+            values,
+            result,
+        })
+    }
+
+    /// What its columns are.
+    pub(crate) fn columns(&self) -> &[CheckedColumn] {
+        let query = self.panel.query(self.is_detail);
+        query.map_or(&[], |query| &query.columns)
+    }
+}
+
+/// Values as text, one a line: what tells two requests apart.
+pub(crate) fn print_values(values: &BTreeMap<String, ScalarValue>) -> String {
+    let line = |(name, value): (&String, &ScalarValue)| match text_of_value(value) {
+        Some(text) => format!("{name}={text}\n"),
+        None => format!("{name}\n"),
+    };
+    values.iter().map(line).collect()
+}

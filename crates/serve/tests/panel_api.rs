@@ -1,0 +1,367 @@
+//! Panels over HTTP: their list, every form of an answer, parameters of every
+//! type, what is known already, and what is refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::client::{get, request};
+use common::{Options, Server};
+use serde_json::json;
+use sluice_serve::{PanelDefinitions, PanelFile, Panels};
+
+const ORDERS: &str = r#"
+title = { en = "Orders", zh = "订单" }
+subject = "trade"
+chart = "table"
+query = """
+SELECT id, buyer, amount, day FROM orders
+WHERE ($buyer IS NULL OR buyer = $buyer) AND amount >= $least AND day <= $day
+ORDER BY id LIMIT $limit
+"""
+[parameters.buyer]
+type = "text"
+[parameters.least]
+type = "decimal"
+default = "0.5"
+[parameters.day]
+type = "date"
+default = "today"
+max = "1970-06-01"
+[parameters.limit]
+type = "integer"
+default = 10
+min = 1
+max = 100
+[columns.amount]
+title = { en = "Amount", zh = "金额" }
+format = "money"
+[columns.id]
+role = "text"
+[detail]
+query = "SELECT * FROM orders WHERE $id IS NULL OR id = $id ORDER BY id"
+"#;
+
+const NOW: &str = r#"
+title = { en = "Now", zh = "现在" }
+subject = "trade"
+chart = "table"
+query = "SELECT now() AS moment, count(*) AS orders FROM orders"
+"#;
+
+fn served(panels: &[(&str, &str)]) -> Server {
+    let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    let server = Server::start_with(Options {
+        panels: panels.iter().map(own).collect(),
+        ..Options::default()
+    });
+    let order = |id: i64, buyer: &str, cents| ((id, buyer.to_owned(), cents), 1);
+    server.shop.apply_orders(&[
+        order(1, "ann", 1_050),
+        order(2, "b<o>&b", 99_999),
+        order(3, "ann", 200),
+    ]);
+    server
+}
+
+#[test]
+fn a_panel_answers_with_defaults_and_with_what_is_asked() {
+    let server = served(&[("orders", ORDERS)]);
+    let answer = get(server.address, "/api/v1/panels/orders");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let found = answer.json();
+    assert_eq!(found["panel"], "orders");
+    assert_eq!(found["epoch"], 1);
+    assert_eq!(
+        found["parameters"],
+        json!({"buyer": null, "least": "0.5000", "day": "1970-01-01", "limit": "10"})
+    );
+    // All orders are of later days.
+    assert_eq!(found["rows"], json!([]));
+    assert_eq!(
+        found["columns"][2]["title"],
+        json!({"en": "Amount", "zh": "金额"})
+    );
+    assert_eq!(found["columns"][2]["format"], "money");
+    let path = "/api/v1/panels/orders?day=1970-01-31&buyer=ann&limit=1";
+    let found = get(server.address, path).json();
+    assert_eq!(found["rows"], json!([[1, "ann", "10.50", "1970-01-02"]]));
+    let path = "/api/v1/panels/orders?day=19700131&least=10.51";
+    let found = get(server.address, path).json();
+    assert_eq!(
+        found["rows"],
+        json!([[2, "b<o>&b", "999.99", "1970-01-03"]])
+    );
+    let found = get(server.address, "/api/v1/panels/orders/detail?id=3").json();
+    assert_eq!(found["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(found["rows"][0][2], "2.00");
+    let found = get(server.address, "/api/v1/panels/orders/detail").json();
+    assert_eq!(found["rows"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_a_request_says_is_a_value_and_never_sql() {
+    let server = served(&[("orders", ORDERS)]);
+    let attacks = [
+        "' OR '1'='1",
+        "ann' --",
+        "ann'; DROP TABLE orders; --",
+        "$day",
+        "\u{0}",
+        "ann\\' OR 1=1",
+    ];
+    for attack in attacks {
+        let path = format!(
+            "/api/v1/panels/orders?day=1970-01-31&buyer={}",
+            common::client::encode(attack)
+        );
+        let answer = get(server.address, &path);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["rows"], json!([]), "{attack}");
+    }
+    let refused = [
+        ("limit=0", "limit: 0 is less than 1"),
+        ("limit=101", "limit: 101 is more than 100"),
+        ("limit=1;DROP", "limit: `1;DROP` is no integer"),
+        ("limit=", "limit: `` is no integer"),
+        ("day=1971-01-01", "day: 1971-01-01 is more than 1970-06-01"),
+        ("day=2026-02-30", "day: `2026-02-30` is no date"),
+        ("least=1e400", "least: `1e400` is no decimal"),
+        (
+            "dya=1970-01-01",
+            "the panel `orders` has no parameter `dya`",
+        ),
+        ("format=pdf", "`pdf` is no format"),
+    ];
+    for (query, expected) in refused {
+        let answer = get(server.address, &format!("/api/v1/panels/orders?{query}"));
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.problem().contains(expected), "{}", answer.text());
+    }
+    let missing = get(server.address, "/api/v1/panels/nothing");
+    assert_eq!(missing.status, 404);
+    assert!(missing.problem().contains("no panel `nothing`"));
+}
+
+#[test]
+fn csv_and_workbooks_have_the_same_rows() {
+    let server = served(&[("orders", ORDERS)]);
+    let csv = get(server.address, "/api/v1/panels/orders.csv?day=1970-01-31");
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(
+        csv.text(),
+        "id,buyer,amount,day\n1,ann,10.50,1970-01-02\n2,b<o>&b,999.99,1970-01-03\n3,ann,2.00,1970-01-04\n"
+    );
+    let accept = [("Accept", "text/csv")];
+    let path = "/api/v1/panels/orders?day=1970-01-31";
+    let same = request(server.address, "GET", path, &accept, b"");
+    assert_eq!(same.text(), csv.text());
+    let book = get(
+        server.address,
+        "/api/v1/panels/orders.xlsx?day=1970-01-31&lang=zh",
+    );
+    assert_eq!(
+        book.header("content-disposition"),
+        Some("attachment; filename=\"orders.xlsx\"")
+    );
+    let parts = stored_parts(&book.body);
+    let names: Vec<&str> = parts.iter().map(|(name, _)| &name[..]).collect();
+    assert_eq!(names[0], "[Content_Types].xml");
+    let part = |wanted: &str| {
+        let found = parts.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, text)| text.clone()).unwrap()
+    };
+    assert!(part("xl/workbook.xml").contains("name=\"订单\""));
+    let sheet = part("xl/worksheets/sheet1.xml");
+    assert!(sheet.contains(">金额</t>"), "{sheet}");
+    let row = "<row><c s=\"5\"><v>2</v></c><c t=\"inlineStr\" s=\"0\"><is><t xml:space=\"preserve\">b&lt;o&gt;&amp;b</t></is></c><c s=\"3\"><v>999.99</v></c><c s=\"2\"><v>25571</v></c></row>";
+    assert!(sheet.contains(row), "{sheet}");
+    let again = get(
+        server.address,
+        "/api/v1/panels/orders.xlsx?day=1970-01-31&lang=zh",
+    );
+    assert_eq!(again.body, book.body, "equal answers are equal bytes");
+}
+
+/// The parts of a ZIP archive without compression, by its directory at the end;
+/// every checksum is compared.
+fn stored_parts(bytes: &[u8]) -> Vec<(String, String)> {
+    let number = |at: usize, length: usize| {
+        let bytes = &bytes[at..at + length];
+        bytes
+            .iter()
+            .rev()
+            .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
+    };
+    let end = bytes.len() - 22;
+    assert_eq!(&bytes[end..end + 4], b"PK\x05\x06");
+    let (count, mut at) = (number(end + 10, 2), number(end + 16, 4));
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        assert_eq!(&bytes[at..at + 4], b"PK\x01\x02");
+        let (checksum, length) = (number(at + 16, 4), number(at + 24, 4));
+        let name_length = number(at + 28, 2);
+        let name = &bytes[at + 46..at + 46 + name_length];
+        let local = number(at + 42, 4);
+        assert_eq!(&bytes[local..local + 4], b"PK\x03\x04");
+        let start = local + 30 + number(local + 26, 2) + number(local + 28, 2);
+        let content = &bytes[start..start + length];
+        assert_eq!(crc32(content) as usize, checksum);
+        parts.push((
+            String::from_utf8(name.to_vec()).unwrap(),
+            String::from_utf8(content.to_vec()).unwrap(),
+        ));
+        at += 46 + name_length;
+    }
+    parts
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut checksum = !0_u32;
+    for byte in bytes {
+        checksum ^= u32::from(*byte);
+        for _ in 0..8 {
+            let mask = 0_u32.wrapping_sub(checksum & 1);
+            checksum = (checksum >> 1) ^ (0xEDB8_8320 & mask);
+        }
+    }
+    !checksum
+}
+
+#[test]
+fn an_answer_that_is_known_is_not_sent_again() {
+    let server = served(&[("orders", ORDERS), ("now", NOW)]);
+    let path = "/api/v1/panels/orders?day=1970-01-31";
+    let etag = get(server.address, path).header("etag").unwrap().to_owned();
+    let known = [("If-None-Match", etag.as_str())];
+    let answer = request(server.address, "GET", path, &known, b"");
+    assert_eq!(answer.status, 304);
+    assert!(answer.body.is_empty());
+    // Other parameters, another form, another epoch: other answers.
+    for other in [
+        "/api/v1/panels/orders?day=1970-01-30",
+        "/api/v1/panels/orders.csv?day=1970-01-31",
+    ] {
+        let answer = request(server.address, "GET", other, &known, b"");
+        assert_eq!(answer.status, 200);
+        assert_ne!(answer.header("etag"), Some(etag.as_str()));
+    }
+    server.shop.apply_orders(&[((9, "zoe".to_owned(), 100), 1)]);
+    let answer = request(server.address, "GET", path, &known, b"");
+    assert_eq!(answer.status, 200);
+    // What reads the clock is always answered anew.
+    assert_eq!(
+        get(server.address, "/api/v1/panels/now").header("etag"),
+        None
+    );
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn the_list_and_the_description_say_what_there_is() {
+    let server = served(&[("orders", ORDERS), ("now", NOW)]);
+    let list = get(server.address, "/api/v1/panels").json();
+    let names = list["panels"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|panel| panel["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["now", "orders"]);
+    let orders = &list["panels"][1];
+    assert_eq!(orders["detail"], true);
+    assert_eq!(orders["chart"], "table");
+    assert_eq!(orders["parameters"][1]["default"], "today");
+    assert_eq!(orders["parameters"][1]["value"], "1970-01-01");
+    let described = get(server.address, "/api/v1/openapi.json").json();
+    assert_eq!(described["openapi"], "3.1.0");
+    let path = &described["paths"]["/api/v1/panels/orders"]["get"];
+    assert_eq!(path["operationId"], "orders");
+    let limit = path["parameters"].as_array().unwrap().iter();
+    let limit = limit.clone().find(|it| it["name"] == "limit").unwrap();
+    assert_eq!(
+        limit["schema"],
+        json!({"type": "integer", "format": "int64", "minimum": 1, "maximum": 100})
+    );
+    assert!(described["paths"]["/api/v1/panels/orders/detail"].is_object());
+    // Sugar is off without a token.
+    assert!(described["paths"]["/api/v1/sugar/orders"].is_null());
+    // Every reference leads somewhere.
+    let text = described.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(described.pointer(pointer).is_some(), "{pointer}");
+    }
+}
+
+/// What is wrong with a panel, as `sluice check` says it.
+fn problems(text: &str) -> String {
+    let file = PanelFile {
+        path: "panels/x.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    let definitions = match PanelDefinitions::parse(&[file], None) {
+        Ok(definitions) => definitions,
+        Err(errors) => return errors[0].to_string(),
+    };
+    let server = Server::start();
+    match Panels::check(&definitions, &server.engine) {
+        Ok(_) => "no problem".to_owned(),
+        Err(errors) => errors[0].to_string(),
+    }
+}
+
+#[test]
+fn a_wrong_panel_is_refused_with_its_place() {
+    let head = "title = { en = \"x\", zh = \"x\" }\nsubject = \"x\"\n";
+    let cases = [
+        (
+            "chart = \"pi\"\nquery = \"SELECT 1\"\n",
+            "panels/x.toml:3:9: unknown variant `pi`",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT nothing FROM orders\"\n",
+            "panels/x.toml:4:9: query: Schema error: No field named nothing",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders WHERE id = $id\"\n",
+            "panels/x.toml:4:9: query: `$id` is no parameter\n  help: the panel has no [parameters]",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders\"\n[parameters.day]\ntype = \"date\"\n",
+            "no query uses the parameter `day`",
+        ),
+        (
+            "chart = \"pie\"\nquery = \"SELECT buyer FROM orders\"\n",
+            "the chart wants one category and a value; the query has 1 of the role category, 0 value, 0 series",
+        ),
+        (
+            "chart = \"pie\"\nquery = \"SELECT id, buyer FROM orders\"\n[columns.nobody]\nrole = \"value\"\n",
+            "the query has no column `nobody`\n  help: its columns are id, buyer",
+        ),
+        (
+            "chart = \"table\"\nquery = \"DELETE FROM orders\"\n",
+            "query: it is no query",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT 1; SELECT 2\"\n",
+            "query: write one query",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders LIMIT $n\"\n[parameters.n]\ntype = \"integer\"\ndefault = 5\nmax = 3\n",
+            "panels/x.toml:7:11: n: 5 is more than 3",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders LIMIT $format\"\n[parameters.format]\ntype = \"integer\"\n",
+            "a parameter cannot be named `format`",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders\"\n[detail]\nquery = \"SELECT * FROM orders WHERE id = $ids\"\n",
+            "panels/x.toml:6:9: detail query: `$ids` is no parameter",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&format!("{head}{text}"));
+        assert!(found.contains(expected), "{found}\nexpected {expected}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Numbers about the sources, for `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sluice_serve::Metrics;
+
+use crate::pipeline::SourceStates;
+
+/// See the module.
+#[derive(Debug)]
+pub struct SourceGauges {
+    metrics: Arc<Metrics>,
+    states: SourceStates,
+}
+
+impl SourceGauges {
+    /// Numbers of these sources.
+    pub fn new(metrics: Arc<Metrics>, states: SourceStates) -> Self {
+        Self { metrics, states }
+    }
+
+    /// Sets them to what is known at `now_us`; `waiting` are durable records
+    /// that are in no epoch yet, by topic.
+    pub fn update(&self, waiting: &BTreeMap<String, u64>, now_us: i64) {
+        let metrics = &self.metrics;
+        for (source, state) in self.states.all() {
+            let labels = [("source", source.as_str()), ("kind", state.kind)];
+            let records = metrics.counter_of(
+                "sluice_source_records_total",
+                "Records that a source gave since the start.",
+                &labels,
+            );
+            records.set(state.records);
+            let bytes = metrics.counter_of(
+                "sluice_source_bytes_total",
+                "Bytes of the records that a source gave since the start.",
+                &labels,
+            );
+            bytes.set(state.bytes);
+            let up = metrics.gauge_of(
+                "sluice_source_up",
+                "1 if a source can be read, 0 if not.",
+                &labels,
+            );
+            up.set(u64::from(state.trouble.is_none()));
+            let lag = metrics.gauge_of(
+                "sluice_source_lag_records",
+                "Durable records of a source that are in no epoch yet.",
+                &labels,
+            );
+            lag.set(waiting.get(&source).copied().unwrap_or(0));
+            let lag = metrics.seconds_of(
+                "sluice_source_lag_seconds",
+                "Time since a source was last read to its end.",
+                &labels,
+            );
+            lag.set(state.lag_us(now_us).unsigned_abs());
+            if let Some(last_us) = state.last_record_us {
+                let last = metrics.seconds_of(
+                    "sluice_source_last_record_timestamp_seconds",
+                    "When a source gave a record last, in seconds since 1970 UTC.",
+                    &labels,
+                );
+                last.set(last_us.unsigned_abs());
+            }
+        }
+    }
+}

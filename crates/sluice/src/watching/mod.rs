@@ -1,0 +1,16 @@
+//! Alarms of a running warehouse: where they are read, whom they ask, and the
+//! threads that they run on.
+
+mod alerts;
+mod asker;
+mod reports;
+mod settings;
+mod tables;
+mod threads;
+
+pub use alerts::{add_tables, check_alerts, load_alerts, open_reporting, open_watcher};
+pub use asker::{Asker, answer_of};
+pub use reports::load_reports;
+pub use settings::{AlarmsText, MailText};
+
+pub use threads::WatchThreads;

@@ -1,0 +1,288 @@
+//! The real program tells the owner of a source that has stopped, and of its
+//! recovery, through a real mail server; silences and the API.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits"
+)]
+
+mod common;
+#[allow(dead_code, reason = "this test uses a part of it")]
+#[path = "../../watch/tests/common/mod.rs"]
+mod mail;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{ask, fail, root, run_command, sluice, succeed};
+use mail::{MailBox, certificate};
+
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// An address with orders, which stops to answer when it is told to.
+fn shop(is_down: Arc<AtomicBool>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/orders", listener.local_addr().unwrap());
+    std::thread::Builder::new()
+        .spawn(move || {
+            for stream in listener.incoming() {
+                let mut reader = BufReader::new(stream.unwrap());
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    line.clear();
+                }
+                let (status, body) = match is_down.load(Ordering::SeqCst) {
+                    true => (500, "out of order"),
+                    false => (200, "[]"),
+                };
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                let _ = reader.get_mut().write_all(answer.as_bytes());
+            }
+        })
+        .unwrap();
+    url
+}
+
+fn project(folder: &Path, url: &str, mail_box: &MailBox) -> PathBuf {
+    let project = folder.join("shop");
+    let config = format!(
+        r#"name = "shop"
+owner = "data"
+
+[owners]
+data = "data@shop.example"
+orders-team = "li@shop.example"
+
+[mail]
+server = "localhost"
+port = {}
+certificates = "{}"
+from = "Sluice <sluice@shop.example>"
+user = "sluice"
+password = "env:SLUICE_TEST_MAIL_PASSWORD"
+
+[alarms]
+group_wait = "1 second"
+"#,
+        mail_box.address.port(),
+        certificate().display()
+    );
+    write(&project.join("warehouse.toml"), &config);
+    let source = format!(
+        r#"[topic.orders]
+owner = "orders-team"
+[topic.orders.capture]
+kind = "poll"
+url = "{url}"
+interval = "200 ms"
+
+[table.orders]
+topic = "orders"
+columns = [{{ name = "id", from = "/id", type = "int64" }}]
+"#
+    );
+    write(&project.join("sources/orders.toml"), &source);
+    let shipped = root().join("warehouse/alerts/source_stopped.toml");
+    let alarm = std::fs::read_to_string(shipped).unwrap();
+    let quick = alarm
+        .replace("every = \"10 seconds\"", "every = \"1 second\"")
+        .replace("for = \"30 seconds\"", "for = \"2 seconds\"");
+    assert_ne!(alarm, quick);
+    write(&project.join("alerts/source_stopped.toml"), &quick);
+    project
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(project: &Path, state: &Path) -> Running {
+    let mut command = run_command(project, state);
+    command.env("SLUICE_TEST_MAIL_PASSWORD", "secret");
+    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+    let running = Running(child.unwrap());
+    wait_for("the warehouse to start", || {
+        let mut command = sluice();
+        command.args(["alarms", "list", "--state"]).arg(state);
+        command.output().unwrap().status.success()
+    });
+    running
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut is_done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_done() {
+        assert!(start.elapsed() < PATIENCE, "waiting for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn alarms(state: &Path, words: &[&str]) -> String {
+    let mut command = sluice();
+    command.arg("alarms").args(words).arg("--state").arg(state);
+    succeed(&mut command)
+}
+
+#[test]
+fn the_owner_of_a_stopped_source_is_told_in_time_and_of_its_recovery() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let is_down = Arc::new(AtomicBool::new(false));
+    let url = shop(is_down.clone());
+    let mail_box = MailBox::start();
+    let project = project(folder.path(), &url, &mail_box);
+    let mut check = sluice();
+    succeed(check.arg("check").arg(&project));
+
+    let running = run(&project, &state);
+    assert!(alarms(&state, &["list"]).starts_with("nothing is wrong: 1 alarms watch"));
+    wait_for("the source to run", || {
+        ask(&state, "SELECT state FROM sluice_sources") == ["running"]
+    });
+    is_down.store(true, Ordering::SeqCst);
+    let stopped = Instant::now();
+    wait_for("a mail", || !mail_box.mails.lock().is_empty());
+    // An evaluation each second, two seconds pending, one for others to begin
+    // too; the rest is for a machine that is busy.
+    let elapsed = stopped.elapsed();
+    assert!(elapsed > Duration::from_secs(2), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
+    {
+        let mails = mail_box.mails.lock();
+        assert_eq!(mails[0].to, ["li@shop.example"]);
+        assert_eq!(
+            mails[0].header("Subject"),
+            "[shop] critical: A source has stopped"
+        );
+        assert_eq!(mails[0].login.as_deref(), Some("\0sluice\0secret"));
+        let text = mails[0].text();
+        assert!(text.contains("orders cannot be read"), "{text}");
+    }
+    let rows = ask(
+        &state,
+        "SELECT alarm, state, owner, labels, delivered IS NOT NULL FROM sluice_alarms",
+    );
+    assert_eq!(
+        rows,
+        ["source_stopped,firing,orders-team,source=orders,true"]
+    );
+    let listed = alarms(&state, &["list"]);
+    assert!(
+        listed.starts_with("firing    critical  source_stopped"),
+        "{listed}"
+    );
+    drop(running);
+
+    // Killed while it fires: the next process goes on and tells nothing twice.
+    let running = run(&project, &state);
+    wait_for("the source to fail again", || {
+        ask(&state, "SELECT state FROM sluice_sources") == ["failing"]
+    });
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(mail_box.mails.lock().len(), 1, "{:?}", mail_box.subjects());
+    is_down.store(false, Ordering::SeqCst);
+    wait_for("a mail of the recovery", || {
+        mail_box.mails.lock().len() == 2
+    });
+    let subject = mail_box.mails.lock()[1].header("Subject");
+    assert_eq!(subject, "[shop] resolved: A source has stopped");
+
+    // What is silenced is not told.
+    let silence = [
+        "silence",
+        "source_stopped",
+        "--for",
+        "2 hours",
+        "--label",
+        "source=orders",
+    ];
+    assert!(alarms(&state, &silence).starts_with("silence 1 until 20"));
+    is_down.store(true, Ordering::SeqCst);
+    wait_for("the silenced alarm", || {
+        alarms(&state, &["list"]).contains("owner orders-team, silenced)")
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(mail_box.mails.lock().len(), 2);
+    assert_eq!(alarms(&state, &["unsilence", "1"]), "silence 1 is over\n");
+    wait_for("a mail of what was silenced", || {
+        mail_box.mails.lock().len() == 3
+    });
+    let mut unknown = sluice();
+    unknown.args(["alarms", "silence", "nope", "--for", "1 hour", "--state"]);
+    let error = fail(unknown.arg(&state), 1);
+    assert!(
+        error.contains("there is no alarm `nope`; known: source_stopped"),
+        "{error}"
+    );
+    drop(running);
+}
+
+#[test]
+fn check_names_what_is_wrong_with_alarms() {
+    let folder = tempfile::tempdir().unwrap();
+    let mail_box = MailBox::start();
+    let project = project(folder.path(), "http://127.0.0.1:1/", &mail_box);
+    let check = |expected: &str| {
+        let mut command = sluice();
+        let error = fail(command.arg("check").arg(&project), 2);
+        assert!(error.contains(expected), "{error}");
+    };
+    let alert = project.join("alerts/a.toml");
+    write(
+        &alert,
+        "sql = \"SELECT ordres FROM orders\"\nwhen = { above = 1 }\n",
+    );
+    check("alerts/a.toml:1:1: ");
+    write(
+        &alert,
+        "sql = \"SELECT id FROM orders\"\nwhen = { above = 1 }\n",
+    );
+    check(
+        "alerts/a.toml:1:1: the query has no column `value`, which is judged; its columns are id",
+    );
+    write(
+        &alert,
+        "sql = \"SELECT id AS value FROM orders\"\nowner = \"nobody\"\nwhen = { above = 1 }\n",
+    );
+    check("alerts/a.toml: `nobody` is no mail address");
+    write(
+        &alert,
+        "sql = \"DROP TABLE orders\"\nwhen = { any_row = true }\n",
+    );
+    check("is refused");
+}
+
+#[test]
+fn the_alarms_that_are_shipped_are_right() {
+    let mut command = sluice();
+    let output = command
+        .arg("check")
+        .arg(root().join("warehouse"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("10 alarms"), "{text}");
+}

@@ -1,0 +1,137 @@
+/** Texts of the workbench. Both languages have the same keys. */
+
+import type { Language } from '.';
+
+export interface WorkMessages {
+  readonly nav: { readonly label: string; readonly live: string; readonly panels: string; readonly wall: string; readonly explore: string; readonly sql: string; readonly catalogue: string; readonly health: string };
+  readonly headings: Readonly<Record<'panels' | 'wall' | 'explore' | 'sql' | 'catalogue' | 'health', string>>;
+  readonly subjects: Readonly<Record<string, string>>;
+  readonly subjectLabel: string;
+  readonly day: string;
+  readonly compare: string;
+  readonly compareWith: Readonly<Record<'none' | 'day' | 'week', string>>;
+  readonly rows: string;
+  readonly rowsBehind: (title: string) => string;
+  readonly close: string;
+  readonly download: (form: string) => string;
+  readonly nothing: string;
+  readonly loading: string;
+  readonly failed: (detail: string) => string;
+  readonly before: (value: string) => string;
+  readonly run: string;
+  readonly statement: string;
+  readonly answered: (rows: string, ms: string, epoch: string) => string;
+  readonly firstRows: (shown: string) => string;
+  readonly views: Readonly<Record<'table' | 'line' | 'bar' | 'pie', string>>;
+  readonly viewLabel: string;
+  readonly find: string;
+  readonly models: string;
+  readonly columns: string;
+  readonly columnHead: readonly [string, string, string];
+  readonly lineage: string;
+  readonly lineageOf: (name: string) => string;
+  readonly rowCount: (rows: string) => string;
+  readonly kinds: Readonly<Record<string, string>>;
+  readonly evaluationErrors: string;
+  readonly metrics: string;
+  readonly metricHead: readonly [string, string, string];
+  readonly state: string;
+  readonly stateOf: Readonly<Record<'ready' | 'notReady', string>>;
+  readonly measure: string;
+  readonly dimension: string;
+  readonly filter: string;
+  readonly filterHint: string;
+  readonly from: string;
+  readonly asPanel: string;
+  readonly value: string;
+}
+
+const en: WorkMessages = {
+  nav: { label: 'Pages', live: 'Live', panels: 'Panels', wall: 'Wall', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', health: 'Health' },
+  headings: { panels: 'Panels', wall: 'Wall screen', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', health: 'Health' },
+  subjects: { trade: 'Trade', goods: 'Goods', places: 'Places', marketing: 'Marketing', traffic: 'Traffic', members: 'Members', health: 'Health' },
+  subjectLabel: 'Subject',
+  day: 'Day',
+  compare: 'Compare with',
+  compareWith: { none: 'Nothing', day: 'Day before', week: 'Week before' },
+  rows: 'Rows',
+  rowsBehind: (title) => `Rows behind: ${title}`,
+  close: 'Close',
+  download: (form) => `Download as ${form}`,
+  nothing: 'Nothing for this choice',
+  loading: 'Asking …',
+  failed: (detail) => `Not answered: ${detail}`,
+  before: (value) => `${value} before`,
+  run: 'Run',
+  statement: 'Statement',
+  answered: (rows, ms, epoch) => `${rows} rows in ${ms} ms, epoch ${epoch}`,
+  firstRows: (shown) => `The first ${shown} are shown.`,
+  views: { table: 'Table', line: 'Lines', bar: 'Bars', pie: 'Parts' },
+  viewLabel: 'Shown as',
+  find: 'Find a table, model or column',
+  models: 'Tables and models',
+  columns: 'Columns',
+  columnHead: ['Column', 'Type', 'Meaning'],
+  lineage: 'Lineage',
+  lineageOf: (name) => `What ${name} reads, and what reads it`,
+  rowCount: (rows) => `${rows} rows`,
+  kinds: { table: 'table', 'materialized view': 'materialized view', 'query view': 'query view' },
+  evaluationErrors: 'Rows on which a view failed',
+  metrics: 'Numbers of the program',
+  metricHead: ['Metric', 'Value', 'Meaning'],
+  state: 'State',
+  stateOf: { ready: 'takes records', notReady: 'not ready' },
+  measure: 'Measure',
+  dimension: 'By',
+  filter: 'Only where',
+  filterHint: 'a condition in SQL, such as province_name = \'上海\'',
+  from: 'Of',
+  asPanel: 'As a panel: save this file in panels/',
+  value: 'Value',
+};
+
+const zh: WorkMessages = {
+  nav: { label: '页面', live: '实时', panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '目录', health: '健康' },
+  headings: { panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '数据目录', health: '健康' },
+  subjects: { trade: '交易', goods: '商品', places: '地域', marketing: '营销', traffic: '流量', members: '用户', health: '健康' },
+  subjectLabel: '主题',
+  day: '日期',
+  compare: '对比',
+  compareWith: { none: '不对比', day: '前一日', week: '上周同日' },
+  rows: '明细',
+  rowsBehind: (title) => `明细：${title}`,
+  close: '关闭',
+  download: (form) => `下载 ${form}`,
+  nothing: '没有数据',
+  loading: '查询中…',
+  failed: (detail) => `查询失败：${detail}`,
+  before: (value) => `对比期 ${value}`,
+  run: '运行',
+  statement: '语句',
+  answered: (rows, ms, epoch) => `${rows} 行，${ms} 毫秒，批次 ${epoch}`,
+  firstRows: (shown) => `显示前 ${shown} 行。`,
+  views: { table: '表格', line: '折线', bar: '柱状', pie: '饼图' },
+  viewLabel: '显示方式',
+  find: '查找表、模型或字段',
+  models: '表与模型',
+  columns: '字段',
+  columnHead: ['字段', '类型', '含义'],
+  lineage: '血缘',
+  lineageOf: (name) => `${name} 的上游与下游`,
+  rowCount: (rows) => `${rows} 行`,
+  kinds: { table: '表', 'materialized view': '物化视图', 'query view': '查询视图' },
+  evaluationErrors: '计算失败的行',
+  metrics: '程序指标',
+  metricHead: ['指标', '数值', '含义'],
+  state: '状态',
+  stateOf: { ready: '正在接收', notReady: '未就绪' },
+  measure: '指标',
+  dimension: '维度',
+  filter: '筛选条件',
+  filterHint: 'SQL 条件，例如 province_name = \'上海\'',
+  from: '数据',
+  asPanel: '存为面板：把此文件存入 panels/',
+  value: '数值',
+};
+
+export const WORK: Readonly<Record<Language, WorkMessages>> = { en, zh };

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { routeOf } from '../src/route';
+import type { Model } from '../src/work/api';
+import { suggest, wordBefore } from '../src/work/completion';
+import { exploreQuery, isMeasure, panelFile } from '../src/work/exploration';
+import { Writer } from '../src/work/writer';
+
+const model = (name: string, ...columns: string[]): Model => ({
+  name,
+  layer: 'ads',
+  kind: 'query view',
+  grain: '',
+  text: [],
+  columns: columns.map((column) => ({ name: column, type: 'BIGINT', meaning: '' })),
+  inputs: [],
+  readers: [],
+});
+const models = [model('ads_hour', 'hour', 'orders'), model('ads_live_day', 'day', 'orders', 'gmv_gross')];
+const texts = (text: string) => suggest(text, text.length, models).map((found) => found.text);
+
+describe('completion', () => {
+  it('knows the word before the caret', () => {
+    expect(wordBefore('SELECT gm', 9)).toEqual({ word: 'gm', start: 7 });
+    expect(wordBefore('SELECT ', 7)).toEqual({ word: '', start: 7 });
+  });
+  it('gives tables after FROM, and columns of the named tables elsewhere', () => {
+    expect(texts('SELECT * FROM ads_')).toEqual(['ads_hour', 'ads_live_day']);
+    expect(suggest('SELECT gm FROM ads_live_day', 9, models)[0]?.text).toBe('gmv_gross');
+    expect(suggest('SELECT gm FROM ads_hour', 9, models)).toEqual([]);
+  });
+  it('follows an alias', () => {
+    expect(suggest('SELECT d. FROM ads_live_day AS d', 9, models).map((found) => found.text)).toEqual(['day', 'orders', 'gmv_gross']);
+  });
+});
+
+describe('exploration', () => {
+  const exploration = { model: 'ads_live_day', measure: 'gmv_gross', by: 'day', filter: ' orders > 0 ', chart: 'line' as const };
+  it('becomes SQL and a panel with the same query', () => {
+    const query = exploreQuery(exploration);
+    expect(query).toBe('SELECT day, sum(gmv_gross) AS gmv_gross\nFROM ads_live_day\nWHERE orders > 0\nGROUP BY day\nORDER BY 1\nLIMIT 200');
+    expect(panelFile(exploration)).toContain(query);
+  });
+  it('does not add up what names something', () => {
+    expect(isMeasure({ name: 'amount', type: 'DECIMAL(16, 2)' })).toBe(true);
+    expect(isMeasure({ name: 'user_id', type: 'BIGINT' })).toBe(false);
+    expect(isMeasure({ name: 'name', type: 'VARCHAR' })).toBe(false);
+  });
+});
+
+describe('writer', () => {
+  it('keeps every digit of money and has words for nothing', () => {
+    const writer = new Writer('en', 'CNY', 'Asia/Shanghai');
+    expect(writer.form('12345678901234567.89', 'money')).toBe('¥12,345,678,901,234,567.89');
+    expect(writer.form(null, 'money')).toBe('–');
+    expect(writer.form(0.1234, 'percent')).toBe('12.3%');
+    expect(writer.form('75.2', 'seconds')).toBe('1 min 15 s');
+  });
+});
+
+describe('route', () => {
+  it('falls back to the live page', () => {
+    expect(routeOf('')).toEqual({ page: 'live', part: '' });
+    expect(routeOf('#/nothing/x')).toEqual({ page: 'live', part: 'x' });
+    expect(routeOf('#/panels/trade')).toEqual({ page: 'panels', part: 'trade' });
+  });
+});
