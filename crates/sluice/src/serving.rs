@@ -42,6 +42,8 @@ pub struct ServingParts {
     pub docs: ProjectDocs,
     /// The alarms.
     pub watcher: Arc<Watcher>,
+    /// What Sugar BI must send; without it, it is not answered.
+    pub sugar_token: Option<String>,
 }
 
 /// The running servers.
@@ -122,7 +124,7 @@ impl Serving {
             views: views.map(|view| view.name.clone()).collect(),
             docs: html_pages(&parts.docs),
             models: models_json(&parts.docs),
-            sugar_token: config.sugar.token()?,
+            sugar_token: parts.sugar_token,
         };
         let state = Arc::new(HttpState::new(
             engine,

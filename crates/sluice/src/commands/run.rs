@@ -194,6 +194,7 @@ fn run_to_end(
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
         watcher: watcher.clone(),
+        sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
