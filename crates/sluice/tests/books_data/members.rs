@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::{Ledger, day_of};
-use super::live::days_of;
 use super::table::{Days, Table, date, money, ratio};
-use super::trade::{day_results, refunds};
+use super::trade::{day_results, days_of, refunds};
 use super::traffic::{Traffic, window_cells};
 use crate::row;
 
