@@ -223,7 +223,6 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
     fn visit(
         value: &mut Value,
         path: &[&str],
-        masks: &sluice_mask::Masks,
         hash: &dyn Fn(&str) -> String,
     ) {
         match value {
@@ -239,14 +238,14 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
                         ["a", "b"] | ["list", _, "x"] => cut(&mut member, hash),
                         ["a"] | ["list"] => {
                             if member.is_object() || member.is_array() {
-                                visit(&mut member, &inner, masks, hash);
+                                visit(&mut member, &inner, hash);
                             } else if !member.is_null() {
                                 member = json!(hash(&text_of(&member)));
                             }
                         }
                         ["list", _] => {
                             if member.is_object() || member.is_array() {
-                                visit(&mut member, &inner, masks, hash);
+                                visit(&mut member, &inner, hash);
                             } else if !member.is_null() {
                                 member = json!(hash(&text_of(&member)));
                             }
