@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{all_rows, ask, fail, run_command, sluice, succeed};
+use common::{all_rows, ask, fail, output, run_command, sluice, succeed};
 
 const SOURCES: &str = r#"
 [topic.visits]
@@ -226,15 +226,28 @@ fn a_file_that_was_changed_or_cut_short_is_named() {
         std::fs::write(own.path("input/a.ndjson"), &bytes).unwrap();
         // Another definition of tables: everything is read again.
         let sources = std::fs::read_to_string(own.path("project/sources/all.toml")).unwrap();
-        own.write(
-            "project/sources/all.toml",
-            &format!("{sources}\n# changed\n"),
-        );
-        let errors = fail(&mut own.run(), 1);
+        let place = "from = \"/place\", type = \"int64\"";
+        assert!(sources.contains(place));
+        let changed = sources.replace(place, &format!("{place}, trim = true"));
+        own.write("project/sources/all.toml", &changed);
+        let refused = output(&mut own.run());
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        // A shorter file is found when it is opened, another content when it is
+        // read again.
+        let said = match is_cut {
+            true => "it was cut short or replaced",
+            false => "the change of the project is refused",
+        };
+        assert!(errors.contains(said), "{errors}");
         assert!(errors.contains("a.ndjson"), "{errors}");
         assert!(errors.contains("its own log"), "{errors}");
         std::fs::write(own.path("input/a.ndjson"), &before).unwrap();
-        succeed(&mut own.run());
+        let taken = output(&mut own.run());
+        let errors = String::from_utf8_lossy(&taken.stderr);
+        assert!(
+            taken.status.success() && !errors.contains("refused"),
+            "{errors}"
+        );
     }
 }
 

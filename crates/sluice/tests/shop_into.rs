@@ -64,6 +64,8 @@ fn mariadb() -> Option<Server> {
     let port = free_port();
     let mut command = Command::new("mariadbd");
     command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
+    // The test ends with its data.
+    command.args(["--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0"]);
     command.arg(format!("--port={port}")).arg(&data);
     let socket = folder.path().join("socket");
     command.arg(format!("--socket={}", socket.display()));
@@ -113,7 +115,7 @@ fn postgres() -> Option<Server> {
         .arg("-D")
         .arg(&data)
         .args(["-h", "127.0.0.1", "-k", ""]);
-    command.args(["-p", &port.to_string()]);
+    command.args(["-c", "fsync=off", "-p", &port.to_string()]);
     Some(Server {
         process: quiet(&mut command).spawn().unwrap(),
         port,
@@ -126,7 +128,7 @@ fn write(url: &str) -> String {
     let mut said = String::new();
     for _ in 0..100 {
         let mut command = sluice();
-        command.args(["shop", "--into", url, "--hours", "20", "--rate", "2"]);
+        command.args(["shop", "--into", url, "--hours", "4", "--rate", "2"]);
         let output = command.args(["--devices", "2000"]).output().unwrap();
         said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
@@ -157,7 +159,7 @@ fn check(said: &str, mut ask: impl FnMut(&str) -> String) {
     let place = words.iter().position(|word| *word == "orders").unwrap();
     let orders = ask("SELECT count(*) FROM order_info");
     assert_eq!(orders, words[place - 1]);
-    assert!(orders.parse::<u64>().unwrap() > 500, "{orders}");
+    assert!(orders.parse::<u64>().unwrap() > 50, "{orders}");
     for rule in RULES {
         assert_eq!(ask(rule), "0", "{rule}");
     }
