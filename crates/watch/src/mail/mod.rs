@@ -125,7 +125,12 @@ fn address_of(text: &str) -> Result<String, String> {
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b',' | b'"'));
     let parts = address.split_once('@');
     match parts {
-        Some((name, domain)) if is_plain && !name.is_empty() && !domain.is_empty() => {
+        Some((name, domain))
+            if is_plain
+                && !name.is_empty()
+                && !domain.is_empty()
+                && !text.chars().any(char::is_control) =>
+        {
             Ok(address.to_owned())
         }
         _ => Err(format!(
