@@ -22,8 +22,8 @@ import { footer } from './ui/footer';
 import { header } from './ui/header';
 import { navigation } from './ui/navigation';
 import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings';
-import type { WorkContext } from './work/context';
-import { Writer } from './work/writer';
+import type { WorkContext } from './workbench/context';
+import { Writer } from './workbench/writer';
 
 const TICK_MS = 1_000;
 const FOOTER_MS = 200;

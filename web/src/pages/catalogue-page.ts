@@ -2,9 +2,9 @@
 
 import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
-import { models, rowCounts, type Model, type Models } from '../work/api';
-import type { WorkContext } from '../work/context';
-import { lineage } from '../work/lineage';
+import { models, rowCounts, type Model, type Models } from '../workbench/api';
+import type { WorkContext } from '../workbench/context';
+import { lineage } from '../workbench/lineage';
 
 const kept = { find: '', chosen: '' };
 

@@ -4,10 +4,10 @@ import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
 import { segmented } from '../ui/segmented';
 import { sql } from '../live/requests';
-import { models, type Model } from '../work/api';
-import type { WorkContext } from '../work/context';
-import { exploreQuery, isMeasure, panelFile, type Exploration } from '../work/exploration';
-import { PanelChart } from '../work/panel-chart';
+import { models, type Model } from '../workbench/api';
+import type { WorkContext } from '../workbench/context';
+import { exploreQuery, isMeasure, panelFile, type Exploration } from '../workbench/exploration';
+import { PanelChart } from '../workbench/panel-chart';
 
 const kept: Exploration = { model: 'dwd_trade_order', measure: 'goods_amount', by: 'province_name', filter: '', chart: 'bar' };
 

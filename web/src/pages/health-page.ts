@@ -4,10 +4,10 @@ import type { Part } from '../ui/context';
 import { h, setText } from '../ui/dom';
 import { sql, info } from '../live/requests';
 import type { Cell } from '../live/protocol';
-import { isReady, metricLines, panels } from '../work/api';
-import type { WorkContext } from '../work/context';
-import { panelCard, type PanelCard } from '../work/panel-card';
-import { table } from '../work/table';
+import { isReady, metricLines, panels } from '../workbench/api';
+import type { WorkContext } from '../workbench/context';
+import { panelCard, type PanelCard } from '../workbench/panel-card';
+import { table } from '../workbench/table';
 
 const REFRESH_MS = 2_000;
 const ERRORS = 'SELECT * FROM sluice_evaluation_errors LIMIT 100';

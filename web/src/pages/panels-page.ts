@@ -3,9 +3,9 @@
 import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
 import { segmented } from '../ui/segmented';
-import { panels, type Panel } from '../work/api';
-import type { WorkContext } from '../work/context';
-import { panelCard, type Comparison, type PanelCard } from '../work/panel-card';
+import { panels, type Panel } from '../workbench/api';
+import type { WorkContext } from '../workbench/context';
+import { panelCard, type Comparison, type PanelCard } from '../workbench/panel-card';
 
 const REFRESH_MS = 5_000;
 /** Subjects in the order in which people look at them; others follow. */

@@ -5,10 +5,10 @@ import { h, setText } from '../ui/dom';
 import { segmented } from '../ui/segmented';
 import type { SqlAnswer } from '../live/protocol';
 import { sql } from '../live/requests';
-import { models, type Chart, type Model, type PanelColumn } from '../work/api';
-import { suggest, wordBefore, type Suggestion } from '../work/completion';
-import type { WorkContext } from '../work/context';
-import { PanelChart } from '../work/panel-chart';
+import { models, type Chart, type Model, type PanelColumn } from '../workbench/api';
+import { suggest, wordBefore, type Suggestion } from '../workbench/completion';
+import type { WorkContext } from '../workbench/context';
+import { PanelChart } from '../workbench/panel-chart';
 
 const ROWS_SHOWN_MAX = 1_000;
 const FIRST = 'SELECT day, gmv_gross, gmv_net, orders\nFROM ads_live_day\nORDER BY day DESC\nLIMIT 14';

@@ -7,9 +7,9 @@ import { h } from '../ui/dom';
 import { orderList } from '../ui/order-list';
 import { ranking } from '../ui/ranking';
 import { tile } from '../ui/tile';
-import { panels } from '../work/api';
-import type { WorkContext } from '../work/context';
-import { panelCard, type PanelCard } from '../work/panel-card';
+import { panels } from '../workbench/api';
+import type { WorkContext } from '../workbench/context';
+import { panelCard, type PanelCard } from '../workbench/panel-card';
 
 const REFRESH_MS = 2_000;
 const SLOW_DRAW_MS = 250;

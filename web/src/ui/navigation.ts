@@ -1,7 +1,7 @@
 /** The way from page to page. */
 
 import { PAGES, type Route } from '../route';
-import type { WorkContext } from '../work/context';
+import type { WorkContext } from '../workbench/context';
 import type { Part } from './context';
 import { h } from './dom';
 

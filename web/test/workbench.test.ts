@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { routeOf } from '../src/route';
-import type { Model } from '../src/work/api';
-import { suggest, wordBefore } from '../src/work/completion';
-import { exploreQuery, isMeasure, panelFile } from '../src/work/exploration';
-import { Writer } from '../src/work/writer';
+import type { Model } from '../src/workbench/api';
+import { suggest, wordBefore } from '../src/workbench/completion';
+import { exploreQuery, isMeasure, panelFile } from '../src/workbench/exploration';
+import { Writer } from '../src/workbench/writer';
 
 const model = (name: string, ...columns: string[]): Model => ({
   name,
