@@ -1,0 +1,1 @@
+//! Reads topics of Kafka.
