@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_core::Record;
+use sluice_kafka::position::{KafkaPosition, STEP_MARK as KAFKA_MARK};
 use sluice_mysql::position::{DatabasePosition, STEP_MARK};
 use sluice_postgres::position::{PostgresPosition, STEP_MARK as POSTGRES_MARK};
 
@@ -25,6 +26,8 @@ pub enum SourcePosition {
     Database(Box<DatabasePosition>),
     /// Of a PostgreSQL server's stream.
     Postgres(Box<PostgresPosition>),
+    /// Of the partitions of a Kafka cluster.
+    Kafka(Box<KafkaPosition>),
 }
 
 impl SourcePosition {
@@ -58,6 +61,16 @@ impl SourcePosition {
                     return Ok(());
                 };
                 let applied = server.apply(&record.position);
+                applied.map_err(|error| CaptureError::BadPosition(error.to_string()))
+            }
+            Some((&KAFKA_MARK, _)) => {
+                if !matches!(self, Self::Kafka(_)) {
+                    *self = Self::Kafka(Box::default());
+                }
+                let Self::Kafka(partitions) = self else {
+                    return Ok(());
+                };
+                let applied = partitions.apply(&record.position);
                 applied.map_err(|error| CaptureError::BadPosition(error.to_string()))
             }
             Some(_) => {
@@ -103,6 +116,14 @@ impl SourcePosition {
             _ => None,
         }
     }
+
+    /// The position in a Kafka cluster's partitions, if it is one.
+    pub fn into_kafka(self) -> Option<KafkaPosition> {
+        match self {
+            Self::Kafka(position) => Some(*position),
+            _ => None,
+        }
+    }
 }
 
 /// A cursor as a record's position.
@@ -111,4 +132,40 @@ pub(crate) fn cursor_position(cursor: &str) -> Vec<u8> {
     bytes.push(CURSOR_MARK);
     bytes.extend_from_slice(cursor.as_bytes());
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sluice_core::RecordKind;
+
+    use super::*;
+
+    fn record(position: &[u8]) -> Record {
+        Record {
+            kind: RecordKind::Position,
+            payload: Bytes::new(),
+            capture_time_us: 0,
+            position: Bytes::copy_from_slice(position),
+            transaction: None,
+        }
+    }
+
+    #[test]
+    fn partitions_of_kafka_are_followed_and_stay_readable() {
+        let mut position = SourcePosition::Start;
+        for step in [
+            &b"\x83\x02{\"cluster\":\"c\",\"next\":[[\"t\",1,7]]}"[..],
+            b"\x83\x01\0\0\0\x01\0\0\0\0\0\0\0\x08t",
+        ] {
+            position.observe(&record(step)).unwrap();
+        }
+        let stored = r#"{"Kafka":{"cluster":"c","next":{"t":{"1":8}}}}"#;
+        assert_eq!(serde_json::to_string(&position).unwrap(), stored);
+        let back: SourcePosition = serde_json::from_str(stored).unwrap();
+        assert_eq!(back, position);
+        let next = back.into_kafka().unwrap().next_of("t", 1);
+        assert_eq!(next, Some(8));
+        assert!(position.observe(&record(b"\x83\x09")).is_err());
+    }
 }

@@ -24,7 +24,7 @@ pub use dead_letter::DeadLetter;
 pub use delta::{Delta, DeltaError};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 pub use epoch::{Epoch, EpochCut, PartitionId};
-pub use record::{FileRange, LogRecord, Record, RecordKind, TransactionMark};
+pub use record::{FileRange, LogRecord, Record, RecordKind, TransactionMark, UNDECODED, undecoded};
 pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 pub use simulated_disk::{FaultPlan, SimulatedDisk};
 pub use sql_size::{PLANNING_STACK_BYTES, SQL_OPERATORS_MAX, too_many_operators};

@@ -17,6 +17,19 @@ pub enum RecordKind {
     Position,
 }
 
+/// What the payload of a record begins with that its source could not read.
+/// Then come the reason, a zero byte, and the bytes as they came.
+pub const UNDECODED: &str = "\0sluice undecoded\0";
+
+/// Reason and bytes of a record that its source could not read; `None` for all
+/// others.
+pub fn undecoded(payload: &[u8]) -> Option<(String, &[u8])> {
+    let rest = payload.strip_prefix(UNDECODED.as_bytes())?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    let reason = String::from_utf8_lossy(&rest[..end]).into_owned();
+    Some((reason, &rest[end + 1..]))
+}
+
 /// The database transaction that a record belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionMark {

@@ -1,1 +1,19 @@
-//! Reads topics of Kafka.
+//! Kafka as a source: topics of a cluster become records of one topic of the
+//! log.
+//!
+//! Offsets are kept with the data: each record holds where its partition goes
+//! on, so that reading begins behind the last durable one, whatever the group
+//! on the brokers says.
+
+pub mod avro;
+mod base64;
+pub mod error;
+mod format;
+mod listener;
+pub mod options;
+mod partitions;
+pub mod position;
+mod record;
+mod registry;
+pub mod source;
+pub mod topics;

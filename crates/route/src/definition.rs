@@ -10,6 +10,7 @@ use sluice_core::{PartitionId, TableDefinition};
 use sluice_mask::{Action, LeftOut, TopicRules};
 
 use crate::diversion::Diversion;
+use crate::kafka_text::KafkaText as KafkaCluster;
 use crate::messages::MessageForm;
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
@@ -125,6 +126,8 @@ pub enum CaptureKind {
     MySql(MySqlServer),
     /// A PostgreSQL server.
     Postgres(PostgresServer),
+    /// Topics of a Kafka cluster.
+    Kafka(Box<KafkaCluster>),
 }
 
 /// The capture of one topic.

@@ -311,6 +311,12 @@ impl Reading {
                 self.postgres_names(file, at, &server);
                 (CaptureKind::Postgres(server), None)
             }
+            CaptureText::Kafka(cluster) => {
+                for (message, help) in cluster.problems() {
+                    self.error(file, at, message, help);
+                }
+                (CaptureKind::Kafka(cluster), None)
+            }
         };
         self.captures.push(CaptureDefinition {
             topic: topic.to_owned(),

@@ -16,6 +16,7 @@ mod fields;
 mod fixed_time;
 mod history;
 mod json;
+mod kafka_text;
 mod last_values;
 mod mask_text;
 mod memory;
@@ -37,6 +38,11 @@ pub use definition::{
 pub use definition_reader::parse_sources;
 pub use diversion::{DIVERSION_RULES, Diversion, DiversionRule, RULE_COLUMNS};
 pub use history::{History, HistoryError};
+pub use kafka_text::{
+    Assignment as KafkaAssignment, FormatText as KafkaFormat, Included as KafkaIncluded,
+    KafkaText as KafkaCluster, KeyFormatText as KafkaKeyFormat,
+    MissingOffsets as KafkaMissingOffsets, StartText as KafkaStart,
+};
 pub use retention::Retention;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
 pub use sources_change::SourcesChange;

@@ -8,6 +8,7 @@
 
 use sluice_core::{
     ChangeKind, DeadLetter, LogRecord, PartitionId, RecordKind, SourceVersion, TableKind,
+    UNDECODED, undecoded,
 };
 
 use sluice_mask::{LeftOut, SEALED};
@@ -121,6 +122,7 @@ impl<'a> Letters<'a> {
 
     pub(crate) fn push(&mut self, place: Place, record: &LogRecord, table: &str, refusal: Refusal) {
         let payload = &record.record.payload;
+        let payload = undecoded(payload).map_or(&payload[..], |(_, bytes)| bytes);
         let kept = &payload[..payload.len().min(PAYLOAD_BYTES_MAX)];
         let letter = DeadLetter {
             topic: self.id.topic.clone(),
@@ -311,6 +313,10 @@ impl<'a, 't> RowReader<'a, 't> {
             (RecordKind::Data, _) if record.record.payload.starts_with(SEALED.as_bytes()) => {
                 let detail = "it could not be taken apart, so that nobody knows what in it is personal; see `payload` for why and where".to_owned();
                 self.refuse_record(number, record, "sealed", detail);
+            }
+            (RecordKind::Data, None) if record.record.payload.starts_with(UNDECODED.as_bytes()) => {
+                let reason = undecoded(&record.record.payload).map(|(reason, _)| reason);
+                self.refuse_record(number, record, "undecoded", reason.unwrap_or_default());
             }
             (RecordKind::Data, Some(delimiter)) => self.csv_line(number, record, delimiter),
             (RecordKind::Data, None) => match self.topic.messages {

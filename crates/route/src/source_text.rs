@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use crate::definition::FileFormat;
 use crate::diversion::Diversion;
+use crate::kafka_text::KafkaText;
 use crate::mask_text::MaskText;
 use crate::messages::MessageForm;
 use crate::slots::Field;
@@ -73,6 +74,7 @@ pub(crate) enum CaptureText {
     },
     MySql(ServerText),
     Postgres(PostgresText),
+    Kafka(Box<KafkaText>),
 }
 
 /// A PostgreSQL server.

@@ -56,6 +56,14 @@ impl SourceGauges {
                 &labels,
             );
             lag.set(state.lag_us(now_us).unsigned_abs());
+            if let Some(unread) = state.unread {
+                let lag = metrics.gauge_of(
+                    "sluice_source_unread_records",
+                    "Records that a source has and that were not read yet.",
+                    &labels,
+                );
+                lag.set(unread);
+            }
             if let Some(last_us) = state.last_record_us {
                 let last = metrics.seconds_of(
                     "sluice_source_last_record_timestamp_seconds",

@@ -16,6 +16,7 @@ use sluice_mask::Masks;
 use sluice_route::{CaptureDefinition, CaptureKind};
 
 use super::capture_database::{DatabaseSource, follow_database};
+use super::capture_kafka::{KafkaTopics, check_kafka_secrets, follow_kafka};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
 use super::door::Door;
 use super::route_step::Positions;
@@ -179,6 +180,12 @@ impl Capture {
                     let follow: ThreadBody =
                         Box::new(move |shared| follow_database(shared, &log, source, reporter));
                     body = Some(("database", follow));
+                }
+                CaptureKind::Kafka(cluster) => {
+                    let source = KafkaTopics::open(project, &capture.topic, cluster, position)?;
+                    let follow: ThreadBody =
+                        Box::new(move |shared| follow_kafka(shared, &log, source, reporter));
+                    body = Some(("kafka", follow));
                 }
             }
         }
@@ -357,6 +364,9 @@ pub fn collected_topics(project: &Project) -> Result<BTreeMap<String, CollectedT
 pub fn check_secrets(project: &Project) -> Result<(), Failure> {
     collected_topics(project)?;
     for capture in project.sources.captures() {
+        if let CaptureKind::Kafka(cluster) = &capture.kind {
+            check_kafka_secrets(project, &capture.topic, cluster)?;
+        }
         let named: Vec<&str> = match &capture.kind {
             CaptureKind::Poll { headers, .. } => headers.values().map(String::as_str).collect(),
             CaptureKind::MySql(server) => server.password.as_deref().into_iter().collect(),

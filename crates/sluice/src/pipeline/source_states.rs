@@ -24,6 +24,8 @@ pub struct SourceState {
     pub caught_up_us: Option<i64>,
     /// When capture began.
     pub start_us: i64,
+    /// Records that it has and that were not read yet, where it can tell.
+    pub unread: Option<u64>,
     /// Why it cannot be read, and since when.
     pub trouble: Option<(String, i64)>,
 }
@@ -116,6 +118,13 @@ impl SourceStates {
         }
     }
 
+    /// The source of `topic` has so many records that were not read yet.
+    pub fn note_unread(&self, topic: &str, unread: u64) {
+        if let Some(state) = self.0.lock().get_mut(topic) {
+            state.unread = Some(unread);
+        }
+    }
+
     /// All of them.
     pub fn all(&self) -> BTreeMap<String, SourceState> {
         let mut states = self.0.lock().clone();
@@ -137,6 +146,7 @@ fn kind_name(kind: &CaptureKind) -> &'static str {
         CaptureKind::Binlog { .. } => "binlog",
         CaptureKind::MySql(_) => "mysql",
         CaptureKind::Postgres(_) => "postgres",
+        CaptureKind::Kafka(_) => "kafka",
     }
 }
 

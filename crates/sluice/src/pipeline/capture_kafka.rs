@@ -1,0 +1,201 @@
+//! Capture from Kafka.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_capture::SourcePosition;
+use sluice_core::{PartitionId, RecordKind, SystemClock};
+use sluice_kafka::options::{
+    Include, KafkaOptions, KeyFormat, OWN_PROPERTIES, RegistryOptions, Sasl, Secret, Start, Tls,
+    ValueFormat,
+};
+use sluice_kafka::source::KafkaSource;
+use sluice_kafka::topics::TopicFilter;
+use sluice_route::{
+    KafkaAssignment, KafkaCluster, KafkaFormat, KafkaIncluded, KafkaKeyFormat, KafkaMissingOffsets,
+    KafkaStart, Tls as TlsText,
+};
+
+use super::capture_step::Shared;
+use super::door::Door;
+use crate::failure::{Doing, Failure};
+use crate::project::Project;
+use crate::report::Reporter;
+
+/// How long a thread waits while it may not read or brokers do not answer.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// Kafka's topics as the source of a topic.
+#[derive(Debug)]
+pub(super) struct KafkaTopics {
+    partition: PartitionId,
+    source: KafkaSource,
+}
+
+impl KafkaTopics {
+    /// The source of `topic`, behind `position`.
+    pub(super) fn open(
+        project: &Project,
+        topic: &str,
+        cluster: &KafkaCluster,
+        position: SourcePosition,
+    ) -> Result<Self, Failure> {
+        let options = options(project, topic, cluster)?;
+        let position = position.into_kafka().unwrap_or_default();
+        let partition = PartitionId {
+            topic: topic.to_owned(),
+            partition: 0,
+        };
+        let source = KafkaSource::new(options, Arc::new(SystemClock), position);
+        Ok(Self { partition, source })
+    }
+}
+
+/// A secret that a definition names.
+fn secret(project: &Project, topic: &str, reference: &str) -> Result<Secret, Failure> {
+    let found = sluice_watch::secret(reference, &project.folder);
+    let refused = |error| Failure::Definitions(format!("the source of topic `{topic}`: {error}"));
+    found.map(Secret).map_err(refused)
+}
+
+/// Looks whether all secrets are there.
+pub(super) fn check_kafka_secrets(
+    project: &Project,
+    topic: &str,
+    cluster: &KafkaCluster,
+) -> Result<(), Failure> {
+    for reference in cluster.secrets() {
+        secret(project, topic, reference)?;
+    }
+    Ok(())
+}
+
+/// What a definition says.
+fn options(
+    project: &Project,
+    topic: &str,
+    cluster: &KafkaCluster,
+) -> Result<KafkaOptions, Failure> {
+    let wrong =
+        |problem: String| Failure::Definitions(format!("the source of topic `{topic}`: {problem}"));
+    let named = |reference: &Option<String>| {
+        let reference = reference.as_deref();
+        reference.map(|it| secret(project, topic, it)).transpose()
+    };
+    let mut properties = Vec::with_capacity(cluster.properties.len());
+    for (name, value) in &cluster.properties {
+        if OWN_PROPERTIES.contains(&name.as_str()) {
+            let problem = format!("`{name}` in `properties` is set by Sluice itself");
+            return Err(wrong(problem));
+        }
+        let is_reference = value.starts_with("env:") || value.starts_with("file:");
+        let value = match is_reference {
+            true => secret(project, topic, value)?,
+            false => Secret(value.clone()),
+        };
+        properties.push((name.clone(), value));
+    }
+    let password = named(&cluster.password)?;
+    let sasl = match (&cluster.sasl, &cluster.user, password) {
+        (Some(mechanism), Some(user), Some(password)) => Some(Sasl {
+            mechanism: mechanism.clone(),
+            user: user.clone(),
+            password,
+        }),
+        _ => None,
+    };
+    let registry_password = named(&cluster.schema_registry_password)?;
+    let includes = |what| cluster.include.contains(&what);
+    Ok(KafkaOptions {
+        name: topic.to_owned(),
+        servers: cluster.bootstrap_servers.clone(),
+        topics: TopicFilter::new(&cluster.topics).map_err(|error| wrong(error.to_string()))?,
+        partitions: cluster.partitions.clone(),
+        group: cluster.group.clone(),
+        is_group_assigned: cluster.assignment == KafkaAssignment::Group,
+        start: match cluster.start {
+            KafkaStart::Earliest => Start::Earliest,
+            KafkaStart::Latest => Start::Latest,
+        },
+        accepts_gaps: cluster.missing_offsets == KafkaMissingOffsets::Earliest,
+        include: Include {
+            key: includes(KafkaIncluded::Key),
+            headers: includes(KafkaIncluded::Headers),
+            topic: includes(KafkaIncluded::Topic),
+            partition: includes(KafkaIncluded::Partition),
+            offset: includes(KafkaIncluded::Offset),
+            timestamp: includes(KafkaIncluded::Timestamp),
+        },
+        format: match cluster.format {
+            KafkaFormat::Json => ValueFormat::Json,
+            KafkaFormat::Avro => ValueFormat::Avro,
+            KafkaFormat::JsonSchema => ValueFormat::JsonSchema,
+        },
+        key_format: match cluster.key_format {
+            KafkaKeyFormat::Text => KeyFormat::Text,
+            KafkaKeyFormat::Json => KeyFormat::Json,
+            KafkaKeyFormat::Avro => KeyFormat::Avro,
+            KafkaKeyFormat::JsonSchema => KeyFormat::JsonSchema,
+        },
+        registry: cluster.schema_registry.clone().map(|url| RegistryOptions {
+            url,
+            user: cluster.schema_registry_user.clone().zip(registry_password),
+        }),
+        discovery_us: cluster.discovery_interval_us(),
+        sasl,
+        tls: match cluster.tls {
+            TlsText::Off => Tls::Off,
+            TlsText::Required => Tls::Required,
+            TlsText::Verified => {
+                Tls::Verified(cluster.tls_ca.as_deref().map(|path| project.resolve(path)))
+            }
+        },
+        identity: named(&cluster.tls_certificate)?.zip(named(&cluster.tls_key)?),
+        properties,
+    })
+}
+
+/// Follows the topics.
+pub(super) fn follow_kafka(
+    shared: &Shared,
+    log: &Door,
+    mut topics: KafkaTopics,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let KafkaTopics { partition, source } = &mut topics;
+    let topic = partition.topic.clone();
+    while !shared.is_stopping() {
+        if shared.is_paused() {
+            std::thread::park_timeout(WAIT);
+            continue;
+        }
+        let polled = source.poll();
+        let mut batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
+        for note in &batch.notes {
+            reporter.info(note);
+        }
+        for warning in &batch.warnings {
+            reporter.warn(warning);
+        }
+        let data = batch.records.iter();
+        let data = data.filter(|record| record.kind == RecordKind::Data);
+        let (count, bytes) = data.fold((0, 0), |(count, bytes), record| {
+            (count + 1, bytes + record.payload.len())
+        });
+        let states = &shared.states;
+        states.note(&topic, count, bytes, batch.at_end, source.trouble());
+        states.note_unread(&topic, source.unread());
+        if !batch.records.is_empty() {
+            log.append(partition, &mut batch.records)
+                .and_then(|()| log.sync())
+                .doing("appending to the log")?;
+            shared.tell_records();
+        } else if source.trouble().is_some() {
+            std::thread::park_timeout(WAIT);
+        }
+        if batch.at_end {
+            shared.tell_idle();
+        }
+    }
+    Ok(())
+}
