@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve } from 'node:path';
+import { MockAlarms } from './mock-alarms.mjs';
 import { MockShop } from './mock-shop.mjs';
 
 const DIST = resolve(import.meta.dirname, '../dist');
@@ -16,6 +17,9 @@ export class MockServer {
   collected = [];
   /** Every request to the collector: when, how many records, what it was answered. */
   requests = [];
+  alarms = new MockAlarms();
+  /** What was asked to be silenced. */
+  silenced = [];
   /** What the collector answers instead of taking records: `{ status, retryAfter }`. */
   refusal = undefined;
   /** The server takes the records, but the answer is lost. */
@@ -91,6 +95,7 @@ export class MockServer {
     if (path.startsWith('/api/') && this.isDown) return void response.destroy();
     if (path === '/api/v1/info') return json(response, { name: 'mock shop', version: '0.0.0', time_zone: 'Asia/Shanghai', currency: 'CNY', now: new Date(this.nowMs()).toISOString(), epoch: this.shop.epoch, uptime_s: 1 });
     if (path === '/api/v1/catalog') return json(response, { collections: Object.keys(this.shop.tables).filter((name) => !this.without.includes(name)).map((name) => ({ name, kind: 'view', rows: this.shop.tables[name].size, columns: [] })) });
+    if (path.startsWith('/api/v1/alarms')) return this.alarm(request, response, path);
     if (path === '/api/v1/sql') return this.sql(request, response);
     if (path.startsWith('/api/v1/live/')) return this.watch(response, path.slice('/api/v1/live/'.length).split(','), url.searchParams);
     return this.file(response, path);
@@ -146,6 +151,19 @@ export class MockServer {
     if (!sql.includes('FROM dwd_trade_order')) return problem(response, 400, 'the mock server knows only the latest orders');
     const limit = Number(/LIMIT (\d+)/.exec(sql)?.[1] ?? 10);
     return json(response, { epoch: this.shop.epoch, columns: this.shop.columns('dwd_trade_order'), rows: this.shop.latestOrders(limit) });
+  }
+
+  async alarm(request, response, path) {
+    if (request.method !== 'GET' && this.alarms.refusal) return problem(response, 403, this.alarms.refusal);
+    if (request.method === 'GET') return json(response, this.alarms.answer());
+    if (request.method === 'DELETE') {
+      const id = Number(path.split('/').at(-1));
+      this.alarms.silences = this.alarms.silences.filter((silence) => silence.id !== id);
+      return void response.writeHead(204).end();
+    }
+    const wanted = JSON.parse(await body(request));
+    this.silenced.push(wanted);
+    return json(response, this.alarms.silence(wanted));
   }
 
   async collect(request, response, topic) {

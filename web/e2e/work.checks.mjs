@@ -58,6 +58,7 @@ const VIEWS = [
   ['#/explore', '.explore-answer canvas'],
   ['#/sql', '#statement'],
   ['#/catalogue/ads_live_day', '.lineage .is-here'],
+  ['#/alarms', '[aria-labelledby="alarm-rules"] table'],
   ['#/health', '[data-panel="dead_letters"] table'],
 ];
 

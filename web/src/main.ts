@@ -7,6 +7,7 @@ import './styles/work.css';
 import { Format, MESSAGES, chooseLanguage, type Language } from './i18n';
 import { WORK } from './i18n/work';
 import { LiveShop } from './model/live-shop';
+import { alarmsPage } from './pages/alarms-page';
 import { cataloguePage } from './pages/catalogue-page';
 import { explorePage } from './pages/explore-page';
 import { healthPage } from './pages/health-page';
@@ -81,6 +82,8 @@ function pageOf({ page, part }: Route, context: WorkContext): Part {
       return sqlPage(context);
     case 'catalogue':
       return cataloguePage(context, part);
+    case 'alarms':
+      return alarmsPage(context);
     case 'health':
       return healthPage(context);
     case 'live':

@@ -1,6 +1,6 @@
 /** Which page the address names: `#/panels/trade`. */
 
-export const PAGES = ['live', 'panels', 'wall', 'explore', 'sql', 'catalogue', 'health'] as const;
+export const PAGES = ['live', 'panels', 'wall', 'explore', 'sql', 'catalogue', 'alarms', 'health'] as const;
 export type PageName = (typeof PAGES)[number];
 
 export interface Route {

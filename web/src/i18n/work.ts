@@ -3,8 +3,8 @@
 import type { Language } from '.';
 
 export interface WorkMessages {
-  readonly nav: { readonly label: string; readonly live: string; readonly panels: string; readonly wall: string; readonly explore: string; readonly sql: string; readonly catalogue: string; readonly health: string };
-  readonly headings: Readonly<Record<'panels' | 'wall' | 'explore' | 'sql' | 'catalogue' | 'health', string>>;
+  readonly nav: { readonly label: string; readonly live: string; readonly panels: string; readonly wall: string; readonly explore: string; readonly sql: string; readonly catalogue: string; readonly alarms: string; readonly health: string };
+  readonly headings: Readonly<Record<'panels' | 'wall' | 'explore' | 'sql' | 'catalogue' | 'alarms' | 'health', string>>;
   readonly subjects: Readonly<Record<string, string>>;
   readonly subjectLabel: string;
   readonly day: string;
@@ -47,8 +47,8 @@ export interface WorkMessages {
 }
 
 const en: WorkMessages = {
-  nav: { label: 'Pages', live: 'Live', panels: 'Panels', wall: 'Wall', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', health: 'Health' },
-  headings: { panels: 'Panels', wall: 'Wall screen', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', health: 'Health' },
+  nav: { label: 'Pages', live: 'Live', panels: 'Panels', wall: 'Wall', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', alarms: 'Alarms', health: 'Health' },
+  headings: { panels: 'Panels', wall: 'Wall screen', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', alarms: 'Alarms', health: 'Health' },
   subjects: { trade: 'Trade', goods: 'Goods', places: 'Places', marketing: 'Marketing', traffic: 'Traffic', members: 'Members', health: 'Health' },
   subjectLabel: 'Subject',
   day: 'Day',
@@ -91,8 +91,8 @@ const en: WorkMessages = {
 };
 
 const zh: WorkMessages = {
-  nav: { label: '页面', live: '实时', panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '目录', health: '健康' },
-  headings: { panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '数据目录', health: '健康' },
+  nav: { label: '页面', live: '实时', panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '目录', alarms: '告警', health: '健康' },
+  headings: { panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '数据目录', alarms: '告警', health: '健康' },
   subjects: { trade: '交易', goods: '商品', places: '地域', marketing: '营销', traffic: '流量', members: '用户', health: '健康' },
   subjectLabel: '主题',
   day: '日期',
