@@ -1,6 +1,7 @@
 //! `address.json`: where the running process answers.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ pub struct Address {
     pub postgres: SocketAddr,
     /// The page, the HTTP API and the collector.
     pub http: SocketAddr,
+    /// The secret of the program's own commands, where the warehouse has users.
+    /// Whoever may read this folder may read the warehouse.
+    #[serde(default)]
+    pub secret: Option<String>,
     /// What there is to say of a change of models: how far it is, or why it is
     /// refused.
     #[serde(default)]
@@ -38,6 +43,8 @@ pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
     let text = serde_json::to_vec(address).doing(&what)?;
     let beside = state.join("address.tmp");
     let mut file = RealDisk.open(&beside, OpenMode::Create).doing(&what)?;
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&beside, private).doing(&what)?;
     file.append(&text).doing(&what)?;
     drop(file);
     RealDisk.rename(&beside, &path(state)).doing(&what)

@@ -10,8 +10,9 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
+    Access, ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
     PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    guarded,
 };
 use sluice_watch::Watcher;
 use tokio::runtime::Runtime;
@@ -42,6 +43,8 @@ pub struct ServingParts {
     pub docs: ProjectDocs,
     /// The alarms.
     pub watcher: Arc<Watcher>,
+    /// Who may ask what.
+    pub access: Arc<Access>,
 }
 
 /// The running servers.
@@ -81,6 +84,7 @@ impl Serving {
             query_views,
             program.functions().clone(),
             parts.docs.column_meanings(),
+            parts.access.clone(),
             parts.source.clone(),
         )?;
         engine
@@ -138,6 +142,8 @@ impl Serving {
             .router()
             .merge(sluice_watch::router(parts.watcher))
             .merge(sluice_serve::router(state.clone()));
+        let requests_max = config.limits.requests_per_second_max;
+        let router = guarded(router, parts.access, requests_max, Arc::new(SystemClock));
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
             if let Err(error) = serve.await {
@@ -218,6 +224,7 @@ pub fn query_engine(
     query_views: Vec<(String, String)>,
     functions: Functions,
     column_meanings: Vec<ColumnMeaning>,
+    access: Arc<Access>,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -227,6 +234,7 @@ pub fn query_engine(
         query_views,
         functions,
         column_meanings,
+        access,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

@@ -1,5 +1,6 @@
 //! The HTTP API: one endpoint a file.
 
+mod access;
 mod catalog;
 mod connection;
 mod docs;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -40,8 +42,10 @@ use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::Panels;
 use crate::query_engine::{QueryEngine, QueryResult};
+use crate::session;
 use crate::tables::SnapshotSource;
 
+pub use access::guarded;
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
@@ -227,6 +231,20 @@ impl HttpState {
             let detail = "writing the answer was interrupted";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
         })?
+    }
+
+    /// Refuses rows of a table that are given as they are, where whoever asks may
+    /// not read all of its columns.
+    fn require_columns(&self, table: &str, schema: &SchemaRef) -> Result<(), Problem> {
+        let Some(role) = session::role() else {
+            return Ok(());
+        };
+        let fields = schema.fields().iter();
+        let names = fields.map(|field| field.name().as_str());
+        match self.engine.options.access.refusal(role, table, names) {
+            Some(refusal) => Err(Problem::new(StatusCode::FORBIDDEN, refusal)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the sources are being followed, so that traffic may come.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::access;
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::report::Reporter;
@@ -22,6 +23,7 @@ pub fn run(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    access::check(&project)?;
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;

@@ -15,6 +15,7 @@ use sluice_core::{Clock, SystemClock};
 use sluice_mask::Masks;
 use sluice_serve::{LiveFeed, Metrics};
 
+use crate::access;
 use crate::address::{self, Address};
 use crate::commands::erase;
 use crate::docs::ProjectDocs;
@@ -165,6 +166,7 @@ fn run_to_end(
     let metrics = Arc::new(Metrics::default());
     let operators = OperatorReports::default();
     operators.publish(warehouse.operators());
+    let (access, secret) = access::open(&project)?;
     let watcher = Arc::new(open_watcher(&project, &state)?);
     let reporting = open_reporting(&project)?;
     let sources = SourceStates::new(project.sources.captures());
@@ -176,6 +178,7 @@ fn run_to_end(
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
         watcher: watcher.clone(),
+        access: Arc::new(access),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(
@@ -185,6 +188,7 @@ fn run_to_end(
             name: project.config.name.clone(),
             postgres: serving.postgres_address(),
             http: serving.http_address(),
+            secret,
             models: None,
         },
     )?;
