@@ -4,7 +4,7 @@ import { defineConfig } from 'vite';
 /** Where a running warehouse answers while the page is being developed. */
 const warehouse = process.env['SLUICE_URL'] ?? 'http://127.0.0.1:8080';
 const proxied = Object.fromEntries(
-  ['/api', '/collect', '/healthz', '/readyz'].map((path) => [path, { target: warehouse }]),
+  ['/api', '/collect', '/docs', '/healthz', '/readyz', '/metrics'].map((path) => [path, { target: warehouse }]),
 );
 
 export default defineConfig({

@@ -5,7 +5,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import { openPage, shot, until, withBrowser } from './browser.mjs';
 
 const url = process.env.SLUICE_URL?.replace(/\/$/, '') ?? '';
-const WAIT_MS = 20_000;
+const WAIT_MS = 30_000;
 
 async function sql(statement) {
   const answer = await fetch(`${url}/api/v1/sql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: statement }) });
@@ -121,7 +121,7 @@ export const checks = {
         assert.equal(digits(shown), Number(row[place]), name);
       }
       // Beside the day before there is one, or nothing.
-      await page.getByText('Day before', { exact: true }).click();
+      await page.locator('input[type="radio"][value="day"]').check();
       await isDrawn(page, '[data-panel="trade_totals"] .figure-before');
       // A brand, and the lines that made it.
       await go(page, '#/panels/goods');
@@ -159,7 +159,7 @@ export const checks = {
       await isDrawn(page, '.sql-answer tbody tr');
       const shown = await page.locator('.sql-answer tbody tr').evaluateAll((rows) => rows.map((row) => [row.cells[0].textContent, Number(row.cells[1].textContent.replaceAll(',', ''))]));
       assert.deepEqual(shown, wanted.map(([channel, uv]) => [channel, Number(uv)]));
-      await page.getByText('Parts', { exact: true }).click();
+      await page.locator('input[type="radio"][value="pie"]').check();
       await isDrawn(page, '.sql-answer canvas');
       await page.fill('#statement', 'SELECT nothing FROM nowhere');
       await page.click('#run');
@@ -172,8 +172,9 @@ export const checks = {
   async 'workbench: the catalogue finds a column and leads along the lineage'() {
     await withBrowser({}, async (context) => {
       const page = await openPage(context, `${url}/#/catalogue/dwd_trade_order`);
-      await until(page, () => document.querySelector('#model-name')?.textContent === 'dwd_trade_order', undefined, WAIT_MS, 'the model');
-      assert.match(await page.locator('.model').innerText(), /paid_time/);
+      // The page is drawn again when the shop's time zone is known.
+      await until(page, () => document.querySelector('.clock-zone')?.textContent !== '', undefined, WAIT_MS, 'the time zone');
+      await until(page, () => document.querySelector('#model-name')?.textContent === 'dwd_trade_order' && document.querySelector('.model').textContent.includes('paid_time'), undefined, WAIT_MS, 'the model');
       await page.fill('#find', 'closed_uv');
       await until(page, () => document.querySelectorAll('.model-list a').length === 1, undefined, WAIT_MS, 'one model');
       await page.click('.model-list a');
@@ -191,7 +192,7 @@ export const checks = {
       await isDrawn(page, '.explore-answer canvas');
       await page.fill('#explore-filter', `day = DATE '${day}'`);
       await page.locator('#explore-filter').dispatchEvent('change');
-      await page.getByText('Table', { exact: true }).click();
+      await page.locator('input[type="radio"][value="table"]').check();
       const rows = await sql(`SELECT province_name, sum(goods_amount) AS amount FROM dwd_trade_order WHERE day = DATE '${day}' GROUP BY province_name ORDER BY 2 DESC, 1 LIMIT 200`);
       await until(page, (count) => document.querySelectorAll('.explore-answer tbody tr').length === count, rows.length, WAIT_MS, 'the rows');
       const first = await page.locator('.explore-answer tbody tr').first().locator('td').last().innerText();

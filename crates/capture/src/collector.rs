@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
+use parking_lot::RwLock;
 use sluice_core::{Clock, Record, RecordKind};
 
 use crate::collect_body::{BodyError, BodyLimits, Encoding, split, unpack};
@@ -82,7 +83,7 @@ pub struct CollectorCounts {
 /// See the module.
 #[derive(Debug)]
 pub struct Collector {
-    topics: BTreeMap<String, CollectedTopic>,
+    topics: RwLock<BTreeMap<String, CollectedTopic>>,
     limits: CollectorLimits,
     submissions: Arc<Submissions>,
     clock: Arc<dyn Clock>,
@@ -167,13 +168,18 @@ impl Collector {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            topics,
+            topics: RwLock::new(topics),
             limits,
             submissions,
             clock,
             working: AtomicUsize::new(0),
             counts: CollectorCounts::default(),
         }
+    }
+
+    /// Takes records for these topics from now on.
+    pub fn set_topics(&self, topics: BTreeMap<String, CollectedTopic>) {
+        *self.topics.write() = topics;
     }
 
     /// The routes of the collector.
@@ -190,7 +196,8 @@ impl Collector {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<usize, Refusal> {
-        let Some(definition) = self.topics.get(topic) else {
+        let definition = self.topics.read().get(topic).cloned();
+        let Some(definition) = &definition else {
             return Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 format!("there is no collected topic `{topic}`"),
@@ -311,9 +318,8 @@ async fn preflight(
 }
 
 fn allow_origin(collector: &Collector, topic: &str, headers: &HeaderMap, response: &mut Response) {
-    let (Some(definition), Some(origin)) =
-        (collector.topics.get(topic), headers.get(header::ORIGIN))
-    else {
+    let topics = collector.topics.read();
+    let (Some(definition), Some(origin)) = (topics.get(topic), headers.get(header::ORIGIN)) else {
         return;
     };
     let allowed = &definition.origins;

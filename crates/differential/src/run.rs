@@ -64,6 +64,20 @@ pub struct RealEngine {
     engine: Engine,
     last_epoch: u64,
     parts: BTreeMap<String, Vec<u8>>,
+    /// Whether pieces of the state are collected after each epoch.
+    collects_ahead: bool,
+}
+
+/// Every second case collects its checkpoints in pieces, and very small ones.
+fn collects_ahead(worker_threads: usize) -> bool {
+    worker_threads.is_multiple_of(2)
+}
+
+fn options(worker_threads: usize) -> EngineOptions {
+    EngineOptions {
+        collected_rows_min: 2,
+        ..EngineOptions::with_threads(worker_threads)
+    }
 }
 
 impl RealEngine {
@@ -72,12 +86,13 @@ impl RealEngine {
     /// # Errors
     /// When the engine refuses to start.
     pub fn start(program: Arc<Program>, worker_threads: usize) -> Result<Box<dyn Subject>, String> {
-        let engine = Engine::new(program.clone(), EngineOptions::with_threads(worker_threads));
+        let engine = Engine::new(program.clone(), options(worker_threads));
         Ok(Box::new(Self {
             program,
             engine: engine.map_err(|error| format!("start: {error}"))?,
             last_epoch: 0,
             parts: BTreeMap::new(),
+            collects_ahead: collects_ahead(worker_threads),
         }))
     }
 }
@@ -92,6 +107,10 @@ impl Subject for RealEngine {
         self.last_epoch = epoch;
         self.engine.advance_watermarks(watermarks);
         let output = self.engine.step(epoch, changes);
+        if self.collects_ahead && output.is_ok() {
+            self.engine.collect_ahead();
+            self.engine.collect_ahead();
+        }
         Ok(output.map_err(|error| format!("step: {error}"))?.deltas)
     }
 
@@ -104,7 +123,8 @@ impl Subject for RealEngine {
     }
 
     fn restart(&mut self, worker_threads: usize) -> Result<(), String> {
-        let options = EngineOptions::with_threads(worker_threads);
+        let options = options(worker_threads);
+        self.collects_ahead = collects_ahead(worker_threads);
         let restored = Engine::restore(self.program.clone(), options, self.last_epoch, &self.parts);
         self.engine = restored.map_err(|error| format!("restore: {error}"))?;
         Ok(())

@@ -140,6 +140,14 @@ fn cpu_seconds() -> f64 {
     nanoseconds / 1e9
 }
 
+/// CPU of all threads so far, in seconds.
+fn process_cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap().split(' ').collect();
+    let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
+    (ticks(12) + ticks(13)) / 100.0
+}
+
 fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
@@ -315,24 +323,73 @@ fn fill(bench: &mut Bench, keys: u64) {
 fn latency(keys: u64) {
     let mut bench = keyed();
     fill(&mut bench, keys);
-    // What a checkpoint would take note of is taken once.
-    bench.engine.checkpoint().unwrap();
     println!("{} keys, {} MiB resident", keys, resident_mib());
     let mut random = Random(4);
+    let small = Small { keys, rows: 100 };
+    small.epoch_ms(&mut bench, &mut random);
+    small.report(
+        "the first checkpoint",
+        &small.during_checkpoint(&mut bench, &mut random),
+    );
     for rows in [1, 100, 10_000] {
-        let mut times: Vec<f64> = (0..500)
-            .map(|_| {
-                let columns = events(keys, rows, &mut random);
-                let start = Instant::now();
-                bench.step(vec![(0, columns)]);
-                start.elapsed().as_secs_f64() * 1e3
-            })
+        let small = Small { keys, rows };
+        let usual: Vec<f64> = (0..500)
+            .map(|_| small.epoch_ms(&mut bench, &mut random))
             .collect();
+        small.report("usual", &usual);
+        small.report(
+            "a checkpoint",
+            &small.during_checkpoint(&mut bench, &mut random),
+        );
+    }
+    fill(&mut bench, keys);
+    let start = cpu_seconds();
+    bench.engine.checkpoint().unwrap();
+    let pause_ms = (cpu_seconds() - start) * 1e3;
+    println!("a checkpoint of all keys at once: {pause_ms:.1} ms");
+}
+
+/// Epochs of few rows over many keys. Their time is that of the CPU, so that
+/// what else the machine does is left out.
+struct Small {
+    keys: u64,
+    rows: usize,
+}
+
+impl Small {
+    fn epoch_ms(&self, bench: &mut Bench, random: &mut Random) -> f64 {
+        let columns = events(self.keys, self.rows, random);
+        bench.step(vec![(0, columns)]).0 * 1e3
+    }
+
+    /// What epochs take with the piece of a checkpoint between each and the one
+    /// before.
+    fn during_checkpoint(&self, bench: &mut Bench, random: &mut Random) -> Vec<f64> {
+        let mut times = Vec::new();
+        loop {
+            let start = cpu_seconds();
+            let is_ready = bench.engine.collect_ahead();
+            if is_ready {
+                bench.engine.checkpoint().unwrap();
+            }
+            let waited_ms = (cpu_seconds() - start) * 1e3;
+            times.push(waited_ms + self.epoch_ms(bench, random));
+            if is_ready {
+                return times;
+            }
+        }
+    }
+
+    fn report(&self, name: &str, times: &[f64]) {
+        let mut times = times.to_vec();
         times.sort_by(f64::total_cmp);
         println!(
-            "delta of {rows}: median {:.3} ms, p99 {:.3} ms",
+            "delta of {}, {name}: {} epochs, median {:.3} ms, p99 {:.3} ms, at most {:.3} ms",
+            self.rows,
+            times.len(),
             times[times.len() / 2],
-            times[times.len() * 99 / 100]
+            times[times.len() * 99 / 100],
+            times[times.len() - 1]
         );
     }
 }
@@ -388,6 +445,7 @@ fn hot(threads: usize) {
             bench.step(vec![(1, sku)]);
         }
         let mut times = Vec::new();
+        let (mut alone_us, mut all_us) = (0.0, 0.0);
         for _ in 0..EPOCHS {
             let keys = hot_keys(EPOCH_ROWS, &mut random);
             let users: Vec<u64> = keys.iter().map(|_| random.below(50_000)).collect();
@@ -397,15 +455,18 @@ fn hot(threads: usize) {
                 integers(users.iter().map(|&user| user as i64)),
                 Arc::new(StringArray::from_iter_values(devices)) as ArrayRef,
             ];
-            let start = Instant::now();
-            bench.step(vec![(0, ev)]);
+            let (start, all_start) = (Instant::now(), process_cpu_seconds());
+            alone_us += bench.step(vec![(0, ev)]).0 * 1e6;
+            all_us += (process_cpu_seconds() - all_start) * 1e6;
             times.push(start.elapsed().as_secs_f64() * 1e6 / EPOCH_ROWS as f64);
         }
         times.sort_by(f64::total_cmp);
         println!(
-            "{name}, a hot key, threads {threads}: {:.3} µs an event, at best {:.3}",
+            "{name}, a hot key, threads {threads}: {:.3} µs an event, at best {:.3}; CPU {:.3} µs, of which {:.3} in one thread",
             times[times.len() / 2],
-            times[0]
+            times[0],
+            all_us / (EPOCHS * EPOCH_ROWS) as f64,
+            alone_us / (EPOCHS * EPOCH_ROWS) as f64,
         );
     }
 }

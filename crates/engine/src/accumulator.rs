@@ -631,13 +631,7 @@ impl Accumulator {
         slots: &[u32],
         reader: &mut Reader<'_>,
     ) -> Result<(), CodecError> {
-        let has_values = match self {
-            Self::Values { keeps_all, .. } => *keeps_all,
-            Self::Distinct { .. } => true,
-            Self::Uniq(sets) => sets.counts_values(),
-            _ => false,
-        };
-        if !has_values {
+        if !self.keeps_values() {
             return Ok(());
         }
         for _ in 0..reader.u32()? {
@@ -664,6 +658,16 @@ impl Accumulator {
             Self::Distinct { seen, .. } => seen.forget_changes(),
             Self::Uniq(sets) => sets.forget_changes(),
             _ => {}
+        }
+    }
+
+    /// Whether [`Accumulator::save_values`] saves any.
+    pub(crate) fn keeps_values(&self) -> bool {
+        match self {
+            Self::Values { keeps_all, .. } => *keeps_all,
+            Self::Distinct { .. } => true,
+            Self::Uniq(sets) => sets.counts_values(),
+            _ => false,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::graph::AggregateCallSpec;
 use crate::key::{RowCodec, for_each_shard, ranges_of_rows};
 use crate::key_table::KeyTable;
 use crate::operator::{Operator, StepContext};
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
 use input_range::InputRange;
@@ -103,38 +103,74 @@ impl Shard {
     }
 
     fn save_groups(&self, slots: &[u32], scope: SaveScope, writer: &mut Writer) {
-        let mut numbers: HashMap<u32, u32> = HashMap::with_capacity(slots.len());
         writer.u32(slots.len() as u32);
-        for (number, &slot) in slots.iter().enumerate() {
-            numbers.insert(slot, number as u32);
+        for &slot in slots {
             writer.bytes(self.keys.key(slot));
             writer.i64(self.weights[slot as usize]);
             for accumulator in &self.accumulators {
                 accumulator.save(slot as usize, writer);
             }
         }
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        if self.accumulators.iter().any(Accumulator::keeps_values) {
+            numbers.extend(slots.iter().copied().zip(0..));
+        }
         for accumulator in &self.accumulators {
             accumulator.save_values(scope, &|slot| numbers.get(&slot).copied(), writer);
         }
     }
 
+    /// One piece after the other, see [`SavedState::save_ahead`]: mostly one.
     fn load(&mut self, bytes: &[u8], is_global: bool) -> Result<(), CodecError> {
         let mut reader = Reader::new(bytes);
-        for slot in self.load_groups(&mut reader)? {
-            self.forget(slot);
-        }
-        for slot in self.load_groups(&mut reader)? {
-            if self.weights[slot as usize] == 0 && !is_global {
-                return Err(CodecError::Invalid("a group without rows".into()));
+        while !reader.is_at_end() {
+            for slot in self.load_groups(&mut reader)? {
+                self.forget(slot);
             }
+            for slot in self.load_groups(&mut reader)? {
+                if self.weights[slot as usize] == 0 && !is_global {
+                    return Err(CodecError::Invalid("a group without rows".into()));
+                }
+            }
+            self.forget_changes();
         }
-        if !reader.is_at_end() {
-            return Err(CodecError::Invalid(
-                "bytes are left after the last group".into(),
-            ));
-        }
-        self.forget_changes();
         Ok(())
+    }
+
+    /// Saves a piece, gone groups first, of groups without values.
+    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        let gone = std::mem::take(&mut self.gone);
+        self.save_groups(&gone, SaveScope::Changes, writer);
+        for slot in gone {
+            self.changed.saved_one(slot, true);
+            self.keys.release(slot);
+        }
+        let (slots, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let slots = self.changed.some(rows_max);
+                let is_all = slots.len() == self.changed.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (slots, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.weights.len());
+                let is_there = |&slot: &u32| self.weights[slot as usize] != 0;
+                let slots: Vec<u32> = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.weights.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (slots, more)
+            }
+        };
+        self.save_groups(&slots, SaveScope::Changes, writer);
+        for slot in slots {
+            self.changed.saved_one(slot, false);
+        }
+        self.keys.compact();
+        came
     }
 
     fn load_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<u32>, CodecError> {
@@ -470,10 +506,21 @@ impl SavedState for Aggregate {
         self.shards[shard].save(scope, writer);
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.forget_changes();
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].forget_changes();
+    }
+
+    fn save_ahead(&mut self, shard: usize, piece: Piece, writer: &mut Writer) -> Came {
+        let groups = &mut self.shards[shard];
+        // Values are saved with all groups of a shard, and so is the group of
+        // an aggregate without GROUP BY.
+        let keeps_values = groups.accumulators.iter().any(Accumulator::keeps_values);
+        if !keeps_values && !self.group_by.is_empty() {
+            return groups.save_ahead(piece, writer);
         }
+        groups.save(piece.scope(), writer);
+        groups.forget_changes();
+        Came::ToTheEnd
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

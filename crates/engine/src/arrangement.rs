@@ -16,7 +16,7 @@ use crate::byte_heap::{ByteHeap, Span};
 use crate::changed_slots::ChangedSlots;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
 use crate::key_table::KeyTable;
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
 
@@ -414,6 +414,39 @@ impl Shard {
         Ok(())
     }
 
+    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        let (rows, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let rows = self.changed_rows.some(rows_max);
+                let is_all = rows.len() == self.changed_rows.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (rows, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.rows.len());
+                let is_there = |&row: &u32| self.rows[row as usize].weight != 0;
+                let rows = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.rows.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (rows, more)
+            }
+        };
+        self.save_rows(rows.iter().copied(), writer);
+        for row in rows {
+            let is_gone = self.rows[row as usize].weight == 0;
+            self.changed_rows.saved_one(row, is_gone);
+            if is_gone {
+                self.remove_row(row);
+            }
+        }
+        self.compact();
+        came
+    }
+
     /// Ends a save: what is gone can go.
     fn forget_changes(&mut self) {
         let rows = &self.rows;
@@ -677,10 +710,12 @@ impl SavedState for Arrangement {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.forget_changes();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].forget_changes();
+    }
+
+    fn save_ahead(&mut self, shard: usize, piece: Piece, writer: &mut Writer) -> Came {
+        self.shards[shard].save_ahead(piece, writer)
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

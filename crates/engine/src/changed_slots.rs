@@ -40,17 +40,37 @@ impl ChangedSlots {
             self.change(slot);
             return false;
         }
-        let Some(place) = self.places.get_mut(index) else {
-            return true;
-        };
-        let place = std::mem::replace(place, UNCHANGED);
+        if index < self.places.len() {
+            self.unchange(slot);
+        }
+        true
+    }
+
+    /// At most so many of the changed slots.
+    pub(crate) fn some(&self, most: usize) -> Vec<u32> {
+        let first = self.changed.len().saturating_sub(most);
+        self.changed[first..].to_vec()
+    }
+
+    /// Notes that a slot's content was saved as it is now, or that it is gone.
+    pub(crate) fn saved_one(&mut self, slot: u32, is_gone: bool) {
+        let index = slot as usize;
+        if index >= self.places.len() {
+            self.places.resize(index + 1, UNCHANGED);
+            self.saved.resize(index + 1, false);
+        }
+        self.saved[index] = !is_gone;
+        self.unchange(slot);
+    }
+
+    fn unchange(&mut self, slot: u32) {
+        let place = std::mem::replace(&mut self.places[slot as usize], UNCHANGED);
         if place != UNCHANGED {
             self.changed.swap_remove(place as usize);
             if let Some(&moved) = self.changed.get(place as usize) {
                 self.places[moved as usize] = place;
             }
         }
-        true
     }
 
     /// Memory taken.

@@ -1,6 +1,7 @@
 //! The part of a checkpoint that says which program the others belong to.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice_core::{CodecError, Epoch, Reader};
@@ -67,7 +68,7 @@ impl Header {
         let Some(prints) = &self.prints else {
             return Some(program.clone());
         };
-        let placed = program.placed_after(prints);
+        let placed = program.placed_after(prints, &BTreeSet::new());
         let is_same = placed.new_nodes.is_empty()
             && placed.new_arrangements.is_empty()
             && placed.program.prints == *prints;

@@ -47,11 +47,17 @@ const NODE: &str = "node";
 const ARRANGEMENT: &str = "arrangement";
 const ID_DOMAIN: &str = "ids";
 
+/// What is collected of the state in the time of a small epoch.
+const COLLECTED_ROWS_MIN: usize = 1_024;
+
 /// How the engine runs.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Threads among which the virtual shards are spread; at least 1.
     pub worker_threads: usize,
+    /// [`Engine::collect_ahead`] collects about so many rows each time, or as
+    /// many as the operators gave in the last epoch.
+    pub collected_rows_min: usize,
     /// Measures how long operators take, for EXPLAIN alone: no result depends
     /// on it. Without one nothing is measured.
     pub stopwatch: Option<Arc<dyn Clock>>,
@@ -62,6 +68,7 @@ impl EngineOptions {
     pub fn with_threads(worker_threads: usize) -> Self {
         Self {
             worker_threads,
+            collected_rows_min: COLLECTED_ROWS_MIN,
             stopwatch: None,
         }
     }
@@ -142,6 +149,9 @@ pub struct Engine {
     watermarks: Watermarks,
     /// The watermarks at the end of the last epoch: windows were closed by them.
     closed_by: Watermarks,
+    /// Rows that all nodes gave in the last epoch, until a piece of the state is
+    /// collected.
+    rows_of_epoch: usize,
     failed: bool,
 }
 
@@ -210,6 +220,7 @@ impl Engine {
             whole_parts: BTreeSet::new(),
             watermarks: Watermarks::default(),
             closed_by: Watermarks::default(),
+            rows_of_epoch: 0,
             failed: false,
         })
     }
@@ -281,6 +292,7 @@ impl Engine {
                 histories.insert(number, versions(changes)?);
             }
         }
+        self.rows_of_epoch = 0;
         let mut errors = EvaluationErrors::default();
         let mut outputs: Vec<Delta> = Vec::with_capacity(self.running.len());
         let time_us = || {
@@ -329,6 +341,7 @@ impl Engine {
             let rows_in = node.inputs.iter().map(|&input| outputs[input].len() as u64);
             work.rows_in += rows_in.sum::<u64>();
             work.rows_out += output.len() as u64;
+            self.rows_of_epoch += output.len();
             let end_us = time_us();
             work.busy_us += u64::try_from(end_us - begun_us).unwrap_or(0);
             begun_us = end_us;

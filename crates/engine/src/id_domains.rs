@@ -119,10 +119,8 @@ impl SavedState for IdDomain {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.changed = Vec::new();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].changed = Vec::new();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

@@ -146,16 +146,15 @@ impl SavedState for PartnerWeights {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            let weights = &shard.weights;
-            let gone = shard.changed.saved(|number| weights[number as usize] == 0);
-            for number in gone {
-                shard.keys.unlink(number);
-                shard.keys.release(number);
-            }
-            shard.keys.compact();
+    fn forget_changes(&mut self, shard: usize) {
+        let shard = &mut self.shards[shard];
+        let weights = &shard.weights;
+        let gone = shard.changed.saved(|number| weights[number as usize] == 0);
+        for number in gone {
+            shard.keys.unlink(number);
+            shard.keys.release(number);
         }
+        shard.keys.compact();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

@@ -23,9 +23,10 @@ pub(crate) struct Placed {
 
 impl Program {
     /// The program with everything that `old` has too at the place where `old`
-    /// has it. A view of which anything is new is new as a whole.
-    pub(crate) fn placed_after(&self, old: &Prints) -> Placed {
-        let kept = Kept::find(self, old);
+    /// has it. A view of which anything is new is new as a whole, and the tables
+    /// in `other_rows` are new whatever they look like.
+    pub(crate) fn placed_after(&self, old: &Prints, other_rows: &BTreeSet<String>) -> Placed {
+        let kept = Kept::find(self, old, other_rows);
         let nodes = self.node_places(&kept, old);
         let arrangements = arrangement_places(&kept, old);
         let place_of = |number: usize| match number {
@@ -113,7 +114,7 @@ impl Program {
 }
 
 impl Kept {
-    fn find(program: &Program, old: &Prints) -> Self {
+    fn find(program: &Program, old: &Prints, other_rows: &BTreeSet<String>) -> Self {
         let matched = |new: &[u64], old: &[u64]| -> Vec<Option<usize>> {
             let mut places: BTreeMap<u64, VecDeque<usize>> = BTreeMap::new();
             for (place, &print) in old.iter().enumerate() {
@@ -130,6 +131,12 @@ impl Kept {
             nodes: matched(&program.prints.nodes, &old.nodes),
             arrangements: matched(&program.prints.arrangements, &old.arrangements),
         };
+        for (node, kept) in graph.nodes.iter().zip(&mut kept.nodes) {
+            let is_other = program.table_of(&node.kind);
+            if is_other.is_some_and(|table| other_rows.contains(table)) {
+                *kept = None;
+            }
+        }
         // Until nothing changes: what loses a part of what it stands on is new.
         loop {
             let mut is_settled = true;

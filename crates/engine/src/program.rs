@@ -7,10 +7,11 @@ use sluice_core::TableDefinition;
 use sluice_functions::Functions;
 
 use crate::PlanError;
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeKind};
 use crate::prints::Prints;
 use crate::program_planner::Planner;
 use crate::time::bounds::StateLimit;
+use crate::time::node::TimeNode;
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
@@ -117,6 +118,16 @@ impl Program {
             (&first.file, first.line, first.column).cmp(&(&second.file, second.line, second.column))
         });
         Err(planner.errors)
+    }
+
+    /// The table whose rows a node takes in.
+    pub(crate) fn table_of(&self, kind: &NodeKind) -> Option<&String> {
+        match kind {
+            NodeKind::Table(table) | NodeKind::Time(TimeNode::History { table }) => {
+                self.tables.get(*table).map(|table| &table.name)
+            }
+            _ => None,
+        }
     }
 
     /// Tables, materialized views and the evaluation-error collection, in the

@@ -35,17 +35,35 @@ pub struct ProgramChange {
     gone_views: BTreeSet<String>,
     /// The collection of each place, under the old program.
     old_collections: BTreeMap<usize, String>,
+    /// Tables that are new, have other rows, or are gone.
+    pub(crate) other_tables: BTreeSet<String>,
     id_domains_change: bool,
 }
 
 impl ProgramChange {
-    /// The change from `old` to `new`, which must have the same tables.
+    /// The change from `old` to `new`, whose tables give the same rows where they
+    /// are defined alike.
     pub fn new(old: &Program, new: &Program) -> Self {
+        Self::of_tables(old, new, &BTreeSet::new())
+    }
+
+    /// The same; the tables in `other_rows` have other rows, also where they are
+    /// defined alike.
+    pub fn of_tables(old: &Program, new: &Program, other_rows: &BTreeSet<String>) -> Self {
         let Placed {
             program,
             new_nodes,
             new_arrangements,
-        } = new.placed_after(&old.prints);
+        } = new.placed_after(&old.prints, other_rows);
+        let names = |program: &Program| -> BTreeSet<String> {
+            let tables = program.tables.iter();
+            tables.map(|table| table.name.clone()).collect()
+        };
+        let mut other_tables: BTreeSet<String> = &names(old) - &names(&program);
+        for &node in &new_nodes {
+            let table = program.table_of(&program.graph.nodes[node].kind);
+            other_tables.extend(table.cloned());
+        }
         let is_kept = |name: &String, node: &usize| {
             !new_nodes.contains(node) && old.collection_nodes.get(name) == Some(node)
         };
@@ -65,6 +83,7 @@ impl ProgramChange {
                 .collect(),
             id_domains_change: old.graph.id_domains() != program.graph.id_domains(),
             program: Arc::new(program),
+            other_tables,
             new_nodes,
             new_arrangements,
             new_views,
@@ -86,12 +105,14 @@ impl ProgramChange {
         &self.program
     }
 
-    /// Materialized views that are new or have another content than before.
+    /// Tables and materialized views that are new or have another content than
+    /// before.
     pub fn new_views(&self) -> &BTreeSet<String> {
         &self.new_views
     }
 
-    /// Materialized views whose old content goes, those that change among them.
+    /// Tables and materialized views whose old content goes, those that change
+    /// among them.
     pub fn gone_views(&self) -> &BTreeSet<String> {
         &self.gone_views
     }
@@ -102,22 +123,33 @@ impl ProgramChange {
     }
 
     /// What the new part can be computed from. `is_whole` tells whether all rows
-    /// that a table ever had and did not lose by a change are stored.
-    pub fn input(&self, is_whole: impl Fn(&str) -> bool) -> PartInput {
+    /// that a table ever had and did not lose by a change are stored;
+    /// `is_given` whether the rows of a new table come in another way, or it has
+    /// none yet.
+    pub fn input(
+        &self,
+        is_whole: impl Fn(&str) -> bool,
+        is_given: impl Fn(&str) -> bool,
+    ) -> PartInput {
         let (needed, fed) = self.needed(|place| self.old_collections.contains_key(&place));
         let nodes = &self.program.graph.nodes;
+        let is_read = |place: &usize| {
+            let table = self.program.table_of(&nodes[*place].kind);
+            table.is_some_and(|table| !is_given(table))
+        };
         let depends_on_order = |place: &usize| {
             !fed.contains(place)
-                && matches!(
-                    &nodes[*place].kind,
-                    NodeKind::Time(
-                        TimeNode::Session { .. }
-                            | TimeNode::History { .. }
-                            | TimeNode::AsOf { .. }
-                            | TimeNode::Lookup { .. }
-                            | TimeNode::WindowClose { .. }
-                    )
-                )
+                && (is_read(place)
+                    || matches!(
+                        &nodes[*place].kind,
+                        NodeKind::Time(
+                            TimeNode::Session { .. }
+                                | TimeNode::History { .. }
+                                | TimeNode::AsOf { .. }
+                                | TimeNode::Lookup { .. }
+                                | TimeNode::WindowClose { .. }
+                        )
+                    ))
         };
         let collections: BTreeSet<String> = fed
             .iter()
@@ -128,13 +160,10 @@ impl ProgramChange {
             return PartInput::Collections(collections);
         }
         let (needed, _) = self.needed(|_| false);
-        let tables = needed.iter().filter_map(|&place| match nodes[place].kind {
-            NodeKind::Table(table) | NodeKind::Time(TimeNode::History { table }) => {
-                Some(self.program.tables[table].name.clone())
-            }
-            _ => None,
-        });
-        PartInput::Tables(tables.collect())
+        let tables = needed
+            .iter()
+            .filter_map(|&place| self.program.table_of(&nodes[place].kind));
+        PartInput::Tables(tables.cloned().collect())
     }
 
     /// The program that computes the new part alone.

@@ -7,6 +7,14 @@
 //! state. A part of changes is needed until every shard has a base that is as
 //! new.
 //!
+//! What a checkpoint would have to collect at once is collected ahead of it, in
+//! pieces between the epochs before it ([`StateParts::collect_ahead`]): first
+//! the bases that are due, then changes. A row that changes after it was
+//! collected is a change again, so that base and changes together are the state
+//! at the checkpoint's epoch, and nothing of it is read before the checkpoint
+//! is whole. Such a base has the epoch before the checkpoint's as its own, for
+//! it needs the checkpoint's changes.
+//!
 //! Names: `PREFIX/SHARD` and `PREFIX/changes/EPOCH`. A base is the epoch of the
 //! checkpoint (u64) and the shard's state; changes are, for each shard that has
 //! any, its number (u32) and its changes as a byte string.
@@ -16,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_core::{CodecError, Epoch, Reader, VIRTUAL_SHARDS, Writer};
 
 use crate::EngineError;
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 
 /// Version of the state parts' format: their first byte.
 const STATE_VERSION: u8 = 2;
@@ -44,7 +52,30 @@ pub(crate) struct StateParts {
     next_base: usize,
     /// Bytes of changes for which no base was written yet.
     owed_bytes: usize,
+    /// Of the last changes, about.
+    bytes_of_row: usize,
+    ahead: Option<Ahead>,
 }
+
+/// What was collected ahead of the next checkpoint.
+#[derive(Debug)]
+struct Ahead {
+    /// Bases that are due, and how far the first of them has come.
+    bases_left: usize,
+    place: usize,
+    base: Writer,
+    /// Shards with their whole bases.
+    bases: Vec<(usize, Vec<u8>)>,
+    /// Pieces of changes as in a part, and the shard that is next.
+    changes: Writer,
+    shard: usize,
+    /// How often all shards were gone through.
+    rounds: usize,
+}
+
+/// Changes that come while others are collected are collected, too, but not
+/// for ever.
+const ROUNDS_MAX: usize = 4;
 
 impl StateParts {
     pub(crate) fn new(prefix: String) -> Self {
@@ -54,19 +85,76 @@ impl StateParts {
             changes: BTreeSet::new(),
             next_base: 0,
             owed_bytes: 0,
+            bytes_of_row: 0,
+            ahead: None,
         }
+    }
+
+    /// Collects about so many rows ahead of the next checkpoint. How many it
+    /// was; none if a checkpoint would not have to collect more than so many.
+    pub(crate) fn collect_ahead(&mut self, state: &mut dyn SavedState, rows_max: usize) -> usize {
+        let changed = state.changed_count();
+        if self.ahead.is_none() {
+            if changed <= rows_max {
+                return 0;
+            }
+            self.ahead = Some(Ahead {
+                bases_left: self.bases_due(changed, state.count()),
+                place: 0,
+                base: Writer::new(),
+                bases: Vec::new(),
+                changes: versioned(),
+                shard: 0,
+                rounds: 0,
+            });
+        }
+        let Some(ahead) = &mut self.ahead else {
+            return 0;
+        };
+        let mut collected = 0;
+        while collected < rows_max && ahead.bases_left > 0 {
+            collected += ahead.collect_base(state, self.next_base, rows_max - collected);
+            if let Some((shard, bytes)) = ahead.bases.last()
+                && *shard == self.next_base
+            {
+                self.owed_bytes -= self.owed_bytes.min(bytes.len());
+                self.next_base = (shard + 1) % VIRTUAL_SHARDS;
+            }
+        }
+        while collected < rows_max && ahead.shard < VIRTUAL_SHARDS {
+            collected += ahead.collect_changes(state, rows_max - collected);
+        }
+        if ahead.shard == VIRTUAL_SHARDS
+            && ahead.rounds < ROUNDS_MAX
+            && state.changed_count() > rows_max
+        {
+            ahead.shard = 0;
+            ahead.rounds += 1;
+        }
+        collected
+    }
+
+    /// How many bases the next checkpoint should write.
+    fn bases_due(&self, changed: usize, count: usize) -> usize {
+        if count >= WHOLE_COUNT_MIN && changed >= count / 2 {
+            return VIRTUAL_SHARDS;
+        }
+        let base_bytes_about = (self.bytes_of_row * count / VIRTUAL_SHARDS).max(1);
+        (self.owed_bytes / base_bytes_about).min(VIRTUAL_SHARDS)
     }
 
     /// The parts to write for a checkpoint at `epoch`.
     pub(crate) fn save(&mut self, epoch: Epoch, state: &mut dyn SavedState) -> Parts {
+        let ahead = self.ahead.take();
         let changed = state.changed_count();
-        if changed == 0 {
+        if changed == 0 && ahead.is_none() {
             return Vec::new();
         }
         let count = state.count();
         let mut parts = Parts::new();
-        if count >= WHOLE_COUNT_MIN && changed >= count / 2 {
-            state.forget_changes();
+        let was_collected = ahead.is_some();
+        if !was_collected && count >= WHOLE_COUNT_MIN && changed >= count / 2 {
+            forget_all_changes(state);
             for _ in 0..VIRTUAL_SHARDS {
                 self.save_next_base(epoch, state, &mut parts);
             }
@@ -74,7 +162,10 @@ impl StateParts {
             self.changes.clear();
             return parts;
         }
-        let mut writer = versioned();
+        let mut writer = match ahead {
+            Some(ahead) => self.take_ahead(ahead, epoch, state, &mut parts),
+            None => versioned(),
+        };
         for shard in 0..VIRTUAL_SHARDS {
             let mut of_shard = Writer::new();
             state.save(shard, SaveScope::Changes, &mut of_shard);
@@ -83,15 +174,20 @@ impl StateParts {
                 writer.bytes(&of_shard.finish());
             }
         }
-        state.forget_changes();
+        forget_all_changes(state);
         let bytes = writer.finish();
         self.owed_bytes += bytes.len();
-        let base_bytes_about = bytes.len() / changed * count / VIRTUAL_SHARDS;
+        if !was_collected {
+            self.bytes_of_row = bytes.len() / changed;
+        }
+        let base_bytes_about = self.bytes_of_row * count / VIRTUAL_SHARDS;
         self.changes.insert(epoch);
         parts.push((self.changes_name(epoch), bytes));
         let mut must_save = self.changes.len() > CHANGE_PARTS_MAX;
         for _ in 0..VIRTUAL_SHARDS {
-            if !must_save && self.owed_bytes <= base_bytes_about {
+            // Bases that are due are collected ahead where anything is.
+            let is_due = !was_collected && self.owed_bytes > base_bytes_about;
+            if !must_save && !is_due {
                 break;
             }
             let base_bytes = self.save_next_base(epoch, state, &mut parts);
@@ -102,6 +198,33 @@ impl StateParts {
         self.changes
             .retain(|&changes| oldest_base.is_none_or(|base| changes > base));
         parts
+    }
+
+    /// Puts the bases that were collected ahead into `parts`. The changes that
+    /// were, as the beginning of a part.
+    fn take_ahead(
+        &mut self,
+        mut ahead: Ahead,
+        epoch: Epoch,
+        state: &mut dyn SavedState,
+        parts: &mut Parts,
+    ) -> Writer {
+        if ahead.place > 0 {
+            // Rows of a base that was begun count as saved.
+            ahead.collect_base(state, self.next_base, usize::MAX);
+            self.next_base = (self.next_base + 1) % VIRTUAL_SHARDS;
+        }
+        let epoch = epoch.saturating_sub(1);
+        for (shard, body) in ahead.bases {
+            self.bases[shard] = Some(epoch);
+            let mut writer = versioned();
+            writer.u64(epoch);
+            writer.raw(&body);
+            let bytes = writer.finish();
+            self.bytes_of_row = bytes.len() / (state.count() / VIRTUAL_SHARDS).max(1);
+            parts.push((format!("{}/{shard}", self.prefix), bytes));
+        }
+        ahead.changes
     }
 
     fn save_next_base(&mut self, epoch: Epoch, state: &dyn SavedState, parts: &mut Parts) -> usize {
@@ -200,6 +323,53 @@ impl StateParts {
     }
 }
 
+fn forget_all_changes(state: &mut dyn SavedState) {
+    for shard in 0..VIRTUAL_SHARDS {
+        state.forget_changes(shard);
+    }
+}
+
+impl Ahead {
+    /// Collects a piece of a shard's base. About how many rows it was.
+    fn collect_base(
+        &mut self,
+        state: &mut dyn SavedState,
+        shard: usize,
+        places_max: usize,
+    ) -> usize {
+        let from = self.place;
+        match state.save_ahead(shard, Piece::Base { from, places_max }, &mut self.base) {
+            Came::To(place) => {
+                self.place = place;
+                place - from
+            }
+            Came::ToTheEnd => {
+                let base = std::mem::replace(&mut self.base, Writer::new());
+                self.bases.push((shard, base.finish()));
+                self.bases_left = self.bases_left.saturating_sub(1);
+                self.place = 0;
+                // At least one, so that empty shards come to an end.
+                (state.count() / VIRTUAL_SHARDS).saturating_sub(from).max(1)
+            }
+        }
+    }
+
+    /// Collects changes of a shard. About how many rows it was.
+    fn collect_changes(&mut self, state: &mut dyn SavedState, rows_max: usize) -> usize {
+        let before = state.changed_count();
+        let mut of_shard = Writer::new();
+        let came = state.save_ahead(self.shard, Piece::Changes { rows_max }, &mut of_shard);
+        if !of_shard.is_empty() {
+            self.changes.u32(self.shard as u32);
+            self.changes.bytes(&of_shard.finish());
+        }
+        if came == Came::ToTheEnd {
+            self.shard += 1;
+        }
+        before - state.changed_count()
+    }
+}
+
 fn state_error(name: &str, source: CodecError) -> EngineError {
     EngineError::State {
         part: name.to_owned(),
@@ -271,8 +441,11 @@ mod tests {
             }
         }
 
-        fn forget_changes(&mut self) {
-            for number in std::mem::take(&mut self.changed) {
+        fn forget_changes(&mut self, shard: usize) {
+            let changed = self.changed.iter().copied();
+            let of_shard: Vec<u64> = changed.filter(|&it| shard_of(it) == shard).collect();
+            for number in of_shard {
+                self.changed.remove(&number);
                 if self.values[&number] == 0 {
                     self.values.remove(&number);
                 }
@@ -306,6 +479,11 @@ mod tests {
             for step in 0..20 {
                 let number = (epoch * 7_919 + step * 104_729) % 25_000;
                 state.set(number, (epoch + step) % 5);
+            }
+            // Now and then not all that there is, and a change after it.
+            for round in 0..epoch % 4 {
+                parts.collect_ahead(&mut state, 3);
+                state.set(epoch * 31 % 25_000, round);
             }
             for (name, bytes) in parts.save(epoch, &mut state) {
                 written_later += if epoch > 1 { bytes.len() } else { 0 };

@@ -21,7 +21,7 @@ use crate::byte_heap::{ByteHeap, Span};
 use crate::changed_slots::ChangedSlots;
 use crate::key::RowCodec;
 use crate::key_table::KeyTable;
-use crate::saved_state::{SaveScope, SavedState};
+use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 
 /// Tombstones kept per virtual shard; beyond that the oldest is forgotten.
 const TOMBSTONES_PER_SHARD_MAX: usize = 16_384;
@@ -53,6 +53,8 @@ struct Shard {
     tombstone_count: usize,
     next_deletion: u64,
     changed: ChangedSlots,
+    /// Keys that are forgotten, but not yet for the checkpoints.
+    gone: Vec<u32>,
 }
 
 /// Kinds of saved keys.
@@ -139,6 +141,8 @@ impl Shard {
         }
         if self.changed.gone(slot) {
             self.keys.release(slot);
+        } else {
+            self.gone.push(slot);
         }
     }
 
@@ -239,7 +243,43 @@ impl Shard {
         for slot in self.changed.saved(is_forgotten) {
             self.keys.release(slot);
         }
+        self.gone.clear();
         self.compact();
+    }
+
+    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        // As in `save`: what is gone comes before what may be in its place.
+        for slot in std::mem::take(&mut self.gone) {
+            self.save_slot(slot, writer);
+            self.changed.saved_one(slot, true);
+            self.keys.release(slot);
+        }
+        let (slots, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let slots = self.changed.some(rows_max);
+                let is_all = slots.len() == self.changed.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (slots, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.stored.len());
+                let is_there = |&slot: &u32| !self.is_forgotten(slot);
+                let slots = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.stored.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (slots, more)
+            }
+        };
+        for slot in slots {
+            self.save_slot(slot, writer);
+            self.changed.saved_one(slot, false);
+        }
+        self.compact();
+        came
     }
 }
 
@@ -472,10 +512,12 @@ impl SavedState for TableInput {
         self.shards[shard].save(scope, writer);
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.forget_changes();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].forget_changes();
+    }
+
+    fn save_ahead(&mut self, shard: usize, piece: Piece, writer: &mut Writer) -> Came {
+        self.shards[shard].save_ahead(piece, writer)
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

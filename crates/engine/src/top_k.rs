@@ -518,10 +518,8 @@ impl SavedState for TopK {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.changed = HashSet::new();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].changed = HashSet::new();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

@@ -31,9 +31,12 @@ pub enum ControlEntry {
         fingerprint: u64,
         /// What changed, for a person.
         description: String,
+        /// Where tables begin that do not have all of the log.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        starts: BTreeMap<String, EpochCut>,
     },
-    /// An epoch without records, from which on other models hold: what does not
-    /// depend on the change goes on as it is.
+    /// An epoch without records, from which on other models or tables hold: what
+    /// does not depend on the change goes on as it is.
     Models {
         /// The epoch, which ends where the one before ends.
         cut: EpochCut,
@@ -43,6 +46,9 @@ pub enum ControlEntry {
         description: String,
         /// All models.
         models: Vec<ModelText>,
+        /// The tables, where they are others than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sources: Option<SourceTexts>,
     },
     /// From `epoch` on the partition counts as idle, or no longer does.
     Idle {
@@ -64,6 +70,17 @@ pub struct ModelText {
     pub file: String,
     /// Its SQL, with settings put in.
     pub sql: String,
+}
+
+/// The definitions of tables, as they were when they took effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceTexts {
+    /// Their files: path, for messages, and text with settings put in, but for
+    /// those that say where files lie.
+    pub files: Vec<(String, String)>,
+    /// Where tables begin that do not have all of the log, by table.
+    #[serde(default)]
+    pub starts: BTreeMap<String, EpochCut>,
 }
 
 impl ControlEntry {

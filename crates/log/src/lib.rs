@@ -15,6 +15,6 @@ mod partition;
 mod segment;
 mod topics;
 
-pub use control::{ControlEntry, ControlLog, ModelText};
+pub use control::{ControlEntry, ControlLog, ModelText, SourceTexts};
 pub use error::LogError;
 pub use topics::{Log, LogOptions};

@@ -410,6 +410,7 @@ fn control_entries_come_back_in_order() {
     let folder = Path::new("/control");
     let entries = vec![
         ControlEntry::Definitions {
+            starts: Default::default(),
             epoch: 1,
             fingerprint: u64::MAX,
             description: "first".into(),

@@ -250,21 +250,21 @@ impl KeyStore {
         written.map_err(|source| io_error(&self.path, source))
     }
 
-    /// Destroys the key of a person and remembers that what was captured up to
-    /// `time_us` is erased. True if the person had a key. Durable on return.
+    /// Destroys the key of a person and, with a time, remembers that what was
+    /// captured up to it is erased (microseconds since 1970 UTC). True if the
+    /// person had a key. Durable on return.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn erase(&self, person: [u8; 16], time_us: i64) -> Result<bool, KeyStoreError> {
+    pub fn erase(&self, person: [u8; 16], time_us: Option<i64>) -> Result<bool, KeyStoreError> {
         let mut state = self.state.lock();
         let had_key = state.persons.remove(&person).is_some();
-        match state
-            .erasures
-            .iter_mut()
-            .find(|known| known.person == person)
-        {
-            Some(known) => known.time_us = known.time_us.max(time_us),
-            None => state.erasures.push(Erasure { person, time_us }),
+        if let Some(time_us) = time_us {
+            let mut known = state.erasures.iter_mut();
+            match known.find(|known| known.person == person) {
+                Some(known) => known.time_us = known.time_us.max(time_us),
+                None => state.erasures.push(Erasure { person, time_us }),
+            }
         }
         self.rewrite(&mut state)?;
         Ok(had_key)

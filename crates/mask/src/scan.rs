@@ -242,7 +242,7 @@ impl<V: Visitor> Scan<'_, V> {
             if has_rows {
                 self.row = index as u32;
             }
-            let element = node.and_then(|node| self.tree.find_element(node, index));
+            let element = node.map(|node| self.tree.find_element(node, index));
             let (found, fate) = self.value(element, depth)?;
             if fate == Fate::Goes {
                 self.visitor.empty(&found);

@@ -121,17 +121,19 @@ impl Tree {
         named.map_or(branch.others, |(_, node)| Some(*node))
     }
 
-    /// The place of an element; `None` if no rule is there or below.
-    pub(crate) fn find_element(&self, of: NodeId, index: usize) -> Option<NodeId> {
+    /// The place of an element. An array where none is expected may hold what
+    /// is: its elements are what the array would have been.
+    pub(crate) fn find_element(&self, of: NodeId, index: usize) -> NodeId {
         let branch = &self.branches[of as usize];
+        let otherwise = branch.elements.unwrap_or(of);
         if branch.members.is_empty() || branch.node.has_rows {
-            return branch.elements;
+            return otherwise;
         }
         let name = index.to_string();
         let named = branch.members.iter();
         let named = named
             .clone()
             .find(|(known, _)| known.as_ref() == name.as_bytes());
-        named.map_or(branch.elements, |(_, node)| Some(*node))
+        named.map_or(otherwise, |(_, node)| *node)
     }
 }

@@ -65,8 +65,12 @@ fn keys_are_the_same_after_a_restart_and_gone_after_erasing() {
     assert_eq!(masked(&second, &order(3)), texts[3]);
     let address = |user: usize| field(&texts[user], "delivery_address");
     assert_eq!(second.decrypt(address(4)).unwrap(), "street of 4");
-    assert!(store.erase(store.person("user", "4"), 77).unwrap());
-    assert!(!store.erase(store.person("user", "nobody"), 78).unwrap());
+    assert!(store.erase(store.person("user", "4"), Some(77)).unwrap());
+    assert!(
+        !store
+            .erase(store.person("user", "nobody"), Some(78))
+            .unwrap()
+    );
     assert_eq!(second.decrypt(address(4)), None);
 
     let (store, _) = open(&path).unwrap();

@@ -9,9 +9,11 @@ use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
 use sluice_mask::{Action, LeftOut, TopicRules};
 
+use crate::diversion::Diversion;
+use crate::messages::MessageForm;
 use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
-use crate::source_text::{ChangeKindDefinition, Condition, Policy};
+use crate::source_text::{ChangeKindDefinition, Condition, Policy, TableHistory};
 pub use crate::source_text::{
     CursorText as PollCursor, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
 };
@@ -197,7 +199,10 @@ pub(crate) struct Table {
     pub(crate) max_ahead_us: i64,
     pub(crate) retention: Option<Retention>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
+    pub(crate) history: TableHistory,
     pub(crate) columns: Vec<Column>,
+    /// Identifies all of this: tables of equal prints have equal rows.
+    pub(crate) print: u64,
 }
 
 impl Table {
@@ -243,6 +248,11 @@ pub struct Sources {
     pub(crate) left_out: OnceLock<Arc<LeftOut>>,
     pub(crate) csv_delimiters: BTreeMap<String, u8>,
     pub(crate) tables: Vec<Table>,
+    /// Topics whose records need no table.
+    pub(crate) unplaced_dropped: BTreeSet<String>,
+    pub(crate) diversion: Option<Diversion>,
+    /// Topics of change messages.
+    pub(crate) messages: BTreeMap<String, MessageForm>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
     pub(crate) fingerprint: u64,
 }
@@ -307,6 +317,37 @@ impl Sources {
     pub fn topics(&self) -> Vec<(String, u32)> {
         let topics = self.topics.iter();
         topics.map(|(name, count)| (name.clone(), *count)).collect()
+    }
+
+    /// The table of the shop's own that diverts its tables, if there is one.
+    pub fn diversion(&self) -> Option<&Diversion> {
+        self.diversion.as_ref()
+    }
+
+    /// The topic of a table.
+    pub fn topic_of(&self, table: &str) -> Option<&str> {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|known| known.definition.name == table)?;
+        Some(&found.topic)
+    }
+
+    /// Whether a table begins with the change that makes it, instead of with the
+    /// log.
+    pub fn begins_empty(&self, table: &str) -> bool {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|known| known.definition.name == table);
+        found.is_some_and(|table| table.history == TableHistory::None)
+    }
+
+    /// Whether a record that no table takes is nothing to speak of.
+    pub fn drops_unplaced(&self, topic: &str) -> bool {
+        self.unplaced_dropped.contains(topic)
+    }
+
+    /// Whether a topic holds lines of CSV, which can be read only behind their
+    /// header.
+    pub fn is_csv(&self, topic: &str) -> bool {
+        self.csv_delimiters.contains_key(topic)
     }
 
     /// Identifies the definitions.

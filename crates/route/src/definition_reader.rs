@@ -1,6 +1,6 @@
 //! Reads and checks the text of `sources/*.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, TimeUnit};
 use sluice_core::{ColumnDefinition, TableDefinition, TableKind, stable_hash};
@@ -11,11 +11,13 @@ use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
     POLL_INTERVAL_US, Person, SourceFile, Sources, Table,
 };
+use crate::diversion::Diversion;
 use crate::mask_text::MaskText;
+use crate::messages::MessageForm;
 use crate::retention::RetentionText;
 use crate::slots::SlotPlan;
 use crate::source_text::{
-    CaptureText, ColumnText, FileText, LogForm, Policy, TableText, TopicText,
+    CaptureText, ColumnText, FileText, LogForm, Policy, TableText, TopicText, Unplaced,
 };
 use crate::time::{TimeForm, parse_duration_us};
 
@@ -42,7 +44,13 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
     tables.sort_by(|first, second| first.definition.name.cmp(&second.definition.name));
     let mut plans: BTreeMap<String, SlotPlan> = BTreeMap::new();
     for table in &mut tables {
-        let is_csv = reading.csv_delimiters.contains_key(&table.topic);
+        let delimiter = reading.csv_delimiters.get(&table.topic);
+        let is_csv = delimiter.is_some();
+        // Before places are numbered: the numbers depend on other tables.
+        let messages = reading.messages.get(&table.topic);
+        let partitions = reading.topics.get(&table.topic);
+        table.print =
+            stable_hash(format!("{table:?} {delimiter:?} {partitions:?} {messages:?}").as_bytes());
         table.number_fields(plans.entry(table.topic.clone()).or_default(), is_csv);
     }
     let mut identity = String::new();
@@ -57,6 +65,9 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         left_out: Default::default(),
         csv_delimiters: reading.csv_delimiters,
         tables,
+        unplaced_dropped: reading.unplaced_dropped,
+        diversion: reading.diversion,
+        messages: reading.messages,
         plans,
         fingerprint: stable_hash(identity.as_bytes()),
     })
@@ -68,7 +79,10 @@ struct Reading {
     masks: BTreeMap<String, TopicRules>,
     captures: Vec<CaptureDefinition>,
     csv_delimiters: BTreeMap<String, u8>,
+    unplaced_dropped: BTreeSet<String>,
     tables: BTreeMap<String, Table>,
+    diversion: Option<Diversion>,
+    messages: BTreeMap<String, MessageForm>,
     /// Topic, number of the file, byte position.
     wanted_topics: Vec<(String, usize, usize)>,
     errors: Vec<DefinitionError>,
@@ -99,6 +113,10 @@ impl Reading {
                 return;
             }
         };
+        if let Some(diversion) = text.diversion {
+            let at = diversion.span().start;
+            self.diversion(file, number, at, diversion.into_inner());
+        }
         for (name, topic) in text.topic {
             let at = topic.span().start;
             self.topic(file, name, at, topic.into_inner());
@@ -109,16 +127,41 @@ impl Reading {
         }
     }
 
+    fn diversion(&mut self, file: &SourceFile, number: usize, at: usize, text: Diversion) {
+        self.wanted_topics.push((text.topic.clone(), number, at));
+        let rules: FileText = match toml::from_str(&text.rules_table()) {
+            Ok(rules) => rules,
+            Err(error) => return self.error(file, at, error.message().to_owned(), ""),
+        };
+        for (name, table) in rules.table {
+            self.table(file, number, name, at, table.into_inner());
+        }
+        if self.diversion.replace(text).is_some() {
+            let message = "there is already a [diversion]".to_owned();
+            self.error(file, at, message, "one table can hold the rules of all");
+        }
+    }
+
     fn topic(&mut self, file: &SourceFile, name: String, at: usize, topic: TopicText) {
         if topic.partitions == 0 || topic.partitions > 1_024 {
             let message = format!("topic `{name}` has {} partitions", topic.partitions);
             self.error(file, at, message, "choose 1 to 1024");
+        }
+        if topic.unplaced == Unplaced::Drop {
+            self.unplaced_dropped.insert(name.clone());
+        }
+        if let Some(form) = topic.messages {
+            self.messages.insert(name.clone(), form);
         }
         if let Some(mask) = topic.mask {
             self.mask(file, &name, at, mask, topic.capture.as_ref());
         }
         if let Some(capture) = topic.capture {
             self.capture(file, &name, at, topic.partitions, topic.owner, capture);
+        }
+        if self.csv_delimiters.contains_key(&name) && self.messages.contains_key(&name) {
+            let message = "lines of CSV are no change messages".to_owned();
+            self.error(file, at, message, "leave `messages` out");
         }
         if self.topics.insert(name.clone(), topic.partitions).is_some() {
             let message = format!("there is already a topic `{name}`");
@@ -495,7 +538,9 @@ impl Reading {
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
             retention,
             change_kind: text.change_kind,
+            history: text.history,
             columns,
+            print: 0,
         };
         if self.tables.insert(name.clone(), table).is_some() {
             let message = format!("there is already a table `{name}`");

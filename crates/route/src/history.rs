@@ -133,6 +133,9 @@ impl Sources {
             left_out: self.left_out.clone(),
             csv_delimiters: BTreeMap::new(),
             tables: vec![table],
+            unplaced_dropped: self.unplaced_dropped.clone(),
+            diversion: self.diversion.clone(),
+            messages: BTreeMap::new(),
             plans: BTreeMap::from([(topic.to_owned(), plan)]),
             masks: rules
                 .into_iter()

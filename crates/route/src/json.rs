@@ -386,6 +386,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The value as the text has it, a string with its quotes.
+    pub(crate) fn written(&self) -> Cow<'a, str> {
+        match self.node().kind {
+            Kind::Plain | Kind::Escaped => Cow::Owned(format!("\"{}\"", self.raw())),
+            _ => Cow::Borrowed(self.raw()),
+        }
+    }
+
     /// See [`text_of`].
     pub(crate) fn as_text(&self) -> Option<Cow<'a, str>> {
         text_of(self.kind(), self.raw())

@@ -11,6 +11,7 @@ mod changes;
 mod dedup;
 mod definition;
 mod definition_reader;
+mod diversion;
 mod fields;
 mod fixed_time;
 mod history;
@@ -18,6 +19,7 @@ mod json;
 mod last_values;
 mod mask_text;
 mod memory;
+mod messages;
 mod read_rows;
 mod retention;
 mod router;
@@ -25,6 +27,7 @@ mod shape;
 mod skip_value;
 mod slots;
 mod source_text;
+mod sources_change;
 mod time;
 
 pub use definition::{
@@ -32,6 +35,8 @@ pub use definition::{
     SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
+pub use diversion::{DIVERSION_RULES, Diversion, DiversionRule, RULE_COLUMNS};
 pub use history::{History, HistoryError};
 pub use retention::Retention;
-pub use router::{RouteError, Routed, Router, RouterCheckpoint};
+pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
+pub use sources_change::SourcesChange;

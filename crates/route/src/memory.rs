@@ -55,6 +55,28 @@ impl PartitionMemory {
         self.dedup.get_mut(name)
     }
 
+    /// Forgets what was remembered for a table.
+    pub(crate) fn forget(&mut self, table: &str) {
+        self.general.event_times.remove(table);
+        self.dedup.remove(table);
+        self.last.retain(|(known, _), _| known != table);
+    }
+
+    /// Takes over what `other` remembers for a table.
+    pub(crate) fn take(&mut self, table: &str, other: &mut Self) {
+        self.forget(table);
+        let event_time = other.general.event_times.remove(table);
+        let event_times = &mut self.general.event_times;
+        event_times.extend(event_time.map(|time| (table.to_owned(), time)));
+        let dedup = other.dedup.remove_entry(table);
+        self.dedup.extend(dedup);
+        let last = std::mem::take(&mut other.last);
+        let (ours, others) = last.into_iter().partition(|((of, _), _)| of == table);
+        other.last = others;
+        let ours: BTreeMap<(String, String), LastValues> = ours;
+        self.last.extend(ours);
+    }
+
     pub(crate) fn last(&mut self, table: &str, column: &str) -> &mut LastValues {
         let key = (table.to_owned(), column.to_owned());
         self.last.entry(key).or_default()

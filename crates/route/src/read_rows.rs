@@ -20,6 +20,7 @@ use crate::definition::Table;
 use crate::fields::{CsvFields, Fields};
 use crate::json::{Json, JsonParser, Kind};
 use crate::memory::PartitionMemory;
+use crate::messages::{MessageForm, Messages, in_maxwell_form};
 use crate::shape::Shapes;
 use crate::slots::{SlotPlan, Slots, Value};
 use crate::source_text::{Condition, Policy};
@@ -148,6 +149,7 @@ pub(crate) struct Tools {
     /// For arrays and before-images inside a record.
     inner_json: JsonParser,
     image_json: JsonParser,
+    message_json: JsonParser,
     shapes: Shapes,
     values: Vec<Option<Value>>,
     cells: Vec<Cell<'static>>,
@@ -214,6 +216,10 @@ pub(crate) struct Topic<'a> {
     pub(crate) tables: &'a [&'a Table],
     /// Separator, if it holds CSV lines.
     pub(crate) delimiter: Option<u8>,
+    /// Whose messages its records are, if they are messages of a database.
+    pub(crate) messages: Option<MessageForm>,
+    /// Whether a record that no table takes is nothing to speak of.
+    pub(crate) drops_unplaced: bool,
     /// Whose rows are left out.
     pub(crate) left_out: Option<&'a LeftOut>,
 }
@@ -299,7 +305,36 @@ impl<'a, 't> RowReader<'a, 't> {
                 self.refuse_record(number, record, "sealed", detail);
             }
             (RecordKind::Data, Some(delimiter)) => self.csv_line(number, record, delimiter),
-            (RecordKind::Data, None) => self.json(number, record),
+            (RecordKind::Data, None) => match self.topic.messages {
+                Some(form) => self.messages(number, record, form),
+                None => self.json(number, record),
+            },
+        }
+    }
+
+    /// Reads the messages in a record, in the form of Maxwell's.
+    fn messages(&mut self, number: u32, record: &LogRecord, form: MessageForm) {
+        // A key whose log is to be cleaned.
+        if record.record.payload.is_empty() {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(&record.record.payload) else {
+            return self.json(number, record);
+        };
+        let mut parser = std::mem::take(&mut self.tools.message_json);
+        let read = parser
+            .parse(text)
+            .map(|parsed| in_maxwell_form(form, parsed));
+        self.tools.message_json = parser;
+        match read {
+            // What is no JSON is refused there.
+            Err(_) | Ok(Ok(Messages::AsItIs)) => self.json(number, record),
+            Ok(Ok(Messages::Made(made))) => {
+                for (element, text) in made.iter().enumerate() {
+                    self.json_text(number, element as u32, record, text);
+                }
+            }
+            Ok(Err(detail)) => self.refuse_record(number, record, "no_message", detail),
         }
     }
 
@@ -360,6 +395,11 @@ impl<'a, 't> RowReader<'a, 't> {
             let detail = "the record is not UTF-8".to_owned();
             return self.refuse_record(number, record, "bad_utf8", detail);
         };
+        self.json_text(number, 0, record, text);
+    }
+
+    /// Reads a JSON text; `element` is its number among those of the record.
+    fn json_text(&mut self, number: u32, element: u32, record: &LogRecord, text: &str) {
         let plan = self.topic.plan;
         let mut values = std::mem::take(&mut self.tools.values);
         let tools = &mut *self.tools;
@@ -382,15 +422,19 @@ impl<'a, 't> RowReader<'a, 't> {
                     },
                     element: None,
                 };
-                self.rows(number, record, fields);
+                self.rows_of(number, element, record, fields);
             }
             Some(detail) => self.refuse_record(number, record, "not_json", detail),
         }
         self.tools.values = values;
     }
 
-    /// Gives the record to every table whose conditions hold.
     fn rows(&mut self, number: u32, record: &LogRecord, fields: Fields<'_>) {
+        self.rows_of(number, 0, record, fields);
+    }
+
+    /// Gives the record to every table whose conditions hold.
+    fn rows_of(&mut self, number: u32, element: u32, record: &LogRecord, fields: Fields<'_>) {
         let mut is_placed = false;
         for (index, table) in self.topic.tables.iter().enumerate() {
             if !table.when.iter().all(|condition| holds(condition, &fields)) {
@@ -399,11 +443,12 @@ impl<'a, 't> RowReader<'a, 't> {
             is_placed = true;
             let place = Place {
                 table: index as u32,
+                element,
                 ..Place::of(number)
             };
             self.table_rows(place, record, table, fields);
         }
-        if !is_placed {
+        if !is_placed && !self.topic.drops_unplaced {
             let detail = "no table's conditions hold".to_owned();
             self.refuse_record(number, record, "no_table", detail);
         }

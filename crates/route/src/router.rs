@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sluice_core::{DeadLetter, LogRecord, PartitionId, TableChanges};
+use sluice_core::{DeadLetter, EpochCut, LogRecord, PartitionId, TableChanges};
 
 use crate::Sources;
 use crate::accept::Acceptance;
@@ -50,7 +50,7 @@ impl RouteError {
 /// What came of some records.
 #[derive(Debug, Default)]
 pub struct Routed {
-    /// Changes, at most one batch for each table.
+    /// Changes, in the order of records for each table.
     pub changes: Vec<TableChanges>,
     /// Records that became no rows.
     pub dead_letters: Vec<DeadLetter>,
@@ -58,6 +58,17 @@ pub struct Routed {
     pub duplicates: u64,
     /// Greatest event time minus lateness, by table, in microseconds.
     pub watermarks: BTreeMap<String, i64>,
+}
+
+impl Routed {
+    /// Takes in what came of the records behind.
+    fn add(&mut self, behind: Self) {
+        self.changes.extend(behind.changes);
+        self.dead_letters.extend(behind.dead_letters);
+        self.duplicates += behind.duplicates;
+        // They never go back.
+        self.watermarks.extend(behind.watermarks);
+    }
 }
 
 /// The parts of the router's memory.
@@ -69,6 +80,10 @@ pub struct RouterCheckpoint {
     pub live: BTreeSet<String>,
 }
 
+/// Where tables begin that do not have all of the log: records before are not
+/// theirs. By table.
+pub type Starts = BTreeMap<String, EpochCut>;
+
 /// Below so many records a second thread costs more than it brings.
 const PARALLEL_RECORDS_MIN: usize = 4_096;
 
@@ -76,6 +91,7 @@ const PARALLEL_RECORDS_MIN: usize = 4_096;
 #[derive(Debug)]
 pub struct Router {
     sources: Arc<Sources>,
+    starts: Starts,
     memory: BTreeMap<PartitionId, PartitionMemory>,
     /// Threads that read records at the same time.
     threads: usize,
@@ -92,6 +108,7 @@ impl Router {
     fn with_memory(sources: Arc<Sources>, memory: BTreeMap<PartitionId, PartitionMemory>) -> Self {
         Self {
             sources,
+            starts: Starts::new(),
             memory,
             threads: 1,
             tools: BTreeMap::new(),
@@ -106,21 +123,104 @@ impl Router {
         self
     }
 
+    /// With tables that do not have all of the log.
+    #[must_use]
+    pub fn with_starts(mut self, starts: Starts) -> Self {
+        self.starts = starts;
+        self
+    }
+
+    /// Goes over to other definitions between two records. What is remembered
+    /// for the tables in `computed` comes from `part`, which has seen the same
+    /// records under them.
+    pub fn change(
+        &mut self,
+        sources: Arc<Sources>,
+        starts: Starts,
+        mut part: Option<Self>,
+        computed: &BTreeSet<String>,
+    ) {
+        let is_there = |name: &String| {
+            let mut tables = sources.tables.iter();
+            tables.any(|table| table.definition.name == *name)
+        };
+        let old = self.sources.tables.iter();
+        let old = old.map(|table| table.definition.name.clone());
+        let leaving = old.filter(|name| computed.contains(name) || !is_there(name));
+        for name in leaving {
+            for memory in self.memory.values_mut() {
+                memory.forget(&name);
+            }
+        }
+        let seen = part.as_mut().map(|part| std::mem::take(&mut part.memory));
+        for (id, mut theirs) in seen.into_iter().flatten() {
+            let ours = self.memory.entry(id).or_default();
+            for name in computed {
+                ours.take(name, &mut theirs);
+            }
+            // Lines of a topic that was none of CSV before have a header by now.
+            if let Some(header) = theirs.general.header.take() {
+                ours.general.header = Some(header);
+            }
+        }
+        self.sources = sources;
+        self.starts = starts;
+        self.tools.clear();
+    }
+
+    fn has_begun(&self, table: &Table, id: &PartitionId, offset: u64) -> bool {
+        offset >= self.start_of(table, id)
+    }
+
+    fn start_of(&self, table: &Table, id: &PartitionId) -> u64 {
+        let start = self.starts.get(&table.definition.name);
+        let start = start.and_then(|start| start.end_offsets.get(id));
+        start.copied().unwrap_or(0)
+    }
+
+    /// How many of `records` have the same tables as the first.
+    fn alike(&self, id: &PartitionId, records: &[LogRecord]) -> usize {
+        let Some(first) = records.first() else {
+            return 0;
+        };
+        let tables = self.sources.tables.iter();
+        let tables = tables.filter(|table| table.topic == id.topic);
+        let starts = tables.map(|table| self.start_of(table, id));
+        let next = starts.filter(|&start| start > first.offset).min();
+        let end = next.unwrap_or(u64::MAX);
+        records.partition_point(|record| record.offset < end)
+    }
+
     /// Routes records of one partition, in order. Never fails: what is wrong
     /// becomes a dead letter.
     pub fn route(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
+        let (now, mut later) = records.split_at(self.alike(id, records));
+        let mut routed = self.route_alike(id, now);
+        while !later.is_empty() {
+            let (now, rest) = later.split_at(self.alike(id, later));
+            routed.add(self.route_alike(id, now));
+            later = rest;
+        }
+        routed
+    }
+
+    /// Routes records that have the same tables.
+    fn route_alike(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
         let sources = self.sources.clone();
         let no_places = SlotPlan::default();
+        let first = records.first().map_or(0, |record| record.offset);
         let tables: Vec<&Table> = sources
             .tables
             .iter()
-            .filter(|table| table.topic == id.topic)
+            .filter(|table| table.topic == id.topic && self.has_begun(table, id, first))
             .collect();
         let topic = Topic {
             id,
             plan: sources.slot_plan(&id.topic).unwrap_or(&no_places),
             tables: &tables,
             delimiter: sources.csv_delimiter(&id.topic),
+            messages: sources.messages.get(&id.topic).copied(),
+            drops_unplaced: sources.drops_unplaced(&id.topic),
             left_out: sources.left_out.get().map(AsRef::as_ref),
         };
         let memory = self.memory.entry(id.clone()).or_default();

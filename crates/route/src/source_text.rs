@@ -6,7 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::definition::FileFormat;
+use crate::diversion::Diversion;
 use crate::mask_text::MaskText;
+use crate::messages::MessageForm;
 use crate::slots::Field;
 
 #[derive(Debug, Deserialize)]
@@ -16,6 +18,7 @@ pub(crate) struct FileText {
     pub(crate) topic: BTreeMap<String, Spanned<TopicText>>,
     #[serde(default)]
     pub(crate) table: BTreeMap<String, Spanned<TableText>>,
+    pub(crate) diversion: Option<Spanned<Diversion>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -23,6 +26,9 @@ pub(crate) struct FileText {
 pub(crate) struct TopicText {
     #[serde(default = "one")]
     pub(crate) partitions: u32,
+    #[serde(default)]
+    pub(crate) unplaced: Unplaced,
+    pub(crate) messages: Option<MessageForm>,
     pub(crate) owner: Option<String>,
     pub(crate) capture: Option<CaptureText>,
     pub(crate) mask: Option<MaskText>,
@@ -187,8 +193,33 @@ pub(crate) struct TableText {
     #[serde(default)]
     pub(crate) primary_key: Vec<Spanned<String>>,
     pub(crate) change_kind: Option<ChangeKindDefinition>,
+    #[serde(default)]
+    pub(crate) history: TableHistory,
     pub(crate) person: Option<PersonText>,
     pub(crate) columns: Vec<Spanned<ColumnText>>,
+}
+
+/// Which records make the rows of a table that comes while the warehouse has
+/// some already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TableHistory {
+    /// All that the log holds.
+    #[default]
+    Log,
+    /// Those that come after the table.
+    None,
+}
+
+/// What becomes of a record that no table takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unplaced {
+    /// A dead letter.
+    #[default]
+    DeadLetter,
+    /// Nothing.
+    Drop,
 }
 
 /// Whose rows a table holds.

@@ -369,3 +369,73 @@ fn damaged_state_is_refused_never_misread() {
     unknown.insert("what\nis\n0\nthis\n1".into(), Vec::new());
     assert!(Router::restore(sources, &unknown).is_err());
 }
+
+const MESSAGES: &str = r#"
+[topic.shop]
+messages = "detect"
+unplaced = "drop"
+
+[table.goods]
+topic = "shop"
+when = [{ field = "/table", equals = "goods" }]
+row = "/data"
+before = "/old"
+version = ["/xid", "/xoffset"]
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "price", from = "./price", type = "decimal(16,2)" },
+]
+"#;
+
+#[test]
+fn messages_of_all_forms_fill_one_table_with_their_versions() {
+    let debezium = |op: &str, file: u64, position: u64, row: &str| {
+        let (before, after) = match op {
+            "d" => (row, "null"),
+            _ => ("null", row),
+        };
+        format!(
+            r#"{{"before":{before},"after":{after},"op":"{op}","source":{{"db":"shop","table":"goods","ts_ms":1,"file":"binlog.{file:06}","pos":{position},"row":0}}}}"#
+        )
+    };
+    let lines = [
+        debezium("r", 2, 100, r#"{"id":1,"price":"1.00"}"#),
+        format!(r#"{{"schema":{{}},"payload":{}}}"#, debezium("u", 2, 300, r#"{"id":1,"price":"2.00"}"#)),
+        debezium("d", 3, 4, r#"{"id":1,"price":"2.00"}"#),
+        String::new(),
+        r#"{"status":"END","id":"9","event_count":1,"ts_ms":1}"#.to_owned(),
+        debezium("c", 3, 9, r#"{"id":1,"price":"4.00"}"#).replace("goods", "others"),
+        r#"{"data":[{"id":"5","price":"5.00"},{"id":"6","price":"6.00"}],"database":"shop","es":7,"id":3,"isDdl":false,"old":null,"table":"goods","ts":8,"type":"INSERT"}"#.to_owned(),
+        r#"{"database":"shop","table":"goods","type":"insert","xid":8,"xoffset":0,"data":{"id":8,"price":8}}"#.to_owned(),
+        "7".to_owned(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut router = Router::new(sources(MESSAGES));
+    let routed = route(&mut router, "shop", &lines);
+    assert_eq!(reasons(&routed), ["no_message"]);
+    let goods = of(&routed, "goods");
+    let rows = text(&goods.rows);
+    assert_eq!(
+        rows,
+        ["1|1.00", "1|2.00", "1|2.00", "5|5.00", "6|6.00", "8|8.00"]
+    );
+    assert_eq!(goods.kinds[2], ChangeKind::Delete);
+    let versions: Vec<(u64, u64)> = goods
+        .versions
+        .iter()
+        .map(|version| (version.major, version.minor))
+        .collect();
+    let file = |number: u64, position: u64| (number << 40) | position;
+    assert_eq!(
+        versions[..3],
+        [(file(2, 100), 0), (file(2, 300), 0), (file(3, 4), 0)]
+    );
+    assert_eq!(versions[3..5], [(7, 3 << 20), (7, (3 << 20) + 1)]);
+    let refused = errors(&MESSAGES.replace(
+        "messages = \"detect\"",
+        "messages = \"detect\"\ncapture = { kind = \"file\", path = \"*.csv\", format = \"csv\" }",
+    ));
+    assert!(refused.contains("no change messages"), "{refused}");
+}

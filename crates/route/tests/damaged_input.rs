@@ -65,6 +65,19 @@ columns = [
   { name = "price", from = "./price", type = "decimal(16,2)" },
 ]
 
+[topic.feed]
+messages = "detect"
+[table.fed]
+topic = "feed"
+row = "/data"
+before = "/old"
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "price", from = "./price", type = "decimal(16,2)" },
+]
+
 [topic.lines]
 [topic.lines.capture]
 kind = "file"
@@ -81,6 +94,8 @@ columns = [
 
 const EVENT: &str = r#"{"id":3,"at":86400000,"local":"2026-03-29 01:30:00","day":"2026-02-28","price":"12.34","a/b":[{"c":1.5e0}],"flag":true,"small":-7,"text":"a\u00e9\ud83d\ude00\"\\","shown":[{"item":"x"},{"item":"y"}]}"#;
 const CHANGE: &str = r#"{"database":"shop","table":"goods","type":"update","xid":8,"xoffset":1,"commit":true,"data":{"id":3,"price":"7.50"},"old":{"id":2,"price":7}}"#;
+const DEBEZIUM: &str = r#"{"after":{"id":3,"price":"7.50","text":"a\u00e9\"\\"},"before":null,"op":"c","source":{"db":"shop","table":"goods","ts_ms":5,"file":"bin.000007","pos":154,"row":1}}"#;
+const CANAL: &str = r#"{"data":[{"id":"3","price":"7.50"}],"database":"shop","es":7,"id":9,"isDdl":false,"old":null,"table":"goods","ts":8,"type":"INSERT"}"#;
 const LINE: &str = "3,\"a \"\"text\"\", long\",12.345";
 
 fn sources() -> Arc<Sources> {
@@ -129,7 +144,9 @@ fn a_damaged_record_costs_only_itself() {
             ("events", "event", EVENT),
             ("shop", "goods", CHANGE),
             ("lines", "line", LINE),
-        ][random.below(3)];
+            ("feed", "fed", DEBEZIUM),
+            ("feed", "fed", CANAL),
+        ][random.below(5)];
         let mut damaged = good.as_bytes().to_vec();
         random.mutate(&mut damaged);
         let mut records = Vec::new();

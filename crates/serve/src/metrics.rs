@@ -31,8 +31,6 @@ struct Family {
 pub struct Metrics {
     families: Mutex<BTreeMap<&'static str, Family>>,
     histograms: Mutex<BTreeMap<&'static str, HistogramFamily>>,
-    /// Numbers of the project's own queries: help, and values by labels.
-    decimals: Mutex<BTreeMap<String, (String, BTreeMap<String, f64>)>>,
 }
 
 /// One number with its name.
@@ -169,19 +167,6 @@ impl Metrics {
         self.scaled(name, help, Kind::Counter, 1e6, &[])
     }
 
-    /// A number of a query of the project; it may have a point.
-    pub fn decimal_of(&self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        let mut families = self.decimals.lock();
-        let family = families.entry(name.to_owned()).or_default();
-        family.0 = help.to_owned();
-        family.1.insert(label_text(labels), value);
-    }
-
-    /// Forgets the numbers of a query, because its next answer may have others.
-    pub fn forget_decimals(&self, name: &str) {
-        self.decimals.lock().remove(name);
-    }
-
     /// All numbers but those of histograms.
     pub fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::new();
@@ -191,15 +176,6 @@ impl Metrics {
                     name: (*name).to_owned(),
                     labels: labels.clone(),
                     value: value.load(Ordering::Relaxed) as f64 / family.scale,
-                });
-            }
-        }
-        for (name, (_, values)) in &*self.decimals.lock() {
-            for (labels, value) in values {
-                samples.push(Sample {
-                    name: name.clone(),
-                    labels: labels.clone(),
-                    value: *value,
                 });
             }
         }
@@ -268,13 +244,6 @@ impl Metrics {
                     true => writeln!(text, "{name}{labels} {value}"),
                     false => writeln!(text, "{name}{labels} {}", value as f64 / family.scale),
                 };
-            }
-        }
-        for (name, (help, values)) in &*self.decimals.lock() {
-            let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-            for (labels, value) in values {
-                let _ = writeln!(text, "{name}{} {value}", braces(labels));
             }
         }
         for (name, family) in &*self.histograms.lock() {

@@ -47,6 +47,14 @@ pub(crate) fn coupon_of(order: u64) -> u64 {
     1 + order / 3 % COUPONS.len() as u64
 }
 
+/// Names of activities and coupons: table, id, name.
+pub(crate) fn names_of_reductions() -> impl Iterator<Item = (&'static str, u64, &'static str)> {
+    let activities = (1..).zip(ACTIVITIES);
+    let activities = activities.map(|(id, name)| ("activity_info", id, name));
+    let coupons = (1..).zip(COUPONS);
+    activities.chain(coupons.map(|(id, name)| ("coupon_info", id, name)))
+}
+
 impl Shop {
     /// The rows of codes, activities and coupons.
     pub(crate) fn open_activities(&self, rows: &mut Vec<(&'static str, String)>) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answers::Unique;
+use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::shop::Shop;
@@ -62,7 +63,7 @@ impl Shop {
         messages: &mut Vec<Message>,
     ) {
         let pieces = 1 + self.random.skewed(4) as u32;
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
         let known = visit.cart.iter_mut().find(|line| line.sku == visit.sku);
         let Some(line) = known else {
             visit.cart.push(CartLine {
@@ -85,6 +86,7 @@ impl Shop {
         if line.id > 0 {
             let after = line.clone();
             self.note_cart(time_us, user, after.sku, pieces);
+            self.note_place(time_us, user, &after, after.pieces);
             let change = self.cart_change(&before, &after, user, false);
             self.send_changes(time_us, &[change], messages);
         }
@@ -92,7 +94,11 @@ impl Shop {
 
     /// Makes rows of what a member has in the cart and has no row yet.
     pub(crate) fn keep_cart(&mut self, time_us: i64, visit: &mut Visit) -> Vec<RowChange> {
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
+        // What left the shop meanwhile cannot be kept.
+        visit
+            .cart
+            .retain(|line| line.id > 0 || !self.is_gone(line.sku));
         let mut changes = Vec::new();
         let mut added = Vec::new();
         for line in &mut visit.cart {
@@ -103,17 +109,24 @@ impl Shop {
                 line.changed_us = time_us;
                 let data = self.cart_row(line, user, false);
                 changes.push(RowChange::insert("cart_info", data));
-                added.push((line.sku, line.pieces));
+                added.push(line.clone());
             }
         }
-        for (sku, pieces) in added {
-            self.note_cart(time_us, user, sku, pieces);
+        for line in added {
+            self.note_cart(time_us, user, line.sku, line.pieces);
+            self.note_place(time_us, user, &line, line.pieces);
         }
         changes
     }
 
     /// Counts what a member put in the cart.
     fn note_cart(&mut self, time_us: i64, user: u64, sku: u64, pieces: u32) {
+        self.facts.note(time_us, || Fact::CartAdd {
+            user,
+            is_test: is_test_member(user),
+            sku,
+            pieces,
+        });
         if is_test_member(user) {
             return;
         }
@@ -125,16 +138,31 @@ impl Shop {
         answers.goods.entry(sku).or_default().carts += 1;
     }
 
+    /// Takes note of what lies in a place of the cart.
+    fn note_place(&mut self, time_us: i64, user: u64, line: &CartLine, pieces: u32) {
+        self.facts.note(time_us, || Fact::CartHolds {
+            id: line.id,
+            is_test: is_test_member(user),
+            sku: line.sku,
+            pieces,
+        });
+    }
+
     /// The visitor takes a piece out of the cart again, if there are several of
-    /// something.
+    /// something, and the last goods altogether otherwise.
     pub(crate) fn take_from_cart(
         &mut self,
         time_us: i64,
         visit: &mut Visit,
         messages: &mut Vec<Message>,
     ) {
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
         let Some(line) = visit.cart.iter_mut().find(|line| line.pieces > 1) else {
+            if let Some(line) = visit.cart.pop().filter(|line| line.id > 0) {
+                self.note_place(time_us, user, &line, 0);
+                let change = RowChange::delete("cart_info", self.cart_row(&line, user, false));
+                self.send_changes(time_us, &[change], messages);
+            }
             return;
         };
         let before = line.clone();
@@ -142,13 +170,22 @@ impl Shop {
         line.changed_us = time_us;
         if line.id > 0 {
             let after = line.clone();
+            self.note_place(time_us, user, &after, after.pieces);
             let change = self.cart_change(&before, &after, user, false);
             self.send_changes(time_us, &[change], messages);
         }
     }
 
     /// What is in the cart has been ordered.
-    pub(crate) fn empty_cart(&self, time_us: i64, user: u64, lines: &[CartLine]) -> Vec<RowChange> {
+    pub(crate) fn empty_cart(
+        &mut self,
+        time_us: i64,
+        user: u64,
+        lines: &[CartLine],
+    ) -> Vec<RowChange> {
+        for line in lines {
+            self.note_place(time_us, user, line, 0);
+        }
         let change = |line: &CartLine| {
             let ordered = CartLine {
                 changed_us: time_us,

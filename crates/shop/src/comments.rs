@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::sku;
+use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::Order;
@@ -50,6 +51,11 @@ impl Shop {
             goods.comments += 1;
             goods.good_comments += u64::from(appraise == "1201");
         }
+        self.facts.note(time_us, || Fact::Comment {
+            is_test: is_test_member(comment.user),
+            sku: comment.sku,
+            is_good: appraise == "1201",
+        });
         let data = row(|data| {
             data.number("id", self.counters.comment)
                 .number("user_id", comment.user)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::shop::{Event, Shop};
@@ -58,6 +59,7 @@ impl Shop {
             operated: now,
         };
         self.note_favor(time_us, &favor);
+        self.state_favor(time_us, &favor);
         let change = RowChange::insert("favor_info", favor.data());
         self.send_changes(time_us, &[change], messages);
         self.plan_favor(time_us, favor);
@@ -77,6 +79,7 @@ impl Shop {
         if !favor.is_cancelled {
             self.note_favor(time_us, &favor);
         }
+        self.state_favor(time_us, &favor);
         let old = row(|old| {
             old.text("is_cancel", if was_cancelled { "1" } else { "0" });
             match was_cancelled {
@@ -96,6 +99,16 @@ impl Shop {
             let wait_us = self.random.between(MINUTE_US, 600 * MINUTE_US);
             self.plan(time_us + wait_us, Event::Favor(Box::new(favor)));
         }
+    }
+
+    fn state_favor(&mut self, time_us: i64, favor: &Favor) {
+        self.facts.note(time_us, || Fact::Favor {
+            id: favor.id,
+            user: favor.user,
+            is_test: is_test_member(favor.user),
+            sku: favor.sku,
+            is_made: !favor.is_cancelled,
+        });
     }
 
     fn note_favor(&mut self, time_us: i64, favor: &Favor) {

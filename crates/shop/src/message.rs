@@ -127,6 +127,17 @@ impl RowChange {
         }
     }
 
+    /// `data` is the row as it was.
+    pub(crate) fn delete(table: &'static str, data: String) -> Self {
+        let kind = "delete";
+        Self {
+            table,
+            kind,
+            data,
+            old: String::new(),
+        }
+    }
+
     /// The change as Maxwell writes it
     /// (<https://maxwells-daemon.io/dataformat/>).
     pub(crate) fn payload(&self, time_us: i64, xid: u64, xoffset: usize, is_last: bool) -> String {

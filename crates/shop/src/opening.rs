@@ -1,11 +1,13 @@
 //! The tables that exist before anything happens.
 
+use crate::activities::names_of_reductions;
 use crate::catalogue::{
     BRANDS, CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, REGIONS, SKUS_PER_SPU, sku,
 };
-use crate::members::user_fields;
+use crate::facts::Fact;
+use crate::goods::{goods_fact, sku_fields};
+use crate::members::is_test_member;
 use crate::message::{Message, Object, RowChange, Topic, row};
-use crate::prices::sku_fields;
 use crate::shop::Shop;
 use crate::time::DAY_US;
 
@@ -81,22 +83,23 @@ impl Shop {
             });
         }
         self.open_activities(&mut rows);
+        self.note_opening(time_us);
         for device in 0..self.options.devices {
             if device % 10 < OLD_MEMBERS_OF_TEN {
                 self.counters.user += 1;
                 let user = self.counters.user;
                 self.devices[device as usize].user = user;
                 let days_ago = 1 + (user * 37 % OLD_MEMBERS_DAYS) as i64;
-                let since = self.local(time_us - days_ago * DAY_US).text();
-                let data = row(|data| {
-                    user_fields(data, user);
-                    data.text("create_time", &since)
-                        .text("operate_time", &since);
+                let since_us = time_us - days_ago * DAY_US;
+                self.facts.note_late(since_us, time_us, || Fact::Register {
+                    user,
+                    is_test: is_test_member(user),
                 });
+                let data = self.register(since_us, user);
                 rows.push(("user_info", data));
             }
         }
-        self.plan_price_change(time_us);
+        self.plan_goods_change(time_us);
         for (table, data) in rows {
             let change = RowChange {
                 table,
@@ -109,6 +112,49 @@ impl Shop {
                 send_time_us: time_us,
                 payload: change.payload(time_us, 0, 0, false),
             });
+        }
+    }
+
+    /// Takes note of names and goods.
+    fn note_opening(&mut self, time_us: i64) {
+        let mut name = |table, id, name: &str, above| {
+            self.facts
+                .note(time_us, || Fact::Name(table, id, name.to_owned(), above));
+        };
+        for (id, region) in (1..).zip(REGIONS) {
+            name("base_region", id, region, 0);
+        }
+        for (id, province) in (1..).zip(&PROVINCES) {
+            name(
+                "base_province",
+                id,
+                province.name,
+                u64::from(province.region),
+            );
+        }
+        for (id, category) in (1..).zip(CATEGORIES_1) {
+            name("base_category1", id, category, 0);
+        }
+        for (id, (category, above)) in (1..).zip(CATEGORIES_2) {
+            name("base_category2", id, category, above);
+        }
+        for (id, (category, above)) in (1..).zip(CATEGORIES_3) {
+            name("base_category3", id, category, above);
+        }
+        for (id, brand) in (1..).zip(BRANDS) {
+            name("base_trademark", id, brand, 0);
+        }
+        for (table, id, text) in names_of_reductions() {
+            name(table, id, text, 0);
+        }
+        for id in 1..=self.options.skus {
+            let goods = sku(id);
+            if (id - 1).is_multiple_of(SKUS_PER_SPU) {
+                let spu = goods.name[..goods.name.len() - 2].to_owned();
+                let fact = || Fact::Name("spu_info", goods.spu_id, spu, 0);
+                self.facts.note(time_us, fact);
+            }
+            self.facts.note(time_us, || goods_fact(&goods));
         }
     }
 }

@@ -20,11 +20,17 @@ const SOURCES: [&str; 6] = ["2401", "2401", "2402", "2401", "2403", "2404"];
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) id: u64,
+    /// Goods, and what they are now.
     pub(crate) sku: u64,
+    pub(crate) spu: u64,
+    pub(crate) brand: u64,
+    pub(crate) category: u64,
     pub(crate) pieces: u32,
     pub(crate) price: i64,
     pub(crate) activity: i64,
     pub(crate) coupon: i64,
+    /// Pieces of which the money went back.
+    pub(crate) refunded: u32,
 }
 
 impl Line {
@@ -43,7 +49,6 @@ impl Line {
 pub(crate) struct Order {
     pub(crate) id: u64,
     pub(crate) user: u64,
-    pub(crate) device: u32,
     pub(crate) is_test: bool,
     /// The row of the coupon that it uses; 0 for none.
     pub(crate) coupon_use: u64,

@@ -6,8 +6,14 @@ use crate::shop::{Event, Shop};
 
 impl Shop {
     /// Sends a record of the log, perhaps late, perhaps twice, perhaps with a
-    /// broken one beside it.
-    pub(crate) fn send_log(&mut self, time_us: i64, payload: String, messages: &mut Vec<Message>) {
+    /// broken one beside it. Returns when it is sent first.
+    pub(crate) fn send_log(
+        &mut self,
+        time_us: i64,
+        payload: String,
+        messages: &mut Vec<Message>,
+    ) -> i64 {
+        let mut again_us = i64::MAX;
         if self.random.per_mille(self.options.dirty_per_mille) {
             self.books.dirty += 1;
             let dirty = self.dirty(time_us, &payload);
@@ -16,6 +22,7 @@ impl Shop {
         if self.random.per_mille(self.options.duplicate_per_mille) {
             self.books.duplicates += 1;
             let later_us = self.later(time_us);
+            again_us = later_us;
             let again = log_message(later_us, payload.clone());
             self.plan(later_us, Event::Send(vec![again]));
         }
@@ -24,9 +31,10 @@ impl Shop {
             let later_us = self.later(time_us);
             let late = log_message(later_us, payload);
             self.plan(later_us, Event::Send(vec![late]));
-            return;
+            return later_us.min(again_us);
         }
         messages.push(log_message(time_us, payload));
+        time_us
     }
 
     /// Seconds to a minute after a moment.

@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::answers::{OpenWindow, Unique};
 use crate::books::Books;
 use crate::comments::Comment;
+use crate::facts::{Facts, Known};
 use crate::favors::Favor;
+use crate::goods::{BrandName, GoodsState};
+use crate::members::Member;
 use crate::message::Message;
 use crate::order::Order;
-use crate::prices::Price;
 use crate::random::Random;
 use crate::time::Local;
 use crate::visit::Visit;
 
 /// Version of a saved shop.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Visitors arrive in steps of this length.
 const TICK_US: i64 = 100_000;
 /// Messages of an average visit, to turn a rate of messages into one of visits.
@@ -27,6 +29,9 @@ const HOURS: [f64; 24] = [
     0.55, 0.35, 0.22, 0.16, 0.14, 0.18, 0.35, 0.62, 0.88, 1.08, 1.22, 1.28, 1.35, 1.22, 1.15, 1.15,
     1.18, 1.2, 1.3, 1.55, 1.85, 1.95, 1.55, 1.52,
 ];
+
+/// How busy each day of a week is, from Monday; the mean is 1.
+const DAYS: [f64; 7] = [0.94, 0.93, 0.93, 0.94, 1.0, 1.14, 1.12];
 
 /// What kind of shop it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,8 +105,8 @@ pub(crate) enum Event {
     Refund(Box<Order>, String, u64),
     /// Messages are sent, late or a second time.
     Send(Vec<Message>),
-    /// Some goods get another price.
-    ChangePrice,
+    /// Some goods change.
+    ChangeGoods,
     /// A favourite is taken back or made again.
     Favor(Box<Favor>),
     /// A buyer says what the goods are like.
@@ -134,56 +139,52 @@ impl Ord for Planned {
     }
 }
 
-/// What the shop knows of a device. Most of a saved shop is devices, so that
-/// they are saved without names.
+/// What the shop knows of a device. Most of a saved shop is devices and members,
+/// so that they are saved without names.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(from = "(u64, [i64; 5], [u8; 2])", into = "(u64, [i64; 5], [u8; 2])")]
+#[serde(from = "DeviceNumbers", into = "DeviceNumbers")]
 pub(crate) struct Device {
     /// Its member; 0 while it has none.
     pub(crate) user: u64,
+    /// The other member of a device that two people share; 0 while there is none.
+    pub(crate) second_user: u64,
     /// Day of its first visit plus one; 0 before it.
     pub(crate) first_day: i64,
     /// Day of its last page view plus one.
     pub(crate) last_day: i64,
-    /// Day of its member's last order plus one.
-    pub(crate) order_day: i64,
-    /// Day of its member's last payment plus one.
-    pub(crate) pay_day: i64,
-    /// Day of its member's last page view while logged in plus one.
-    pub(crate) active_day: i64,
     /// Pages of the funnel that it saw on its last day, a bit each.
     pub(crate) seen: u8,
     /// Steps of the funnel that it took on its last day, one after the other.
     pub(crate) steps: u8,
+    /// How often its app became a newer one.
+    pub(crate) upgrades: u8,
 }
 
-impl From<(u64, [i64; 5], [u8; 2])> for Device {
-    fn from((user, days, funnel): (u64, [i64; 5], [u8; 2])) -> Self {
-        let [first_day, last_day, order_day, pay_day, active_day] = days;
-        let [seen, steps] = funnel;
+type DeviceNumbers = ([u64; 2], [i64; 2], [u8; 3]);
+
+impl From<DeviceNumbers> for Device {
+    fn from((users, days, counts): DeviceNumbers) -> Self {
+        let ([user, second_user], [first_day, last_day]) = (users, days);
+        let [seen, steps, upgrades] = counts;
         Self {
             user,
+            second_user,
             first_day,
             last_day,
-            order_day,
-            pay_day,
-            active_day,
             seen,
             steps,
+            upgrades,
         }
     }
 }
 
-impl From<Device> for (u64, [i64; 5], [u8; 2]) {
+impl From<Device> for DeviceNumbers {
     fn from(device: Device) -> Self {
-        let days = [
-            device.first_day,
-            device.last_day,
-            device.order_day,
-            device.pay_day,
-            device.active_day,
-        ];
-        (device.user, days, [device.seen, device.steps])
+        (
+            [device.user, device.second_user],
+            [device.first_day, device.last_day],
+            [device.seen, device.steps, device.upgrades],
+        )
     }
 }
 
@@ -219,10 +220,16 @@ pub struct Shop {
     planned: BinaryHeap<Reverse<Planned>>,
     pub(crate) devices: Vec<Device>,
     pub(crate) counters: Counters,
-    /// Prices that are not those of the catalogue, by sku.
-    pub(crate) prices: BTreeMap<u64, Price>,
+    /// Those who registered, in the order of their numbers.
+    pub(crate) members: Vec<Member>,
+    /// Goods that are not as the catalogue has them.
+    pub(crate) goods: BTreeMap<u64, GoodsState>,
+    /// Brands that were renamed.
+    pub(crate) brands: BTreeMap<u64, BrandName>,
     pub(crate) books: Books,
     window: OpenWindow,
+    #[serde(skip)]
+    pub(crate) facts: Facts,
 }
 
 impl Shop {
@@ -249,9 +256,12 @@ impl Shop {
             planned: BinaryHeap::new(),
             devices: vec![Device::default(); options.devices as usize],
             counters: Counters::default(),
-            prices: BTreeMap::new(),
+            members: Vec::new(),
+            goods: BTreeMap::new(),
+            brands: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
+            facts: Facts::default(),
             options,
         })
     }
@@ -293,6 +303,17 @@ impl Shop {
     /// The shop's own books.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Keeps facts from now on, for [`Shop::take_facts`]. They are no part of a
+    /// saved shop.
+    pub fn keep_facts(&mut self) {
+        self.facts.keep();
+    }
+
+    /// What happened since the last call, in the order in which it happened.
+    pub fn take_facts(&mut self) -> Vec<Known> {
+        self.facts.take()
     }
 
     /// The day of a moment, as the books count it.
@@ -359,8 +380,8 @@ impl Shop {
     fn tick(&mut self) {
         let tick_us = self.next_tick_us;
         self.next_tick_us += TICK_US;
-        let hour = self.local(tick_us).hour();
-        let rate = self.options.messages_per_second * HOURS[hour];
+        let local = self.local(tick_us);
+        let rate = self.options.messages_per_second * HOURS[local.hour()] * DAYS[local.weekday()];
         // In millionths of a visit; what is left over is left to chance.
         let visits = rate / MESSAGES_PER_VISIT * TICK_US as f64;
         let visits = visits as u64;
@@ -381,7 +402,7 @@ impl Shop {
             Event::AskRefund(order) => self.ask_refund(time_us, *order, messages),
             Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
             Event::Send(again) => messages.extend(again),
-            Event::ChangePrice => self.change_price(time_us, messages),
+            Event::ChangeGoods => self.change_goods(time_us, messages),
             Event::Favor(favor) => self.change_favor(time_us, *favor, messages),
             Event::Comment(comment) => self.comment(time_us, &comment, messages),
         }

@@ -27,6 +27,12 @@ impl Local {
         (self.second / 3_600) as usize
     }
 
+    /// 0 for Monday.
+    pub(crate) fn weekday(self) -> usize {
+        // 1970 began on a Thursday.
+        (self.day + 3).rem_euclid(7) as usize
+    }
+
     /// `2026-11-20 10:11:12`.
     pub(crate) fn text(self) -> String {
         let (year, month, day) = civil(self.day);
@@ -72,5 +78,7 @@ mod tests {
         assert_eq!(text(-DAY_US / 3 - 1), "1969-12-31 23:59:59");
         assert_eq!(text(1_798_732_800_000_000), "2027-01-01 00:00:00");
         assert_eq!(Local::of(1_798_732_800_000_000, 480).minute(), 0);
+        // A Friday.
+        assert_eq!(Local::of(1_798_732_800_000_000, 480).weekday(), 4);
     }
 }

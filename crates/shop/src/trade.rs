@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::activities::{activity_of, coupon_of};
 use crate::answers::{AnswerBook, Unique};
 use crate::books::SalesBook;
-use crate::catalogue::{Sku, sku};
+use crate::cart::CartLine;
+use crate::facts::{Fact, LineFact, OrderFact};
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, Line, Order, PAID, REFUNDED, REFUNDING, UNPAID};
@@ -32,26 +33,19 @@ impl Shop {
     ) {
         let local = self.local(time_us);
         let now = local.text();
-        let user = self.devices[visit.device as usize].user;
-        self.counters.order += 1;
+        let user = visit.user;
         let traits = traits(visit.device);
-        let cart = std::mem::take(&mut visit.cart);
-        let mut lines = Vec::with_capacity(cart.len());
-        for line in &cart {
-            self.counters.detail += 1;
-            lines.push(Line {
-                id: self.counters.detail,
-                sku: line.sku,
-                pieces: line.pieces,
-                price: self.sku_now(line.sku).price_cents,
-                activity: 0,
-                coupon: 0,
-            });
+        let mut cart = std::mem::take(&mut visit.cart);
+        // What left the shop meanwhile stays in the cart.
+        cart.retain(|line| !self.is_gone(line.sku));
+        if cart.is_empty() {
+            return;
         }
+        self.counters.order += 1;
+        let lines = self.order_lines(&cart);
         let mut order = Order {
             id: self.counters.order,
             user,
-            device: visit.device,
             is_test: is_test_member(user),
             coupon_use: 0,
             campaign: visit.campaign.clone(),
@@ -95,17 +89,47 @@ impl Shop {
         }
     }
 
+    /// The lines of an order; some goods take two of them.
+    fn order_lines(&mut self, cart: &[CartLine]) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(cart.len());
+        for line in cart {
+            let parts = match line.pieces > 1 && self.random.per_mille(30) {
+                true => vec![line.pieces - 1, 1],
+                false => vec![line.pieces],
+            };
+            let goods = self.sku_now(line.sku);
+            for pieces in parts {
+                self.counters.detail += 1;
+                lines.push(Line {
+                    id: self.counters.detail,
+                    sku: line.sku,
+                    spu: goods.spu_id,
+                    brand: goods.brand,
+                    category: goods.category3,
+                    pieces,
+                    price: goods.price_cents,
+                    activity: 0,
+                    coupon: 0,
+                    refunded: 0,
+                });
+            }
+        }
+        lines
+    }
+
     /// Counts a new order in the books.
     fn note_order(&mut self, time_us: i64, order: &Order) {
+        self.facts
+            .note(time_us, || Fact::Order(Box::new(order_fact(order))));
         if order.is_test {
             return;
         }
         let local = self.local(time_us);
         self.note_unique(local, Unique::OrderUser, order.user);
-        let device = &mut self.devices[order.device as usize];
-        let is_first_today = device.order_day != local.day + 1;
-        let is_first = device.order_day == 0;
-        device.order_day = local.day + 1;
+        let member = self.member(order.user);
+        let is_first_today = member.order_day != local.day + 1;
+        let is_first = member.order_day == 0;
+        member.order_day = local.day + 1;
         let goods = order.goods();
         let day = self.books.day(local.day);
         day.gross += goods;
@@ -127,9 +151,10 @@ impl Shop {
         let campaign = day.answers.campaign(&order.channel, &order.campaign);
         campaign.orders += 1;
         campaign.gross += goods;
+        let mut seen = BTreeSet::new();
         for line in &order.lines {
             let goods = day.skus.entry(line.sku).or_default();
-            goods.orders += 1;
+            goods.orders += u64::from(seen.insert(line.sku));
             goods.pieces += u64::from(line.pieces);
             goods.gross += line.total();
             let goods = day.answers.goods.entry(line.sku).or_default();
@@ -163,11 +188,20 @@ impl Shop {
         self.counters.status_log += 1;
         changes.extend(order.move_to(PAID, local, self.counters.status_log));
         changes.extend(order.use_coupon(&now));
+        changes.extend(self.raise_member(time_us, order.user));
         self.send_changes(time_us, &changes, messages);
         self.plan_comment(time_us, &order);
         if self.random.per_mille(60) {
-            let line = self.random.below(order.lines.len() as u64) as usize;
-            let pieces = 1 + self.random.below(u64::from(order.lines[line].pieces)) as u32;
+            self.plan_refund(time_us, order);
+        }
+    }
+
+    /// A buyer will want money back for some pieces of a line.
+    fn plan_refund(&mut self, time_us: i64, mut order: Order) {
+        let line = self.random.below(order.lines.len() as u64) as usize;
+        let left = order.lines[line].pieces - order.lines[line].refunded;
+        if left > 0 {
+            let pieces = 1 + self.random.below(u64::from(left)) as u32;
             order.refund = Some((line, pieces));
             let wait_us = self.random.between(5 * MINUTE_US, 30 * HOUR_US);
             self.plan(time_us + wait_us, Event::AskRefund(Box::new(order)));
@@ -176,15 +210,16 @@ impl Shop {
 
     /// Counts a payment in the books.
     fn note_payment(&mut self, time_us: i64, order: &Order) {
+        self.facts.note(time_us, || Fact::Pay(order.id));
         if order.is_test {
             return;
         }
         let local = self.local(time_us);
         self.note_unique(local, Unique::PayUser, order.user);
-        let device = &mut self.devices[order.device as usize];
-        let is_first_today = device.pay_day != local.day + 1;
-        let is_first = device.pay_day == 0;
-        device.pay_day = local.day + 1;
+        let member = self.member(order.user);
+        let is_first_today = member.pay_day != local.day + 1;
+        let is_first = member.pay_day == 0;
+        member.pay_day = local.day + 1;
         let goods = order.goods();
         self.books.day(order.created_day).unpaid -= goods;
         let day = self.books.day(local.day);
@@ -204,6 +239,7 @@ impl Shop {
     }
 
     pub(crate) fn time_out(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+        self.facts.note(time_us, || Fact::Cancel(order.id));
         let goods = Self::counted(&order);
         let day = self.books.day(order.created_day);
         day.unpaid -= goods;
@@ -246,9 +282,11 @@ impl Shop {
         let local = self.local(time_us);
         let now = local.text();
         let amount = order.refund_amount();
+        let (line, _) = order.refund.unwrap_or_default();
+        let sku = order.lines[line].sku;
+        self.facts
+            .note(time_us, || Fact::Refund(order.id, sku, amount));
         if !order.is_test {
-            let (line, _) = order.refund.unwrap_or_default();
-            let sku = order.lines[line].sku;
             let day = self.books.day(local.day);
             day.refunded += amount;
             day.minutes.entry(local.minute()).or_default().net -= amount;
@@ -269,24 +307,55 @@ impl Shop {
         self.counters.status_log += 1;
         changes.extend(order.move_to(REFUNDED, local, self.counters.status_log));
         self.send_changes(time_us, &changes, messages);
+        let (line, pieces) = order.refund.take().unwrap_or_default();
+        order.lines[line].refunded += pieces;
+        if self.random.per_mille(250) {
+            self.plan_refund(time_us, order);
+        }
+    }
+}
+
+fn order_fact(order: &Order) -> OrderFact {
+    let lines = order.lines.iter().map(|line| LineFact {
+        id: line.id,
+        sku: line.sku,
+        spu: line.spu,
+        brand: line.brand,
+        category: line.category,
+        pieces: line.pieces,
+        original: line.original(),
+        activity: line.activity,
+        coupon: line.coupon,
+    });
+    OrderFact {
+        id: order.id,
+        user: order.user,
+        is_test: order.is_test,
+        province: order.province,
+        channel: order.channel.clone(),
+        campaign: order.campaign.clone(),
+        freight: order.freight - order.freight_reduce,
+        activity: activity_of(order.id),
+        coupon: coupon_of(order.id),
+        lines: lines.collect(),
     }
 }
 
 /// Counts an order by brand, category, product, activity and coupon.
 fn note_lines(answers: &mut AnswerBook, order: &Order) {
-    let add = |books: &mut BTreeMap<u64, SalesBook>, of: fn(&Sku) -> u64| {
+    let add = |books: &mut BTreeMap<u64, SalesBook>, of: fn(&Line) -> u64| {
         let mut seen = BTreeSet::new();
         for line in &order.lines {
-            let id = of(&sku(line.sku));
+            let id = of(line);
             let book = books.entry(id).or_default();
             book.orders += u64::from(seen.insert(id));
             book.pieces += u64::from(line.pieces);
             book.gross += line.total();
         }
     };
-    add(&mut answers.brands, |sku| sku.brand);
-    add(&mut answers.categories, |sku| sku.category3);
-    add(&mut answers.products, |sku| sku.spu_id);
+    add(&mut answers.brands, |line| line.brand);
+    add(&mut answers.categories, |line| line.category);
+    add(&mut answers.products, |line| line.spu);
     for (books, id, part) in [
         (
             &mut answers.activities,

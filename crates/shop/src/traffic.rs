@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::answers::{FUNNEL, Unique};
 use crate::catalogue::{CHANNELS, PROVINCES};
-use crate::members::is_test_member;
+use crate::facts::{Fact, PageFact};
+use crate::members::{is_shared, is_test_member};
 use crate::message::{Message, Object, row};
 use crate::shop::{Device, Event, Shop};
 use crate::visit::{Page, Visit};
@@ -22,6 +23,7 @@ const KEYWORDS: [(&str, &[&str]); 10] = [
     ("Rice cooker", &["rice", "cooker"]),
     ("backpack", &["backpack"]),
 ];
+/// Versions of the app, the newest first.
 const VERSIONS: [&str; 4] = ["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"];
 const MODELS: [(&str, &str, &str); 5] = [
     ("Aurelo", "Aurelo 12", "Android 15.0"),
@@ -43,7 +45,8 @@ pub(crate) struct Traits {
     /// No person.
     pub(crate) is_bot: bool,
     model: usize,
-    version: &'static str,
+    /// Place of its first app in [`VERSIONS`].
+    version: usize,
 }
 
 pub(crate) fn traits(device: u32) -> Traits {
@@ -55,7 +58,7 @@ pub(crate) fn traits(device: u32) -> Traits {
         province: 1 + (random.skewed(PROVINCES.len() as u64) * 19 + 18) % PROVINCES.len() as u64,
         channel: CHANNELS[random.skewed(CHANNELS.len() as u64) as usize],
         model: random.below(MODELS.len() as u64) as usize,
-        version: VERSIONS[random.below(VERSIONS.len() as u64) as usize],
+        version: random.below(VERSIONS.len() as u64) as usize,
     }
 }
 
@@ -90,7 +93,13 @@ impl Shop {
             _ => Page::Home,
         };
         let is_person = !traits(device as u32).is_bot;
-        let is_member = is_person && self.devices[device as usize].user > 0;
+        let known = self.devices[device as usize];
+        let is_second = is_shared(device as u32) && known.user > 0 && self.random.per_mille(400);
+        let user = match is_second {
+            true => known.second_user,
+            false => known.user,
+        };
+        let is_member = is_person && user > 0;
         let campaign = match self.random.below(60) {
             number @ 0..3 => CAMPAIGNS[number as usize].to_owned(),
             _ => String::new(),
@@ -100,7 +109,9 @@ impl Shop {
             number: self.counters.visit,
             page,
             last_page: None,
-            sku: 1 + self.random.skewed(self.options.skus),
+            sku: self.draw_goods(),
+            user,
+            is_second,
             is_logged_in: is_member && self.random.per_mille(850),
             cart: Vec::new(),
             pages: 0,
@@ -130,7 +141,7 @@ impl Shop {
             self.send_log(time_us, payload, messages);
         }
         let stays_us = self.random.between(1_500_000, 45_000_000);
-        let looks = is_person && visit.page == Page::GoodDetail;
+        let looks = is_person && visit.page == Page::GoodDetail && !self.is_gone(visit.sku);
         let wants_it = looks && self.random.per_mille(160);
         let action = Self::cart_action(&visit).filter(|_| wants_it);
         let likes_it = looks && visit.is_logged_in && self.random.per_mille(40);
@@ -152,8 +163,11 @@ impl Shop {
         if takes_coupon {
             actions.push(("get_coupon", coupon, "coupon_id"));
         }
-        let payload = self.page_record(time_us, stays_us, &visit, &actions);
-        self.send_log(time_us, payload, messages);
+        let mut fact = self.page_fact(time_us, stays_us, &visit);
+        let payload = self.page_record(time_us, stays_us, &visit, &actions, &mut fact);
+        let known_us = self.send_log(time_us, payload, messages);
+        self.facts
+            .note_late(time_us, known_us, || Fact::Page(Box::new(fact)));
         if self.random.per_mille(4) {
             let payload = self.error_record(time_us, &visit);
             self.send_log(time_us, payload, messages);
@@ -161,7 +175,7 @@ impl Shop {
         if action.is_some() {
             self.put_in_cart(time_us, &mut visit, messages);
         }
-        let user = self.devices[visit.device as usize].user;
+        let user = visit.user;
         if likes_it {
             self.add_favor(time_us, user, visit.sku, messages);
         }
@@ -181,15 +195,31 @@ impl Shop {
                 _ => next,
             };
             if next == Page::GoodDetail {
-                visit.sku = 1 + self.random.skewed(self.options.skus);
+                visit.sku = self.draw_goods();
+            }
+            // The app becomes a newer one, also in mid-session.
+            if self.random.per_mille(2) {
+                let upgrades = &mut self.devices[visit.device as usize].upgrades;
+                *upgrades = upgrades.saturating_add(1);
             }
             self.plan(time_us + stays_us, Event::Page(Box::new(visit)));
         }
     }
 
+    /// The version of a device's app.
+    fn app_of(&self, device: u32) -> &'static str {
+        let upgrades = usize::from(self.devices[device as usize].upgrades);
+        VERSIONS[traits(device).version.saturating_sub(upgrades)]
+    }
+
     /// Where a visitor becomes known.
     fn entrance(&self, visit: &Visit) -> Page {
-        match (visit.page, self.devices[visit.device as usize].user) {
+        let device = self.devices[visit.device as usize];
+        let user = match visit.is_second {
+            true => device.second_user,
+            false => device.user,
+        };
+        match (visit.page, user) {
             // It comes from there.
             (Page::Login | Page::Register, _) => Page::Trade,
             (_, 0) => Page::Register,
@@ -219,9 +249,12 @@ impl Shop {
         }
         device.last_day = local.day + 1;
         let (opened, closed) = device.note_funnel(visit.page.id());
-        let active = visit.is_logged_in && !is_test_member(device.user);
+        let active = visit.is_logged_in && !is_test_member(visit.user);
         let away = match active {
-            true => local.day + 1 - std::mem::replace(&mut device.active_day, local.day + 1),
+            true => {
+                let active_day = &mut self.member(visit.user).active_day;
+                local.day + 1 - std::mem::replace(active_day, local.day + 1)
+            }
             false => 0,
         };
         let day = self.books.day(local.day);
@@ -297,9 +330,9 @@ impl Shop {
                 .text("mid", &format!("mid_{:07}", visit.device))
                 .text("os", os)
                 .text("sid", &format!("s{:010}", visit.number))
-                .text("vc", traits.version);
+                .text("vc", self.app_of(visit.device));
             if visit.is_logged_in {
-                common.text("uid", &device.user.to_string());
+                common.text("uid", &visit.user.to_string());
             }
             if traits.is_bot {
                 common.raw("is_bot", "true");
@@ -332,12 +365,44 @@ impl Shop {
         })
     }
 
+    /// A page view, without what chance decides while its record is written.
+    fn page_fact(&self, time_us: i64, stays_us: i64, visit: &Visit) -> PageFact {
+        let device = self.devices[visit.device as usize];
+        let traits = traits(visit.device);
+        let user = match visit.is_logged_in {
+            true => visit.user,
+            false => 0,
+        };
+        PageFact {
+            device: visit.device,
+            visit: visit.number,
+            user,
+            is_test: user > 0 && is_test_member(user),
+            is_bot: traits.is_bot,
+            says_new: device.first_day == self.local(time_us).day + 1,
+            channel: traits.channel,
+            province: traits.province,
+            app: self.app_of(visit.device),
+            campaign: visit.campaign.clone(),
+            page: visit.page.id(),
+            last_page: visit.last_page.map(Page::id),
+            sku: match visit.page {
+                Page::GoodDetail => visit.sku,
+                _ => 0,
+            },
+            words: &[],
+            during_ms: stays_us / 1_000,
+            displays: Vec::new(),
+        }
+    }
+
     fn page_record(
         &mut self,
         time_us: i64,
         stays_us: i64,
         visit: &Visit,
         actions: &[(&str, u64, &str)],
+        fact: &mut PageFact,
     ) -> String {
         let is_person = !traits(visit.device).is_bot;
         let day = self.local(time_us).day;
@@ -356,6 +421,7 @@ impl Shop {
                 Page::Search | Page::GoodList => {
                     let (keyword, words) = *self.random.choose(&KEYWORDS);
                     page.text("item", keyword).text("item_type", "keyword");
+                    fact.words = words;
                     if is_person {
                         let answers = &mut self.books.day(day).answers;
                         for &word in words {
@@ -373,8 +439,9 @@ impl Shop {
             if number > 0 {
                 shown.push(',');
             }
-            let item = 1 + self.random.skewed(self.options.skus);
+            let item = self.draw_goods();
             let position = self.random.between(1, 5);
+            fact.displays.push(item);
             if is_person {
                 let answers = &mut self.books.day(day).answers;
                 answers.goods.entry(item).or_default().displays += 1;

@@ -61,6 +61,10 @@ pub(crate) struct Visit {
     pub(crate) last_page: Option<Page>,
     /// The goods that are looked at.
     pub(crate) sku: u64,
+    /// Member; 0 for somebody unknown.
+    pub(crate) user: u64,
+    /// The second one of those who share the device.
+    pub(crate) is_second: bool,
     pub(crate) is_logged_in: bool,
     pub(crate) cart: Vec<CartLine>,
     pub(crate) pages: u32,

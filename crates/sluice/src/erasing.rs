@@ -23,11 +23,21 @@ pub struct Request {
     pub id: String,
 }
 
+/// What was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The person had a key.
+    pub had_key: bool,
+    /// The topic whose log has lost its beginning, so that the rows of the
+    /// person stay.
+    pub rows_stay: Option<String>,
+}
+
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Erased; true if there was a key.
-    Erased(bool),
+    /// Erased.
+    Erased(Erased),
     /// Refused, and why.
     Refused(String),
 }
@@ -95,12 +105,12 @@ pub fn begin_again(state: &Path, answer: &Answer) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The process does not erase.
+/// The process answers, and goes on.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn refuse(state: &Path, why: &str) -> Result<(), Failure> {
-    write(state, ANSWER, &Answer::Refused(why.to_owned()))?;
+pub fn answer_now(state: &Path, answer: &Answer) -> Result<(), Failure> {
+    write(state, ANSWER, answer)?;
     remove(state, REQUEST);
     Ok(())
 }

@@ -53,6 +53,48 @@ impl Folders {
         paths.find(|path| path.exists())
     }
 
+    /// Tables of the extended project that this one does not map although it maps
+    /// others of the same topic: its shop does not have them.
+    ///
+    /// # Errors
+    /// When a folder or a file cannot be read.
+    pub fn absent_tables(&self) -> Result<BTreeSet<String>, Failure> {
+        let Some(base) = &self.base else {
+            return Ok(BTreeSet::new());
+        };
+        let mapped = self.own_models()?;
+        let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in self.files("sources", "toml")? {
+            if !path.starts_with(base) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).doing("reading a source")?;
+            // What is wrong with the file is said where it is read.
+            let source = toml::from_str::<toml::Table>(&text).unwrap_or_default();
+            let tables = source.get("table").and_then(toml::Value::as_table);
+            for (name, table) in tables.into_iter().flatten() {
+                if let Some(topic) = table.get("topic").and_then(toml::Value::as_str) {
+                    let names = topics.entry(topic.to_owned()).or_default();
+                    names.insert(name.clone());
+                }
+            }
+        }
+        let partly = topics.into_values();
+        let partly = partly.filter(|names| !names.is_disjoint(&mapped));
+        Ok(partly
+            .flat_map(|names| names.difference(&mapped).cloned().collect::<Vec<_>>())
+            .collect())
+    }
+
+    /// Names of the project's own models.
+    fn own_models(&self) -> Result<BTreeSet<String>, Failure> {
+        let models = files_below(&self.own.join("models"), "sql")?;
+        let names = models
+            .iter()
+            .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+        Ok(names.collect())
+    }
+
     /// The text of a source without the tables whose place a model of the
     /// project itself takes.
     ///
@@ -66,11 +108,7 @@ impl Folders {
         {
             return Ok(text);
         }
-        let models = files_below(&self.own.join("models"), "sql")?;
-        let names: BTreeSet<String> = models
-            .iter()
-            .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-            .collect();
+        let names = self.own_models()?;
         // What is wrong with the file is said where it is read.
         let Ok(mut source) = toml::from_str::<toml::Table>(&text) else {
             return Ok(text);

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod dead_letters;
 mod demo_shop;
+mod diversion;
 mod docs;
 mod erasing;
 mod exported_rows;
@@ -43,6 +44,7 @@ use crate::commands::batch::BatchOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
+use crate::commands::shop::ShopCommand;
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -193,6 +195,30 @@ enum Command {
         /// Where the warehouse will live on disk: a new folder.
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
+    },
+    /// Write the demo shop into a database of one's own, in transactions, for a
+    /// capture to be tried on.
+    Shop {
+        /// The database, which is empty: mysql://user:password@host:3306/name or
+        /// postgres://user:password@host:5432/name.
+        #[arg(long, value_name = "URL")]
+        into: String,
+        /// Messages a second that the shop sends, on average over a day; about a
+        /// tenth of them are changes of the database.
+        #[arg(long, value_name = "N", default_value_t = 10.0)]
+        rate: f64,
+        /// Past hours that are written as fast as the server takes them.
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=1_440))]
+        hours: u32,
+        /// The same seed gives the same shop.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Devices that may visit.
+        #[arg(long, value_name = "N", default_value_t = 20_000)]
+        devices: u32,
+        /// Then go on in real time until it is stopped.
+        #[arg(long)]
+        live: bool,
     },
     /// Freeze what is reported of a day or a month; later corrections show
     /// beside it.
@@ -409,6 +435,24 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             commands::backup::run(&options, reporter)
         }
         Command::Restore { backup, state } => commands::restore::run(&backup, &state, reporter),
+        Command::Shop {
+            into,
+            rate,
+            hours,
+            seed,
+            devices,
+            live,
+        } => {
+            let options = ShopCommand {
+                into: &into,
+                rate,
+                hours,
+                seed,
+                devices,
+                live,
+            };
+            commands::shop::run(&options, reporter)
+        }
         Command::Close {
             dir,
             period,

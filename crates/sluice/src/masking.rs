@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use sluice_core::{Disk, RealDisk};
+use sluice_core::{Clock, Disk, RealDisk, SystemClock};
+use sluice_log::Log;
 use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
 use sluice_route::Sources;
 
 use crate::config::SecretReference;
-use crate::erasing::Request;
+use crate::erasing::{Erased, Request};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -100,17 +101,24 @@ pub fn open_for(
     Ok(Masks::new(rules, Arc::new(keys), record_bytes_max))
 }
 
-/// Destroys the key of a person and remembers the person. True if there was a
-/// key.
+/// Destroys the key of a person and remembers the person, if everything can be
+/// computed again from `log`: a warehouse that cannot would not start any more.
 ///
 /// # Errors
 /// When the key store refuses.
-pub fn erase(masks: &Masks, request: &Request, now_us: i64) -> Result<bool, Failure> {
-    let Some(keys) = masks.keys() else {
-        return Ok(false);
+pub fn erase(masks: &Masks, request: &Request, log: &Log) -> Result<Erased, Failure> {
+    let partitions = log.partitions();
+    let without_begin = partitions.iter().find(|id| log.start_offset(id) > 0);
+    let time_us = without_begin.is_none().then(|| SystemClock.now_us());
+    let had_key = match masks.keys() {
+        Some(keys) => {
+            let person = keys.person(&request.kind, &request.id);
+            keys.erase(person, time_us).doing("erasing a person")?
+        }
+        None => false,
     };
-    let person = keys.person(&request.kind, &request.id);
-    keys.erase(person, now_us).doing("erasing a person")
+    let rows_stay = without_begin.map(|id| id.topic.clone());
+    Ok(Erased { had_key, rows_stay })
 }
 
 /// Whose rows are left out.

@@ -1,17 +1,22 @@
 //! Takes changes of the project into the warehouse at work, and tells people how
 //! they go.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
-use sluice_engine::Program;
 use sluice_serve::{Metric, Metrics, Panels};
 
 use crate::address;
 use crate::config::Config;
+use crate::diversion::{DiversionStates, Diverted};
 use crate::failure::Failure;
-use crate::pipeline::{Begun, ChangeOutcome, RebuildProgress, Warehouse};
+use crate::pipeline::{
+    Begun, Capture, ChangeOutcome, RebuildProgress, Warehouse, check_secrets, collected_topics,
+    prepare_topics,
+};
 use crate::project::Project;
 use crate::project_watch::Found;
 use crate::report::{Reporter, with_commas};
@@ -24,21 +29,37 @@ const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 pub struct ModelsControl<'a> {
     state: &'a Path,
     serving: &'a Serving,
+    collector: Arc<Collector>,
     reporter: Reporter,
     /// What takes effect at the next start only.
     settings: String,
+    /// What is masked.
+    masks: String,
     said_us: i64,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
+    /// The project that the warehouse is going over to.
+    coming: Option<Project>,
     /// The panels of models that are still being computed.
     waiting_panels: Option<Panels>,
     panels: Panels,
     applied: Metric,
     refused: Metric,
+    /// What is said of the rules of diversion.
+    states: DiversionStates,
+    rules: RulesSaid,
+    rules_refused: Metric,
     failed: Metric,
     is_changing: Metric,
     is_refused: Metric,
     left: Metric,
+}
+
+/// Rules of diversion, and why some are refused.
+#[derive(Debug, Default)]
+struct RulesSaid {
+    names: BTreeSet<String>,
+    refused: BTreeMap<String, String>,
 }
 
 impl<'a> ModelsControl<'a> {
@@ -47,23 +68,28 @@ impl<'a> ModelsControl<'a> {
         project: &Project,
         state: &'a Path,
         serving: &'a Serving,
+        collector: Arc<Collector>,
+        states: DiversionStates,
         metrics: &Arc<Metrics>,
         reporter: Reporter,
     ) -> Self {
         let outcome = |outcome| {
             metrics.counter_of(
                 "sluice_model_changes_total",
-                "Changes of models since the start, by outcome.",
+                "Changes of models and sources since the start, by outcome.",
                 &[("outcome", outcome)],
             )
         };
         Self {
             state,
             serving,
+            collector,
             reporter,
             settings: settings_of(&project.config),
+            masks: masks_of(project),
             said_us: 0,
             refusal: None,
+            coming: None,
             waiting_panels: None,
             panels: Panels::default(),
             applied: outcome("applied"),
@@ -72,6 +98,12 @@ impl<'a> ModelsControl<'a> {
             is_changing: metrics.gauge(
                 "sluice_model_change_running",
                 "1 while views are being computed for a change of models.",
+            ),
+            states,
+            rules: RulesSaid::default(),
+            rules_refused: metrics.gauge(
+                "sluice_diversion_refused",
+                "Rules of diversion that are refused, as sluice_diversion says.",
             ),
             is_refused: metrics.gauge(
                 "sluice_model_change_refused",
@@ -87,13 +119,45 @@ impl<'a> ModelsControl<'a> {
     /// The project's files say something else.
     pub fn take(&mut self, warehouse: &mut Warehouse, found: Found) {
         match found {
-            Ok((project, program)) => self.begin(warehouse, &project, &program),
+            Ok(diverted) => {
+                let (project, program) = (&diverted.project, &diverted.program);
+                let begun = check_secrets(project)
+                    .and_then(|()| self.check_masks(project))
+                    .and_then(|()| warehouse.begin_change(project, program));
+                self.begun(warehouse, &diverted, begun);
+            }
             Err(failure) => self.refuse(&failure),
         }
     }
 
-    /// Lets the warehouse go over to the models of `project`.
-    pub fn begin(&mut self, warehouse: &mut Warehouse, project: &Project, program: &Program) {
+    /// What is masked is known to the door of the log since the start.
+    fn check_masks(&self, project: &Project) -> Result<(), Failure> {
+        match masks_of(project) == self.masks {
+            true => Ok(()),
+            false => Err(Failure::Definitions(
+                "what is masked has changed: that takes effect at the next start\n  help: restart the warehouse".into(),
+            )),
+        }
+    }
+
+    /// The warehouse was told to go over to the definitions of `project`.
+    pub fn begun(
+        &mut self,
+        warehouse: &Warehouse,
+        diverted: &Diverted,
+        begun: Result<Begun, Failure>,
+    ) {
+        let (project, program) = (&diverted.project, &diverted.program);
+        for (rule, reason) in &diverted.refused {
+            if self.rules.refused.get(rule) != Some(reason) {
+                let text = format!("the rule of diversion `{rule}` is refused: {reason}");
+                self.reporter.warn(&text);
+            }
+        }
+        self.rules = RulesSaid {
+            names: diverted.rules.clone(),
+            refused: diverted.refused.clone(),
+        };
         let settings = settings_of(&project.config);
         if settings != self.settings {
             self.settings = settings;
@@ -101,7 +165,7 @@ impl<'a> ModelsControl<'a> {
                 "warehouse.toml has changed: all but its [settings] takes effect at the next start",
             );
         }
-        match warehouse.begin_change(project, program) {
+        match begun {
             Ok(Begun::Nothing) => {
                 self.waiting_panels = None;
                 self.set_panels(project.panels.clone());
@@ -112,13 +176,23 @@ impl<'a> ModelsControl<'a> {
                     self.reporter.warn(warning);
                 }
                 self.reporter
-                    .info(&format!("the models have changed; {description}"));
+                    .info(&format!("the definitions have changed; {description}"));
             }
             Err(failure) => return self.refuse(&failure),
         }
+        // Where its sources are may be all that is new.
+        self.coming = Some(project.clone());
         self.refusal = None;
         self.is_refused.set(0);
-        self.tell(warehouse.change_progress().as_ref());
+        let progress = warehouse.change_progress();
+        self.tell_of_rules(progress.is_some());
+        self.tell(progress.as_ref());
+    }
+
+    fn tell_of_rules(&self, is_changing: bool) {
+        let RulesSaid { names, refused } = &self.rules;
+        self.states.tell(names, refused, is_changing);
+        self.rules_refused.set(self.states.refused());
     }
 
     fn set_panels(&mut self, panels: Panels) {
@@ -134,18 +208,28 @@ impl<'a> ModelsControl<'a> {
     fn refuse(&mut self, failure: &Failure) {
         self.refused.add(1);
         self.is_refused.set(1);
-        let text = format!("the change of the project is refused, the old models stay:\n{failure}");
+        let text =
+            format!("the change of the project is refused, the old definitions stay:\n{failure}");
         self.reporter.error(&text);
+        // Rules that wait with it.
+        for name in self.states.changing(&self.rules.names) {
+            self.rules.refused.insert(name, failure.to_string());
+        }
+        self.tell_of_rules(false);
         self.refusal = Some(text);
         self.tell(None);
     }
 
-    /// Completes a change that is ready; true when other models hold from now
+    /// Completes a change that is ready; true when other definitions hold from now
     /// on.
     ///
     /// # Errors
     /// When the warehouse cannot go on.
-    pub fn poll(&mut self, warehouse: &mut Warehouse) -> Result<bool, Failure> {
+    pub fn poll(
+        &mut self,
+        warehouse: &mut Warehouse,
+        capture: &mut Capture,
+    ) -> Result<bool, Failure> {
         let outcome = warehouse.poll_change()?;
         let progress = warehouse.change_progress();
         self.is_changing.set(u64::from(progress.is_some()));
@@ -153,6 +237,9 @@ impl<'a> ModelsControl<'a> {
         let now_us = SystemClock.now_us();
         match outcome {
             None => {
+                if progress.is_none() {
+                    self.follow_sources(warehouse, capture)?;
+                }
                 if let Some(progress) = &progress
                     && now_us - self.said_us >= PROGRESS_INTERVAL_US
                     && progress.elapsed_us >= PROGRESS_INTERVAL_US
@@ -165,6 +252,7 @@ impl<'a> ModelsControl<'a> {
             }
             Some(ChangeOutcome::Failed(failure)) => {
                 self.failed.add(1);
+                self.coming = None;
                 self.refuse(&failure);
                 Ok(false)
             }
@@ -173,19 +261,35 @@ impl<'a> ModelsControl<'a> {
                 description,
                 elapsed_us,
             }) => {
+                self.follow_sources(warehouse, capture)?;
                 self.serving.change_program(warehouse.program())?;
                 if let Some(panels) = self.waiting_panels.take() {
                     self.set_panels(panels);
                 }
                 self.applied.add(1);
+                self.tell_of_rules(false);
                 self.reporter.info(&format!(
-                    "the new models hold from epoch {epoch} on, after {} ms; {description}",
+                    "the new definitions hold from epoch {epoch} on, after {} ms; {description}",
                     elapsed_us / 1000
                 ));
                 self.tell(None);
                 Ok(true)
             }
         }
+    }
+
+    /// Reads the sources that the definitions in force name.
+    fn follow_sources(
+        &mut self,
+        warehouse: &Warehouse,
+        capture: &mut Capture,
+    ) -> Result<(), Failure> {
+        let Some(project) = self.coming.take() else {
+            return Ok(());
+        };
+        prepare_topics(&warehouse.log(), &project)?;
+        self.collector.set_topics(collected_topics(&project)?);
+        capture.change(&project, || warehouse.positions())
     }
 
     /// For `sluice status` and the API.
@@ -212,12 +316,20 @@ fn in_words(progress: &RebuildProgress) -> String {
         None => String::new(),
     };
     format!(
-        "the models are changing ({}): {} of {} {unit}, {} a second{left}",
+        "the definitions are changing ({}): {} of {} {unit}, {} a second{left}",
         progress.description,
         with_commas(progress.done),
         with_commas(progress.done + progress.left),
         with_commas(progress.rate()),
     )
+}
+
+/// What of a project is masked, and whose rows there are.
+fn masks_of(project: &Project) -> String {
+    let sources = &project.sources;
+    let masks = sources.masks().iter();
+    let masks: Vec<_> = masks.filter(|(_, rules)| !rules.is_empty()).collect();
+    format!("{masks:?} {:?}", sources.person_kinds())
 }
 
 /// What of `warehouse.toml` is read at the start only.

@@ -11,7 +11,7 @@ use sluice_engine::{Program, ViewDefinition};
 use sluice_functions::Functions;
 use sluice_log::ModelText;
 use sluice_mask::LeftOut;
-use sluice_route::{SourceFile, Sources, parse_sources};
+use sluice_route::{DIVERSION_RULES, SourceFile, Sources, parse_sources};
 use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
 use crate::config::{Config, override_key, value_text};
@@ -54,6 +54,13 @@ pub struct Project {
     pub panel_definitions: PanelDefinitions,
     /// Panels that can be answered; empty before [`Project::check_panels`].
     pub panels: Panels,
+    /// The files of `sources`, without rules of diversion.
+    source_files: Vec<SourceFile>,
+    /// The files of `sources`: paths, and texts in which places of files are not
+    /// put in.
+    source_texts: Vec<(String, String)>,
+    /// Whose rows are left out.
+    left_out: Option<LeftOut>,
     /// Identifies topics and tables, wherever their files lie.
     sources_fingerprint: u64,
 }
@@ -94,7 +101,7 @@ impl Project {
         };
         let functions = Functions::new(&dictionary).with_uniq_ids_max(config.limits.uniq_ids_max);
         match sources {
-            Some((sources, sources_fingerprint)) if problems.is_empty() => Ok(Self {
+            Some((sources, source_files, source_texts)) if problems.is_empty() => Ok(Self {
                 folder: folder.to_path_buf(),
                 config,
                 sources: Arc::new(sources),
@@ -104,7 +111,11 @@ impl Project {
                 settings,
                 panel_definitions,
                 panels: Panels::default(),
-                sources_fingerprint,
+                sources_fingerprint: sources_anywhere(&source_texts)
+                    .map_or(0, |sources| sources.fingerprint()),
+                source_files,
+                source_texts,
+                left_out: None,
             }),
             _ => Err(Failure::Definitions(problems.join("\n"))),
         }
@@ -112,6 +123,7 @@ impl Project {
 
     /// The project without the rows of erased persons.
     pub fn leaving_out(mut self, left_out: Option<LeftOut>) -> Self {
+        self.left_out.clone_from(&left_out);
         if let Some(left_out) = left_out {
             let mut writer = Writer::new();
             writer.u64(self.sources_fingerprint);
@@ -173,6 +185,48 @@ impl Project {
         let views = self.views.iter().cloned();
         let text = |ViewDefinition { name, file, sql }| ModelText { name, file, sql };
         views.map(text).collect()
+    }
+
+    /// The files that topics and tables are defined in: paths, and texts in which
+    /// places of files are not put in.
+    pub fn source_texts(&self) -> &[(String, String)] {
+        &self.source_texts
+    }
+
+    /// The project as it is but for its topics and tables.
+    ///
+    /// # Errors
+    /// When they are not understood.
+    pub fn with_sources(&self, texts: &[(String, String)]) -> Result<Self, Failure> {
+        if texts == self.source_texts {
+            return Ok(self.clone());
+        }
+        let sources = sources_anywhere(texts)?;
+        let project = Self {
+            sources_fingerprint: sources.fingerprint(),
+            sources: Arc::new(sources),
+            source_texts: texts.to_vec(),
+            ..self.clone()
+        };
+        Ok(project.leaving_out(self.left_out.clone()))
+    }
+
+    /// The project with more files of topics and tables.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn with_more_sources(&self, more: &[(String, String)]) -> Result<Self, Failure> {
+        let mut texts = self.source_texts.clone();
+        texts.extend_from_slice(more);
+        let mut files = self.source_files.clone();
+        files.extend(more.iter().map(source_file));
+        let project = Self {
+            sources: Arc::new(parsed(&files)?),
+            sources_fingerprint: sources_anywhere(&texts)?.fingerprint(),
+            source_texts: texts,
+            ..self.clone()
+        };
+        Ok(project.leaving_out(self.left_out.clone()))
     }
 
     /// The project as it is but for its models.
@@ -248,12 +302,16 @@ fn extended_text(base: &Path, own_text: &str) -> Result<String, Failure> {
     toml::to_string(&own).doing(&what)
 }
 
+/// Topics and tables, their files, and the same where places of files are not put
+/// in.
+type ReadSources = (Sources, Vec<SourceFile>, Vec<(String, String)>);
+
 fn load_sources(
     folders: &Folders,
     folder: &Path,
     settings: &Settings,
     problems: &mut Vec<String>,
-) -> Result<Option<(Sources, u64)>, Failure> {
+) -> Result<Option<ReadSources>, Failure> {
     let mut files = Vec::new();
     let mut files_anywhere = Vec::new();
     for path in folders.files("sources", "toml")? {
@@ -265,8 +323,7 @@ fn load_sources(
             });
         }
         if let Ok(text) = substitute(&text, settings, Quoting::TomlWithoutPaths) {
-            let path = path.display().to_string();
-            files_anywhere.push(SourceFile { path, text });
+            files_anywhere.push((path.display().to_string(), text));
         }
     }
     if files.is_empty() && problems.is_empty() {
@@ -279,7 +336,7 @@ fn load_sources(
     match parse_sources(&files) {
         Ok(sources) => {
             for table in sources.tables() {
-                if table.name.starts_with(OWN_PREFIX) {
+                if table.name.starts_with(OWN_PREFIX) && table.name != DIVERSION_RULES {
                     problems.push(format!(
                         "{}: the table `{}` has a name of Sluice's own\n  help: names that begin with `{OWN_PREFIX}` are for what the program itself tells",
                         folder.join("sources").display(),
@@ -287,15 +344,33 @@ fn load_sources(
                     ));
                 }
             }
-            let anywhere = parse_sources(&files_anywhere);
-            let fingerprint = anywhere.map_or(0, |anywhere| anywhere.fingerprint());
-            Ok(Some((sources, fingerprint)))
+            Ok(Some((sources, files, files_anywhere)))
         }
         Err(errors) => {
             problems.extend(errors.iter().map(ToString::to_string));
             Ok(None)
         }
     }
+}
+
+/// Topics and tables whose files may lie anywhere.
+fn sources_anywhere(texts: &[(String, String)]) -> Result<Sources, Failure> {
+    let files: Vec<SourceFile> = texts.iter().map(source_file).collect();
+    parsed(&files)
+}
+
+fn source_file((path, text): &(String, String)) -> SourceFile {
+    SourceFile {
+        path: path.clone(),
+        text: text.clone(),
+    }
+}
+
+fn parsed(files: &[SourceFile]) -> Result<Sources, Failure> {
+    parse_sources(files).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Definitions(lines.join("\n"))
+    })
 }
 
 /// `name = "meaning"`, for columns whose model does not say what they are.

@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use sluice_engine::Program;
+use parking_lot::Mutex;
 
 use sluice_mask::LeftOut;
 
+use crate::diversion::{self, Diverted, Rules};
 use crate::failure::{Doing, Failure};
 use crate::project::{Project, project_files};
 
@@ -19,7 +20,7 @@ use crate::project::{Project, project_files};
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the files say by now.
-pub type Found = Result<(Project, Arc<Program>), Failure>;
+pub type Found = Result<Diverted, Failure>;
 
 /// A file's place, length and time of change.
 pub type Stamp = (PathBuf, u64, Option<SystemTime>);
@@ -28,6 +29,8 @@ pub type Stamp = (PathBuf, u64, Option<SystemTime>);
 #[derive(Debug)]
 pub struct ProjectWatch {
     found: Receiver<Found>,
+    rules: Arc<Mutex<Rules>>,
+    look_now: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,7 +47,10 @@ impl ProjectWatch {
         mut known: Vec<Stamp>,
         left_out: Option<LeftOut>,
         look_now: Arc<AtomicBool>,
+        rules: Rules,
     ) -> Result<Self, Failure> {
+        let rules = Arc::new(Mutex::new(rules));
+        let (newest_rules, must_look_now) = (rules.clone(), look_now.clone());
         // Whoever is slow to take a finding takes an older one first.
         let (sender, found) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
@@ -58,19 +64,16 @@ impl ProjectWatch {
                 // Whoever saves several files is given the time between two
                 // looks.
                 let has_settled = changing.as_ref() == Some(&now);
-                let must_look = look_now.swap(false, Ordering::AcqRel);
+                let must_look = must_look_now.swap(false, Ordering::AcqRel);
                 if !must_look && !has_settled {
                     changing = (now != known).then_some(now);
                     continue;
                 }
                 (known, changing) = (now, None);
                 let project = Project::load(&folder, &overrides);
-                let found = project.and_then(|project| {
-                    let project = project.leaving_out(left_out.clone());
-                    let program = project.plan()?;
-                    let project = project.check_panels(&program)?;
-                    Ok((project, program))
-                });
+                let rules = newest_rules.lock().clone();
+                let project = project.map(|project| project.leaving_out(left_out.clone()));
+                let found = project.and_then(|project| diversion::plan(&project, &rules));
                 if sender.send(found).is_err() {
                     return;
                 }
@@ -84,9 +87,20 @@ impl ProjectWatch {
             .doing("starting the thread that watches the project")?;
         Ok(Self {
             found,
+            rules,
+            look_now,
             stop,
             thread: Some(thread),
         })
+    }
+
+    /// The rules of diversion are others: looks at once.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.rules.lock() = rules;
+        self.look_now.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     /// What the files say, if they have changed since the last call.

@@ -216,7 +216,10 @@ fn models_change_while_the_warehouse_works() {
     let busy = "SELECT shop, sales FROM busy ORDER BY shop";
     let found = world.is_answered(busy).unwrap();
     let said = running.kill();
-    assert!(said.contains("the new models hold from epoch"), "{said}");
+    assert!(
+        said.contains("the new definitions hold from epoch"),
+        "{said}"
+    );
     assert!(!said.contains("computing everything again"), "{said}");
     assert!(!found.is_empty());
     assert_eq!(found, world.computed_anew(busy));

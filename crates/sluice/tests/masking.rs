@@ -320,7 +320,9 @@ fn what_is_personal_is_nowhere_in_clear() {
         change(8, 8, "13955501108", "null").replace("\"id\":8", "\"id\":\"eight\""),
         change(9, 9, "13955501109", "null").replace("\"table\":\"member\",", ""),
         change(9, 9, "13955501109", "null").replace("\"table\"", "\"table\":\"x\",\"table\""),
-        change(9, 9, "13955501109", "null").replace("}}", "}"),
+        change(9, 9, "13955501109", "null")
+            .trim_end_matches('}')
+            .to_owned(),
         "\"13955501109\"".to_owned(),
         "13955501109".to_owned(),
     ];

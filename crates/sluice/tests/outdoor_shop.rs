@@ -109,3 +109,43 @@ fn other_tables_give_the_same_models() {
         + (SELECT count(*) FROM sluice_dead_letters)";
     assert_eq!(shop.ask(failed), ["0"]);
 }
+
+#[test]
+fn check_says_what_the_tables_switch_off_that_the_shop_does_not_have() {
+    let mut command = common::sluice();
+    command
+        .arg("check")
+        .arg(common::root().join("examples/outdoor-shop"));
+    let checked = common::output(&mut command);
+    assert!(checked.status.success());
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    let line = |start: &str| -> Vec<String> {
+        let line = said.lines().find_map(|line| line.split_once(start));
+        let (_, names) = line.unwrap_or_else(|| panic!("no `{start}` in {said}"));
+        names
+            .split(", ")
+            .map(|name| name.trim().to_owned())
+            .collect()
+    };
+    let absent = line("the shop has no table for ");
+    let without_rows = line("models without rows: ");
+    let lacking = line("models that lack their part: ");
+    let has = |names: &[String], name: &str| names.iter().any(|one| one == name);
+    assert!(has(&absent, "activity_info") && has(&absent, "cart_info"));
+    assert!(
+        !has(&absent, "order_info") && !has(&absent, "page_log"),
+        "{absent:?}"
+    );
+    assert!(has(&without_rows, "dim_activity"));
+    assert!(
+        has(&lacking, "dwd_trade_order_detail") && has(&lacking, "ads_activity_stats"),
+        "{lacking:?}"
+    );
+    assert!(!has(&lacking, "dwd_trade_pay_suc"), "{lacking:?}");
+
+    // The built-in warehouse has all of its tables.
+    let mut command = common::sluice();
+    command.arg("check").arg(common::root().join("warehouse"));
+    let said = common::output(&mut command);
+    assert!(!String::from_utf8_lossy(&said.stderr).contains("has no table"));
+}

@@ -185,8 +185,13 @@ fn prometheus_evaluates_the_rules_and_answers_every_query_of_the_dashboard() {
         let is_ok = |rule: &Value| rule["health"] == "ok";
         (!rules.is_empty() && rules.iter().all(is_ok)).then_some(rules)
     });
+    let quiet = ["SluiceDown", "SluiceSourceStopped", "SluiceStateHasNoRoom"];
     for rule in &answer {
-        assert_ne!(rule["state"], "firing", "{rule}");
+        let name = rule["name"].as_str().unwrap();
+        assert!(
+            !quiet.contains(&name) || rule["state"] == "inactive",
+            "{rule}"
+        );
     }
     // A shop that is gone is noticed.
     drop(demo);

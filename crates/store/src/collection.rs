@@ -223,23 +223,42 @@ impl Collection {
         self.merge(&in_memory[first..])
     }
 
-    /// Files that a checkpoint should rewrite together: small ones when there
-    /// are many, and those that are mostly gone.
+    /// Merges segments so that a checkpoint writes them together: small ones in
+    /// memory, small files when there are many, and one that is mostly gone. No
+    /// more rows than a small file may have, besides those of the last, because
+    /// epochs wait meanwhile; the rest is left to the next checkpoints.
     pub(crate) fn merge_for_checkpoint(&mut self) -> Result<(), StoreError> {
-        let mut chosen: Vec<u64> = Vec::new();
-        let mut small_files: Vec<u64> = Vec::new();
+        let mut candidates: Vec<(usize, u64)> = Vec::new();
+        let mut small_files: Vec<(usize, u64)> = Vec::new();
+        let mut mostly_gone: Option<(usize, u64)> = None;
         for (&number, segment) in &self.segments {
-            let mostly_gone = segment.removed_count() * 2 > segment.row_count;
-            if segment.file().is_none() || mostly_gone {
-                chosen.push(number);
+            let removed = segment.removed_count();
+            let found = (segment.row_count - removed, number);
+            if removed * 2 > segment.row_count {
+                mostly_gone = mostly_gone.max(Some((removed, number)));
+            }
+            if segment.file().is_none() {
+                candidates.push(found);
             } else if segment.row_count < SMALL_FILE_ROWS {
-                small_files.push(number);
+                small_files.push(found);
             }
         }
         if small_files.len() > SMALL_FILES_MAX {
-            chosen.extend(small_files);
-            chosen.sort_unstable();
+            candidates.append(&mut small_files);
         }
+        candidates.sort_unstable();
+        let mut chosen: Vec<u64> = mostly_gone.map(|(_, number)| number).into_iter().collect();
+        let mut total = 0;
+        for (rows, number) in candidates {
+            total += rows;
+            if total > SMALL_FILE_ROWS {
+                break;
+            }
+            if !chosen.contains(&number) {
+                chosen.push(number);
+            }
+        }
+        chosen.sort_unstable();
         self.merge(&chosen)
     }
 

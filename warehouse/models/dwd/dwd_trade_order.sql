@@ -1,17 +1,19 @@
 -- Grain: order, as it stands now. Key: order_id.
--- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, base_province,
+-- Inputs: order_info, dwd_trade_order_amount, dwd_trade_pay_suc, dim_province_history,
 -- dim_test_user, dim_order_rate.
 --
 -- status_name: paid if a payment succeeded, whatever was refunded later;
 -- cancelled if it was cancelled without one; unpaid otherwise.
 -- day, minute: of creation, in the business time zone; paid_day, paid_minute:
--- of the payment. goods_amount, freight: in the shop's currency. is_test: an order or a member of a test; metrics leave it out.
+-- of the payment. goods_amount, freight: in the shop's currency. province_name: as
+-- it was when the order was made; dim_province has today's. is_test: an order or a
+-- member of a test; metrics leave it out.
 CREATE MATERIALIZED VIEW dwd_trade_order AS
 SELECT
   o.id AS order_id,
   o.user_id,
   o.province_id,
-  p.name AS province_name,
+  p.province_name,
   o.channel,
   o.is_test OR t.user_id IS NOT NULL AS is_test,
   o.create_time,
@@ -39,5 +41,7 @@ LEFT JOIN (
   SELECT order_id AS foreign_order_id, rate FROM dim_order_rate WHERE ${several_currencies}
 ) AS r ON r.foreign_order_id = o.id
 LEFT JOIN dwd_trade_pay_suc AS s ON s.order_id = o.id
-LEFT JOIN base_province AS p ON p.id = o.province_id
+LEFT JOIN dim_province_history AS p ON p.province_id = o.province_id
+  AND (p.valid_from IS NULL OR p.valid_from <= o.create_time)
+  AND (p.valid_to IS NULL OR o.create_time < p.valid_to)
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id

@@ -9,8 +9,9 @@
 -- (bounces). pv_ct: page views; dur_sum: milliseconds that they lasted.
 -- is_new: on the device's first day.
 --
--- Computed when asked: kept current, it would join every page view of all time
--- with its device, for that device may yet turn out to be older.
+-- Computed when asked: kept current, it would keep every window of every device
+-- for all time to join it with the device, which may yet turn out to be older.
+-- Counted by device first, so that no set of devices is made for a group.
 CREATE VIEW dws_traffic_vc_ch_ar_is_new_page_view_window AS
 SELECT
   stt,
@@ -34,26 +35,32 @@ FROM (
     e.ar,
     CASE WHEN CAST(e.stt AT TIME ZONE '${time_zone}' AS DATE) = d.first_day
       AND d.first_day = d.new_day THEN 1 ELSE 0 END AS is_new,
-    count(DISTINCT e.mid) FILTER (WHERE kind = 'page') AS uv_ct,
-    count(*) FILTER (WHERE kind = 'first') AS first_of_day_uv_ct,
-    count(*) FILTER (WHERE kind = 'session') AS sv_ct,
-    count(*) FILTER (WHERE kind = 'jump') AS uj_ct,
-    count(*) FILTER (WHERE kind = 'page') AS pv_ct,
-    sum(during_time) AS dur_sum
+    count(*) FILTER (WHERE e.pv_ct > 0) AS uv_ct,
+    CAST(sum(e.first_ct) AS BIGINT) AS first_of_day_uv_ct,
+    CAST(sum(e.sv_ct) AS BIGINT) AS sv_ct,
+    CAST(sum(e.uj_ct) AS BIGINT) AS uj_ct,
+    CAST(sum(e.pv_ct) AS BIGINT) AS pv_ct,
+    sum(e.dur_sum) AS dur_sum
   FROM (
-    SELECT date_bin(INTERVAL '${window}', ts) AS stt, coalesce(vc, '') AS vc, ch,
-      coalesce(ar, '') AS ar, mid, 'page' AS kind, during_time
-    FROM page_log
-    WHERE NOT is_bot
-    UNION ALL
-    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'first', CAST(NULL AS BIGINT)
-    FROM dwd_traffic_unique_visitor_detail
-    UNION ALL
-    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'session', CAST(NULL AS BIGINT)
-    FROM dwd_traffic_session
-    UNION ALL
-    SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'jump', CAST(NULL AS BIGINT)
-    FROM dwd_traffic_user_jump_detail
+    SELECT stt, vc, ch, ar, mid, count(*) FILTER (WHERE kind = 'page') AS pv_ct,
+      count(*) FILTER (WHERE kind = 'first') AS first_ct, count(*) FILTER (WHERE kind = 'session') AS sv_ct,
+      count(*) FILTER (WHERE kind = 'jump') AS uj_ct, sum(during_time) AS dur_sum
+    FROM (
+      SELECT date_bin(INTERVAL '${window}', ts) AS stt, coalesce(vc, '') AS vc, ch,
+        coalesce(ar, '') AS ar, mid, 'page' AS kind, during_time
+      FROM page_log
+      WHERE NOT is_bot
+      UNION ALL
+      SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'first', CAST(NULL AS BIGINT)
+      FROM dwd_traffic_unique_visitor_detail
+      UNION ALL
+      SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'session', CAST(NULL AS BIGINT)
+      FROM dwd_traffic_session
+      UNION ALL
+      SELECT date_bin(INTERVAL '${window}', first_time), vc, channel, ar, mid, 'jump', CAST(NULL AS BIGINT)
+      FROM dwd_traffic_user_jump_detail
+    ) AS happenings
+    GROUP BY stt, vc, ch, ar, mid
   ) AS e
   JOIN dim_device AS d ON d.mid = e.mid
   GROUP BY 1, 2, 3, 4, 5

@@ -44,7 +44,7 @@ export function cataloguePage(context: WorkContext, chosen: string): Part {
       h('h3', {}, texts.lineage),
       lineage(label, model.name, byName),
       h('h3', {}, texts.columns),
-      h('div', { class: 'table-box', tabindex: 0, role: 'region', 'aria-label': texts.columns }, h('table', {}, h('thead', {}, h('tr', {}, ...[name, type, meaning].map((text) => h('th', { scope: 'col' }, text)))), h('tbody', {}, ...rows))),
+      h('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': texts.columns }, h('table', {}, h('thead', {}, h('tr', {}, ...[name, type, meaning].map((text) => h('th', { scope: 'col' }, text)))), h('tbody', {}, ...rows))),
     );
   }
 

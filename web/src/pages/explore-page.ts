@@ -29,7 +29,7 @@ export function explorePage(context: WorkContext): Part {
   const field = (label: string, control: HTMLElement) => h('label', { class: 'field' }, h('span', {}, label), control);
   const box = h('div', { class: 'chart-box explore-answer' }, h('p', { class: 'none' }, texts.loading));
   const chart = new PanelChart(box, writer, { nothing: texts.nothing, before: texts.before, rows: texts.rows }, undefined);
-  const file = h('pre', { class: 'panel-file', tabindex: 0, role: 'region', 'aria-label': texts.asPanel });
+  const file = h('pre', { class: 'panel-file', tabindex: 0, role: 'group', 'aria-label': texts.asPanel });
   const element = h(
     'main',
     { id: 'numbers', class: 'work', tabindex: -1 },

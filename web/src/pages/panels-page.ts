@@ -19,10 +19,10 @@ export function panelsPage(context: WorkContext, subject: string): Part {
   if (subject !== '') choice.subject = subject;
   const tabs = h('nav', { class: 'subjects', 'aria-label': texts.subjectLabel });
   const grid = h('div', { class: 'panel-grid' }, h('p', { class: 'none' }, texts.loading));
-  const day = h('input', { type: 'date', id: 'panel-day', value: choice.day });
+  const day = h('input', { type: 'date', id: 'panel-day', value: choice.day || context.shop.now().day });
   day.addEventListener('change', () => {
     choice.day = day.value;
-    refresh();
+    refresh(true);
   });
   const compare = segmented(
     texts.compare,
@@ -30,7 +30,7 @@ export function panelsPage(context: WorkContext, subject: string): Part {
     choice.compare,
     (value) => {
       choice.compare = value;
-      refresh();
+      refresh(true);
     },
   );
   const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('h2', { class: 'unseen' }, texts.headings.panels), h('div', { class: 'work-bar' }, tabs, h('div', { class: 'work-choices' }, h('label', { class: 'field' }, h('span', {}, texts.day), day), h('span', { class: 'field' }, h('span', {}, texts.compare), compare.element))), grid);
@@ -41,13 +41,13 @@ export function panelsPage(context: WorkContext, subject: string): Part {
     const subjects = [...new Set(all.map((panel) => panel.subject))].sort((left, right) => place(left) - place(right));
     if (!subjects.includes(choice.subject)) choice.subject = subjects[0] ?? '';
     tabs.replaceChildren(...subjects.map((name) => h('a', { href: `#/panels/${name}`, 'aria-current': name === choice.subject ? 'page' : undefined }, texts.subjects[name] ?? name)));
-    cards = all.filter((panel) => panel.subject === choice.subject).map((panel) => panelCard(context, panel, () => choice, panel.chart === 'number' ? 'is-wide' : ''));
+    cards = all.filter((panel) => panel.subject === choice.subject).map((panel) => panelCard(context, panel, () => choice, sizeOf(panel)));
     grid.replaceChildren(...(cards.length > 0 ? cards.map((card) => card.element) : [h('p', { class: 'none' }, texts.nothing)]));
     refresh();
   }
 
-  function refresh(): void {
-    for (const card of cards) card.refresh();
+  function refresh(isChoice = false): void {
+    for (const card of cards) card.refresh(isChoice);
   }
 
   panels().then(
@@ -69,6 +69,13 @@ export function panelsPage(context: WorkContext, subject: string): Part {
       for (const card of cards) card.dispose?.();
     },
   };
+}
+
+/** Numbers stand side by side, and tables of many columns want room. */
+function sizeOf({ chart, columns }: Panel): string {
+  if (chart === 'number') return 'is-wide';
+  const shown = columns.filter(({ role }) => role !== 'hidden').length;
+  return chart === 'table' && shown > 5 ? 'is-double' : '';
 }
 
 function place(subject: string): number {

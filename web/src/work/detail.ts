@@ -9,12 +9,11 @@ import type { Row } from '../live/protocol';
 /** The detail of a panel, of one of its rows if there is one. */
 export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row): void {
   const { texts, writer } = context;
-  const own = new Set(panel.parameters.map(({ name }) => name));
   const asked: Record<string, string> = { ...values };
   // The figure that was chosen says which rows; numbers do not.
   columns.forEach(({ name, role }, place) => {
     const cell = row?.[place];
-    if (role !== 'value' && !own.has(name) && cell !== null && cell !== undefined) asked[name] = String(cell);
+    if (role !== 'value' && cell !== null && cell !== undefined) asked[name] = String(cell);
   });
   const title = texts.rowsBehind(writer.words(panel.title));
   const body = h('div', { class: 'detail-body' }, h('p', { class: 'none' }, texts.loading));
@@ -38,7 +37,10 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
 
 /** What was chosen, in words. */
 function chosen({ writer }: WorkContext, columns: readonly PanelColumn[], asked: Values): string {
+  // Numbers of things are for the query; people know their names.
+  const hidden = new Set(columns.filter(({ role }) => role === 'hidden').map(({ name }) => name));
   return Object.entries(asked)
+    .filter(([name]) => !hidden.has(name))
     .map(([name, value]) => {
       const column = columns.find((known) => known.name === name);
       return column ? writer.cell(value, column) : value;

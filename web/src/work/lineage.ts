@@ -60,5 +60,5 @@ export function lineage(label: string, name: string, models: ReadonlyMap<string,
     return box;
   });
   const drawing = svg('svg', { class: 'lineage', viewBox: `0 0 ${width} ${height}`, width, height, role: 'group', 'aria-label': label }, ...lines, ...nodes);
-  return h('div', { class: 'lineage-box', tabindex: 0, role: 'region', 'aria-label': label }, drawing as unknown as HTMLElement);
+  return h('div', { class: 'lineage-box', tabindex: 0, role: 'group', 'aria-label': label }, drawing as unknown as HTMLElement);
 }

@@ -19,9 +19,12 @@ export interface PageChoice {
 }
 
 export interface PanelCard extends Part {
-  /** Asks again. */
-  refresh(): void;
+  /** Asks again: at once after a choice, else when the last answer has been there for a while. */
+  refresh(isChoice?: boolean): void;
 }
+
+/** A panel may take one part in so many of the time, however slow its query is. */
+const PAUSE_SHARE = 5;
 
 export function panelCard(context: WorkContext, panel: Panel, choice: () => PageChoice, size = ''): PanelCard {
   const { texts, writer } = context;
@@ -30,7 +33,7 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
   const note = h('p', { class: 'panel-note' }, panel.description ? writer.words(panel.description) : '');
   const problem = h('p', { class: 'none', role: 'alert', hidden: true });
   const box = h('div', { class: `chart-box chart-${panel.chart}` }, h('p', { class: 'none' }, texts.loading));
-  const controls = panel.parameters.filter(({ name }) => !['day', 'from', 'to'].includes(name)).map((parameter) => control(context, parameter, own, refresh));
+  const controls = panel.parameters.filter(({ name }) => !['day', 'from', 'to'].includes(name)).map((parameter) => control(context, parameter, own, () => refresh(true)));
   const links = ['csv', 'xlsx'].map((form) => {
     const link = h('a', { class: 'quiet', href: '#', 'aria-label': `${texts.download(form.toUpperCase())}: ${title}` }, form.toUpperCase());
     link.addEventListener('click', () => {
@@ -54,6 +57,8 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
   note.hidden = !panel.description;
   let last: PanelAnswer | undefined;
   let asked = 0;
+  let isAsking = false;
+  let nextMs = 0;
   const open = panel.detail ? (row: Row) => openDetail(context, panel, values(), last?.columns ?? panel.columns, row) : undefined;
   const chart = new PanelChart(box, writer, { nothing: texts.nothing, before: texts.before, rows: texts.rows }, open);
 
@@ -76,9 +81,17 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
     return given;
   }
 
-  function refresh(): void {
+  function refresh(isChoice = false): void {
+    const startMs = performance.now();
+    // What is under way is waited for: asking again would put it off for ever.
+    if (!isChoice && (isAsking || startMs < nextMs)) return;
     asked += 1;
+    isAsking = true;
     const mine = asked;
+    const end = () => {
+      isAsking = false;
+      nextMs = performance.now() + (performance.now() - startMs) * PAUSE_SHARE;
+    };
     const { compare } = choice();
     const hasDay = has('day') || has('to');
     const isComparable = hasDay && compare !== 'none' && ['number', 'line', 'bar', 'area'].includes(panel.chart);
@@ -87,6 +100,7 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
     answers.then(
       ([answer, before]) => {
         if (mine !== asked) return;
+        end();
         last = answer;
         problem.hidden = true;
         element.dataset['epoch'] = String(answer.epoch);
@@ -94,6 +108,7 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
       },
       (error: Error) => {
         if (mine !== asked) return;
+        end();
         problem.hidden = false;
         setText(problem, texts.failed(error.message));
       },

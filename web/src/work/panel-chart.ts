@@ -187,9 +187,12 @@ export class PanelChart {
   private parts({ chart, columns, rows }: ChartData, { category, values }: Places, colours: Palette): object {
     const place = values[0] ?? 0;
     const column = columns[place]!;
-    const data = rows.map((row) => ({ name: this.writer.cell(row[category], columns[category]!), value: numberOf(row[place]) }));
+    // Steps of one way have one colour.
+    const shade = chart === 'funnel' ? { itemStyle: { color: colours.bar } } : {};
+    const data = rows.map((row) => ({ name: this.writer.cell(row[category], columns[category]!), value: numberOf(row[place]), ...shade }));
     const label = { color: colours.ink, fontSize: colours.fontSize, formatter: ({ name, value }: { name: string; value: number }) => `${name}  ${this.writer.form(value, column.format)}` };
-    const shape = chart === 'pie' ? { type: 'pie', radius: ['45%', '75%'], label } : { type: 'funnel', sort: 'none', left: 8, right: '38%', top: 8, bottom: 8, gap: 2, minSize: '2%', label: { ...label, position: 'right' } };
+    const isNarrow = this.box.clientWidth < colours.fontSize * 36;
+    const shape = chart === 'pie' ? { type: 'pie', radius: isNarrow ? ['28%', '48%'] : ['45%', '75%'], label } : { type: 'funnel', sort: 'none', left: 8, right: '38%', top: 8, bottom: 8, gap: 2, minSize: '2%', label: { ...label, position: 'right' } };
     return { tooltip: this.tooltip(column, colours), series: [{ ...shape, data }] };
   }
 

@@ -24,5 +24,5 @@ export function table(caption: string, columns: readonly TableColumn[], rows: re
     }
     return h('tr', {}, ...cells);
   });
-  return h('div', { class: 'table-box', tabindex: 0, role: 'region', 'aria-label': caption }, h('table', {}, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...body)));
+  return h('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': caption }, h('table', {}, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...body)));
 }

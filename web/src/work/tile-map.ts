@@ -3,6 +3,13 @@
 import { ENGLISH_PROVINCES } from '../i18n/provinces';
 import { h } from '../ui/dom';
 
+/** ISO 3166-2 codes: English names have no room. */
+const CODES: Readonly<Record<string, string>> = {
+  北京: 'BJ', 天津: 'TJ', 河北: 'HE', 山西: 'SX', 内蒙古: 'NM', 辽宁: 'LN', 吉林: 'JL', 黑龙江: 'HL', 上海: 'SH', 江苏: 'JS', 浙江: 'ZJ', 安徽: 'AH',
+  福建: 'FJ', 江西: 'JX', 山东: 'SD', 河南: 'HA', 湖北: 'HB', 湖南: 'HN', 广东: 'GD', 广西: 'GX', 海南: 'HI', 重庆: 'CQ', 四川: 'SC', 贵州: 'GZ',
+  云南: 'YN', 西藏: 'XZ', 陕西: 'SN', 甘肃: 'GS', 青海: 'QH', 宁夏: 'NX', 新疆: 'XJ', 香港: 'HK', 澳门: 'MO', 台湾: 'TW',
+};
+
 /** Row and column of each tile. */
 const TILES: Readonly<Record<string, readonly [number, number]>> = {
   黑龙江: [0, 8], 新疆: [1, 0], 内蒙古: [1, 5], 吉林: [1, 8],
@@ -31,9 +38,8 @@ export function tileMap(label: string, values: readonly TileValue[], isChinese: 
     // The square root: the largest would leave all others pale.
     const share = found && found.value > 0 ? Math.sqrt(found.value / most) : 0;
     const english = ENGLISH_PROVINCES[name] ?? name;
-    const shown = isChinese ? name : (english.split(' ').at(-1) ?? english);
     const title = `${isChinese ? name : english}: ${found?.text ?? '–'}`;
-    const tile = h('button', { type: 'button', class: share > 0.55 ? 'tile-province is-strong' : 'tile-province', title, 'aria-label': title, style: `grid-area:${row + 1}/${column + 1};--share:${share.toFixed(3)}`, disabled: found?.open === undefined }, h('span', { 'aria-hidden': 'true' }, isChinese ? shown : shown.slice(0, 6)));
+    const tile = h('button', { type: 'button', class: share > 0.55 ? 'tile-province is-strong' : 'tile-province', title, 'aria-label': title, style: `grid-area:${row + 1}/${column + 1};--share:${share.toFixed(3)}`, disabled: found?.open === undefined }, h('span', { 'aria-hidden': 'true' }, isChinese ? name : (CODES[name] ?? '')));
     if (found?.open) tile.addEventListener('click', found.open);
     return tile;
   });

@@ -25,6 +25,10 @@ impl Engine {
         let mut next = Self::new(program, self.options.clone())?;
         let (mut new_running, mut new_arrangements) = (Vec::new(), Vec::new());
         if let Some(mut part) = part {
+            self.watermarks
+                .replace(&change.other_tables, &part.watermarks);
+            self.closed_by
+                .replace(&change.other_tables, &part.closed_by);
             part.watermarks = self.watermarks.clone();
             part.closed_by = Watermarks::default();
             part.drop_finished_state()?;

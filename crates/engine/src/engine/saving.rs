@@ -20,6 +20,50 @@ impl Engine {
         self.watermarks.save(&mut header);
         self.program.prints.save(&mut header);
         changed.insert(HEADER_PART.to_owned(), header.finish());
+        let epoch = self.last_epoch.unwrap_or_default();
+        let threads = self.options.worker_threads;
+        let stateful = self.stateful();
+        let saved = save_all(stateful, epoch, threads);
+        self.whole_parts.extend(saved.whole.keys().cloned());
+        changed.extend(saved.tracked);
+        changed.extend(saved.whole);
+        let mut live = self.whole_parts.clone();
+        live.insert(HEADER_PART.to_owned());
+        let parts = self.node_parts.iter().chain(&self.arrangement_parts);
+        for parts in parts.chain(&self.id_parts) {
+            live.extend(parts.names());
+        }
+        Ok(EngineCheckpoint { changed, live })
+    }
+
+    /// Collects a piece of the state ahead of a checkpoint that is due, so that
+    /// none has to collect much at once. True when the checkpoint can be made;
+    /// otherwise to be called again, after other epochs or at once. What is
+    /// collected is part of the next [`Engine::checkpoint`], and never lost.
+    pub fn collect_ahead(&mut self) -> bool {
+        // As much as comes in, so that an epoch takes twice its time at most.
+        let of_epoch = std::mem::take(&mut self.rows_of_epoch);
+        let rows_max = self.options.collected_rows_min.max(of_epoch);
+        let mut left = rows_max;
+        for stateful in self.stateful() {
+            let collected = match stateful {
+                Stateful::Tracked(state, parts) => parts.collect_ahead(state, rows_max),
+                Stateful::TrackedOperator(operator, parts) => {
+                    let state = operator.saved_state();
+                    state.map_or(0, |state| parts.collect_ahead(state, rows_max))
+                }
+                Stateful::Whole(..) => 0,
+            };
+            left = left.saturating_sub(collected);
+            if left == 0 {
+                return false;
+            }
+        }
+        left == rows_max
+    }
+
+    /// All that checkpoints save.
+    fn stateful(&mut self) -> Vec<Stateful<'_>> {
         let nodes = self.running.iter_mut().zip(&mut self.node_parts);
         let nodes = nodes
             .enumerate()
@@ -41,19 +85,7 @@ impl Engine {
             arrangements.map(|(arrangement, parts)| Stateful::Tracked(arrangement, parts));
         let domains = self.id_domains.iter_mut().zip(&mut self.id_parts);
         let domains = domains.map(|(domain, parts)| Stateful::Tracked(domain, parts));
-        let stateful: Vec<Stateful<'_>> = nodes.chain(arrangements).chain(domains).collect();
-        let epoch = self.last_epoch.unwrap_or_default();
-        let saved = save_all(stateful, epoch, self.options.worker_threads);
-        self.whole_parts.extend(saved.whole.keys().cloned());
-        changed.extend(saved.tracked);
-        changed.extend(saved.whole);
-        let mut live = self.whole_parts.clone();
-        live.insert(HEADER_PART.to_owned());
-        let parts = self.node_parts.iter().chain(&self.arrangement_parts);
-        for parts in parts.chain(&self.id_parts) {
-            live.extend(parts.names());
-        }
-        Ok(EngineCheckpoint { changed, live })
+        nodes.chain(arrangements).chain(domains).collect()
     }
 
     /// An engine as it was after `epoch`. Parts with other names are ignored.
@@ -180,16 +212,21 @@ fn save_all(stateful: Vec<Stateful<'_>>, epoch: Epoch, threads: usize) -> Saved 
             saved.lock().whole.extend(parts);
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().pop();
-                    let Some(next) = next else { return };
-                    save_next(next);
-                }
-            });
+    let save_waiting = || {
+        loop {
+            let next = waiting.lock().pop();
+            let Some(next) = next else { return };
+            save_next(next);
         }
-    });
+    };
+    if threads <= 1 {
+        save_waiting();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(save_waiting);
+            }
+        });
+    }
     saved.into_inner()
 }

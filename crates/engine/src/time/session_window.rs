@@ -470,10 +470,8 @@ impl SavedState for SessionWindow {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.changed.clear();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].changed.clear();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

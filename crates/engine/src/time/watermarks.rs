@@ -53,6 +53,20 @@ impl Watermarks {
         }
     }
 
+    /// Those of `tables` are now as `other` has them.
+    pub(crate) fn replace(&mut self, tables: &BTreeSet<String>, other: &Self) {
+        for table in tables {
+            self.tables.remove(table);
+            self.idle.remove(table);
+            let watermark = other.of_table(table);
+            self.tables
+                .extend(watermark.map(|watermark| (table.clone(), watermark)));
+            if other.idle.contains(table) {
+                self.idle.insert(table.clone());
+            }
+        }
+    }
+
     pub(crate) fn of_table(&self, table: &str) -> Option<i64> {
         self.tables.get(table).copied()
     }

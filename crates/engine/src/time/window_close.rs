@@ -193,10 +193,8 @@ impl SavedState for WindowClose {
         }
     }
 
-    fn forget_changes(&mut self) {
-        for shard in &mut self.shards {
-            shard.changed.clear();
-        }
+    fn forget_changes(&mut self, shard: usize) {
+        self.shards[shard].changed.clear();
     }
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {

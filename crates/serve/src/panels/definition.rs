@@ -30,21 +30,6 @@ pub enum Chart {
     Table,
 }
 
-impl Chart {
-    /// All kinds.
-    pub const ALL: [Self; 9] = [
-        Self::Number,
-        Self::Line,
-        Self::Bar,
-        Self::Area,
-        Self::Pie,
-        Self::Funnel,
-        Self::WordCloud,
-        Self::Map,
-        Self::Table,
-    ];
-}
-
 /// What a column is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

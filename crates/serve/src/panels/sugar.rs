@@ -36,13 +36,11 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn places(&self, role: Role) -> impl Iterator<Item = usize> {
-        let roles = self.columns.iter().map(move |column| column.role == role);
-        let found: Vec<usize> = roles
-            .enumerate()
-            .filter_map(|(place, is_found)| is_found.then_some(place))
-            .collect();
-        found.into_iter()
+    /// Places of the columns of a role.
+    fn places(&self, role: Role) -> Vec<usize> {
+        let columns = self.columns.iter().enumerate();
+        let found = columns.filter(|(_, column)| column.role == role);
+        found.map(|(place, _)| place).collect()
     }
 
     fn title(&self, place: usize) -> &str {
@@ -99,8 +97,8 @@ pub(crate) fn sugar_data(answer: &PanelAnswer, language: &str) -> Result<String,
         batch: arrow::compute::concat_batches(schema, &answer.result.batches)?,
         language,
     };
-    let value = rows.places(Role::Value).next();
-    let category = rows.places(Role::Category).next();
+    let value = rows.places(Role::Value).first().copied();
+    let category = rows.places(Role::Category).first().copied();
     let mut output = String::new();
     match (answer.panel.panel.chart, category, value) {
         (Chart::Table, _, _) => table(&rows, &mut output)?,
@@ -119,8 +117,8 @@ pub(crate) fn sugar_data(answer: &PanelAnswer, language: &str) -> Result<String,
             output.push('}');
         }
         (Chart::Line | Chart::Bar | Chart::Area, Some(category), Some(value)) => {
-            match rows.places(Role::Series).next() {
-                Some(series) => split(&rows, category, series, value, &mut output)?,
+            match rows.places(Role::Series).first() {
+                Some(&series) => split(&rows, category, series, value, &mut output)?,
                 None => side_by_side(&rows, category, &mut output)?,
             }
         }
@@ -161,7 +159,7 @@ fn side_by_side(rows: &Rows<'_>, category: usize, output: &mut String) -> Result
         write_text(&rows.name(category, row)?, output);
     }
     output.push_str("],\"series\":[");
-    for (number, value) in rows.places(Role::Value).enumerate() {
+    for (number, value) in rows.places(Role::Value).into_iter().enumerate() {
         output.push_str(if number > 0 {
             ",{\"name\":"
         } else {

@@ -99,7 +99,10 @@ impl Tables {
             Some(code) => code.as_str().unwrap().parse().unwrap(),
             None => number(change, "/data/id"),
         };
-        table.insert(id, change["data"].clone())
+        match text(change, "/type") {
+            "delete" => table.remove(&id),
+            _ => table.insert(id, change["data"].clone()),
+        }
     }
 
     pub fn table(&self, name: &str) -> impl Iterator<Item = &Value> {

@@ -138,7 +138,7 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
         },
         idle: BTreeSet::new(),
         idle_changes: Vec::new(),
-        definitions: Definitions::new(&project, &program),
+        definitions: Definitions::new(&project, &program, Default::default()),
     };
     let request = CheckpointRequest {
         epoch: work.epoch,

@@ -1,8 +1,13 @@
 //! `sluice check`: is the project right? Touches no state.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use sluice_engine::Program;
+
 use crate::access;
+use crate::docs::ProjectDocs;
+use crate::extended::Folders;
 use crate::failure::Failure;
 use crate::project::Project;
 use crate::report::Reporter;
@@ -27,6 +32,7 @@ pub fn run(
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;
+    tell_of_absent_tables(folder, &project, &program, reporter)?;
     let views = program.collections().iter().filter(|found| found.is_view);
     // One of them is the engine's own collection of evaluation errors.
     let view_count = views.count().saturating_sub(1);
@@ -41,4 +47,47 @@ pub fn run(
         project.panels.len(),
     ));
     Ok(project)
+}
+
+/// Says which models have no rows, or lack a part, because the shop of a project
+/// that extends another one does not have all tables.
+fn tell_of_absent_tables(
+    folder: &Path,
+    project: &Project,
+    program: &Program,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let folders = Folders::new(folder, project.config.extends.as_deref());
+    let absent = folders.absent_tables()?;
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let models = ProjectDocs::new(project, program).models;
+    let mut empty = absent.clone();
+    loop {
+        let all_empty = models.values().filter(|model| {
+            let inputs = &model.inputs;
+            !inputs.is_empty() && inputs.iter().all(|input| empty.contains(input))
+        });
+        let names: BTreeSet<String> = all_empty.map(|model| model.name.clone()).collect();
+        if names.is_subset(&empty) {
+            break;
+        }
+        empty.extend(names);
+    }
+    let lacking = models.values().filter(|model| {
+        !empty.contains(&model.name) && model.inputs.iter().any(|input| empty.contains(input))
+    });
+    let list = |names: Vec<&str>| match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    };
+    let without_rows = empty.difference(&absent).map(String::as_str);
+    reporter.info(&format!(
+        "the shop has no table for {}\n  models without rows: {}\n  models that lack their part: {}",
+        list(absent.iter().map(String::as_str).collect()),
+        list(without_rows.collect()),
+        list(lacking.map(|model| model.name.as_str()).collect()),
+    ));
+    Ok(())
 }

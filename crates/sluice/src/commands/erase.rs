@@ -3,17 +3,17 @@
 //! without the person's rows.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sluice_core::{Clock, SystemClock};
+use sluice_log::Log;
+use sluice_mask::Masks;
 
-use crate::erasing::{self, Answer, Request};
+use crate::erasing::{self, Answer, Erased, Request};
 use crate::failure::Failure;
 use crate::lock::{lock_to_read, lock_to_write};
 use crate::masking;
-use crate::pipeline::{Surroundings, recover};
+use crate::pipeline::{Surroundings, open_log, recover};
 use crate::project::Project;
 use crate::report::Reporter;
 
@@ -51,21 +51,28 @@ pub fn run(
         )));
     }
     let state = project.state_folder(state);
-    let had_key = match lock_to_read(&state)? {
+    let erased = match lock_to_read(&state)? {
         Some(lock) => {
             drop(lock);
             erase_stopped(project, &state, &request, reporter)?
         }
         None => erase_running(&state, &request)?,
     };
-    let key = match had_key {
+    let key = match erased.had_key {
         true => "the key is destroyed",
         false => "there was no key",
     };
-    reporter.info(&format!(
-        "erased {person}: {key}, and the rows of the person are gone from tables and views"
-    ));
-    Ok(())
+    match erased.rows_stay {
+        None => {
+            reporter.info(&format!(
+                "erased {person}: {key}, and the rows of the person are gone from tables and views"
+            ));
+            Ok(())
+        }
+        Some(topic) => Err(Failure::Failed(format!(
+            "erasing {person}: {key}, but the rows of the person stay in tables and views: the log of topic `{topic}` has lost its beginning by [log] retention, so that nothing can be computed again without them\n  help: delete the rows in the shop's database, whose changes come here"
+        ))),
+    }
 }
 
 fn erase_stopped(
@@ -73,27 +80,33 @@ fn erase_stopped(
     state: &Path,
     request: &Request,
     reporter: Reporter,
-) -> Result<bool, Failure> {
+) -> Result<Erased, Failure> {
     let _lock = lock_to_write(state)?;
     let masks = masking::open(&project, state, reporter)?;
-    let had_key = masking::erase(&masks, request, SystemClock.now_us())?;
+    let surroundings = Surroundings::of_machine(reporter);
+    let erased = {
+        let log = open_log(&surroundings.disk, &project, state)?;
+        masking::erase(&masks, request, &log)?
+    };
+    if erased.rows_stay.is_some() {
+        return Ok(erased);
+    }
     let project = project.leaving_out(masking::left_out(&masks));
     let program = project.plan()?;
-    let surroundings = Surroundings::of_machine(reporter);
     let stop = AtomicBool::new(false);
     let recovery = recover(&project, &program, state, &stop, &surroundings)?;
     let mut warehouse = recovery.warehouse;
     while warehouse.run_epoch()? {}
     warehouse.checkpoint()?;
-    Ok(had_key)
+    Ok(erased)
 }
 
-fn erase_running(state: &Path, request: &Request) -> Result<bool, Failure> {
+fn erase_running(state: &Path, request: &Request) -> Result<Erased, Failure> {
     erasing::ask(state, request)?;
     let mut free_looks = 0;
     loop {
         match erasing::answer(state) {
-            Some(Answer::Erased(had_key)) => return Ok(had_key),
+            Some(Answer::Erased(erased)) => return Ok(erased),
             Some(Answer::Refused(why)) => return Err(Failure::Failed(why)),
             None => std::thread::sleep(LOOK_INTERVAL),
         }
@@ -115,7 +128,8 @@ fn erase_running(state: &Path, request: &Request) -> Result<bool, Failure> {
 /// When the key store or the disk refuses.
 pub fn take_request(
     state: &Path,
-    masks: &Arc<sluice_mask::Masks>,
+    masks: &Masks,
+    log: &Log,
     can_start_again: bool,
     reporter: Reporter,
 ) -> Result<bool, Failure> {
@@ -124,11 +138,15 @@ pub fn take_request(
     };
     if !can_start_again {
         let why = "this warehouse cannot start again by itself\n  help: stop it, and run the command again";
-        erasing::refuse(state, why)?;
+        erasing::answer_now(state, &Answer::Refused(why.to_owned()))?;
         return Ok(false);
     }
-    let had_key = masking::erase(masks, &request, SystemClock.now_us())?;
-    erasing::begin_again(state, &Answer::Erased(had_key))?;
+    let erased = masking::erase(masks, &request, log)?;
+    if erased.rows_stay.is_some() {
+        erasing::answer_now(state, &Answer::Erased(erased))?;
+        return Ok(false);
+    }
+    erasing::begin_again(state, &Answer::Erased(erased))?;
     reporter.info("a person was erased: starting again, without the person's rows");
     Ok(true)
 }

@@ -15,5 +15,6 @@ mod replay_states;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod shop;
 pub mod sql;
 pub mod status;

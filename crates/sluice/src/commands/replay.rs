@@ -16,6 +16,7 @@ use sluice_functions::UNIQ_IDS;
 use sluice_store::{Snapshot, Store, StoreOptions};
 
 use super::replay_states::Values;
+use crate::diversion::with_rules_in_force;
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::masking;
@@ -41,7 +42,6 @@ pub fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let project = Project::load(folder, overrides)?;
-    let program = project.plan()?;
     let state = project.state_folder(state);
     if !state.join("LOCK").exists() {
         return Err(Failure::Definitions(format!(
@@ -52,6 +52,8 @@ pub fn run(
     let _lock = lock_to_write(&state)?;
     let masks = masking::open(&project, &state, reporter)?;
     let project = project.leaving_out(masking::left_out(&masks));
+    let project = with_rules_in_force(&project, &state)?;
+    let program = project.plan()?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let store_folder = state.join("store");
     let (stored, recovered) = Store::open_read_only(disk.clone(), &store_folder)
@@ -100,7 +102,9 @@ fn rebuild(
         .doing("preparing the store")?;
     let retentions = project.sources.retentions();
     let options = engine_options(project.config.limits.worker_threads);
-    let mut route = RouteStep::new(project.sources.clone()).with_threads(options.worker_threads);
+    let mut route = RouteStep::new(project.sources.clone())
+        .with_threads(options.worker_threads)
+        .with_starts(meta.definitions.starts.clone());
     let mut engine = EngineStep::new(program.clone(), options)?;
     let records_max = project.config.limits.epoch_records_max;
     let start_us = SystemClock.now_us();

@@ -18,6 +18,7 @@ use sluice_serve::{LiveFeed, Metrics};
 use crate::access;
 use crate::address::{self, Address};
 use crate::commands::erase;
+use crate::diversion::{self, DIVERSION_TABLE, DiversionStates};
 use crate::docs::ProjectDocs;
 use crate::erasing;
 use crate::failure::{Doing, Failure};
@@ -138,24 +139,41 @@ fn run_to_end(
     reporter: Reporter,
 ) -> Result<Ended, Failure> {
     let files = stamps(options.folder);
-    let project = Project::load(options.folder, options.overrides)?;
+    let own_project = Project::load(options.folder, options.overrides)?;
+    // Models may read tables that rules of diversion made.
+    let is_diverted = own_project.sources.diversion().is_some();
+    if !is_diverted {
+        let program = own_project.plan()?;
+        own_project.clone().check_panels(&program)?;
+    }
+    let stop = stop_on_signals()?;
+    let state = own_project.state_folder(options.state);
+    let _lock = lock_to_write(&state)?;
+    let masks = Arc::new(masking::open(&own_project, &state, reporter)?);
+    let own_project = own_project.leaving_out(masking::left_out(&masks));
+    let project = diversion::with_rules_in_force(&own_project, &state)?;
     let program = project.plan()?;
-    let project = project.check_panels(&program)?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
-    let stop = stop_on_signals()?;
-    let state = project.state_folder(options.state);
-    let _lock = lock_to_write(&state)?;
     address::withdraw(&state);
-    let masks = Arc::new(masking::open(&project, &state, reporter)?);
-    let project = project.leaving_out(masking::left_out(&masks));
 
     state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings::of_machine(reporter);
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
     let mut warehouse = recovery.warehouse;
+    // They may have changed while it was stopped. Other tables than those that
+    // the person has asked for are no start.
+    let rules = warehouse.rules()?;
+    let diverted = diversion::plan(&own_project, &rules)?;
+    let project = diverted.project.clone();
+    let begun = warehouse.begin_change(&project, &diverted.program);
+    if warehouse.has_other_sources(&project)
+        && let Err(failure) = begun
+    {
+        return Err(failure);
+    }
     let published = warehouse.published();
     let submissions = Arc::new(Submissions::new(
         project.config.limits.collect_waiting_bytes_max,
@@ -207,7 +225,11 @@ fn run_to_end(
     let log = warehouse.log();
     let asker = serving.asker();
     add_tables(&asker.engine, &project, &watcher, &metrics, &sources)?;
-    let capture = Capture::start(
+    let states = DiversionStates::default();
+    let told = Arc::new(states.clone());
+    let added = asker.engine.add_table(DIVERSION_TABLE, told);
+    added.doing("preparing the table of diversion")?;
+    let mut capture = Capture::start(
         &project,
         &log,
         &masks,
@@ -222,7 +244,7 @@ fn run_to_end(
         .map(|companion| RunningCompanion::start(companion, serving.http_address(), &stop))
         .transpose()?;
     let sources = SourceGauges::new(metrics.clone(), sources);
-    let gauges = Gauges::new(&metrics, collector, operators, sources, &state);
+    let gauges = Gauges::new(&metrics, collector.clone(), operators, sources, &state);
     let watching = WatchThreads::start(&watcher, asker, reporting, &metrics, reporter)?;
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
@@ -232,13 +254,14 @@ fn run_to_end(
         files,
         masking::left_out(&masks),
         look_now,
+        rules,
     )?;
-    let mut models = ModelsControl::new(&project, &state, &serving, &metrics, reporter);
-    // They may have changed while it was stopped.
-    models.begin(&mut warehouse, &project, &program);
+    let mut models = ModelsControl::new(
+        &project, &state, &serving, collector, states, &metrics, reporter,
+    );
+    models.begun(&warehouse, &diverted, begun);
     let worker = Worker {
         watch: &watch,
-        capture: &capture,
         project: &project,
         gauges: &gauges,
         stop: &stop,
@@ -247,13 +270,13 @@ fn run_to_end(
         masks: &masks,
         reporter,
     };
-    erasing::done(&state)?;
+
     let ends_when = match (options.until_idle, ends_with_companion) {
         (true, _) => EndsWhen::Idle,
         (false, true) => EndsWhen::CompanionEnds,
         (false, false) => EndsWhen::Stopped,
     };
-    let worked = worker.work(&mut warehouse, &mut models, ends_when);
+    let worked = worker.work(&mut warehouse, &mut capture, &mut models, ends_when);
     watching.stop();
     warehouse.cancel_change();
     let is_stopped = stop.load(Ordering::Acquire);
@@ -341,7 +364,6 @@ enum EndsWhen {
 /// The loop: epochs while there is something, checkpoints in between.
 struct Worker<'a> {
     watch: &'a ProjectWatch,
-    capture: &'a Capture,
     project: &'a Project,
     gauges: &'a Gauges,
     stop: &'a AtomicBool,
@@ -355,6 +377,7 @@ impl Worker<'_> {
     fn work(
         &self,
         warehouse: &mut Warehouse,
+        capture: &mut Capture,
         models: &mut ModelsControl<'_>,
         ends_when: EndsWhen,
     ) -> Result<Ended, Failure> {
@@ -365,6 +388,7 @@ impl Worker<'_> {
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
         let mut is_paused = false;
+        let mut has_answered = false;
         let mut unwritten_bytes = 0;
         let mut looked_us = start_us;
         while !self.stop.load(Ordering::Acquire) {
@@ -373,20 +397,20 @@ impl Worker<'_> {
             let companion_has_ended = self.companion.is_some_and(RunningCompanion::has_ended);
             let nothing_comes = match ends_when {
                 EndsWhen::Stopped => companion_has_ended,
-                EndsWhen::Idle => self.capture.idle_rounds() > 0,
+                EndsWhen::Idle => capture.idle_rounds() > 0,
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
             let usage = sluice_memory::usage();
             if usage.is_over() != is_paused {
                 is_paused = usage.is_over();
-                self.capture.pause(is_paused);
+                capture.pause(is_paused);
                 match is_paused {
                     true => self.reporter.warn(&state_memory::no_room(usage)),
                     false => self.reporter.info("the state has room again"),
                 }
             }
             if unwritten_bytes > UNWRITTEN_BYTES_LIMIT && warehouse.is_writing_checkpoint() {
-                self.capture.wait(WAIT_MAX / 4)?;
+                capture.wait(WAIT_MAX / 4)?;
                 warehouse.poll_checkpoint()?;
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
                 continue;
@@ -399,10 +423,13 @@ impl Worker<'_> {
             }
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
+            if let Some(rules) = warehouse.new_rules()? {
+                self.watch.set_rules(rules);
+            }
             if let Some(found) = self.watch.take() {
                 models.take(warehouse, found);
             }
-            if models.poll(warehouse)? {
+            if models.poll(warehouse, capture)? {
                 // A restart should not have to compute the new views again.
                 next_checkpoint_us = 0;
             }
@@ -410,12 +437,24 @@ impl Worker<'_> {
             if now_us - looked_us >= UNWRITTEN_INTERVAL_US {
                 looked_us = now_us;
                 let can_start_again = ends_when == EndsWhen::Stopped && self.companion.is_none();
-                if erase::take_request(self.state, self.masks, can_start_again, self.reporter)? {
+                if erase::take_request(
+                    self.state,
+                    self.masks,
+                    &warehouse.log(),
+                    can_start_again,
+                    self.reporter,
+                )? {
                     return Ok(Ended::Erased);
                 }
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
             }
-            if now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX {
+            let is_due = now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX;
+            let is_ready = is_due && warehouse.prepare_checkpoint();
+            if is_due && !is_ready {
+                // A piece between epochs, or the next one at once.
+                continue;
+            }
+            if is_ready {
                 let state_bytes = warehouse.begin_checkpoint()?;
                 let end_us = SystemClock.now_us();
                 if let Some(state_bytes) = state_bytes {
@@ -443,7 +482,12 @@ impl Worker<'_> {
             if !is_paused && nothing_comes && !is_changing && warehouse.has_caught_up() {
                 return Ok(Ended::Stopped);
             }
-            self.capture.wait(WAIT_MAX)?;
+            if !has_answered && warehouse.has_caught_up() {
+                // If it started again to erase: that is done now.
+                erasing::done(self.state)?;
+                has_answered = true;
+            }
+            capture.wait(WAIT_MAX)?;
         }
         Ok(Ended::Stopped)
     }

@@ -140,7 +140,6 @@ fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
 /// Follows one database.
 pub(super) fn follow_database(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut source: DatabaseSource,
     reporter: Reporter,
@@ -168,7 +167,7 @@ pub(super) fn follow_database(
             shared.tell_records();
         }
         if batch.at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             // A server is waited for by reading from it.
             if matches!(source.source, Kind::Files(_)) || batch.records.is_empty() {
                 std::thread::park_timeout(IDLE_WAIT);

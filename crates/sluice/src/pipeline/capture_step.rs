@@ -13,7 +13,7 @@ use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
 use sluice_core::SystemClock;
 use sluice_log::Log;
 use sluice_mask::Masks;
-use sluice_route::CaptureKind;
+use sluice_route::{CaptureDefinition, CaptureKind};
 
 use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
@@ -24,15 +24,10 @@ use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
 
-/// What the capture threads and the pipeline tell each other.
+/// What all capture threads and the pipeline tell each other.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    stop: AtomicBool,
+struct Common {
     paused: AtomicBool,
-    pub(super) states: SourceStates,
-    /// For each thread, the number of the last round in which it had nothing
-    /// more.
-    idle_rounds: Vec<AtomicU64>,
     news: Mutex<News>,
     changed: Condvar,
 }
@@ -44,6 +39,16 @@ struct News {
     failure: Option<Failure>,
 }
 
+/// What one capture thread and the pipeline tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    stop: AtomicBool,
+    /// How often it had nothing more.
+    idle_rounds: AtomicU64,
+    pub(super) states: SourceStates,
+    common: Arc<Common>,
+}
+
 impl Shared {
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
@@ -51,40 +56,64 @@ impl Shared {
 
     /// Whether sources must wait, because state has no room.
     pub(super) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        self.common.paused.load(Ordering::Acquire)
     }
 
-    /// The thread `number` had nothing more.
-    pub(super) fn tell_idle(&self, number: usize) {
-        self.idle_rounds[number].fetch_add(1, Ordering::AcqRel);
-        self.changed.notify_all();
+    /// The thread had nothing more.
+    pub(super) fn tell_idle(&self) {
+        self.idle_rounds.fetch_add(1, Ordering::AcqRel);
+        self.common.changed.notify_all();
     }
 
     /// Something became durable.
     pub(super) fn tell_records(&self) {
-        self.news.lock().has_records = true;
-        self.changed.notify_all();
+        self.common.news.lock().has_records = true;
+        self.common.changed.notify_all();
     }
 
     fn tell_end(&self, outcome: Result<(), Failure>) {
-        let mut news = self.news.lock();
+        let mut news = self.common.news.lock();
         if let Err(failure) = outcome {
             news.failure.get_or_insert(failure);
         }
         news.has_records = true;
-        self.changed.notify_all();
+        self.common.changed.notify_all();
     }
+}
+
+/// A thread, and what it captures.
+#[derive(Debug)]
+struct Unit {
+    captures: Vec<CaptureDefinition>,
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
 }
 
 /// The running capture threads.
 #[derive(Debug)]
 pub struct Capture {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    common: Arc<Common>,
+    units: Vec<Unit>,
+    log: Arc<Door>,
+    states: SourceStates,
     submissions: Arc<Submissions>,
+    reporter: Reporter,
 }
 
-type ThreadBody = Box<dyn FnOnce(&Shared, usize) -> Result<(), Failure> + Send>;
+type ThreadBody = Box<dyn FnOnce(&Shared) -> Result<(), Failure> + Send>;
+
+/// Captures that share a thread: all files, all that clients send, and each
+/// other one alone.
+fn units_of(captures: &[CaptureDefinition]) -> Vec<Vec<CaptureDefinition>> {
+    let is_file = |capture: &CaptureDefinition| matches!(capture.kind, CaptureKind::File { .. });
+    let is_sent = |capture: &CaptureDefinition| matches!(capture.kind, CaptureKind::Http { .. });
+    let (files, others): (Vec<_>, Vec<_>) = captures.iter().cloned().partition(is_file);
+    let (sent, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_sent);
+    let mut units: Vec<Vec<CaptureDefinition>> = vec![files, sent];
+    units.extend(others.into_iter().map(|capture| vec![capture]));
+    units.retain(|unit| !unit.is_empty());
+    units
+}
 
 impl Capture {
     /// Opens the project's sources where `positions` say, and starts to read.
@@ -101,69 +130,127 @@ impl Capture {
         states: SourceStates,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
-        let log = &Arc::new(Door::new(log.clone(), masks.clone()));
+        let mut capture = Self {
+            common: Arc::default(),
+            units: Vec::new(),
+            log: Arc::new(Door::new(log.clone(), masks.clone())),
+            states,
+            submissions,
+            reporter,
+        };
+        for captures in units_of(project.sources.captures()) {
+            capture.start_unit(project, captures, &mut positions)?;
+        }
+        Ok(capture)
+    }
+
+    fn start_unit(
+        &mut self,
+        project: &Project,
+        captures: Vec<CaptureDefinition>,
+        positions: &mut Positions,
+    ) -> Result<(), Failure> {
+        let (log, reporter) = (self.log.clone(), self.reporter);
         let mut files = Vec::new();
-        let mut bodies: Vec<(&str, ThreadBody)> = Vec::new();
-        let mut has_collected = false;
-        for capture in project.sources.captures() {
+        let mut body: Option<(&str, ThreadBody)> = None;
+        for capture in &captures {
             let position = positions.remove(&capture.topic).unwrap_or_default();
+            let log = log.clone();
             match &capture.kind {
                 CaptureKind::File { .. } => {
                     files.push(Source::open_files(project, capture, position)?);
                 }
                 CaptureKind::Poll { .. } => {
                     let source = Source::open_poll(capture, position)?;
-                    let log = log.clone();
-                    let body: ThreadBody = Box::new(move |shared, number| {
-                        follow_poll(shared, number, &log, source, reporter)
-                    });
-                    bodies.push(("poll", body));
+                    let follow: ThreadBody =
+                        Box::new(move |shared| follow_poll(shared, &log, source, reporter));
+                    body = Some(("poll", follow));
                 }
-                CaptureKind::Http { .. } => has_collected = true,
+                CaptureKind::Http { .. } => {
+                    let submissions = self.submissions.clone();
+                    let take: ThreadBody =
+                        Box::new(move |shared| take_submissions(shared, &log, &submissions));
+                    body = Some(("collect", take));
+                }
                 CaptureKind::Binlog { .. } | CaptureKind::MySql(_) => {
                     let Some(source) = DatabaseSource::open(project, capture, position)? else {
                         continue;
                     };
-                    let log = log.clone();
-                    let body: ThreadBody = Box::new(move |shared, number| {
-                        follow_database(shared, number, &log, source, reporter)
-                    });
-                    bodies.push(("database", body));
+                    let follow: ThreadBody =
+                        Box::new(move |shared| follow_database(shared, &log, source, reporter));
+                    body = Some(("database", follow));
                 }
             }
         }
         if !files.is_empty() {
-            let log = log.clone();
-            let body: ThreadBody =
-                Box::new(move |shared, number| follow_files(shared, number, &log, files, reporter));
-            bodies.push(("files", body));
+            let follow: ThreadBody =
+                Box::new(move |shared| follow_files(shared, &log, files, reporter));
+            body = Some(("files", follow));
         }
-        if has_collected {
-            let (log, submissions) = (log.clone(), submissions.clone());
-            let body: ThreadBody = Box::new(move |shared, number| {
-                take_submissions(shared, number, &log, &submissions)
-            });
-            bodies.push(("collect", body));
-        }
+        let Some((name, body)) = body else {
+            return Ok(());
+        };
         let shared = Arc::new(Shared {
-            idle_rounds: bodies.iter().map(|_| AtomicU64::new(0)).collect(),
-            states,
+            common: self.common.clone(),
+            states: self.states.clone(),
             ..Shared::default()
         });
-        let mut threads = Vec::with_capacity(bodies.len());
-        for (number, (name, body)) in bodies.into_iter().enumerate() {
-            let of_thread = shared.clone();
-            let thread = std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(move || of_thread.tell_end(body(&of_thread, number)))
-                .doing("starting a capture thread")?;
-            threads.push(thread);
-        }
-        Ok(Self {
+        let of_thread = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || of_thread.tell_end(body(&of_thread)))
+            .doing("starting a capture thread")?;
+        self.units.push(Unit {
+            captures,
             shared,
-            threads,
-            submissions,
-        })
+            thread,
+        });
+        Ok(())
+    }
+
+    /// Goes over to the sources of `project`: those that are defined alike go on
+    /// undisturbed. `positions` tells where the others stand, once they have
+    /// ended.
+    ///
+    /// # Errors
+    /// When a source has failed or cannot be opened.
+    pub fn change(
+        &mut self,
+        project: &Project,
+        positions: impl FnOnce() -> Result<Positions, Failure>,
+    ) -> Result<(), Failure> {
+        let is_sent = |unit: &Vec<CaptureDefinition>| {
+            (unit.iter()).all(|capture| matches!(capture.kind, CaptureKind::Http { .. }))
+        };
+        let mut wanted = units_of(project.sources.captures());
+        let mut leaving = Vec::new();
+        for mut unit in std::mem::take(&mut self.units) {
+            // What clients send is known by its topic alone.
+            let is_same = |it: &Vec<CaptureDefinition>| {
+                *it == unit.captures || (is_sent(it) && is_sent(&unit.captures))
+            };
+            match wanted.iter().position(is_same) {
+                Some(found) => {
+                    unit.captures = wanted.remove(found);
+                    self.units.push(unit);
+                }
+                None if is_sent(&unit.captures) => self.units.push(unit),
+                None => leaving.push(unit),
+            }
+        }
+        if wanted.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        self.states.change(project.sources.captures());
+        end(leaving)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut positions = positions()?;
+        for captures in wanted {
+            self.start_unit(project, captures, &mut positions)?;
+        }
+        Ok(())
     }
 
     /// Waits until records became durable, or the time is over.
@@ -171,9 +258,9 @@ impl Capture {
     /// # Errors
     /// Why capture ended.
     pub fn wait(&self, time_max: Duration) -> Result<(), Failure> {
-        let mut news = self.shared.news.lock();
+        let mut news = self.common.news.lock();
         if !news.has_records {
-            self.shared.changed.wait_for(&mut news, time_max);
+            self.common.changed.wait_for(&mut news, time_max);
         }
         news.has_records = false;
         match news.failure.take() {
@@ -184,15 +271,15 @@ impl Capture {
 
     /// Lets sources and clients wait, or go on.
     pub fn pause(&self, is_paused: bool) {
-        self.shared.paused.store(is_paused, Ordering::Release);
+        self.common.paused.store(is_paused, Ordering::Release);
         self.submissions.pause(is_paused);
     }
 
     /// Number of times that every source had nothing more. All that they gave
     /// before is durable.
     pub fn idle_rounds(&self) -> u64 {
-        let rounds = self.shared.idle_rounds.iter();
-        let rounds = rounds.map(|rounds| rounds.load(Ordering::Acquire));
+        let units = self.units.iter();
+        let rounds = units.map(|unit| unit.shared.idle_rounds.load(Ordering::Acquire));
         // A warehouse without sources is always idle.
         rounds.min().unwrap_or(1)
     }
@@ -202,19 +289,30 @@ impl Capture {
     /// # Errors
     /// Why capture ended before.
     pub fn stop(self) -> Result<(), Failure> {
-        self.shared.stop.store(true, Ordering::Release);
-        self.submissions.close();
-        for thread in self.threads {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                return Err(Failure::Failed("a capture thread ended abnormally".into()));
-            }
+        for unit in &self.units {
+            unit.shared.stop.store(true, Ordering::Release);
         }
-        match self.shared.news.lock().failure.take() {
+        self.submissions.close();
+        end(self.units)?;
+        match self.common.news.lock().failure.take() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
+}
+
+/// Ends threads after the batches that they work on.
+fn end(units: Vec<Unit>) -> Result<(), Failure> {
+    for unit in &units {
+        unit.shared.stop.store(true, Ordering::Release);
+        unit.thread.thread().unpark();
+    }
+    for unit in units {
+        if unit.thread.join().is_err() {
+            return Err(Failure::Failed("a capture thread ended abnormally".into()));
+        }
+    }
+    Ok(())
 }
 
 /// The collector of the project's topics.
@@ -222,6 +320,21 @@ impl Capture {
 /// # Errors
 /// When a write key is not in the environment.
 pub fn collector(project: &Project, submissions: Arc<Submissions>) -> Result<Collector, Failure> {
+    let topics = collected_topics(project)?;
+    let limits = CollectorLimits {
+        request_bytes_max: project.config.limits.request_bytes_max,
+        record_bytes_max: project.config.limits.record_bytes_max,
+        ..CollectorLimits::default()
+    };
+    let clock = Arc::new(SystemClock);
+    Ok(Collector::new(topics, limits, submissions, clock))
+}
+
+/// The topics that clients may send to.
+///
+/// # Errors
+/// When a write key is not in the environment.
+pub fn collected_topics(project: &Project) -> Result<BTreeMap<String, CollectedTopic>, Failure> {
     let mut topics = BTreeMap::new();
     for capture in project.sources.captures() {
         let CaptureKind::Http { write_key, origins } = &capture.kind else {
@@ -234,13 +347,26 @@ pub fn collector(project: &Project, submissions: Arc<Submissions>) -> Result<Col
         };
         topics.insert(capture.topic.clone(), topic);
     }
-    let limits = CollectorLimits {
-        request_bytes_max: project.config.limits.request_bytes_max,
-        record_bytes_max: project.config.limits.record_bytes_max,
-        ..CollectorLimits::default()
-    };
-    let clock = Arc::new(SystemClock);
-    Ok(Collector::new(topics, limits, submissions, clock))
+    Ok(topics)
+}
+
+/// Looks whether all secrets that the project's sources name are there.
+///
+/// # Errors
+/// Which is missing.
+pub fn check_secrets(project: &Project) -> Result<(), Failure> {
+    collected_topics(project)?;
+    for capture in project.sources.captures() {
+        let named: Vec<&str> = match &capture.kind {
+            CaptureKind::Poll { headers, .. } => headers.values().map(String::as_str).collect(),
+            CaptureKind::MySql(server) => server.password.as_deref().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        for name in named.into_iter().filter_map(|it| it.strip_prefix("env:")) {
+            secret(name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The value of an environment variable that holds a secret.

@@ -134,7 +134,6 @@ impl Source<PollSource> {
 /// Reads the file sources in turn.
 pub(super) fn follow_files(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut sources: Vec<Source<FileSource>>,
     reporter: Reporter,
@@ -171,7 +170,7 @@ pub(super) fn follow_files(
             idle_wait = IDLE_WAIT_MIN;
         }
         if all_at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             std::thread::park_timeout(idle_wait);
             idle_wait = IDLE_WAIT_MAX.min(idle_wait * 2);
         }
@@ -182,7 +181,6 @@ pub(super) fn follow_files(
 /// Asks one address again and again.
 pub(super) fn follow_poll(
     shared: &Shared,
-    number: usize,
     log: &Door,
     mut source: Source<PollSource>,
     reporter: Reporter,
@@ -203,7 +201,7 @@ pub(super) fn follow_poll(
             shared.tell_records();
         }
         if at_end {
-            shared.tell_idle(number);
+            shared.tell_idle();
             std::thread::park_timeout(IDLE_WAIT_MAX);
         }
     }
@@ -252,7 +250,6 @@ fn append<S>(
 /// Makes what clients sent durable, all that waits at a time, and tells them.
 pub(super) fn take_submissions(
     shared: &Shared,
-    number: usize,
     log: &Door,
     submissions: &Submissions,
 ) -> Result<(), Failure> {
@@ -263,7 +260,7 @@ pub(super) fn take_submissions(
             if is_stopping {
                 return Ok(());
             }
-            shared.tell_idle(number);
+            shared.tell_idle();
             continue;
         }
         let appended = taken.iter_mut().try_for_each(|submission| {

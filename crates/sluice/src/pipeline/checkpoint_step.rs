@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sluice_core::{EpochCut, PartitionId};
 use sluice_engine::{EngineCheckpoint, Program};
 use sluice_log::ModelText;
+use sluice_route::Starts;
 use sluice_store::{CheckpointRequest, Recovered};
 
 use super::idle_partitions::IdleChange;
@@ -61,6 +62,17 @@ pub struct Definitions {
     /// Older checkpoints do not say them.
     #[serde(default)]
     pub models: Option<Vec<ModelText>>,
+    /// The files of topics and tables: paths and texts. Older checkpoints do not
+    /// say them.
+    #[serde(default)]
+    pub source_files: Option<Vec<(String, String)>>,
+    /// Where tables begin that do not have all of the log.
+    #[serde(default)]
+    pub starts: Starts,
+    /// Where the epochs began that brought rules of diversion which are not in
+    /// force yet, by rule.
+    #[serde(default)]
+    pub rule_starts: Starts,
     /// Words that `split_words` knows besides its own.
     #[serde(default)]
     pub user_dictionary: String,
@@ -68,7 +80,7 @@ pub struct Definitions {
 
 impl Definitions {
     /// Those of a project.
-    pub fn new(project: &Project, program: &Program) -> Self {
+    pub fn new(project: &Project, program: &Program, starts: Starts) -> Self {
         Self {
             name: project.config.name.clone(),
             fingerprint: project.fingerprint(program),
@@ -76,6 +88,9 @@ impl Definitions {
             query_views: program.query_views().to_vec(),
             sources: Some(project.sources_fingerprint()),
             models: Some(project.models()),
+            source_files: Some(project.source_texts().to_vec()),
+            starts,
+            rule_starts: Starts::new(),
             user_dictionary: program.functions().user_dictionary().to_owned(),
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
-use sluice_log::{ControlEntry, ControlLog, Log, ModelText};
+use sluice_log::{ControlEntry, ControlLog, Log, ModelText, SourceTexts};
 
 use super::idle_partitions::{IdleChange, IdlePartitions};
 use crate::failure::{Doing, Failure};
@@ -206,8 +206,16 @@ impl CutStep {
         })
     }
 
-    /// An epoch without records, from which on other models hold; it is recorded
-    /// first.
+    /// The cut of the next epoch, if it has no records.
+    pub fn empty_cut(&self) -> EpochCut {
+        EpochCut {
+            epoch: self.last_epoch + 1,
+            end_offsets: self.ends.clone(),
+        }
+    }
+
+    /// An epoch without records, from which on other models or tables hold; it is
+    /// recorded first.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -216,20 +224,19 @@ impl CutStep {
         fingerprint: u64,
         description: String,
         models: Vec<ModelText>,
+        sources: Option<SourceTexts>,
     ) -> Result<Epoch, Failure> {
-        let cut = EpochCut {
-            epoch: self.last_epoch + 1,
-            end_offsets: self.ends.clone(),
-        };
+        let cut = self.empty_cut();
         let entry = ControlEntry::Models {
             cut: cut.clone(),
             fingerprint,
             description,
             models,
+            sources,
         };
         self.control
             .append(&[entry])
-            .doing("recording a change of models")?;
+            .doing("recording a change of definitions")?;
         let (from, idle_before) = (self.last_cut(), self.idle.idle().clone());
         // As when the epoch is run again after a crash.
         self.idle.begin_epoch(cut.epoch, &[]);

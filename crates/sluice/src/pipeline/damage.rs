@@ -38,6 +38,7 @@ pub fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery,
         disk: Arc::new(disk.clone()),
         clock: Arc::new(ManualClock::new(0)),
         checkpoint_writer: CheckpointWriter::Caller,
+        collected_rows_min: 2,
         reporter: Reporter::silent(),
     };
     let Definitions { project, program } = definitions;

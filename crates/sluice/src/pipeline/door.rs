@@ -2,7 +2,6 @@
 //! is written anywhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use sluice_core::{FileRange, PartitionId, Record};
 use sluice_log::{Log, LogError};
@@ -27,13 +26,11 @@ pub(super) enum DoorError {
 pub(super) struct Door {
     log: Arc<Log>,
     masks: Arc<Masks>,
-    sealed: AtomicU64,
 }
 
 impl Door {
     pub(super) fn new(log: Arc<Log>, masks: Arc<Masks>) -> Self {
-        let sealed = AtomicU64::new(0);
-        Self { log, masks, sealed }
+        Self { log, masks }
     }
 
     /// Masks records and appends them.
@@ -42,8 +39,7 @@ impl Door {
         partition: &PartitionId,
         records: &mut [Record],
     ) -> Result<(), DoorError> {
-        let sealed = self.masks.mask(&partition.topic, records)?;
-        self.sealed.fetch_add(sealed, Ordering::Relaxed);
+        self.masks.mask(&partition.topic, records)?;
         self.log.append(partition, records)?;
         Ok(())
     }

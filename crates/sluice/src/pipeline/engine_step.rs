@@ -89,6 +89,12 @@ impl EngineStep {
         self.engine.operators()
     }
 
+    /// Collects a piece of the state ahead of a checkpoint; true when one can
+    /// be made.
+    pub fn collect_ahead(&mut self) -> bool {
+        self.engine.collect_ahead()
+    }
+
     /// What changed since the last checkpoint.
     ///
     /// # Errors
@@ -105,7 +111,7 @@ pub fn engine_options(threads: usize) -> EngineOptions {
         chosen => chosen,
     };
     EngineOptions {
-        worker_threads,
         stopwatch: Some(Arc::new(SystemClock)),
+        ..EngineOptions::with_threads(worker_threads)
     }
 }

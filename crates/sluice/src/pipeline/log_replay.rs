@@ -22,6 +22,8 @@ pub struct LogReplay {
     log: Arc<Log>,
     /// Most records of one step.
     records_max: u64,
+    /// The partitions to read.
+    partitions: BTreeSet<PartitionId>,
     epoch: Epoch,
     /// So far everything was given out.
     ends: BTreeMap<PartitionId, u64>,
@@ -33,7 +35,7 @@ pub struct LogReplay {
 }
 
 impl LogReplay {
-    /// A replay from the start of the log.
+    /// A replay of all partitions from the start of the log.
     ///
     /// # Errors
     /// When retention has dropped the start.
@@ -42,9 +44,23 @@ impl LogReplay {
         records_max: u64,
         idle_changes: &[IdleChange],
     ) -> Result<Self, Failure> {
-        for id in log.partitions() {
-            let start = log.start_offset(&id);
-            if start > 0 {
+        let ranges = log.partitions().into_iter().map(|id| (id, 0)).collect();
+        Self::of_ranges(log, records_max, idle_changes, ranges)
+    }
+
+    /// A replay of these partitions, each from the record that is named.
+    ///
+    /// # Errors
+    /// When retention has dropped it.
+    pub fn of_ranges(
+        log: Arc<Log>,
+        records_max: u64,
+        idle_changes: &[IdleChange],
+        ranges: BTreeMap<PartitionId, u64>,
+    ) -> Result<Self, Failure> {
+        for (id, &first) in &ranges {
+            let start = log.start_offset(id);
+            if start > first {
                 return Err(Failure::Failed(format!(
                     "the log of topic `{}` begins at record {start}: what came before was dropped by [log] retention, so that it cannot be computed again",
                     id.topic
@@ -54,8 +70,9 @@ impl LogReplay {
         Ok(Self {
             log,
             records_max: records_max.max(1),
+            partitions: ranges.keys().cloned().collect(),
             epoch: 0,
-            ends: BTreeMap::new(),
+            ends: ranges,
             read: BTreeMap::new(),
             idle_changes: idle_changes.iter().cloned().collect(),
             idle: BTreeSet::new(),
@@ -71,6 +88,7 @@ impl LogReplay {
     /// Records up to `target` that were not given out yet.
     pub fn records_left(&self, target: &EpochCut) -> u64 {
         let left = target.end_offsets.iter();
+        let left = left.filter(|(id, _)| self.partitions.contains(id));
         left.map(|(id, &end)| end.saturating_sub(self.end_of(id)))
             .sum()
     }
@@ -106,7 +124,7 @@ impl LogReplay {
         let mut ready: Vec<PartitionId> = Vec::new();
         for (id, &end) in &target.end_offsets {
             let from = self.end_of(id);
-            if from >= end {
+            if from >= end || !self.partitions.contains(id) {
                 continue;
             }
             self.fill(id, end)?;
@@ -178,7 +196,11 @@ impl LogReplay {
         target: &EpochCut,
     ) -> Result<Vec<(PartitionId, Vec<LogRecord>)>, Failure> {
         let mut all = Vec::new();
-        for (id, &end) in &target.end_offsets {
+        let wanted = target.end_offsets.iter();
+        let wanted: Vec<(&PartitionId, &u64)> = wanted
+            .filter(|(id, _)| self.partitions.contains(id))
+            .collect();
+        for (id, &end) in wanted {
             let mut taken = self.take(id, end, i64::MAX, u64::MAX);
             let from = self.end_of(id);
             if from < end {

@@ -27,9 +27,10 @@ mod route_step;
 mod source_states;
 mod store_step;
 mod surroundings;
+mod tables_change;
 mod warehouse;
 
-pub use capture_step::{Capture, collector};
+pub use capture_step::{Capture, check_secrets, collected_topics, collector};
 pub use checkpoint_step::{
     CheckpointMeta, Definitions, META_VERSION, read_meta, read_meta_with_log,
 };
@@ -40,7 +41,7 @@ pub use engine_step::{EngineStep, engine_options};
 pub use log_replay::LogReplay;
 pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;
-pub use recovery::{open_log, recover};
+pub use recovery::{open_log, prepare_topics, recover, source_files_in_force};
 pub use route_step::RouteStep;
 pub use source_states::SourceStates;
 pub use store_step::{Published, collection_definitions, horizons};

@@ -1,8 +1,8 @@
-//! The warehouse goes over to other models between two epochs.
+//! The warehouse goes over to other models and tables between two epochs.
 //!
 //! Until then readers see the old ones. The change has an epoch of its own,
 //! without records, that is durable in the control log with the text of all
-//! models before anybody sees it: a restart finds the old models before it and
+//! definitions before anybody sees it: a restart finds the old ones before it and
 //! the new ones from it on, and each epoch keeps its content.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use sluice_core::{Delta, Epoch, EpochCut};
 use sluice_engine::{EVALUATION_ERRORS, Program, ProgramChange};
-use sluice_log::ModelText;
+use sluice_log::SourceTexts;
+use sluice_route::Starts;
 
 use super::Warehouse;
 use super::checkpoint_step::Definitions;
 use super::rebuild::{
     NewDefinitions, Origin, Part, Rebuild, RebuildProgress, change_of_errors, compute,
 };
+use super::recovery::prepare_topics;
 use super::route_step::RoutedEpoch;
+use super::tables_change::TablesChange;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 
@@ -47,19 +50,13 @@ pub enum ChangeOutcome {
 }
 
 impl Warehouse {
-    /// Begins to go over to the models of `project`. Until
+    /// Begins to go over to the models and tables of `project`. Until
     /// [`Warehouse::poll_change`] says so, everything is as before.
     ///
     /// # Errors
-    /// When tables have changed too, or what is new cannot be computed. The
-    /// models in force stay so.
+    /// When what is new cannot be computed. The definitions in force stay so.
     pub fn begin_change(&mut self, project: &Project, program: &Program) -> Result<Begun, Failure> {
-        let definitions = Definitions::new(project, program);
-        if definitions.sources != self.definitions.sources {
-            return Err(Failure::Definitions(
-                "sources/*.toml has changed: tables and their rules take effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
-            ));
-        }
+        let mut definitions = Definitions::new(project, program, Starts::new());
         let wanted = definitions.fingerprint;
         let on_its_way = self.rebuild.as_ref();
         if on_its_way.is_some_and(|it| it.new.definitions.fingerprint == wanted) {
@@ -71,16 +68,32 @@ impl Warehouse {
         if wanted == self.definitions.fingerprint {
             return Ok(Begun::Nothing);
         }
-        let change = ProgramChange::new(self.program(), program);
+        let functions = |program: &Program| {
+            let functions = program.functions();
+            (
+                functions.user_dictionary().to_owned(),
+                functions.uniq_ids_max(),
+            )
+        };
+        if functions(program) != functions(self.program()) {
+            return Err(Failure::Definitions(
+                "dictionary.txt or limits.uniq_ids_max has changed: that takes effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
+            ));
+        }
+        prepare_topics(&self.log, project)?;
+        let tables = self.tables_change(project, &self.definitions.rule_starts);
+        let change = ProgramChange::of_tables(self.program(), program, &tables.other_rows());
         if change.touches_unique_ids() {
             return Err(Failure::Definitions(
                 "models with uniq_state have changed: they take effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
             ));
         }
+        definitions.starts = tables.starts_before(&self.log);
         let new = NewDefinitions {
             change,
             models: project.models(),
             definitions,
+            tables,
         };
         let description = new.describe();
         let writer = self.surroundings.checkpoint_writer;
@@ -88,6 +101,23 @@ impl Warehouse {
         let rebuild = Rebuild::start(new, self.origin(), writer, clock.as_ref())?;
         self.rebuild = Some(rebuild);
         Ok(Begun::Change(description))
+    }
+
+    /// Whether the tables in force are not those of `project`.
+    pub fn has_other_sources(&self, project: &Project) -> bool {
+        let sources = Some(project.sources_fingerprint());
+        self.definitions.sources != sources
+    }
+
+    /// `given` are beginnings of tables that are known already.
+    fn tables_change(&self, project: &Project, given: &Starts) -> Arc<TablesChange> {
+        Arc::new(TablesChange::new(
+            &self.sources,
+            &project.sources,
+            &self.definitions.starts,
+            given,
+            &self.log,
+        ))
     }
 
     /// Completes a change of models whose new part has been computed.
@@ -113,16 +143,22 @@ impl Warehouse {
             }
             Err(failure) => Err(failure),
         };
-        let ((new, part), elapsed_us) = match computed {
+        let ((mut new, part), elapsed_us) = match computed {
             Ok(computed) => computed,
             Err(failure) => return Ok(Some(ChangeOutcome::Failed(failure))),
         };
         let description = new.describe();
         let fingerprint = new.definitions.fingerprint;
         let models = new.models.clone();
+        new.definitions.starts = new.tables.starts_at(&self.cut.empty_cut());
+        let is_of_tables = new.definitions.sources != self.definitions.sources;
+        let sources = is_of_tables.then(|| SourceTexts {
+            files: new.definitions.source_files.clone().unwrap_or_default(),
+            starts: new.definitions.starts.clone(),
+        });
         let epoch = self
             .cut
-            .record_models(fingerprint, description.clone(), models)?;
+            .record_models(fingerprint, description.clone(), models, sources)?;
         self.finish_change(new, part, epoch)?;
         Ok(Some(ChangeOutcome::Applied {
             epoch,
@@ -137,12 +173,18 @@ impl Warehouse {
         cut: EpochCut,
         project: &Project,
         program: &Program,
-        models: Vec<ModelText>,
+        starts: Option<Starts>,
     ) -> Result<(), Failure> {
+        let starts = starts.unwrap_or_else(|| self.definitions.starts.clone());
+        // What begins with this epoch has no record yet.
+        let mut given = starts.clone();
+        given.retain(|_, start| start.epoch != cut.epoch);
+        let tables = self.tables_change(project, &given);
         let new = NewDefinitions {
-            change: ProgramChange::new(self.program(), program),
-            models,
-            definitions: Definitions::new(project, program),
+            change: ProgramChange::of_tables(self.program(), program, &tables.other_rows()),
+            models: project.models(),
+            definitions: Definitions::new(project, program, starts),
+            tables,
         };
         let part = compute(&new, self.origin())?;
         let epoch = cut.epoch;
@@ -156,17 +198,29 @@ impl Warehouse {
         part: Part,
         epoch: Epoch,
     ) -> Result<(), Failure> {
-        let (engine, mut staged) = part.into_parts();
+        let (engine, mut staged, route) = part.into_parts();
+        let tables = &new.tables;
+        let sources = tables.sources().clone();
+        let starts = new.definitions.starts.clone();
+        self.route
+            .change(sources.clone(), starts, route, &tables.computed());
         let stored = self.store.published().snapshot();
         let errors = change_of_errors(&new.change, &stored, &staged)?;
         staged.discard(EVALUATION_ERRORS);
         self.engine.change(&new.change, engine)?;
         let mut output = self.engine.run(epoch, RoutedEpoch::default())?;
         add_to(&mut output.deltas, errors).doing("changing the views")?;
-        self.store.change(new.change.program(), staged)?;
-        self.store.run(&output, &BTreeMap::new())?;
+        let retentions = sources.retentions();
+        self.store
+            .change(new.change.program(), staged, retentions)?;
+        self.store.run(&output, &self.route.event_times())?;
+        self.sources = sources;
+        // Rules that are waiting still, because they were refused or came since.
+        let mut rule_starts = std::mem::take(&mut self.definitions.rule_starts);
+        rule_starts.retain(|name, _| self.sources.topic_of(name).is_none());
         self.progress.epochs += 1;
         self.definitions = new.definitions;
+        self.definitions.rule_starts = rule_starts;
         if let Some(live) = &self.live {
             let names = new.change.gone_views().iter();
             let changed: BTreeSet<String> = names.chain(new.change.new_views()).cloned().collect();
@@ -179,7 +233,6 @@ impl Warehouse {
     fn origin(&self) -> Origin<'_> {
         Origin {
             log: &self.log,
-            sources: &self.sources,
             snapshot: self.store.published().snapshot(),
             cut: self.cut.last_cut(),
             idle_changes: self.cut.idle_changes(),

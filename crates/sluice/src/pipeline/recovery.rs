@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
-use sluice_engine::{Engine, Program, ProgramChange};
-use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText};
-use sluice_route::CaptureKind;
+use sluice_engine::{Engine, EngineOptions, Program, ProgramChange};
+use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourceTexts};
+use sluice_route::{CaptureKind, SourcesChange, Starts};
 use sluice_store::{Store, StoreOptions};
 
 use super::checkpoint_step::{Definitions, Restored, read_meta_with_log, take_apart};
@@ -45,8 +45,16 @@ pub struct Recovery {
 #[derive(Debug, Clone)]
 struct RecordedEpoch {
     cut: EpochCut,
-    /// The models that hold from it on, if they changed with it.
-    models: Option<(u64, Vec<ModelText>)>,
+    /// The definitions that hold from it on, if they changed with it.
+    change: Option<RecordedChange>,
+}
+
+#[derive(Debug, Clone)]
+struct RecordedChange {
+    fingerprint: u64,
+    models: Vec<ModelText>,
+    /// The tables, where they changed too.
+    sources: Option<SourceTexts>,
 }
 
 /// What the control log says.
@@ -58,6 +66,8 @@ struct Recorded {
     first_epoch: Option<Epoch>,
     /// The definitions that hold at the end.
     fingerprint: Option<u64>,
+    /// Where tables begin, by the last entry that says so.
+    starts: Option<(Epoch, Starts)>,
     /// Epochs in order.
     epochs: Vec<RecordedEpoch>,
 }
@@ -69,22 +79,34 @@ impl Recorded {
             match entry {
                 ControlEntry::Cut(cut) => {
                     recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
-                    recorded.epochs.push(RecordedEpoch { cut, models: None });
+                    recorded.epochs.push(RecordedEpoch { cut, change: None });
                 }
                 ControlEntry::Models {
                     cut,
                     fingerprint,
                     models,
+                    sources,
                     ..
                 } => {
                     recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
                     recorded.fingerprint = Some(fingerprint);
-                    let models = Some((fingerprint, models));
-                    recorded.epochs.push(RecordedEpoch { cut, models });
+                    if let Some(sources) = &sources {
+                        recorded.starts = Some((cut.epoch, sources.starts.clone()));
+                    }
+                    let change = Some(RecordedChange {
+                        fingerprint,
+                        models,
+                        sources,
+                    });
+                    recorded.epochs.push(RecordedEpoch { cut, change });
                 }
                 ControlEntry::Definitions {
-                    epoch, fingerprint, ..
+                    epoch,
+                    fingerprint,
+                    starts,
+                    ..
                 } => {
+                    recorded.starts = Some((epoch, starts));
                     // Its epoch is the first under the new definitions.
                     recorded.last_epoch = recorded.last_epoch.max(epoch.saturating_sub(1));
                     recorded.first_epoch = Some(epoch);
@@ -119,7 +141,15 @@ impl Recorded {
 #[derive(Debug)]
 struct NextEpoch {
     cut: EpochCut,
-    change: Option<Box<(Project, Arc<Program>)>>,
+    change: Option<Box<NextDefinitions>>,
+}
+
+#[derive(Debug)]
+struct NextDefinitions {
+    project: Project,
+    program: Arc<Program>,
+    /// Where tables begin, if that is others than before.
+    starts: Option<Starts>,
 }
 
 /// The definitions of a checkpoint, and the epochs after it.
@@ -130,8 +160,7 @@ struct Known {
 }
 
 impl Known {
-    /// `None` where the tables are others by now, or a model that held is not
-    /// known or planned any more.
+    /// `None` where a definition that held is not known or planned any more.
     fn find(
         project: &Project,
         program: &Arc<Program>,
@@ -139,28 +168,43 @@ impl Known {
         epochs: Vec<RecordedEpoch>,
     ) -> Option<Self> {
         let today = project.fingerprint(program);
-        let plan = |fingerprint: u64, models: Option<&Vec<ModelText>>| {
+        type Files = Vec<(String, String)>;
+        let plan = |fingerprint: u64, models: Option<&Vec<ModelText>>, files: Option<&Files>| {
             if fingerprint == today {
                 return Some((project.clone(), program.clone()));
             }
+            let project = project.with_sources(files?).ok()?;
             let (project, program) = project.plan_models(models?).ok()?;
             let is_same = project.fingerprint(&program) == fingerprint;
             is_same.then_some((project, program))
         };
-        let sources = project.sources_fingerprint();
-        if stored.fingerprint != today && stored.sources != Some(sources) {
+        // Checkpoints of before do not say the files.
+        let mut files = stored.source_files.clone().or_else(|| {
+            let is_today = stored.sources == Some(project.sources_fingerprint());
+            is_today.then(|| project.source_texts().to_vec())
+        });
+        let (today_project, today_program) = (project, program);
+        let (project, program) = plan(stored.fingerprint, stored.models.as_ref(), files.as_ref())?;
+        let tables = SourcesChange::new(&project.sources, &today_project.sources);
+        let change = ProgramChange::of_tables(&program, today_program, &tables.computed());
+        if change.touches_unique_ids() {
             return None;
         }
-        let today_program = program;
-        let (project, program) = plan(stored.fingerprint, stored.models.as_ref())?;
-        if ProgramChange::new(&program, today_program).touches_unique_ids() {
-            return None;
-        }
-        let epochs = epochs.into_iter().map(|RecordedEpoch { cut, models }| {
-            let change = match models {
-                Some((fingerprint, models)) => Some(Box::new(plan(fingerprint, Some(&models))?)),
-                None => None,
+        let epochs = epochs.into_iter().map(|RecordedEpoch { cut, change }| {
+            let Some(recorded) = change else {
+                return Some(NextEpoch { cut, change: None });
             };
+            let starts = recorded.sources.map(|sources| {
+                files = Some(sources.files);
+                sources.starts
+            });
+            let (fingerprint, models) = (recorded.fingerprint, &recorded.models);
+            let (project, program) = plan(fingerprint, Some(models), files.as_ref())?;
+            let change = Some(Box::new(NextDefinitions {
+                project,
+                program,
+                starts,
+            }));
             Some(NextEpoch { cut, change })
         });
         Some(Self {
@@ -190,14 +234,21 @@ pub fn recover(
     let fingerprint = project.fingerprint(program);
     let store_folder = state.join("store");
     let (store, recovered) = open_store(disk, &store_folder, &project.config)?;
-    let options = engine_options(project.config.limits.worker_threads);
+    let options = EngineOptions {
+        collected_rows_min: surroundings.collected_rows_min,
+        ..engine_options(project.config.limits.worker_threads)
+    };
     let limits = cut_limits(&project.config);
     let records_max = limits.records_max;
 
     let mut usable = None;
+    let mut starts = recorded.starts.clone();
     if let Some(recovered) = recovered {
         let stored = read_meta_with_log(&recovered)?.definitions;
         let epoch = recovered.epoch;
+        if starts.as_ref().is_none_or(|(of, _)| *of <= epoch) {
+            starts = Some((epoch, stored.starts.clone()));
+        }
         let is_superseded = recorded.first_epoch.is_some_and(|first| first > epoch);
         if !is_superseded {
             let known = match recorded.epochs_after(epoch) {
@@ -224,29 +275,38 @@ pub fn recover(
             files,
         } = restored;
         let program = &known.program;
+        let sources = known.project.sources.clone();
+        let starts = meta.definitions.starts;
+        let rule_starts = meta.definitions.rule_starts;
+        let mut definitions = Definitions::new(&known.project, program, starts.clone());
+        definitions.rule_starts = rule_starts;
         let warehouse = Warehouse {
             surroundings: surroundings.clone(),
             cut: CutStep::new(control, &entries, limits, meta.cut, meta.idle)
                 .with_idle_changes(meta.idle_changes),
-            route: RouteStep::restore(project.sources.clone(), &router, positions, &files)?
-                .with_threads(options.worker_threads),
+            route: RouteStep::restore(sources.clone(), &router, positions, &files)?
+                .with_threads(options.worker_threads)
+                .with_starts(starts),
             engine: EngineStep::restore(program.clone(), options.clone(), epoch, &engine, &files)?,
-            store: StoreStep::new(store, program, project.sources.retentions())?,
+            store: StoreStep::new(store, program, sources.retentions())?,
             log,
-            definitions: Definitions::new(&known.project, program),
+            definitions,
             retention: project.config.log.clone(),
             progress: Progress::default(),
             live: None,
             durable_epoch: Some(epoch),
             writing: None,
-            sources: project.sources.clone(),
+            sources,
             options,
             records_max,
             rebuild: None,
+            has_new_rules: false,
         };
         return replay(warehouse, known.epochs, stop);
     }
 
+    let mut starts = starts.map_or_else(Starts::new, |(_, starts)| starts);
+    starts.retain(|name, _| project.sources.begins_empty(name));
     // Everything is computed from the start of the log. Where a rebuild under
     // the same definitions was interrupted, its cuts are used again.
     let has_history = recorded.last_epoch > 0;
@@ -263,12 +323,13 @@ pub fn recover(
         None => {
             if has_history {
                 refuse_after_retention(&log)?;
-                surroundings.reporter.info("the definitions have changed (those of tables, or the way in which views are computed): computing everything again from the start of the log");
+                surroundings.reporter.info("the definitions have changed (more than a change of tables and views, or the way in which views are computed): computing everything again from the start of the log");
             }
             let first = recorded.last_epoch + 1;
             let entry = ControlEntry::Definitions {
                 epoch: first,
                 fingerprint,
+                starts: starts.clone(),
                 description: format!("{} under today's definitions", project.config.name),
             };
             control
@@ -287,11 +348,13 @@ pub fn recover(
     let warehouse = Warehouse {
         surroundings: surroundings.clone(),
         cut: CutStep::new(control, &entries, limits, start, BTreeSet::new()),
-        route: RouteStep::new(project.sources.clone()).with_threads(options.worker_threads),
+        route: RouteStep::new(project.sources.clone())
+            .with_threads(options.worker_threads)
+            .with_starts(starts.clone()),
         engine: EngineStep::new(program.clone(), options.clone())?,
         store: StoreStep::new(store, program, project.sources.retentions())?,
         log,
-        definitions: Definitions::new(project, program),
+        definitions: Definitions::new(project, program, starts),
         retention: project.config.log.clone(),
         progress: Progress::default(),
         live: None,
@@ -302,10 +365,39 @@ pub fn recover(
         options,
         records_max,
         rebuild: None,
+        has_new_rules: false,
     };
     let epochs = epochs.into_iter();
     let epochs = epochs.map(|RecordedEpoch { cut, .. }| NextEpoch { cut, change: None });
     replay(warehouse, epochs.collect(), stop)
+}
+
+/// The files of topics and tables that were in force last; none where nothing
+/// is known of them.
+///
+/// # Errors
+/// When the control log or the checkpoint is damaged.
+pub fn source_files_in_force(
+    disk: &Arc<dyn Disk>,
+    state: &Path,
+) -> Result<Vec<(String, String)>, Failure> {
+    let control = ControlLog::open(disk.clone(), &state.join("control"));
+    let (_, entries) = control.doing("opening the control log")?;
+    let recorded = entries.into_iter().rev().find_map(|entry| match entry {
+        ControlEntry::Models { sources, .. } => sources,
+        _ => None,
+    });
+    if let Some(sources) = recorded {
+        return Ok(sources.files);
+    }
+    let folder = state.join("store");
+    let what = format!("reading the store in {}", folder.display());
+    let (_, recovered) = Store::open_read_only(disk.clone(), &folder).doing(&what)?;
+    let Some(recovered) = recovered else {
+        return Ok(Vec::new());
+    };
+    let definitions = read_meta_with_log(&recovered)?.definitions;
+    Ok(definitions.source_files.unwrap_or_default())
 }
 
 /// Opens the log and makes the project's topics.
@@ -319,6 +411,15 @@ pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result
     };
     let what = format!("opening the log in {}", state.join("log").display());
     let log = Log::open(disk.clone(), &state.join("log"), options).doing(&what)?;
+    prepare_topics(&log, project)?;
+    Ok(log)
+}
+
+/// Makes the project's topics, where they are not there yet.
+///
+/// # Errors
+/// When the disk refuses, or a topic has lost partitions.
+pub fn prepare_topics(log: &Log, project: &Project) -> Result<(), Failure> {
     for (topic, partitions) in project.sources.topics() {
         log.create_topic(&topic, partitions)
             .doing(&format!("making the topic `{topic}`"))?;
@@ -332,7 +433,7 @@ pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result
                 .doing(&format!("opening the source of topic `{}`", capture.topic))?;
         }
     }
-    Ok(log)
+    Ok(())
 }
 
 /// The limits of an epoch.
@@ -378,10 +479,9 @@ fn replay(
         }
         match change {
             Some(change) => {
-                let (project, program) = *change;
-                let models = project.models();
-                reporter.info("computing the views that a change of models made new");
-                warehouse.run_recorded_change(cut, &project, &program, models)?;
+                let next = *change;
+                reporter.info("computing what a change of definitions made new");
+                warehouse.run_recorded_change(cut, &next.project, &next.program, next.starts)?;
             }
             None => {
                 let content = warehouse.cut.recorded(&warehouse.log, cut)?;
@@ -403,13 +503,7 @@ fn replay(
             ));
         }
     }
-    let mut positions = warehouse.route.positions().clone();
-    let ends = warehouse.cut.last_cut().end_offsets;
-    for id in warehouse.log.partitions() {
-        let start = warehouse.log.start_offset(&id);
-        let from = ends.get(&id).copied().unwrap_or(start);
-        observe_to_end(&warehouse.log, &id, from, &mut positions)?;
-    }
+    let positions = warehouse.positions()?;
     warehouse.progress = Progress::default();
     Ok(Recovery {
         warehouse,
@@ -418,7 +512,7 @@ fn replay(
 }
 
 /// Moves positions past the records that are in no epoch yet.
-fn observe_to_end(
+pub(super) fn observe_to_end(
     log: &Log,
     id: &PartitionId,
     from: u64,

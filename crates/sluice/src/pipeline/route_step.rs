@@ -1,14 +1,15 @@
 //! Records become changes of tables, or dead letters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sluice_capture::SourcePosition;
 use sluice_core::{LogRecord, PartitionId, TableChanges};
-use sluice_route::{Router, RouterCheckpoint, Sources};
+use sluice_route::{Router, RouterCheckpoint, Sources, Starts};
 
 use super::EpochContent;
 use super::checkpoint_step::PartFiles;
+use super::tables_change::TablesChange;
 use crate::dead_letters;
 use crate::failure::{Doing, Failure};
 
@@ -38,6 +39,8 @@ pub struct RoutedEpoch {
 pub struct RouteStep {
     router: Router,
     positions: Positions,
+    /// Of a change: the dead letters that it makes anew.
+    letters_of: Option<Arc<TablesChange>>,
 }
 
 impl RouteStep {
@@ -46,6 +49,7 @@ impl RouteStep {
         Self {
             router: Router::new(sources),
             positions: Positions::new(),
+            letters_of: None,
         }
     }
 
@@ -61,7 +65,44 @@ impl RouteStep {
     ) -> Result<Self, Failure> {
         let router = Router::restore(sources, router)
             .map_err(|error| Failure::doing(&files.of_router(error.part()), &error))?;
-        Ok(Self { router, positions })
+        Ok(Self {
+            router,
+            positions,
+            letters_of: None,
+        })
+    }
+
+    /// With tables that do not have all of the log.
+    #[must_use]
+    pub fn with_starts(mut self, starts: Starts) -> Self {
+        self.router = self.router.with_starts(starts);
+        self
+    }
+
+    /// Gives only the dead letters that a change makes anew. As they are of
+    /// epochs that are long gone, they have epoch 0.
+    #[must_use]
+    pub(super) fn with_letters_of(mut self, change: Arc<TablesChange>) -> Self {
+        self.letters_of = Some(change);
+        self
+    }
+
+    /// Goes over to other definitions between two epochs; `part` has seen the
+    /// same records for the tables in `computed`.
+    pub fn change(
+        &mut self,
+        sources: Arc<Sources>,
+        starts: Starts,
+        part: Option<Self>,
+        computed: &BTreeSet<String>,
+    ) {
+        let part = part.map(|part| part.router);
+        self.router.change(sources, starts, part, computed);
+    }
+
+    /// The newest event time of each table that has one, in microseconds.
+    pub fn event_times(&self) -> BTreeMap<String, i64> {
+        self.router.event_times()
     }
 
     /// Reads records on so many threads; what comes of them does not depend on
@@ -80,13 +121,18 @@ impl RouteStep {
         let mut routed_epoch = RoutedEpoch::default();
         for (id, records) in &content.records {
             observe(&mut self.positions, id, records)?;
-            let routed = self.router.route(id, records);
+            let mut routed = self.router.route(id, records);
+            let mut epoch = content.cut.epoch;
+            if let Some(change) = &self.letters_of {
+                routed.dead_letters.retain(|it| change.makes_letter(it));
+                epoch = 0;
+            }
             routed_epoch.changes.extend(routed.changes);
             routed_epoch.duplicates += routed.duplicates;
             if routed.dead_letters.is_empty() {
                 continue;
             }
-            let changes = dead_letters::changes(content.cut.epoch, id, &routed.dead_letters)
+            let changes = dead_letters::changes(epoch, id, &routed.dead_letters)
                 .doing("writing down dead letters")?;
             routed_epoch.dead_letters += routed.dead_letters.len() as u64;
             routed_epoch.changes.push(changes);

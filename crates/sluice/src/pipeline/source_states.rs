@@ -53,6 +53,14 @@ pub struct SourceStates(Arc<Mutex<BTreeMap<String, SourceState>>>);
 impl SourceStates {
     /// Sources that have not been read yet.
     pub fn new(captures: &[CaptureDefinition]) -> Self {
+        let states = Self::default();
+        states.change(captures);
+        states
+    }
+
+    /// The sources are these now; those that were there keep what is said of
+    /// them.
+    pub fn change(&self, captures: &[CaptureDefinition]) {
         let start_us = SystemClock.now_us();
         let states = captures.iter().map(|capture| {
             let state = SourceState {
@@ -65,7 +73,14 @@ impl SourceStates {
             };
             (capture.topic.clone(), state)
         });
-        Self(Arc::new(Mutex::new(states.collect())))
+        let mut new: BTreeMap<String, SourceState> = states.collect();
+        let mut known = self.0.lock();
+        for (topic, state) in std::mem::take(&mut *known) {
+            if let Some(new) = new.get_mut(&topic) {
+                *new = state;
+            }
+        }
+        *known = new;
     }
 
     /// The source of `topic` gave so much, and has no more if it is `at_end`.

@@ -84,7 +84,13 @@ impl StoreStep {
     ///
     /// # Errors
     /// For faults of the program.
-    pub fn change(&mut self, program: &Program, staged: StagedCollections) -> Result<(), Failure> {
+    pub fn change(
+        &mut self,
+        program: &Program,
+        staged: StagedCollections,
+        retentions: Vec<Retention>,
+    ) -> Result<(), Failure> {
+        self.retentions = retentions;
         self.store
             .change(collection_definitions(program), staged)
             .doing("changing the stored views")

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
+use sluice_engine::EngineOptions;
 
 use crate::report::Reporter;
 
@@ -27,6 +28,9 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Writes checkpoints.
     pub checkpoint_writer: CheckpointWriter,
+    /// Rows of the engine's state that are collected at a time ahead of a
+    /// checkpoint.
+    pub collected_rows_min: usize,
     /// Told of long work.
     pub reporter: Reporter,
 }
@@ -38,6 +42,7 @@ impl Surroundings {
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
             checkpoint_writer: CheckpointWriter::Thread,
+            collected_rows_min: EngineOptions::default().collected_rows_min,
             reporter,
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use sluice_core::{Epoch, PartitionId};
+use arrow::array::AsArray;
+use sluice_core::{Delta, Epoch, EpochCut, PartitionId};
 use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
-use sluice_route::Sources;
+use sluice_route::{DIVERSION_RULES, Sources};
 use sluice_serve::LiveFeed;
 use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
 
@@ -15,10 +16,12 @@ use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
 use super::engine_step::EngineStep;
 use super::rebuild::Rebuild;
-use super::route_step::RouteStep;
+use super::recovery::observe_to_end;
+use super::route_step::{Positions, RouteStep};
 use super::store_step::{Published, StoreStep};
 use super::surroundings::{CheckpointWriter, Surroundings};
 use crate::config::LogRetention;
+use crate::diversion::{Rules, rows_of, rules_in};
 use crate::failure::{Doing, Failure};
 
 /// What the pipeline has done since this process started.
@@ -100,13 +103,15 @@ pub struct Warehouse {
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
     pub(super) writing: Option<WritingCheckpoint>,
-    /// For computing views anew.
+    /// The topics and tables in force.
     pub(super) sources: Arc<Sources>,
     pub(super) options: EngineOptions,
     /// Most records of an epoch.
     pub(super) records_max: u64,
     /// A change of models on its way.
     pub(super) rebuild: Option<Rebuild>,
+    /// Whether rules of diversion changed since they were last asked for.
+    pub(super) has_new_rules: bool,
 }
 
 impl Warehouse {
@@ -129,6 +134,7 @@ impl Warehouse {
 
     /// Runs an epoch whose cut is recorded.
     pub(super) fn run_content(&mut self, content: &EpochContent) -> Result<(), Failure> {
+        let before = self.start_of_epoch(content);
         let mut routed = self.route.run(content)?;
         self.progress.epochs += 1;
         self.progress.records += content.record_count();
@@ -137,6 +143,9 @@ impl Warehouse {
         let event_times = std::mem::take(&mut routed.event_times);
         let output = self.engine.run(content.cut.epoch, routed)?;
         self.store.run(&output, &event_times)?;
+        if let Some(rules) = output.deltas.get(DIVERSION_RULES) {
+            self.note_rules(rules, &before);
+        }
         if let Some(rebuild) = &self.rebuild {
             rebuild.note_epoch(content.cut.clone(), &output.deltas);
         }
@@ -147,9 +156,65 @@ impl Warehouse {
         Ok(())
     }
 
+    /// Where a recorded epoch begins.
+    fn start_of_epoch(&self, content: &EpochContent) -> EpochCut {
+        let mut start = content.cut.clone();
+        start.epoch = start.epoch.saturating_sub(1);
+        for (id, records) in &content.records {
+            let first = records.first().map(|record| record.offset);
+            start
+                .end_offsets
+                .extend(first.map(|first| (id.clone(), first)));
+        }
+        start
+    }
+
+    /// Rules of diversion came: their tables begin where this epoch begins, if
+    /// they do not have all of the log.
+    fn note_rules(&mut self, rules: &Delta, start: &EpochCut) {
+        self.has_new_rules = true;
+        let names = rules.rows().column(0).as_string_opt::<i32>();
+        for name in names.into_iter().flat_map(|names| names.iter().flatten()) {
+            let starts = &mut self.definitions.rule_starts;
+            let known = starts.entry(name.to_owned());
+            known.or_insert_with(|| start.clone());
+        }
+    }
+
+    /// The rules of diversion, with those that are in force, if they changed since
+    /// the last call.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn new_rules(&mut self) -> Result<Option<Rules>, Failure> {
+        match std::mem::take(&mut self.has_new_rules) {
+            true => self.rules().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The rules of diversion, with those that are in force.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn rules(&self) -> Result<Rules, Failure> {
+        let files = self.definitions.source_files.as_deref();
+        Ok(Rules {
+            rows: rows_of(&self.published().snapshot())?,
+            in_force: rules_in(files.unwrap_or_default()),
+        })
+    }
+
     /// Tells `live` of every epoch from now on.
     pub fn publish_to(&mut self, live: Arc<LiveFeed>) {
         self.live = Some(live);
+    }
+
+    /// Collects a piece of the engine's state ahead of a checkpoint that is due,
+    /// so that no epoch waits for all of it. True when the checkpoint can begin.
+    pub fn prepare_checkpoint(&mut self) -> bool {
+        let is_durable = self.durable_epoch == Some(self.epoch());
+        is_durable || self.writing.is_some() || self.engine.collect_ahead()
     }
 
     /// Begins to make the last epoch durable, unless it is already, or another
@@ -294,6 +359,21 @@ impl Warehouse {
     /// What the store's cache of segments has done.
     pub fn cache_counts(&self) -> CacheCounts {
         self.store.cache_counts()
+    }
+
+    /// Where the sources stand at the end of the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn positions(&self) -> Result<Positions, Failure> {
+        let mut positions = self.route.positions().clone();
+        let ends = self.cut.last_cut().end_offsets;
+        for id in self.log.partitions() {
+            let start = self.log.start_offset(&id);
+            let from = ends.get(&id).copied().unwrap_or(start);
+            observe_to_end(&self.log, &id, from, &mut positions)?;
+        }
+        Ok(positions)
     }
 
     /// What was done since this process started.

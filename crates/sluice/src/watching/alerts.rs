@@ -11,7 +11,7 @@ use sluice_store::{Store, StoreOptions};
 use sluice_watch::{Alert, Report, Reporting, WatchError, Watcher, parse_alert};
 
 use super::reports::{self, load_reports};
-use super::settings::{mail_server, receivers, watch_options};
+use super::settings::{mail_server, mail_server_without_login, receivers, watch_options};
 use super::tables::{AlarmsTable, MetricsTable, OwnersTable, SourcesTable};
 use crate::extended::Folders;
 use crate::failure::{Doing, Failure};
@@ -103,7 +103,7 @@ pub fn check_alerts(
 
 fn unknown_owners(project: &Project, alerts: &[Alert]) -> Vec<String> {
     // Whether the password is there matters when the warehouse runs.
-    let Ok(Some(server)) = mail_server(project) else {
+    let Some(server) = mail_server_without_login(project) else {
         return Vec::new();
     };
     let file = project.folder.join("warehouse.toml").display().to_string();

@@ -97,14 +97,9 @@ pub fn watch_options(project: &Project, link: Option<String>) -> Result<WatchOpt
     })
 }
 
-/// The mail server of the project, if it has one.
-///
-/// # Errors
-/// When its password is not where it should be.
-pub fn mail_server(project: &Project) -> Result<Option<MailServer>, Failure> {
-    let Some(mail) = &project.config.mail else {
-        return Ok(None);
-    };
+/// The mail server of the project, if it has one, without user and password.
+pub fn mail_server_without_login(project: &Project) -> Option<MailServer> {
+    let mail = project.config.mail.as_ref()?;
     let tls = match mail.tls {
         TlsText::StartTls => MailTls::StartTls,
         TlsText::Implicit => MailTls::Implicit,
@@ -114,6 +109,27 @@ pub fn mail_server(project: &Project) -> Result<Option<MailServer>, Failure> {
         MailTls::StartTls => 587,
         MailTls::Implicit => 465,
         MailTls::Off => 25,
+    };
+    let certificates = mail.certificates.as_ref();
+    Some(MailServer {
+        host: mail.server.clone(),
+        port: mail.port.unwrap_or(default_port),
+        tls,
+        certificates: certificates.map(|path| project.resolve(path)),
+        login: None,
+        from: mail.from.clone(),
+        owners: project.config.owners.clone(),
+    })
+}
+
+/// The mail server of the project, if it has one.
+///
+/// # Errors
+/// When its password is not where it should be.
+pub fn mail_server(project: &Project) -> Result<Option<MailServer>, Failure> {
+    let (Some(server), Some(mail)) = (mail_server_without_login(project), &project.config.mail)
+    else {
+        return Ok(None);
     };
     let login = match (&mail.user, &mail.password) {
         (Some(user), Some(password)) => {
@@ -127,16 +143,7 @@ pub fn mail_server(project: &Project) -> Result<Option<MailServer>, Failure> {
             ));
         }
     };
-    let certificates = mail.certificates.as_ref();
-    Ok(Some(MailServer {
-        host: mail.server.clone(),
-        port: mail.port.unwrap_or(default_port),
-        tls,
-        certificates: certificates.map(|path| project.resolve(path)),
-        login,
-        from: mail.from.clone(),
-        owners: project.config.owners.clone(),
-    }))
+    Ok(Some(MailServer { login, ..server }))
 }
 
 /// Everybody who is told of alarms.

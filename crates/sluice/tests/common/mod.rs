@@ -126,7 +126,8 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self { child, port: 0 };
-        for _ in 0..600 {
+        // One that was killed may have much to compute again.
+        for _ in 0..6_000 {
             if let Ok(text) = std::fs::read_to_string(state.join("address.json")) {
                 let address: serde_json::Value = serde_json::from_str(&text).unwrap();
                 let postgres = address["postgres"].as_str().unwrap();
@@ -147,7 +148,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("the warehouse did not start within 30 s");
+        panic!("the warehouse did not start within five minutes");
     }
 
     /// Ends it as Ctrl-C does, and waits.

@@ -10,6 +10,76 @@ const GOLDEN: &[Golden] = &[
         "2,null,11 00:00:00,false,2",
         "2,11 00:00:00,null,true,1",
     ]),
+    ("dim_trademark_history", "tm_id, ~valid_from, ~valid_to, is_latest, tm_name", &[
+        "1,null,null,true,Aldera",
+        "2,null,null,true,Bexo",
+        "9,null,13 00:00:00,false,Old",
+        "9,13 00:00:00,14 00:00:00,false,New",
+    ]),
+    ("dim_category1_history", "category1_id, ~valid_from, ~valid_to, is_latest, category1_name", &[
+        "1,null,null,true,Food",
+        "9,null,13 00:00:00,false,Old",
+        "9,13 00:00:00,14 00:00:00,false,New",
+    ]),
+    ("dim_category2_history", "category2_id, ~valid_from, ~valid_to, is_latest, category2_name, category1_id", &[
+        "1,null,null,true,Drinks,1",
+        "9,null,13 00:00:00,false,Old,9",
+        "9,13 00:00:00,14 00:00:00,false,New,9",
+    ]),
+    ("dim_category3_history", "category3_id, ~valid_from, ~valid_to, is_latest, category3_name, category2_id", &[
+        "1,null,null,true,Tea,1",
+        "2,null,null,true,Coffee,1",
+        "9,null,13 00:00:00,false,Old,9",
+        "9,13 00:00:00,14 00:00:00,false,New,9",
+    ]),
+    ("dim_spu_history", "spu_id, ~valid_from, ~valid_to, is_latest, spu_name, tm_id", &[
+        "1,null,null,true,Tea,1",
+        "2,null,null,true,Coffee,2",
+        "9,null,13 00:00:00,false,Old,9",
+        "9,13 00:00:00,14 00:00:00,false,New,9",
+    ]),
+    ("dim_activity_history", "activity_id, ~valid_from, ~valid_to, is_latest, activity_name, activity_type", &[
+        "1,null,null,true,Sale,3102",
+        "9,null,13 00:00:00,false,Old,3101",
+        "9,13 00:00:00,14 00:00:00,false,New,3101",
+    ]),
+    ("dim_activity_rule_history", "activity_rule_id, ~valid_from, ~valid_to, is_latest, activity_type, condition_num", &[
+        "1,null,null,true,null,null",
+        "9,null,13 00:00:00,false,Old,2",
+        "9,13 00:00:00,14 00:00:00,false,New,2",
+    ]),
+    ("dim_coupon_history", "coupon_id, ~valid_from, ~valid_to, is_latest, coupon_name, coupon_type", &[
+        "1,null,null,true,Welcome,3202",
+        "9,null,13 00:00:00,false,Old,3201",
+        "9,13 00:00:00,14 00:00:00,false,New,3201",
+    ]),
+    ("dim_coupon_range_history", "coupon_range_id, ~valid_from, ~valid_to, is_latest, range_type, range_id", &[
+        "9,null,13 00:00:00,false,Old,1",
+        "9,13 00:00:00,14 00:00:00,false,New,1",
+    ]),
+    ("dim_dic_history", "dic_code, ~valid_from, ~valid_to, is_latest, dic_name", &[
+        "1101,null,null,true,Alipay",
+        "1201,null,null,true,good",
+        "2401,null,null,true,search",
+        "99,null,13 00:00:00,false,Old",
+        "99,13 00:00:00,null,true,New",
+    ]),
+    ("dim_province_history", "province_id, ~valid_from, ~valid_to, is_latest, province_name, region_id", &[
+        "1,null,11 12:15:00,false,Guangdong,1",
+        "1,11 12:15:00,null,true,Canton,1",
+    ]),
+    ("dim_user_history", "user_id, ~valid_from, ~valid_to, is_latest, user_level, CAST(birth_year AS INT)", &[
+        "11,null,11 12:15:00,false,1,1990",
+        "11,11 12:15:00,null,true,2,1990",
+        "12,null,null,true,1,1990",
+        "13,null,null,true,1,1990",
+    ]),
+    ("dwd_trade_order_member", "order_id, user_id, user_level, user_level_current", &[
+        "1,11,1,2",
+        "2,12,1,1",
+        "3,11,1,2",
+        "4,13,1,1",
+    ]),
     ("dim_device", "mid, first_day, new_day", &[
         "m1,2024-11-10,null",
         "m2,2024-11-10,2024-11-10",
@@ -21,7 +91,7 @@ const GOLDEN: &[Golden] = &[
         "m3,12,2024-11-10,10 10:00:00",
         "m3,12,2024-11-19,19 08:00:00",
     ]),
-    ("dim_province", "province_id, province_name, region_name", &["1,Guangdong,South"]),
+    ("dim_province", "province_id, province_name, region_name", &["1,Canton,South"]),
     ("dim_user", "user_id, gender, register_day, is_test", &[
         "11,F,2024-11-09,false",
         "12,F,2024-11-10,false",
@@ -356,9 +426,9 @@ const GOLDEN: &[Golden] = &[
     ("ads_sku_favor_count_top3_by_tm", "tm_name, sku_name, favor_count, rk", &["Aldera,Coffee Beans,1,1"]),
     ("ads_order_to_pay_interval_avg", "day, paid_orders, seconds", &["2024-11-10,1,7.0", "2024-11-11,1,10.0"]),
     ("ads_order_by_province", "recent_days, province_name, region_name, order_count, order_amount", &[
-        "1,Guangdong,South,1,90.00",
-        "7,Guangdong,South,3,175.00",
-        "30,Guangdong,South,3,175.00",
+        "1,Canton,South,1,90.00",
+        "7,Canton,South,3,175.00",
+        "30,Canton,South,3,175.00",
     ]),
     ("ads_user_value", "user_id, recency, frequency, monetary, r, f, m", &["11,0,2,95.00,5,1,1"]),
 ];

@@ -33,7 +33,9 @@ fn certificates() -> &'static Path {
         ]);
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         let made = command.current_dir(folder.path()).output();
-        let made = made.expect("openssl is needed: scripts/install-test-tools installs it");
+        let made = made.unwrap_or_else(|error| {
+            panic!("openssl is needed, scripts/install-test-tools installs it: {error}")
+        });
         assert!(
             made.status.success(),
             "{}",

@@ -162,7 +162,46 @@ pub enum Models {
     /// What is new needs the log: its tables keep only a part of their rows, or
     /// the order of rows matters.
     OfLog,
+    /// Other tables, with [`MODELS`] and a view on a new one.
+    OtherTables,
 }
+
+/// What of [`SOURCES`] is other, and what it is then.
+const OTHER_SOURCES: [(&str, &str); 4] = [
+    (
+        r#"type = "decimal(12,2)" }"#,
+        r#"type = "decimal(12,2)", max = 60 }"#,
+    ),
+    (
+        r#"dedup_horizon = "60 days""#,
+        r#"dedup_horizon = "50 days""#,
+    ),
+    (
+        r#"  { name = "ts","#,
+        r#"  { name = "place", from = "/place", type = "string", missing = "null" },
+  { name = "ts","#,
+    ),
+    (
+        "[table.click]",
+        r#"[table.small_line]
+topic = "shop"
+when = [{ field = "/table", equals = "order_line" }]
+row = "/data"
+primary_key = ["id"]
+change_kind = { field = "/type", insert = ["insert"], update = ["update"], delete = ["delete"] }
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "pieces", from = "./pieces", type = "int64", min = 0, max = 3 },
+]
+
+[table.click]"#,
+    ),
+];
+
+const OF_OTHER_TABLES: [(&str, Option<&str>); 1] = [(
+    "small_lines",
+    Some("SELECT pieces, count(*) AS lines FROM small_line GROUP BY pieces"),
+)];
 
 /// In place of models of that name; without a SELECT the model is gone.
 const OF_STORED: [(&str, Option<&str>); 5] = [
@@ -221,6 +260,7 @@ impl Models {
             Self::First => &[],
             Self::OfStored => &OF_STORED,
             Self::OfLog => &OF_LOG,
+            Self::OtherTables => &OF_OTHER_TABLES,
         };
         let is_changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);
         let kept = MODELS.into_iter().filter(|(name, _)| !is_changed(name));
@@ -228,6 +268,19 @@ impl Models {
             .iter()
             .filter_map(|(name, select)| Some((*name, (*select)?)));
         kept.chain(new).collect()
+    }
+
+    fn sources(self) -> String {
+        let others: &[(&str, &str)] = match self {
+            Self::OtherTables => &OTHER_SOURCES,
+            _ => &[],
+        };
+        let mut text = SOURCES.trim_start().to_owned();
+        for (known, other) in others {
+            assert!(text.contains(known), "{known}");
+            text = text.replacen(known, other, 1);
+        }
+        text
     }
 }
 
@@ -247,7 +300,7 @@ pub fn write_project(folder: &Path, models: Models) {
         std::fs::write(path, text).unwrap();
     };
     write("warehouse.toml", WAREHOUSE.trim_start());
-    write("sources/all.toml", SOURCES.trim_start());
+    write("sources/all.toml", &models.sources());
     for (name, select) in models.texts() {
         let sql = format!("CREATE MATERIALIZED VIEW {name} AS {select}\n");
         write(&format!("models/{name}.sql"), &sql);

@@ -9,29 +9,31 @@ mod part;
 mod progress;
 mod stored_rows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sluice_core::{Clock, Delta, EpochCut};
 use sluice_engine::{EngineOptions, PartInput, ProgramChange};
 use sluice_log::{Log, ModelText};
-use sluice_route::Sources;
 use sluice_store::Snapshot;
 
+use self::part::Source;
 pub(super) use self::part::{Part, change_of_errors};
-use self::part::{log_source, stored_source};
 use self::progress::Shared;
+use self::stored_rows::StoredRows;
 use super::RouteStep;
 use super::checkpoint_step::Definitions;
 use super::idle_partitions::IdleChange;
 use super::log_replay::LogReplay;
 use super::surroundings::CheckpointWriter;
+use super::tables_change::TablesChange;
+use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
 
 /// What a rebuild takes from the warehouse at work.
 pub(super) struct Origin<'a> {
     pub(super) log: &'a Arc<Log>,
-    pub(super) sources: &'a Arc<Sources>,
     pub(super) snapshot: Snapshot,
     pub(super) cut: EpochCut,
     pub(super) idle_changes: &'a [IdleChange],
@@ -45,6 +47,7 @@ pub(super) struct NewDefinitions {
     pub(super) definitions: Definitions,
     pub(super) models: Vec<ModelText>,
     pub(super) change: ProgramChange,
+    pub(super) tables: Arc<TablesChange>,
 }
 
 impl NewDefinitions {
@@ -56,7 +59,7 @@ impl NewDefinitions {
         let dropped = gone.difference(new).map(String::as_str).collect();
         let dropped = list(dropped);
         match (computed.is_empty(), dropped.is_empty()) {
-            (true, true) => "no materialized view changes".to_owned(),
+            (true, true) => "no table or materialized view changes".to_owned(),
             (false, true) => format!("computed: {computed}"),
             (true, false) => format!("dropped: {dropped}"),
             (false, false) => format!("computed: {computed}; dropped: {dropped}"),
@@ -118,21 +121,38 @@ impl RebuildProgress {
 
 /// The new part at the beginning.
 fn begin(new: &NewDefinitions, origin: Origin<'_>) -> Result<(Part, Shared, bool), Failure> {
-    let retained = origin.sources.retentions();
+    let tables = &new.tables;
+    let retained = tables.sources().retentions();
     let is_whole = |name: &str| !retained.iter().any(|retention| retention.table == name);
-    let input = new.change.input(is_whole);
-    let (source, fed, is_from_log) = match &input {
-        PartInput::Collections(collections) => {
-            let source = stored_source(origin.snapshot, collections);
-            (source, collections.clone(), false)
+    let input = new.change.input(is_whole, |name| tables.is_given(name));
+    let (mut fed, from_log, has_tables) = match &input {
+        PartInput::Collections(collections) => (collections.clone(), BTreeSet::new(), false),
+        PartInput::Tables(tables) => (BTreeSet::new(), tables.clone(), true),
+    };
+    if tables.changes_letters() {
+        fed.insert(DEAD_LETTERS.to_owned());
+    }
+    let ranges = tables.ranges(&from_log, origin.log)?;
+    let log = match has_tables || !ranges.is_empty() {
+        true => {
+            let (log, records_max) = (origin.log.clone(), origin.records_max);
+            let replay = LogReplay::of_ranges(log, records_max, origin.idle_changes, ranges)?;
+            let mut route = RouteStep::new(tables.sources().clone())
+                .with_threads(origin.options.worker_threads)
+                .with_starts(tables.starts_before(origin.log));
+            if tables.changes_letters() {
+                route = route.with_letters_of(tables.clone());
+            }
+            Some(Box::new((replay, route)))
         }
-        PartInput::Tables(_) => {
-            let log = origin.log.clone();
-            let replay = LogReplay::new(log, origin.records_max, origin.idle_changes)?;
-            let route =
-                RouteStep::new(origin.sources.clone()).with_threads(origin.options.worker_threads);
-            (log_source(replay, route), Default::default(), true)
-        }
+        false => None,
+    };
+    let is_from_log = log.is_some();
+    let source = Source {
+        stored: StoredRows::new(Arc::new(origin.snapshot), &fed),
+        log,
+        has_tables,
+        tables: tables.clone(),
     };
     let part = Part::new(&new.change, &input, source, origin.options)?;
     Ok((part, Shared::new(origin.cut, fed), is_from_log))

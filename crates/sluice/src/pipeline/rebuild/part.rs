@@ -14,19 +14,25 @@ use sluice_store::{Snapshot, StagedCollections};
 
 use super::progress::Shared;
 use super::stored_rows::StoredRows;
+use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
 use crate::pipeline::log_replay::LogReplay;
+use crate::pipeline::tables_change::TablesChange;
 use crate::pipeline::{RouteStep, collection_definitions};
 
 /// What is said when it cannot go on.
 const WHAT: &str = "computing views anew";
 
-/// Where its rows come from.
-pub(super) enum Source {
-    /// The tables and views that stay.
-    Stored(StoredRows),
-    /// The log, from its start.
-    Log(Box<(LogReplay, RouteStep)>),
+/// Where its rows come from: first what is stored, then the log.
+pub(super) struct Source {
+    /// The rows of what stays.
+    pub(super) stored: StoredRows,
+    /// The log, from where it is needed.
+    pub(super) log: Option<Box<(LogReplay, RouteStep)>>,
+    /// Whether tables come from it, and not only dead letters.
+    pub(super) has_tables: bool,
+    /// What changes in the tables.
+    pub(super) tables: Arc<TablesChange>,
 }
 
 /// See the module.
@@ -61,29 +67,42 @@ impl Part {
     /// is there.
     pub(super) fn advance(&mut self, shared: &Shared) -> Result<bool, Failure> {
         let epoch = self.epoch + 1;
-        let output = match &mut self.source {
-            Source::Stored(stored) => {
-                let Some(fed) = stored.next(shared)? else {
-                    return Ok(false);
-                };
-                self.engine.step_with(epoch, Vec::new(), &fed)
+        let source = &mut self.source;
+        if let Some(mut fed) = source.stored.next(shared)? {
+            let mut changes = Vec::new();
+            if source.tables.changes_letters()
+                && let Some(letters) = fed.remove(DEAD_LETTERS)
+            {
+                let letters = source.tables.letters_that_stay(&letters);
+                changes.push(letters.doing(WHAT)?);
             }
-            Source::Log(replay) => {
-                let (replay, route) = replay.as_mut();
-                let target = shared.target();
-                let next = replay.next(&target)?;
-                shared.report(replay.records_done(), replay.records_left(&target));
-                let Some(content) = next else {
-                    return Ok(false);
-                };
-                let routed = route.run(&content)?;
-                for (table, is_idle) in &routed.idle {
-                    self.engine.set_idle(table, *is_idle);
-                }
-                self.engine.advance_watermarks(&routed.watermarks);
-                self.engine.step(epoch, routed.changes)
-            }
+            let output = self.engine.step_with(epoch, changes, &fed);
+            self.epoch = epoch;
+            self.stage(output.doing(WHAT)?)?;
+            return Ok(true);
+        }
+        let Some(log) = &mut source.log else {
+            return Ok(false);
         };
+        let (replay, route) = log.as_mut();
+        let target = shared.target();
+        let next = replay.next(&target)?;
+        shared.report(replay.records_done(), replay.records_left(&target));
+        let Some(content) = next else {
+            return Ok(false);
+        };
+        let mut routed = route.run(&content)?;
+        if source.has_tables {
+            for (table, is_idle) in &routed.idle {
+                self.engine.set_idle(table, *is_idle);
+            }
+            self.engine.advance_watermarks(&routed.watermarks);
+        } else {
+            routed
+                .changes
+                .retain(|changes| changes.table == DEAD_LETTERS);
+        }
+        let output = self.engine.step(epoch, routed.changes);
         self.epoch = epoch;
         self.stage(output.doing(WHAT)?)?;
         Ok(true)
@@ -103,9 +122,11 @@ impl Part {
         self.staged.apply(&output.deltas).doing(WHAT)
     }
 
-    /// The engine and the rows of its views.
-    pub(in crate::pipeline) fn into_parts(self) -> (Engine, StagedCollections) {
-        (self.engine, self.staged)
+    /// The engine, the rows of its tables and views, and what has routed their
+    /// records.
+    pub(in crate::pipeline) fn into_parts(self) -> (Engine, StagedCollections, Option<RouteStep>) {
+        let route = self.source.log.map(|log| log.1);
+        (self.engine, self.staged, route)
     }
 }
 
@@ -151,14 +172,4 @@ pub(in crate::pipeline) fn change_of_errors(
         .then(|| (EVALUATION_ERRORS.to_owned(), delta))
         .into_iter()
         .collect())
-}
-
-/// Everything that a new part is made from.
-pub(super) fn log_source(replay: LogReplay, route: RouteStep) -> Source {
-    Source::Log(Box::new((replay, route)))
-}
-
-/// Where the rows of `collections` come from.
-pub(super) fn stored_source(snapshot: Snapshot, collections: &BTreeSet<String>) -> Source {
-    Source::Stored(StoredRows::new(Arc::new(snapshot), collections))
 }

@@ -1,0 +1,295 @@
+//! Facts of the shop, kept as small as five million page views ask for.
+
+use std::collections::BTreeMap;
+
+use sluice_shop::{Fact, GoodsFact, Known, OrderFact, PageFact};
+
+const DAY_US: i64 = 86_400_000_000;
+/// The shop is eight hours east of Greenwich.
+const ZONE_US: i64 = 8 * 3_600_000_000;
+
+/// The business day of a moment, counted from 1970.
+pub fn day_of(time_us: i64) -> i64 {
+    (time_us + ZONE_US).div_euclid(DAY_US)
+}
+
+/// The minute of the business day.
+pub fn minute_of(time_us: i64) -> i64 {
+    (time_us + ZONE_US).rem_euclid(DAY_US) / 60_000_000
+}
+
+/// The database knows seconds only.
+pub fn second_of(time_us: i64) -> i64 {
+    time_us.div_euclid(1_000_000) * 1_000_000
+}
+
+/// A text's number, given in the order in which texts were first seen.
+pub type TextId = u8;
+
+/// A page view. The log knows milliseconds only.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    pub time_us: i64,
+    pub during_ms: i64,
+    pub device: u32,
+    pub visit: u32,
+    pub user: u32,
+    pub sku: u32,
+    pub province: u8,
+    pub channel: TextId,
+    pub app: TextId,
+    pub campaign: TextId,
+    pub page: TextId,
+    pub last_page: TextId,
+    /// Words searched for, as one text with blanks between them.
+    pub words: TextId,
+    pub is_test: bool,
+    pub is_bot: bool,
+    pub says_new: bool,
+}
+
+/// An order with what became of it.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub fact: OrderFact,
+    pub time_us: i64,
+    pub paid_us: Option<i64>,
+    pub cancelled_us: Option<i64>,
+    /// When, which sku, cents.
+    pub refunds: Vec<(i64, u64, i64)>,
+}
+
+impl Order {
+    pub fn goods(&self) -> i64 {
+        self.fact.lines.iter().map(|line| line.total()).sum()
+    }
+
+    pub fn pieces(&self) -> i64 {
+        let pieces = self.fact.lines.iter().map(|line| i64::from(line.pieces));
+        pieces.sum()
+    }
+
+    pub fn day(&self) -> i64 {
+        day_of(self.time_us)
+    }
+
+    /// `paid`, `cancelled` without a payment, or `unpaid`.
+    pub fn status(&self) -> &'static str {
+        match (self.paid_us, self.cancelled_us) {
+            (Some(_), _) => "paid",
+            (None, Some(_)) => "cancelled",
+            (None, None) => "unpaid",
+        }
+    }
+}
+
+/// Somebody did something with goods.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed {
+    pub time_us: i64,
+    pub user: u64,
+    pub is_test: bool,
+    pub sku: u64,
+    /// Pieces; of comments 1 for a good one.
+    pub count: i64,
+}
+
+/// What is known until a moment.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    pub window_us: i64,
+    texts: Vec<String>,
+    text_ids: BTreeMap<String, TextId>,
+    /// Names of a table: name and the row above.
+    pub names: BTreeMap<(&'static str, u64), (String, u64)>,
+    /// Goods as they are now.
+    pub goods: BTreeMap<u64, GoodsFact>,
+    pub views: Vec<View>,
+    /// When goods were shown to a person.
+    pub displays: Vec<(i64, u32)>,
+    pub orders: BTreeMap<u64, Order>,
+    pub registers: Vec<(i64, u64, bool)>,
+    pub cart_adds: Vec<Deed>,
+    /// Places of carts: test, sku, pieces.
+    pub carts: BTreeMap<u64, (bool, u64, i64)>,
+    pub favor_adds: Vec<Deed>,
+    /// Favourites: test, sku, whether it stands.
+    pub favors: BTreeMap<u64, (bool, u64, bool)>,
+    pub comments: Vec<Deed>,
+    /// Facts whose message was not sent yet.
+    waiting: Vec<Known>,
+}
+
+impl Ledger {
+    pub fn new(window_us: i64) -> Self {
+        let mut ledger = Self {
+            window_us,
+            ..Self::default()
+        };
+        assert_eq!(ledger.text_id(""), 0);
+        ledger
+    }
+
+    pub fn text(&self, id: TextId) -> &str {
+        &self.texts[usize::from(id)]
+    }
+
+    pub fn text_id(&mut self, text: &str) -> TextId {
+        if let Some(id) = self.text_ids.get(text) {
+            return *id;
+        }
+        let id = TextId::try_from(self.texts.len()).unwrap();
+        self.texts.push(text.to_owned());
+        self.text_ids.insert(text.to_owned(), id);
+        id
+    }
+
+    /// The name of a row, and nothing if it has none.
+    pub fn name(&self, table: &'static str, id: u64) -> &str {
+        let found = self.names.get(&(table, id));
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// The row above a row.
+    pub fn above(&self, table: &'static str, id: u64) -> u64 {
+        self.names.get(&(table, id)).map_or(0, |(_, above)| *above)
+    }
+
+    /// Beginning of the window of a moment, in seconds.
+    pub fn window(&self, time_us: i64) -> i64 {
+        time_us.div_euclid(self.window_us) * self.window_us / 1_000_000
+    }
+
+    /// Learns what was told before `until_us`.
+    pub fn learn(&mut self, facts: Vec<Known>, until_us: i64) {
+        let mut all = std::mem::take(&mut self.waiting);
+        all.extend(facts);
+        for known in all {
+            if known.known_us >= until_us {
+                self.waiting.push(known);
+            } else {
+                self.learn_one(known);
+            }
+        }
+    }
+
+    fn learn_one(&mut self, known: Known) {
+        let Known { time_us, fact, .. } = known;
+        let deed = |user, is_test, sku, count| Deed {
+            time_us: second_of(time_us),
+            user,
+            is_test,
+            sku,
+            count,
+        };
+        match fact {
+            Fact::Name(table, id, name, above) => {
+                self.names.insert((table, id), (name, above));
+            }
+            Fact::Goods(goods) => {
+                self.goods.insert(goods.sku, goods);
+            }
+            Fact::GoodsGone(sku) => {
+                self.goods.remove(&sku);
+            }
+            Fact::Register { user, is_test } => {
+                self.registers.push((second_of(time_us), user, is_test));
+            }
+            Fact::Page(page) => self.learn_page(time_us, &page),
+            Fact::CartAdd {
+                user,
+                is_test,
+                sku,
+                pieces,
+            } => {
+                let add = deed(user, is_test, sku, i64::from(pieces));
+                self.cart_adds.push(add);
+            }
+            Fact::CartHolds {
+                id,
+                is_test,
+                sku,
+                pieces,
+            } => {
+                self.carts.insert(id, (is_test, sku, i64::from(pieces)));
+            }
+            Fact::Favor {
+                id,
+                user,
+                is_test,
+                sku,
+                is_made,
+            } => {
+                self.favors.insert(id, (is_test, sku, is_made));
+                if is_made {
+                    self.favor_adds.push(deed(user, is_test, sku, 1));
+                }
+            }
+            Fact::Order(fact) => {
+                let order = Order {
+                    fact: *fact,
+                    time_us: second_of(time_us),
+                    paid_us: None,
+                    cancelled_us: None,
+                    refunds: Vec::new(),
+                };
+                self.orders.insert(order.fact.id, order);
+            }
+            Fact::Pay(id) => self.order(id).paid_us = Some(second_of(time_us)),
+            Fact::Cancel(id) => self.order(id).cancelled_us = Some(second_of(time_us)),
+            Fact::Refund(id, sku, cents) => {
+                let refund = (second_of(time_us), sku, cents);
+                self.order(id).refunds.push(refund);
+            }
+            Fact::Comment {
+                is_test,
+                sku,
+                is_good,
+            } => {
+                let comment = deed(0, is_test, sku, i64::from(is_good));
+                self.comments.push(comment);
+            }
+        }
+    }
+
+    fn order(&mut self, id: u64) -> &mut Order {
+        self.orders.get_mut(&id).unwrap()
+    }
+
+    fn learn_page(&mut self, time_us: i64, page: &PageFact) {
+        let time_us = time_us.div_euclid(1_000) * 1_000;
+        if !page.is_bot {
+            let shown = page.displays.iter().map(|sku| (time_us, *sku as u32));
+            self.displays.extend(shown);
+        }
+        let view = View {
+            time_us,
+            during_ms: page.during_ms,
+            device: page.device,
+            visit: page.visit as u32,
+            user: page.user as u32,
+            sku: page.sku as u32,
+            province: page.province as u8,
+            channel: self.text_id(page.channel),
+            app: self.text_id(page.app),
+            campaign: self.text_id(&page.campaign),
+            page: self.text_id(page.page),
+            last_page: self.text_id(page.last_page.unwrap_or_default()),
+            words: self.text_id(&page.words.join(" ")),
+            is_test: page.is_test,
+            is_bot: page.is_bot,
+            says_new: page.says_new,
+        };
+        self.views.push(view);
+    }
+
+    /// Orders that count.
+    pub fn counted(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values().filter(|order| !order.fact.is_test)
+    }
+
+    /// Page views of people.
+    pub fn people(&self) -> impl Iterator<Item = &View> {
+        self.views.iter().filter(|view| !view.is_bot)
+    }
+}

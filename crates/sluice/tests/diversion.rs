@@ -1,0 +1,285 @@
+//! Rules of diversion: rows of a table in the shop's own database, which come
+//! among thousands of changes a second, make, change and stop tables of the
+//! warehouse.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits"
+)]
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{run_command, sluice, succeed};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+const SOURCES: &str = r#"
+[topic.shop]
+unplaced = "drop"
+[topic.shop.capture]
+kind = "file"
+path = "changes.ndjson"
+format = "ndjson"
+transactions = "maxwell"
+
+[diversion]
+topic = "shop"
+table = "warehouse_rule"
+"#;
+
+/// The shop: its changes are lines of a file.
+struct Shop {
+    file: Mutex<File>,
+    changes: AtomicU64,
+}
+
+impl Shop {
+    fn open(project: &Path) -> Self {
+        let path = project.join("changes.ndjson");
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        Self {
+            file: Mutex::new(file.unwrap()),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// One transaction of `count` changes, which `make` makes of their numbers;
+    /// the number of the first.
+    fn change(&self, count: u64, make: impl Fn(u64) -> (&'static str, &'static str, Value)) -> u64 {
+        let mut file = self.file.lock();
+        let first = self.changes.fetch_add(count, Ordering::AcqRel);
+        let changes: Vec<_> = (first..first + count).map(make).collect();
+        let mut lines = String::new();
+        for (place, (table, kind, data)) in changes.iter().enumerate() {
+            let mut change = json!({
+                "database": "shop", "table": table, "type": kind, "data": data,
+                "xid": first, "xoffset": place,
+            });
+            if place + 1 == changes.len() {
+                change["commit"] = json!(true);
+            }
+            lines.push_str(&format!("{change}\n"));
+        }
+        file.write_all(lines.as_bytes()).unwrap();
+        first
+    }
+
+    /// Orders, each with the number of its change as its id.
+    fn orders(&self, count: u64) {
+        self.change(count, |id| {
+            let status = ["new", "paid"][(id % 2) as usize];
+            (
+                "orders",
+                "insert",
+                json!({ "id": id, "status": status, "total": "1.50" }),
+            )
+        });
+    }
+
+    fn rule(&self, kind: &'static str, rule: Value) -> u64 {
+        self.change(1, |_| ("warehouse_rule", kind, rule.clone()))
+    }
+}
+
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let world = Self { folder };
+        std::fs::create_dir_all(world.project().join("sources")).unwrap();
+        let warehouse = "name = \"diverted\"\n[limits]\ncheckpoint_interval_ms = 200\n";
+        std::fs::write(world.project().join("warehouse.toml"), warehouse).unwrap();
+        std::fs::write(world.project().join("sources/shop.toml"), SOURCES).unwrap();
+        world
+    }
+
+    fn project(&self) -> PathBuf {
+        self.folder.path().join("project")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn start(&self) -> Running {
+        let _ = std::fs::remove_file(self.state().join("address.json"));
+        let mut command = run_command(&self.project(), &self.state());
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let running = Running(child);
+        wait("it answers", || self.state().join("address.json").exists());
+        running
+    }
+
+    fn is_answered(&self, sql: &str) -> Option<Vec<String>> {
+        let mut command = sluice();
+        let state = self.state();
+        let command = command.arg("sql").arg("--state").arg(&state);
+        let output = common::output(command.args(["--format", "csv", sql]));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().skip(1).map(str::to_owned).collect();
+        output.status.success().then_some(lines)
+    }
+
+    fn says(&self, sql: &str, answer: &str) -> bool {
+        self.is_answered(sql) == Some(vec![answer.to_owned()])
+    }
+}
+
+struct Running(Child);
+
+impl Running {
+    /// Ends it at once; what it said.
+    fn kill(mut self) -> String {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        let mut said = String::new();
+        let mut errors = self.0.stderr.take().unwrap();
+        errors.read_to_string(&mut said).unwrap();
+        assert!(!said.contains("panicked"), "{said}");
+        said
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[track_caller]
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn rules_that_come_among_changes_make_change_and_stop_tables() {
+    let world = World::new();
+    let shop = Arc::new(Shop::open(&world.project()));
+    shop.orders(2_000);
+    let running = world.start();
+    wait("the rules' table", || {
+        world.says("SELECT count(*) FROM sluice_diversion_rules", "0")
+    });
+
+    // Thousands of changes a second, until the end.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (of_thread, until) = (shop.clone(), is_over.clone());
+    let busy = std::thread::spawn(move || {
+        while !until.load(Ordering::Acquire) {
+            of_thread.orders(25);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let columns = "id int64, status string, total decimal(10,2)";
+    let all = json!({ "sink_table": "every_order", "source_table": "orders",
+        "sink_columns": columns, "sink_key": "id", "snapshot": 1 });
+    let paid = json!({ "sink_table": "paid_order", "source_table": "orders",
+        "operation_types": "insert", "sink_columns": columns, "filter": "status = paid",
+        "snapshot": 0 });
+    shop.rule("insert", all);
+    let came = shop.rule("insert", paid);
+    wait("the new tables", || {
+        world
+            .is_answered("SELECT count(*) FROM paid_order")
+            .is_some()
+    });
+
+    // Wrong rules are refused, with the reason; what is in force stays.
+    shop.rule(
+        "insert",
+        json!({ "sink_table": "wrong", "source_table": "orders", "sink_columns": "id number" }),
+    );
+    shop.rule(
+        "update",
+        json!({ "sink_table": "every_order", "source_table": "orders",
+            "sink_columns": columns, "sink_key": "number" }),
+    );
+    let states = "SELECT rule || ' ' || state FROM sluice_diversion ORDER BY rule";
+    let wanted = [
+        "every_order refused",
+        "paid_order in force",
+        "wrong refused",
+    ];
+    wait("the refusals", || {
+        world.is_answered(states) == Some(wanted.map(str::to_owned).to_vec())
+    });
+    let reason =
+        "SELECT reason LIKE '%`number` is no type%' FROM sluice_diversion WHERE rule = 'wrong'";
+    assert!(world.says(reason, "true"));
+    std::thread::sleep(Duration::from_millis(300));
+    is_over.store(true, Ordering::Release);
+    busy.join().unwrap();
+
+    // Every row there is, and every row that came after the rule.
+    let rules = 4;
+    let orders = shop.changes.load(Ordering::Acquire) - rules;
+    wait("all orders", || {
+        world.says("SELECT count(*) FROM every_order", &orders.to_string())
+    });
+    let file = std::fs::read_to_string(world.project().join("changes.ndjson")).unwrap();
+    let changes = file
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ids: Vec<u64> = changes
+        .filter(|change| change["table"] == "orders" && change["data"]["status"] == "paid")
+        .map(|change| change["data"]["id"].as_u64().unwrap())
+        .filter(|id| *id > came)
+        .collect();
+    let missing = format!("SELECT count(*) FROM paid_order WHERE id > {came}");
+    wait("paid orders", || {
+        world.says(&missing, &ids.len().to_string())
+    });
+    let before = "SELECT count(*) FROM paid_order WHERE id < 2000";
+    assert!(world.says(before, "0"), "it has what came long before");
+
+    // After a kill it is the same; then a rule changes, and one is deleted.
+    let said = running.kill();
+    assert!(!said.contains("computing everything again"), "{said}");
+    let running = world.start();
+    wait("paid orders", || {
+        world.says(&missing, &ids.len().to_string())
+    });
+    shop.rule(
+        "update",
+        json!({ "sink_table": "every_order", "source_table": "orders",
+            "sink_columns": "id int64, state string from status", "sink_key": "id" }),
+    );
+    shop.rule("delete", json!({ "sink_table": "paid_order" }));
+    wait("the new column", || {
+        world.is_answered("SELECT count(state) FROM every_order") == Some(vec![orders.to_string()])
+    });
+    wait("the table is gone", || {
+        world
+            .is_answered("SELECT count(*) FROM paid_order")
+            .is_none()
+    });
+    running.kill();
+    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
+    let mut replay = sluice();
+    let replay = replay.arg("replay").arg(world.project());
+    succeed(replay.arg("--state").arg(world.state()));
+}

@@ -1,0 +1,32 @@
+-- Grain: state of a brand with the time in which it held. Key: tm_id, version.
+-- A query view.
+-- Inputs: trademark_change.
+--
+-- version: order of the changes of one key; a snapshot comes before all others.
+-- valid_from: NULL for the first state known, which held since ever; valid_to: NULL
+-- for the present one (is_latest). A deletion ends a state and makes none.
+CREATE VIEW dim_trademark_history AS
+SELECT
+  tm_id,
+  version,
+  CASE WHEN number > 1 THEN change_time END AS valid_from,
+  next_time AS valid_to,
+  next_time IS NULL AS is_latest,
+  tm_name
+FROM (
+  SELECT
+    *,
+    row_number() OVER (PARTITION BY tm_id ORDER BY version) AS number,
+    lead(change_time) OVER (PARTITION BY tm_id ORDER BY version) AS next_time
+  FROM (
+    SELECT
+      id AS tm_id,
+      xid * 100000 + xoffset AS version,
+      min(change_time) AS change_time,
+      min(tm_name) AS tm_name,
+      max(CASE WHEN type = 'delete' THEN 1 ELSE 0 END) AS is_deleted
+    FROM trademark_change
+    GROUP BY id, xid * 100000 + xoffset
+  ) AS versions
+) AS numbered
+WHERE is_deleted = 0
