@@ -327,7 +327,7 @@ impl QueryEngine {
     pub async fn query(&self, sql: &str) -> Result<QueryResult, ServeError> {
         let state = self.context.state();
         let statement = self.parsed(sql)?;
-        self.run(async { Ok(state.statement_to_plan(statement).await?) })
+        self.run(async { state.statement_to_plan(statement).await })
             .await
     }
 

@@ -86,7 +86,7 @@ fn project(folder: &Path) -> PathBuf {
     project
 }
 
-const ALL: &str = "SELECT (SELECT count(*) FROM member), (SELECT count(*) FROM visit), (SELECT level FROM levels), (SELECT visits FROM pages WHERE page = 'home'), (SELECT max(last) FROM pages)";
+const ALL: &str = "SELECT (SELECT count(*) FROM member) AS a, (SELECT count(*) FROM visit) AS b, (SELECT level FROM levels) AS c, (SELECT visits FROM pages WHERE page = 'home') AS d, (SELECT max(last) FROM pages) AS e";
 
 #[test]
 fn a_person_is_erased_and_does_not_come_back() {

@@ -353,7 +353,7 @@ fn what_is_personal_is_nowhere_in_clear() {
     assert_eq!(
         ask(
             &state,
-            "SELECT count(*) FROM line JOIN object USING (phone) JOIN answer USING (phone) JOIN visit USING (phone)"
+            "SELECT count(*) FROM line l JOIN object o ON o.phone = l.phone JOIN answer a ON a.phone = l.phone JOIN visit v ON v.phone = l.phone"
         ),
         ["1"]
     );

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::{Ledger, day_of};
+use super::live::days_of;
 use super::table::{Days, Table, date, money, ratio};
-use super::trade::{day_results, days_of, refunds};
+use super::trade::{day_results, refunds};
 use super::traffic::{Traffic, window_cells};
 use crate::row;
 

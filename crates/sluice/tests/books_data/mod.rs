@@ -3,10 +3,13 @@
 
 pub mod goods;
 pub mod ledger;
+pub mod live;
 pub mod members;
+pub mod sales;
 pub mod table;
 pub mod trade;
 pub mod traffic;
+pub mod visits;
 pub mod warehouse;
 
 use ledger::Ledger;
@@ -55,7 +58,7 @@ pub const BOOKS: &[(&str, By, Book)] = &[
     (
         "dws_traffic_vc_ch_ar_is_new_page_view_window",
         By::Date,
-        traffic::visit_window,
+        visits::visit_window,
     ),
     ("dws_user_user_login_window", By::Date, |l, _, d| {
         members::login_window(l, d)
@@ -96,32 +99,32 @@ pub const BOOKS: &[(&str, By, Book)] = &[
         |l, _, d| goods::group_refund_window(l, d),
     ),
     ("ads_activity_stats", By::All, |l, _, _| {
-        goods::activity_stats(l)
+        sales::activity_stats(l)
     }),
-    ("ads_campaign_day", By::Day, trade::campaign_day),
+    ("ads_campaign_day", By::Day, live::campaign_day),
     ("ads_category_day", By::Day, |l, _, d| {
-        goods::category_day(l, d)
+        sales::category_day(l, d)
     }),
     ("ads_coupon_stats", By::All, |l, _, _| {
-        goods::coupon_stats(l)
+        sales::coupon_stats(l)
     }),
     ("ads_funnel_day", By::Day, |l, _, d| {
         traffic::funnel_day(l, d)
     }),
-    ("ads_hour", By::Day, trade::hour),
+    ("ads_hour", By::Day, live::hour),
     ("ads_keyword_score_day", By::Day, |l, _, d| {
         goods::keyword_score_day(l, d)
     }),
     ("ads_live_channel_day", By::Day, |l, _, d| {
-        trade::live_channel_day(l, d)
+        live::live_channel_day(l, d)
     }),
-    ("ads_live_day", By::All, |l, t, _| trade::live_day(l, t)),
-    ("ads_live_minute", By::Day, trade::live_minute),
+    ("ads_live_day", By::All, |l, t, _| live::live_day(l, t)),
+    ("ads_live_minute", By::Day, live::live_minute),
     ("ads_live_province_day", By::Day, |l, _, d| {
         trade::province_day(l, d)
     }),
     ("ads_live_sku_day", By::Day, |l, _, d| {
-        goods::live_sku_day(l, d)
+        sales::live_sku_day(l, d)
     }),
     ("ads_new_order_user_stats", By::All, |l, _, _| {
         trade::new_order_user_stats(l)
@@ -151,12 +154,12 @@ pub const BOOKS: &[(&str, By, Book)] = &[
     ("ads_sku_favor_count_top3_by_tm", By::All, |l, _, _| {
         goods::favor_top3(l)
     }),
-    ("ads_spu_day", By::Day, |l, _, d| goods::spu_day(l, d)),
+    ("ads_spu_day", By::Day, |l, _, d| sales::spu_day(l, d)),
     ("ads_trade_quality_day", By::All, |l, t, _| {
         trade::trade_quality_day(l, t)
     }),
     ("ads_trademark_day", By::Day, |l, _, d| {
-        goods::trademark_day(l, d)
+        sales::trademark_day(l, d)
     }),
     (
         "ads_traffic_channel_day",
@@ -177,5 +180,5 @@ pub const BOOKS: &[(&str, By, Book)] = &[
     ("ads_visitor_days", By::All, |l, t, _| {
         members::visitor_days(l, t)
     }),
-    ("ads_visitor_new_day", By::Day, traffic::visitor_new_day),
+    ("ads_visitor_new_day", By::Day, visits::visitor_new_day),
 ];
