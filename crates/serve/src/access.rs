@@ -131,6 +131,18 @@ impl Access {
             ))
         })
     }
+
+    /// Why `role` may not read rows of `table` as they are, whatever columns the
+    /// table has or gets; `None` if it may.
+    pub(crate) fn whole_refusal(&self, role: Role, table: &str) -> Option<String> {
+        let mut rules = self.personal.iter();
+        let rule = rules.find(|rule| rule.table == table && role < rule.role)?;
+        let column = rule.columns.first()?;
+        Some(format!(
+            "`{table}.{column}` is for the role {}; ask for other columns with SQL",
+            rule.role
+        ))
+    }
 }
 
 fn is_same(known: &str, given: &str) -> bool {
@@ -172,6 +184,8 @@ mod tests {
         assert!(refusal(Role::Analyst, &["id", "phone"]).is_some());
         assert!(refusal(Role::Analyst, &["id"]).is_none());
         assert!(refusal(Role::Admin, &["phone"]).is_none());
+        assert!(access.whole_refusal(Role::Analyst, "person").is_some());
+        assert!(access.whole_refusal(Role::Admin, "person").is_none());
         assert!(
             access
                 .refusal(Role::Reader, "other", ["phone"].into_iter())

@@ -32,7 +32,7 @@ pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{
-    ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, guarded, router,
+    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, WarehouseInfo, guarded, router,
 };
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};

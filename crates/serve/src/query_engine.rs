@@ -133,7 +133,7 @@ impl QueryPlanner for OneSnapshotPlanner {
             let Some(table) = provider.downcast_ref::<SluiceTable>() else {
                 return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
             };
-            if let Some(role) = session::role() {
+            if let Some(role) = session::role(&self.access) {
                 let fields = scan.projected_schema.fields().iter();
                 let names = fields.map(|field| field.name().as_str());
                 if let Some(refusal) = self.access.refusal(role, &table.name, names) {

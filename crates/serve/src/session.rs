@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::access::{Role, User};
+use crate::access::{Access, Role, User};
 
 tokio::task_local! {
     /// The session of the task that answers. The program's own questions have
@@ -33,7 +33,7 @@ impl Session {
         })
     }
 
-    /// A session of `user`.
+    /// A session of `user`, who has said so.
     pub(crate) fn of(user: &User) -> Arc<Self> {
         let session = Self::unknown();
         session.sign_in(user);
@@ -75,7 +75,13 @@ impl Session {
     }
 }
 
-/// The role of whoever asks; `None` where nothing is to be restricted.
-pub(crate) fn role() -> Option<Role> {
-    SESSION.try_with(|session| session.role()).ok().flatten()
+/// The role of whoever asks; `None` where nothing is to be restricted: there are
+/// no users, or the program itself asks. Who has not said who they are has the
+/// least role.
+pub(crate) fn role(access: &Access) -> Option<Role> {
+    if access.is_open() {
+        return None;
+    }
+    let role = SESSION.try_with(|session| session.role());
+    role.ok().map(|role| role.unwrap_or(Role::Reader))
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
+use sluice_engine::{EVALUATION_ERRORS, Program};
+use sluice_functions::UNIQ_IDS;
 use sluice_serve::{Access, PersonalColumns, Role, User};
 use sluice_watch::secret;
 
+use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 
@@ -82,11 +85,18 @@ pub fn check_addresses(project: &Project) -> Result<(), Failure> {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn check(project: &Project) -> Result<(), Failure> {
+pub fn check(project: &Project, program: &Program) -> Result<(), Failure> {
     check_addresses(project)?;
     let path = project.folder.join("warehouse.toml");
-    for user in project.config.users.values() {
+    let config = &project.config;
+    let wrong = |problem: String| Failure::Definitions(format!("{}: {problem}", path.display()));
+    for (name, user) in &config.users {
         role(&path, &user.role)?;
+        if name == LOCAL_USER || name.is_empty() || name.contains(':') {
+            return Err(wrong(format!(
+                "`{name}` cannot be the name of a user\n  help: take one without a colon; `{LOCAL_USER}` is what the program's own commands are called"
+            )));
+        }
         if !user.secret.starts_with("env:") && !user.secret.starts_with("file:") {
             return Err(Failure::Definitions(format!(
                 "{}: a secret of [users] stands in the file itself\n  help: name where it is: \"env:NAME\" or \"file:PATH\"",
@@ -94,27 +104,66 @@ pub fn check(project: &Project) -> Result<(), Failure> {
             )));
         }
     }
-    for rule in &project.config.personal {
+    if config.users.is_empty() && !config.personal.is_empty() {
+        let problem = "[[personal]] without users hides nothing\n  help: add [users.NAME] with role and secret";
+        return Err(wrong(problem.to_owned()));
+    }
+    for rule in &config.personal {
         role(&path, &rule.role)?;
+        let mut collections = program.collections().iter();
+        let Some(found) = collections.find(|found| found.name == rule.table) else {
+            return Err(wrong(format!(
+                "[[personal]] names `{}`, which is no table or materialized view",
+                rule.table
+            )));
+        };
+        let is_unknown = |column: &&String| found.schema.column_with_name(column).is_none();
+        if let Some(column) = rule.columns.iter().find(is_unknown) {
+            return Err(wrong(format!(
+                "[[personal]] names the column `{column}`, which `{}` does not have",
+                rule.table
+            )));
+        }
+    }
+    let rate = config.limits.requests_per_second_max;
+    if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+        let problem = "limits.requests_per_second_max is a number above 0";
+        return Err(wrong(problem.to_owned()));
     }
     Ok(())
 }
+
+/// Tables of the warehouse itself that repeat values of records: their rules
+/// where there are any personal columns.
+const COPIES: [(&str, &[&str]); 3] = [
+    (DEAD_LETTERS, &["payload", "detail"]),
+    (EVALUATION_ERRORS, &["row", "message"]),
+    (UNIQ_IDS, &["value"]),
+];
 
 /// The rules of a project, and the secret of the program's own commands where
 /// there are users.
 ///
 /// # Errors
 /// When a secret is not where it should be.
-pub fn open(project: &Project) -> Result<(Access, Option<String>), Failure> {
-    check(project)?;
+pub fn open(project: &Project, program: &Program) -> Result<(Access, Option<String>), Failure> {
+    check(project, program)?;
     let path = project.folder.join("warehouse.toml");
     let mut users = Vec::new();
     for (name, user) in &project.config.users {
         let what = format!("[users.{name}] of warehouse.toml");
+        let secret = secret(&user.secret, &project.folder).doing(&what)?;
+        let mut known = users.iter();
+        if let Some(other) = known.find(|other: &&User| other.secret == secret) {
+            return Err(Failure::Definitions(format!(
+                "{what} has the same secret as [users.{}], so that a token does not say who asks\n  help: give each user a secret of its own",
+                other.name
+            )));
+        }
         users.push(User {
             name: name.clone(),
             role: role(&path, &user.role)?,
-            secret: secret(&user.secret, &project.folder).doing(&what)?,
+            secret,
         });
     }
     let mut own_secret = None;
@@ -134,6 +183,13 @@ pub fn open(project: &Project) -> Result<(Access, Option<String>), Failure> {
             columns: rule.columns.clone(),
             role: role(&path, &rule.role)?,
         });
+    }
+    if !personal.is_empty() {
+        personal.extend(COPIES.map(|(table, columns)| PersonalColumns {
+            table: table.to_owned(),
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            role: Role::Admin,
+        }));
     }
     Ok((Access::new(users, personal), own_secret))
 }

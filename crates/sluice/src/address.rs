@@ -1,7 +1,7 @@
 //! `address.json`: where the running process answers.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -42,9 +42,14 @@ pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
     let what = format!("writing {}", path(state).display());
     let text = serde_json::to_vec(address).doing(&what)?;
     let beside = state.join("address.tmp");
+    if address.secret.is_some() {
+        // Private before there is anything in it, so that nobody has it open.
+        let _ = std::fs::remove_file(&beside);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(&beside).doing(&what)?;
+    }
     let mut file = RealDisk.open(&beside, OpenMode::Create).doing(&what)?;
-    let private = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(&beside, private).doing(&what)?;
     file.append(&text).doing(&what)?;
     drop(file);
     RealDisk.rename(&beside, &path(state)).doing(&what)

@@ -10,7 +10,7 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    Access, ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
+    Access, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
     PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
     guarded,
 };
@@ -137,13 +137,16 @@ impl Serving {
             HttpLimits::default(),
             Arc::new(SystemClock),
         ));
+        let collector = parts.collector.clone();
+        let has_key: HasKey = Arc::new(move |topic| collector.has_key(topic));
         let router = parts
             .collector
             .router()
             .merge(sluice_watch::router(parts.watcher))
             .merge(sluice_serve::router(state.clone()));
         let requests_max = config.limits.requests_per_second_max;
-        let router = guarded(router, parts.access, requests_max, Arc::new(SystemClock));
+        let clock = Arc::new(SystemClock);
+        let router = guarded(router, parts.access, has_key, requests_max, clock);
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
             if let Err(error) = serve.await {

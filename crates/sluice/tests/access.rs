@@ -30,11 +30,23 @@ secret = "env:SLUICE_TEST_ANALYST"
 [users.boss]
 role = "admin"
 secret = "env:SLUICE_TEST_ADMIN"
+[sugar]
+token = "env:SLUICE_TEST_READER"
 [[personal]]
 table = "person"
 columns = ["phone"]
 "#;
-const SOURCE: &str = r#"[topic.people.capture]
+const MODELS: &str = "CREATE VIEW phones AS SELECT phone FROM person;
+CREATE VIEW ids AS SELECT id FROM person;
+";
+const PANEL: &str = "title = { en = \"People\", zh = \"People\" }\nchart = \"table\"\n";
+const SOURCE: &str = r#"
+[topic.orders.capture]
+kind = "http"
+[topic.keyed.capture]
+kind = "http"
+write_key = "env:SLUICE_TEST_READER"
+[topic.people.capture]
 kind = "file"
 path = "people.ndjson"
 format = "ndjson"
@@ -61,6 +73,15 @@ fn project(folder: &Path, config: &str) -> PathBuf {
     for (file, text) in [
         ("warehouse.toml", config),
         ("sources/people.toml", SOURCE),
+        ("models/people.sql", MODELS),
+        (
+            "panels/phones.toml",
+            &format!("{PANEL}query = \"SELECT phone FROM person\"\n"),
+        ),
+        (
+            "panels/ids.toml",
+            &format!("{PANEL}query = \"SELECT id FROM person\"\n"),
+        ),
         ("people.ndjson", "{\"id\":1,\"phone\":\"555\"}\n"),
     ] {
         let path = project.join(file);
@@ -155,6 +176,33 @@ fn psql(address: &Value, user: &str, password: &str, sql: &str) -> Option<(bool,
     Some((output.status.success(), String::from_utf8(text).unwrap()))
 }
 
+/// The answer of a prepared statement, as drivers ask: rows, or the error.
+fn prepared(address: &Value, user: &str, password: &str, sql: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (host, port) = address["postgres"]
+        .as_str()
+        .unwrap()
+        .rsplit_once(':')
+        .unwrap();
+    let mut config = tokio_postgres::Config::new();
+    config.host(host).port(port.parse().unwrap()).user(user);
+    config.password(password).dbname("sluice");
+    runtime.block_on(async {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let answer = client.query(sql, &[]).await;
+        drop(client);
+        let _ = connection.await;
+        match answer {
+            Ok(rows) => rows.iter().map(|row| row.get::<_, String>(0)).collect(),
+            Err(error) => format!("{error:?}"),
+        }
+    })
+}
+
 #[test]
 fn users_may_do_what_their_role_may() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,6 +210,17 @@ fn users_may_do_what_their_role_may() {
     let project = project(folder.path(), CONFIG);
     let mut check = sluice();
     succeed(check.arg("check").arg(&project));
+    for (right, wrong, problem) in [
+        ("table = \"person\"", "table = \"persons\"", "`persons`"),
+        ("\"phone\"]", "\"fone\"]", "`fone`"),
+        ("[users.li]", "[users.sluice]", "`sluice` cannot be"),
+    ] {
+        let config = CONFIG.replace(right, wrong);
+        let wrong = tempfile::tempdir().unwrap();
+        let wrong = self::project(wrong.path(), &config);
+        let error = fail(sluice().arg("check").arg(&wrong), 2);
+        assert!(error.contains(problem), "{error}");
+    }
     let (_running, address) = run(&project, &state);
 
     let bearer = |secret: &str| format!("Bearer {secret}");
@@ -182,7 +241,12 @@ fn users_may_do_what_their_role_may() {
         "SELECT * FROM person",
         "SELECT id FROM person WHERE phone = '555'",
         "SELECT count(*) FROM (SELECT DISTINCT phone FROM person) AS p",
+        "EXPLAIN SELECT phone FROM person",
         "EXPLAIN ANALYZE SELECT phone FROM person",
+        "SELECT * FROM phones",
+        "SELECT id FROM person WHERE (SELECT max(phone) FROM person) > '5'",
+        "WITH RECURSIVE r AS (SELECT phone FROM person UNION ALL SELECT phone FROM r WHERE false) SELECT * FROM r",
+        "SELECT row_number() OVER (ORDER BY phone) FROM person",
     ] {
         let (status, body) = asked("secret-a", sql);
         assert_eq!(status, 400, "{sql}: {body}");
@@ -205,6 +269,70 @@ fn users_may_do_what_their_role_may() {
         status("/api/v1/live/person", Some(&bearer("secret-r"))),
         403
     );
+    for sql in [
+        "SELECT payload FROM sluice_dead_letters",
+        "SELECT * FROM sluice_evaluation_errors",
+    ] {
+        assert!(
+            asked("secret-a", sql).1.contains("for the role admin"),
+            "{sql}"
+        );
+    }
+    let copy = asked("secret-b", "COPY person TO 'people.csv'");
+    assert_eq!(copy.0, 403, "{copy:?}");
+
+    let reader = bearer("secret-r");
+    assert_eq!(status("/api/v1/panels/ids", Some(&reader)), 200);
+    for path in ["/api/v1/panels/phones", "/api/v1/panels/phones.xlsx"] {
+        assert_eq!(status(path, Some(&reader)), 400, "{path}");
+        assert_eq!(status(path, None), 401, "{path}");
+        assert_eq!(status(path, Some(&bearer("secret-b"))), 200, "{path}");
+    }
+    let sugar = |panel: &str| {
+        let url = format!(
+            "http://{}/api/v1/sugar/{panel}",
+            address["http"].as_str().unwrap()
+        );
+        let request = ureq::post(&url).header("Sugar-Token", "secret-r");
+        let mut answer = request
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .send("{}")
+            .unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    };
+    assert!(sugar("ids").contains("\"status\":0"), "{}", sugar("ids"));
+    assert!(
+        sugar("phones").contains("person.phone"),
+        "{}",
+        sugar("phones")
+    );
+    // What is sent without a key is for who may change something.
+    let sent = |topic: &str, secret: Option<&str>| {
+        let authorization = secret.map(bearer);
+        let path = format!("/collect/{topic}");
+        http(
+            &address,
+            &path,
+            authorization.as_deref(),
+            Some("{\"id\":1}"),
+        )
+        .0
+    };
+    assert_eq!(sent("orders", None), 401);
+    assert_eq!(sent("orders", Some("secret-r")), 403);
+    assert_eq!(sent("orders", Some("secret-a")), 403);
+    assert_eq!(sent("orders", Some("secret-b")), 200);
+    assert_eq!(sent("keyed", None), 401);
+    assert_eq!(sent("keyed", Some("secret-b")), 401);
+    // The write key of this topic.
+    assert_eq!(sent("keyed", Some("secret-r")), 200);
+    let silence = "/api/v1/alarms/silences";
+    for (secret, expected) in [("secret-r", 403), ("secret-a", 403), ("secret-b", 415)] {
+        let given = http(&address, silence, Some(&bearer(secret)), Some("{}")).0;
+        assert_eq!(given, expected, "{secret}");
+    }
 
     let Some((is_good, text)) = psql(&address, "li", "secret-a", "SELECT id FROM person") else {
         return;
@@ -218,6 +346,23 @@ fn users_may_do_what_their_role_may() {
     refused("nobody", "secret-a", "SELECT 1", "28P01");
     refused("li", "secret-a", "SELECT phone FROM person", "person.phone");
     refused("board", "secret-r", "SELECT 1", "42501");
+    for sql in [
+        "SELECT * FROM phones",
+        "EXPLAIN ANALYZE SELECT phone FROM person",
+        "COPY (SELECT phone FROM person) TO STDOUT",
+        "BEGIN; DECLARE c CURSOR FOR SELECT phone FROM person; FETCH ALL FROM c",
+        "TABLE person",
+        "PREPARE p AS SELECT phone FROM person; EXECUTE p",
+        "SET ROLE boss; SELECT phone FROM person",
+        "SET SESSION AUTHORIZATION boss; SELECT phone FROM person",
+    ] {
+        let (is_good, text) = psql(&address, "li", "secret-a", sql).unwrap();
+        assert!(!is_good && !text.contains("555"), "{sql}: {text}");
+    }
+    let phones = "SELECT phone FROM person";
+    let text = prepared(&address, "li", "secret-a", phones);
+    assert!(text.contains("person.phone"), "{text}");
+    assert_eq!(prepared(&address, "boss", "secret-b", phones), "555");
     // The program's own commands need no secret, which only the owner may read.
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(state.join("address.json"))

@@ -21,8 +21,12 @@ use crate::session::{SESSION, Session};
 /// Requests that a user may save up while it is quiet, in seconds.
 const BURST_SECONDS: f64 = 2.0;
 
+/// Whether a collected topic has a key, which its clients send.
+pub type HasKey = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 struct Gate {
     access: Arc<Access>,
+    has_key: HasKey,
     requests_per_second_max: Option<f64>,
     clock: Arc<dyn Clock>,
     /// By user: requests that are left, and when that was counted.
@@ -33,11 +37,13 @@ struct Gate {
 pub fn guarded(
     router: Router,
     access: Arc<Access>,
+    has_key: HasKey,
     requests_per_second_max: Option<f64>,
     clock: Arc<dyn Clock>,
 ) -> Router {
     let gate = Arc::new(Gate {
         access,
+        has_key,
         requests_per_second_max,
         clock,
         left: Mutex::default(),
@@ -46,8 +52,10 @@ pub fn guarded(
 }
 
 async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let Some(needed) = needed(request.method(), request.uri().path()) else {
-        return next.run(request).await;
+    let has_key = |topic: &str| gate.access.is_open() || (gate.has_key)(topic);
+    let Some(needed) = needed(request.method(), request.uri().path(), has_key) else {
+        // What has a key of its own reads no more than the least role does.
+        return SESSION.scope(Session::unknown(), next.run(request)).await;
     };
     if gate.access.is_open() {
         return match gate.may_ask("") {
@@ -88,11 +96,13 @@ fn too_many() -> Response {
 
 /// The least role for a request; `None` where everybody may: whether the process
 /// lives, and what has keys of its own.
-fn needed(method: &Method, path: &str) -> Option<Role> {
-    if matches!(path, "/healthz" | "/readyz")
-        || path.starts_with("/collect/")
-        || path.starts_with("/api/v1/sugar/")
-    {
+fn needed(method: &Method, path: &str, has_key: impl Fn(&str) -> bool) -> Option<Role> {
+    if matches!(path, "/healthz" | "/readyz") || path.starts_with("/api/v1/sugar/") {
+        return None;
+    }
+    // Browsers ask without a name whether they may send.
+    let topic = path.strip_prefix("/collect/");
+    if topic.is_some_and(|topic| method == Method::OPTIONS || has_key(topic)) {
         return None;
     }
     Some(match (method, path) {
@@ -174,13 +184,16 @@ mod tests {
 
     #[test]
     fn roles_are_by_what_a_request_does() {
-        assert_eq!(needed(&Method::GET, "/healthz"), None);
-        assert_eq!(needed(&Method::POST, "/collect/app_log"), None);
-        assert_eq!(needed(&Method::POST, "/api/v1/sql"), Some(Role::Analyst));
-        assert_eq!(needed(&Method::GET, "/api/v1/alarms"), Some(Role::Reader));
-        assert_eq!(needed(&Method::GET, "/"), Some(Role::Reader));
+        let needed = |method, path| needed(&method, path, |topic| topic == "app_log");
+        assert_eq!(needed(Method::GET, "/healthz"), None);
+        assert_eq!(needed(Method::POST, "/collect/app_log"), None);
+        assert_eq!(needed(Method::OPTIONS, "/collect/orders"), None);
+        assert_eq!(needed(Method::POST, "/collect/orders"), Some(Role::Admin));
+        assert_eq!(needed(Method::POST, "/api/v1/sql"), Some(Role::Analyst));
+        assert_eq!(needed(Method::GET, "/api/v1/alarms"), Some(Role::Reader));
+        assert_eq!(needed(Method::GET, "/"), Some(Role::Reader));
         assert_eq!(
-            needed(&Method::DELETE, "/api/v1/alarms/silences/1"),
+            needed(Method::DELETE, "/api/v1/alarms/silences/1"),
             Some(Role::Admin)
         );
     }

@@ -36,11 +36,8 @@ pub(super) async fn live(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let watched = watched(&state, &names, query.as_deref())?;
-    let snapshot = (state.source)();
     for name in watched.keys() {
-        if let Some(collection) = snapshot.definition(name) {
-            state.require_columns(name, &collection.schema)?;
-        }
+        state.require_whole(name)?;
     }
     let Ok(permit) = state.watch_turns.clone().try_acquire_owned() else {
         let detail = format!("{} live connections are open", state.limits.watchers_max);

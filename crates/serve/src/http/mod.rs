@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -45,7 +44,7 @@ use crate::query_engine::{QueryEngine, QueryResult};
 use crate::session;
 use crate::tables::SnapshotSource;
 
-pub use access::guarded;
+pub use access::{HasKey, guarded};
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
@@ -235,13 +234,10 @@ impl HttpState {
 
     /// Refuses rows of a table that are given as they are, where whoever asks may
     /// not read all of its columns.
-    fn require_columns(&self, table: &str, schema: &SchemaRef) -> Result<(), Problem> {
-        let Some(role) = session::role() else {
-            return Ok(());
-        };
-        let fields = schema.fields().iter();
-        let names = fields.map(|field| field.name().as_str());
-        match self.engine.options.access.refusal(role, table, names) {
+    fn require_whole(&self, table: &str) -> Result<(), Problem> {
+        let access = &self.engine.options.access;
+        let role = session::role(access);
+        match role.and_then(|role| access.whole_refusal(role, table)) {
             Some(refusal) => Err(Problem::new(StatusCode::FORBIDDEN, refusal)),
             None => Ok(()),
         }

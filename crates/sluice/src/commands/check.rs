@@ -28,7 +28,7 @@ pub fn run(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
-    access::check(&project)?;
+    access::check(&project, &program)?;
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;

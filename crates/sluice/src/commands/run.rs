@@ -156,6 +156,7 @@ fn run_to_end(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    let (access, secret) = access::open(&project, &program)?;
     address::withdraw(&state);
 
     state_memory::install(&project.config.limits, &state)?;
@@ -184,7 +185,6 @@ fn run_to_end(
     let metrics = Arc::new(Metrics::default());
     let operators = OperatorReports::default();
     operators.publish(warehouse.operators());
-    let (access, secret) = access::open(&project)?;
     let watcher = Arc::new(open_watcher(&project, &state)?);
     let reporting = open_reporting(&project)?;
     let sources = SourceStates::new(project.sources.captures());
