@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sluice_core::Record;
 use sluice_mysql::position::{DatabasePosition, STEP_MARK};
+use sluice_postgres::position::{PostgresPosition, STEP_MARK as POSTGRES_MARK};
 
 use crate::{CaptureError, FilePositions};
 
@@ -22,6 +23,8 @@ pub enum SourcePosition {
     Cursor(String),
     /// Of a database's log.
     Database(Box<DatabasePosition>),
+    /// Of a PostgreSQL server's stream.
+    Postgres(Box<PostgresPosition>),
 }
 
 impl SourcePosition {
@@ -47,6 +50,16 @@ impl SourcePosition {
                 let applied = database.apply(&record.position);
                 applied.map_err(|error| CaptureError::BadPosition(error.to_string()))
             }
+            Some((&POSTGRES_MARK, _)) => {
+                if !matches!(self, Self::Postgres(_)) {
+                    *self = Self::Postgres(Box::default());
+                }
+                let Self::Postgres(server) = self else {
+                    return Ok(());
+                };
+                let applied = server.apply(&record.position);
+                applied.map_err(|error| CaptureError::BadPosition(error.to_string()))
+            }
             Some(_) => {
                 if let Self::Files(files) = self {
                     return files.observe(record);
@@ -63,7 +76,7 @@ impl SourcePosition {
     pub fn into_files(self) -> FilePositions {
         match self {
             Self::Files(files) => files,
-            Self::Start | Self::Cursor(_) | Self::Database(_) => FilePositions::default(),
+            _ => FilePositions::default(),
         }
     }
 
@@ -71,7 +84,7 @@ impl SourcePosition {
     pub fn into_cursor(self) -> Option<String> {
         match self {
             Self::Cursor(cursor) => Some(cursor),
-            Self::Start | Self::Files(_) | Self::Database(_) => None,
+            _ => None,
         }
     }
 
@@ -79,7 +92,15 @@ impl SourcePosition {
     pub fn into_database(self) -> Option<DatabasePosition> {
         match self {
             Self::Database(position) => Some(*position),
-            Self::Start | Self::Files(_) | Self::Cursor(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The position in a PostgreSQL server's stream, if it is one.
+    pub fn into_postgres(self) -> Option<PostgresPosition> {
+        match self {
+            Self::Postgres(position) => Some(*position),
+            _ => None,
         }
     }
 }

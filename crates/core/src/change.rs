@@ -46,4 +46,8 @@ pub struct TableChanges {
     /// Before-images that `key_changes` points into, in the table's schema
     /// (all columns nullable).
     pub before_rows: Option<RecordBatch>,
+    /// For changelog tables: values that a change left as they were and did
+    /// not say. Pairs of (row number in `rows`, column), in the order of rows;
+    /// `rows` has null there. The stored row's value stays.
+    pub unchanged: Vec<(usize, usize)>,
 }

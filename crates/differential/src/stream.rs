@@ -151,6 +151,7 @@ impl Batch {
             rows: table.batch(&rows, false)?,
             kinds: self.changes.iter().map(kind).collect(),
             versions: self.changes.iter().map(version).collect(),
+            unchanged: Vec::new(),
             before_rows: if before_rows.is_empty() {
                 None
             } else {

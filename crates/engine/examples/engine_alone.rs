@@ -86,6 +86,7 @@ fn changes(definition: &TableDefinition, columns: Vec<ArrayRef>, epoch: u64) -> 
             .collect(),
         key_changes: vec![],
         before_rows: None,
+        unchanged: Vec::new(),
     }
 }
 

@@ -212,6 +212,7 @@ fn rows(table: &str, ids: &[u64], keys: u64, version: u64) -> TableChanges {
             RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()))
         }),
         before_rows: None,
+        unchanged: Vec::new(),
         key_changes: vec![],
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use sluice_core::{
     ChangeKind, CodecError, Delta, Reader, SourceVersion, TableChanges, TableDefinition, TableKind,
@@ -19,7 +19,7 @@ use sluice_memory::StateVec;
 use crate::EngineError;
 use crate::byte_heap::{ByteHeap, Span};
 use crate::changed_slots::ChangedSlots;
-use crate::key::RowCodec;
+use crate::key::{EncodedRows, RowCodec};
 use crate::key_table::KeyTable;
 use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 
@@ -403,10 +403,26 @@ impl TableInput {
         let mut key_changes = change.key_changes.iter().peekable();
         let mut retracted: Vec<Box<[u8]>> = Vec::new();
         let mut added: Vec<u32> = Vec::new();
+        let mut filled: Vec<RecordBatch> = Vec::new();
+        let mut unchanged = change.unchanged.iter().peekable();
         // A row added in this batch may be replaced in it too, so both lists
         // are netted by the caller's consolidate.
         for row in 0..change.rows.num_rows() {
             let version = change.versions[row];
+            let mut kept_columns: Vec<usize> = Vec::new();
+            while let Some((_, column)) = unchanged.next_if(|(of_row, _)| *of_row <= row) {
+                kept_columns.push(*column);
+            }
+            let mut filled_row = None;
+            if !kept_columns.is_empty() && change.kinds[row] != ChangeKind::Delete {
+                // Before the old key loses its row.
+                let moved = key_changes.peek().filter(|(changed, _)| *changed == row);
+                let old_key = match (moved, &before_keys) {
+                    (Some((_, before)), Some(before_keys)) => before_keys.get(*before),
+                    _ => keys.get(row),
+                };
+                filled_row = self.fill(old_key, change.rows.slice(row, 1), &kept_columns)?;
+            }
             while let Some(&&(changed, before)) = key_changes.peek() {
                 if changed > row {
                     break;
@@ -424,9 +440,15 @@ impl TableInput {
                     self.replace(keys.get(row), None, version, &mut retracted);
                 }
                 ChangeKind::Insert | ChangeKind::Upsert => {
-                    let new = Some(rows.get(row));
-                    if self.replace(keys.get(row), new, version, &mut retracted) {
-                        added.push(row as u32);
+                    let new = match &filled_row {
+                        Some((_, encoded)) => encoded.get(0),
+                        None => rows.get(row),
+                    };
+                    if self.replace(keys.get(row), Some(new), version, &mut retracted) {
+                        match filled_row {
+                            Some((batch, _)) => filled.push(batch),
+                            None => added.push(row as u32),
+                        }
                     }
                 }
             }
@@ -435,7 +457,11 @@ impl TableInput {
             shard.compact();
         }
         let added_rows = take_record_batch(&change.rows, &UInt32Array::from(added))?;
-        let additions = Delta::insert(self.with_own_schema(&added_rows)?);
+        let mut additions = Delta::insert(self.with_own_schema(&added_rows)?);
+        if !filled.is_empty() {
+            let filled = concat_batches(&self.schema, &filled)?;
+            additions = Delta::concat(&self.schema, &[additions, Delta::insert(filled)])?;
+        }
         if retracted.is_empty() {
             return Ok(additions);
         }
@@ -447,11 +473,33 @@ impl TableInput {
         Ok(Delta::concat(&self.schema, &[additions, retractions])?)
     }
 
-    fn keys(
+    /// A row with the stored values in the columns that a change did not say,
+    /// and its byte form; nothing if no row is stored under the key.
+    fn fill(
         &self,
-        rows: &RecordBatch,
-        primary_key: &[usize],
-    ) -> Result<crate::key::EncodedRows, EngineError> {
+        key: &[u8],
+        row: RecordBatch,
+        kept_columns: &[usize],
+    ) -> Result<Option<(RecordBatch, EncodedRows)>, EngineError> {
+        let hash = stable_hash(key);
+        let shard = &self.shards[shard_of_hash(hash)];
+        let stored = shard.find(hash, key).and_then(|slot| shard.row(slot));
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let stored = self.row_codec.decode(std::iter::once(stored))?;
+        let mut columns = row.columns().to_vec();
+        for &column in kept_columns {
+            if let (Some(value), Some(kept)) = (columns.get_mut(column), stored.get(column)) {
+                *value = kept.clone();
+            }
+        }
+        let encoded = self.row_codec.encode(&columns, 1)?;
+        let row = RecordBatch::try_new(self.schema.clone(), columns)?;
+        Ok(Some((row, encoded)))
+    }
+
+    fn keys(&self, rows: &RecordBatch, primary_key: &[usize]) -> Result<EncodedRows, EngineError> {
         let columns: Vec<_> = primary_key
             .iter()
             .map(|&column| rows.column(column).clone())
@@ -522,5 +570,101 @@ impl SavedState for TableInput {
 
     fn load(&mut self, shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
         self.shards[shard].load(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::DataType;
+    use arrow::util::display::array_value_to_string;
+    use sluice_core::{ColumnDefinition, PartitionId};
+
+    use super::*;
+
+    fn input() -> TableInput {
+        let column = |name: &str, data_type| ColumnDefinition {
+            name: name.into(),
+            data_type,
+            nullable: true,
+        };
+        let definition = TableDefinition {
+            name: "t".into(),
+            columns: vec![
+                column("id", DataType::Int64),
+                column("n", DataType::Int64),
+                column("text", DataType::Utf8),
+            ],
+            kind: TableKind::Changelog {
+                primary_key: vec![0],
+            },
+            event_time: None,
+            stored: true,
+        };
+        TableInput::new(definition).unwrap()
+    }
+
+    type RowText<'a> = (i64, i64, Option<&'a str>);
+
+    fn changes(input: &TableInput, rows: &[RowText<'_>]) -> TableChanges {
+        let batch = |rows: &[RowText<'_>]| {
+            let columns: Vec<arrow::array::ArrayRef> = vec![
+                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
+                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1))),
+                Arc::new(StringArray::from_iter(rows.iter().map(|row| row.2))),
+            ];
+            RecordBatch::try_new(input.schema.clone(), columns).unwrap()
+        };
+        TableChanges {
+            table: "t".into(),
+            partition: PartitionId {
+                topic: "t".into(),
+                partition: 0,
+            },
+            rows: batch(rows),
+            kinds: vec![ChangeKind::Upsert; rows.len()],
+            versions: vec![SourceVersion::default(); rows.len()],
+            key_changes: Vec::new(),
+            before_rows: Some(batch(&[(1, 0, None)])),
+            unchanged: Vec::new(),
+        }
+    }
+
+    fn text(delta: &Delta) -> Vec<String> {
+        let rows = delta.rows();
+        let row = |row: usize| {
+            let cells = rows.columns().iter();
+            let cells: Vec<String> = cells
+                .map(|column| array_value_to_string(column, row).unwrap())
+                .collect();
+            format!("{}x{}", delta.weights()[row], cells.join("|"))
+        };
+        let mut lines: Vec<String> = (0..rows.num_rows()).map(row).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn what_a_change_does_not_say_stays_as_it_is_stored() {
+        let mut input = input();
+        let first = changes(&input, &[(1, 1, Some("long"))]);
+        assert_eq!(text(&input.step(&[first]).unwrap()), ["1x1|1|long"]);
+        // Twice in one batch, the second time with another key.
+        let mut second = changes(&input, &[(1, 2, None), (5, 3, None), (7, 0, None)]);
+        second.unchanged = vec![(0, 2), (1, 2), (2, 2)];
+        second.key_changes = vec![(1, 0)];
+        // Nothing is stored of the last one: it has no text.
+        assert_eq!(
+            text(&input.step(&[second]).unwrap()),
+            ["-1x1|1|long", "1x5|3|long", "1x7|0|"]
+        );
+        let third = changes(&input, &[(5, 4, None)]);
+        assert_eq!(
+            text(&input.step(&[third]).unwrap()),
+            ["-1x5|3|long", "1x5|4|"],
+            "a null that is said is one"
+        );
     }
 }

@@ -65,6 +65,7 @@ fn changes(
         ],
         key_changes: vec![],
         before_rows: None,
+        unchanged: Vec::new(),
     }
 }
 

@@ -144,6 +144,7 @@ fn changes(rows: &[(i64, Option<i64>)], kind: ChangeKind, version: u64) -> Vec<T
         ],
         key_changes: vec![],
         before_rows: None,
+        unchanged: Vec::new(),
     }]
 }
 

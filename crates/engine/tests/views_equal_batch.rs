@@ -490,6 +490,7 @@ fn changes(
         versions,
         key_changes: vec![],
         before_rows: None,
+        unchanged: Vec::new(),
     }
 }
 

@@ -154,6 +154,7 @@ impl Run {
             versions: vec![version; rows.len()],
             key_changes: vec![],
             before_rows: None,
+            unchanged: Vec::new(),
         };
         let output = self.engine.step(self.epoch, vec![changes]).unwrap();
         self.changed.clear();

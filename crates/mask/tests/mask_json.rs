@@ -220,12 +220,7 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
             other => *other = json!(ANY_HASH),
         }
     }
-    fn visit(
-        value: &mut Value,
-        path: &[&str],
-        masks: &sluice_mask::Masks,
-        hash: &dyn Fn(&str) -> String,
-    ) {
+    fn visit(value: &mut Value, path: &[&str], hash: &dyn Fn(&str) -> String) {
         match value {
             Value::Object(members) => {
                 let old = std::mem::take(members);
@@ -239,14 +234,14 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
                         ["a", "b"] | ["list", _, "x"] => cut(&mut member, hash),
                         ["a"] | ["list"] => {
                             if member.is_object() || member.is_array() {
-                                visit(&mut member, &inner, masks, hash);
+                                visit(&mut member, &inner, hash);
                             } else if !member.is_null() {
                                 member = json!(hash(&text_of(&member)));
                             }
                         }
                         ["list", _] => {
                             if member.is_object() || member.is_array() {
-                                visit(&mut member, &inner, masks, hash);
+                                visit(&mut member, &inner, hash);
                             } else if !member.is_null() {
                                 member = json!(hash(&text_of(&member)));
                             }
@@ -264,7 +259,7 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
                 };
                 for element in elements {
                     if element.is_object() || element.is_array() {
-                        visit(element, of_element, masks, hash);
+                        visit(element, of_element, hash);
                     } else if !element.is_null() {
                         *element = json!(hash(&text_of(element)));
                     }
@@ -286,7 +281,7 @@ fn naive(value: &mut Value, masks: &sluice_mask::Masks) {
             let text = text_of(it);
             if text.is_empty() { text } else { hash(&text) }
         });
-        visit(value, &[], masks, &hash);
+        visit(value, &[], &hash);
         if let Some(hashed) = hashed {
             value["h"] = json!(hashed);
         }

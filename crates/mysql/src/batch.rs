@@ -9,6 +9,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// What a person may like to know.
+    pub notes: Vec<String>,
     /// Nothing more is there now.
     pub at_end: bool,
 }

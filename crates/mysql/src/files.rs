@@ -157,6 +157,7 @@ impl BinlogFiles {
             records: decoded.records,
             warnings: decoded.warnings,
             at_end,
+            ..Batch::default()
         })
     }
 

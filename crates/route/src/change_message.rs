@@ -1,5 +1,7 @@
 //! What a change message says besides its row: kind, version, before-image.
 
+use std::borrow::Cow;
+
 use sluice_core::{ChangeKind, SourceVersion, TableKind};
 
 use crate::cell::{Cell, read};
@@ -73,6 +75,44 @@ fn number(fields: &Fields<'_>, field: &Field) -> Result<Option<u64>, Refusal> {
             ),
         }),
     }
+}
+
+/// The columns that the change left as they were, and that the record does not
+/// hold for that reason.
+pub(crate) fn unchanged_columns(
+    table: &Table,
+    record: Slots<'_>,
+    parser: &mut JsonParser,
+) -> Vec<usize> {
+    let list = table.unchanged.as_ref();
+    let Some(list) = list.and_then(|list| record.inner(list)) else {
+        return Vec::new();
+    };
+    // Nothing that is a value inside a record fails to be parsed.
+    let Ok(list) = parser.parse(list) else {
+        return Vec::new();
+    };
+    let names: Vec<String> = list
+        .elements()
+        .filter_map(|name| name.as_text())
+        .map(Cow::into_owned)
+        .collect();
+    let row = table.row.as_ref().map_or("", |row| row.name.as_str());
+    let is_unchanged = |place: &str| {
+        let inside = place.strip_prefix('.').or_else(|| place.strip_prefix(row));
+        let field = inside.and_then(|inside| inside.strip_prefix('/')?.split('/').next());
+        let field = field.map(|field| field.replace("~1", "/").replace("~0", "~"));
+        field.is_some_and(|field| names.contains(&field))
+    };
+    let key: &[usize] = match &table.definition.kind {
+        TableKind::Changelog { primary_key } => primary_key,
+        TableKind::AppendOnly => &[],
+    };
+    let columns = table.columns.iter().enumerate();
+    columns
+        .filter(|(index, column)| !key.contains(index) && is_unchanged(&column.from.name))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// The before-image of a record: the object at `before`, or that one's element

@@ -19,6 +19,7 @@ pub(crate) struct Changes<'a> {
     kinds: Vec<ChangeKind>,
     versions: Vec<SourceVersion>,
     key_changes: Vec<(usize, usize)>,
+    unchanged: Vec<(usize, usize)>,
 }
 
 impl<'a> Changes<'a> {
@@ -31,6 +32,7 @@ impl<'a> Changes<'a> {
             kinds: Vec::new(),
             versions: Vec::new(),
             key_changes: Vec::new(),
+            unchanged: Vec::new(),
         }
     }
 
@@ -58,6 +60,9 @@ impl<'a> Changes<'a> {
             self.key_changes
                 .extend(range.key_changes.into_iter().map(moved));
         }
+        let of_row = |(row, column)| (first + row, column);
+        self.unchanged
+            .extend(range.unchanged.into_iter().map(of_row));
         // Only append-only tables leave rows out, and they have no key.
         match taken {
             None => {
@@ -101,6 +106,7 @@ impl<'a> Changes<'a> {
             versions: self.versions,
             key_changes: self.key_changes,
             before_rows: one(self.before_rows),
+            unchanged: self.unchanged,
         })
     }
 }

@@ -15,7 +15,8 @@ use crate::retention::Retention;
 use crate::slots::{Field, SlotPlan};
 use crate::source_text::{ChangeKindDefinition, Condition, Policy, TableHistory};
 pub use crate::source_text::{
-    CursorText as PollCursor, ServerText as MySqlServer, TlsText as Tls, TransactionForm,
+    CursorText as PollCursor, PostgresText as PostgresServer, ServerText as MySqlServer,
+    TlsText as Tls, TransactionForm,
 };
 use crate::time::TimeForm;
 
@@ -122,6 +123,8 @@ pub enum CaptureKind {
     },
     /// A server of MySQL or MariaDB.
     MySql(MySqlServer),
+    /// A PostgreSQL server.
+    Postgres(PostgresServer),
 }
 
 /// The capture of one topic.
@@ -191,6 +194,9 @@ pub(crate) struct Table {
     pub(crate) row: Option<Field>,
     /// JSON pointer to the before-image, in the form of the row.
     pub(crate) before: Option<Field>,
+    /// JSON pointer to the names of the fields that a change left as they were
+    /// and does not say.
+    pub(crate) unchanged: Option<Field>,
     /// One or two fields that order the changes of a key.
     pub(crate) version: Vec<Field>,
     pub(crate) person: Option<Person>,
@@ -221,7 +227,12 @@ impl Table {
         for condition in &mut self.when {
             number(&mut condition.field, None);
         }
-        let places = [&mut self.explode, &mut self.row, &mut self.before];
+        let places = [
+            &mut self.explode,
+            &mut self.row,
+            &mut self.before,
+            &mut self.unchanged,
+        ];
         for field in places.into_iter().flatten() {
             number(field, None);
         }

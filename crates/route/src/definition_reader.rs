@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::definition::{
     CaptureDefinition, CaptureKind, Column, DEDUP_HORIZON_US, Dedup, DefinitionError, FileFormat,
-    POLL_INTERVAL_US, Person, SourceFile, Sources, Table,
+    POLL_INTERVAL_US, Person, PostgresServer, SourceFile, Sources, Table,
 };
 use crate::diversion::Diversion;
 use crate::mask_text::MaskText;
@@ -303,6 +303,14 @@ impl Reading {
                 }
                 (CaptureKind::MySql(server), None)
             }
+            CaptureText::Postgres(server) => {
+                self.table_names(file, at, &server.tables);
+                if let Some(password) = &server.password {
+                    self.environment_name(file, at, password);
+                }
+                self.postgres_names(file, at, &server);
+                (CaptureKind::Postgres(server), None)
+            }
         };
         self.captures.push(CaptureDefinition {
             topic: topic.to_owned(),
@@ -321,6 +329,23 @@ impl Reading {
                 message,
                 "write `database.table`; `*` is any letters",
             );
+        }
+    }
+
+    fn postgres_names(&mut self, file: &SourceFile, at: usize, server: &PostgresServer) {
+        if server.publications.is_empty() {
+            let message = "`publications` names no publication".to_owned();
+            let help = "CREATE PUBLICATION … FOR TABLE … on the server, and name it here";
+            self.error(file, at, message, help);
+        }
+        let is_slot_letter = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+        let slot = server.slot.as_deref();
+        if slot.is_some_and(|slot| {
+            slot.is_empty() || slot.len() > 40 || !slot.chars().all(is_slot_letter)
+        }) {
+            let message = "`slot` is no name of a slot".to_owned();
+            let help = "small letters, digits and `_`, at most 40";
+            self.error(file, at, message, help);
         }
     }
 
@@ -464,6 +489,7 @@ impl Reading {
         }
         for (setting, value) in [
             ("before", &text.before),
+            ("unchanged", &text.unchanged),
             ("version", &text.version.first().cloned()),
         ] {
             if let (Some(value), true) = (value, primary_key.is_empty()) {
@@ -527,6 +553,7 @@ impl Reading {
             explode: text.explode.map(|name| name.into_inner().into()),
             row: text.row.map(|name| name.into_inner().into()),
             before: text.before.map(|name| name.into_inner().into()),
+            unchanged: text.unchanged.map(|name| name.into_inner().into()),
             version: text
                 .version
                 .into_iter()

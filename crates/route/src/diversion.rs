@@ -327,7 +327,8 @@ mod tests {
             let text = rule.table_text("shop");
             text.and_then(|text| read(&text)).unwrap_err()
         };
-        let wrongs: [(&dyn Fn(&mut DiversionRule), &str); 8] = [
+        type Change<'a> = &'a dyn Fn(&mut DiversionRule);
+        let wrongs: [(Change<'_>, &str); 8] = [
             (&|it| it.sink_table = "a b".into(), "sink_table"),
             (&|it| it.source_table = None, "source_table"),
             (&|it| it.sink_columns = Some("id".into()), "sink_columns"),

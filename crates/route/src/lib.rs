@@ -32,7 +32,7 @@ mod time;
 
 pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, MySqlServer, PollCursor,
-    SourceFile, Sources, Tls, TransactionForm,
+    PostgresServer, SourceFile, Sources, Tls, TransactionForm,
 };
 pub use definition_reader::parse_sources;
 pub use diversion::{DIVERSION_RULES, Diversion, DiversionRule, RULE_COLUMNS};

@@ -14,7 +14,7 @@ use sluice_mask::{LeftOut, SEALED};
 
 use crate::accept::{Candidate, is_selective};
 use crate::cell::{Cell, ColumnBuilder, Problem, key_bytes, read};
-use crate::change_message::{before_image, change_kind, old_key, version};
+use crate::change_message::{before_image, change_kind, old_key, unchanged_columns, version};
 use crate::dedup::DedupMemory;
 use crate::definition::Table;
 use crate::fields::{CsvFields, Fields};
@@ -36,6 +36,8 @@ pub(crate) struct TableRows {
     pub(crate) versions: Vec<SourceVersion>,
     pub(crate) key_changes: Vec<(usize, usize)>,
     pub(crate) before: Vec<ColumnBuilder>,
+    /// Rows and columns whose values stay as they were.
+    pub(crate) unchanged: Vec<(usize, usize)>,
     /// One a row, for tables that do not take every row.
     pub(crate) candidates: Vec<Candidate>,
 }
@@ -49,6 +51,7 @@ impl TableRows {
             versions: Vec::new(),
             key_changes: Vec::new(),
             before: types.map(ColumnBuilder::new).collect(),
+            unchanged: Vec::new(),
             candidates: Vec::new(),
         }
     }
@@ -62,6 +65,9 @@ impl TableRows {
                 builder.push(cell.map_or(&Cell::Null, |(_, cell)| cell));
             }
         }
+        let number = self.kinds.len();
+        let unchanged = row.unchanged.iter().map(|&column| (number, column));
+        self.unchanged.extend(unchanged);
         for (builder, cell) in self.builders.iter_mut().zip(&row.cells) {
             builder.push(cell);
         }
@@ -138,6 +144,8 @@ struct Row<'a> {
     version: SourceVersion,
     /// Columns and values of the key before the change, if it was another one.
     old_key: Option<Vec<(usize, Cell<'a>)>>,
+    /// Columns whose values stay as they were.
+    unchanged: Vec<usize>,
     candidate: Option<Candidate>,
 }
 
@@ -539,7 +547,17 @@ impl<'a, 't> RowReader<'a, 't> {
         };
         let mut cells = emptied(std::mem::take(&mut self.tools.cells));
         let mut wants_last = Vec::new();
+        let unchanged = match (fields, kind) {
+            (Fields::Json { record, .. }, ChangeKind::Upsert) => {
+                unchanged_columns(table, *record, image_json)
+            }
+            _ => Vec::new(),
+        };
         for (index, column) in table.columns.iter().enumerate() {
+            if unchanged.contains(&index) {
+                cells.push(Cell::Null);
+                continue;
+            }
             match read(column, fields) {
                 Ok(cell) => cells.push(cell),
                 // A delete needs nothing but its key.
@@ -607,6 +625,7 @@ impl<'a, 't> RowReader<'a, 't> {
             kind,
             version,
             old_key,
+            unchanged,
             candidate,
         }))
     }

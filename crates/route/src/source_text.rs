@@ -72,6 +72,45 @@ pub(crate) enum CaptureText {
         tables: Vec<String>,
     },
     MySql(ServerText),
+    Postgres(PostgresText),
+}
+
+/// A PostgreSQL server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresText {
+    /// Name or number of its machine.
+    pub host: String,
+    /// Port.
+    #[serde(default = "postgres_port")]
+    pub port: u16,
+    /// Servers that may take its place, as `host:port`.
+    #[serde(default)]
+    pub failover: Vec<String>,
+    /// Database.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// Password, as `env:NAME`.
+    pub password: Option<String>,
+    /// Names of publications, at least one.
+    pub publications: Vec<String>,
+    /// Names `schema.table` with `*`; all published tables if there is none.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Name of the slot; made of the topic's name if it is not given.
+    pub slot: Option<String>,
+    /// Mebibytes of its log that the server may keep before a warning.
+    #[serde(default = "slot_mib")]
+    pub slot_warning_mib: u64,
+    /// Encryption.
+    #[serde(default)]
+    pub tls: TlsText,
+    /// File of certificates that the server's is checked against.
+    pub tls_ca: Option<String>,
+    /// Whether tables are copied first.
+    #[serde(default = "yes")]
+    pub snapshot: bool,
 }
 
 /// A MySQL or MariaDB server.
@@ -116,6 +155,14 @@ pub enum TlsText {
     Required,
     /// With a server whose certificate holds.
     Verified,
+}
+
+fn postgres_port() -> u16 {
+    5_432
+}
+
+fn slot_mib() -> u64 {
+    1_024
 }
 
 fn mysql_port() -> u16 {
@@ -178,6 +225,7 @@ pub(crate) struct TableText {
     pub(crate) explode: Option<Spanned<String>>,
     pub(crate) row: Option<Spanned<String>>,
     pub(crate) before: Option<Spanned<String>>,
+    pub(crate) unchanged: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) version: Vec<Spanned<String>>,
     #[serde(default)]

@@ -178,6 +178,36 @@ fn maxwell_messages_have_kind_version_and_before_image() {
     );
 }
 
+/// A large value that a change left as it was is not in PostgreSQL's message.
+#[test]
+fn fields_that_a_change_left_as_they_were_are_named_to_the_engine() {
+    let text_of_sources = MAXWELL
+        .replace(
+            "before = \"/old\"",
+            "before = \"/old\"\nunchanged = \"/unchanged\"",
+        )
+        .replace("type = \"decimal(16,2)\" },", "type = \"decimal(16,2)\" },\n  { name = \"colour\", from = \"./doc/colour\", type = \"string\" },");
+    let mut router = Router::new(sources(&text_of_sources));
+    let routed = route(
+        &mut router,
+        "shop",
+        &[
+            r#"{"table":"goods","type":"insert","xid":1,"data":{"id":1,"price":9.90,"doc":{"colour":"red"}}}"#,
+            r#"{"table":"goods","type":"update","xid":2,"data":{"id":1,"price":8.00},"old":{},"unchanged":["doc"]}"#,
+            r#"{"table":"goods","type":"update","xid":3,"data":{"id":1,"doc":{"colour":"blue"}},"old":{},"unchanged":["price"]}"#,
+            r#"{"table":"goods","type":"update","xid":4,"data":{"id":1,"price":7.00},"old":{}}"#,
+            r#"{"table":"goods","type":"update","xid":5,"data":{"price":7.00},"old":{},"unchanged":["id"]}"#,
+        ],
+    );
+    let changes = of(&routed, "goods");
+    assert_eq!(text(&changes.rows), ["1|9.90|red", "1|8.00|", "1||blue"]);
+    assert_eq!(changes.unchanged, [(1, 2), (2, 1)]);
+    // Without being named there a field is missing; a key is always wanted.
+    assert_eq!(reasons(&routed), ["missing_value", "missing_value"]);
+    let without_key = text_of_sources.replace("primary_key = [\"id\"]\n", "");
+    assert!(errors(&without_key).contains("`unchanged` needs a primary key"));
+}
+
 #[test]
 fn debezium_deletes_take_the_row_from_the_before_image() {
     let text_of_sources = MAXWELL

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use sluice_engine::{EVALUATION_ERRORS, Program};
 use sluice_functions::UNIQ_IDS;
 use sluice_serve::{Access, PersonalColumns, Role, User};
-use sluice_watch::secret;
 
 use crate::dead_letters::DEAD_LETTERS;
-use crate::failure::{Doing, Failure};
+use crate::failure::Failure;
 use crate::project::Project;
+use crate::secret::named_secret;
 
 /// The name under which the program's own commands ask.
 pub const LOCAL_USER: &str = "sluice";
@@ -152,7 +152,7 @@ pub fn open(project: &Project, program: &Program) -> Result<(Access, Option<Stri
     let mut users = Vec::new();
     for (name, user) in &project.config.users {
         let what = format!("[users.{name}] of warehouse.toml");
-        let secret = secret(&user.secret, &project.folder).doing(&what)?;
+        let secret = named_secret(&format!("[users.{name}]"), &user.secret, &project.folder)?;
         let mut known = users.iter();
         if let Some(other) = known.find(|other: &&User| other.secret == secret) {
             return Err(Failure::Definitions(format!(

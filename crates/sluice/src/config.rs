@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::access::{PersonalText, UserText};
 use crate::failure::Failure;
+use crate::secret::named_secret;
 use crate::watching::{AlarmsText, MailText};
 
 /// Where the parts of the warehouse run.
@@ -154,23 +155,14 @@ pub struct LogRetention {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Masking {
-    /// The master secret, which wraps all other keys.
-    pub secret: Option<SecretReference>,
+    /// The master secret, which wraps all other keys: `env:NAME` or
+    /// `file:PATH`.
+    pub secret: Option<String>,
     /// The one before, while it is changed.
-    pub previous_secret: Option<SecretReference>,
+    pub previous_secret: Option<String>,
     /// The folder of the key store, from the project's folder; without it
     /// `keys` in the state.
     pub keys: Option<String>,
-}
-
-/// Where a secret is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SecretReference {
-    /// An environment variable.
-    Env(String),
-    /// A file, from the project's folder.
-    File(String),
 }
 
 /// Who may ask as Sugar BI.
@@ -183,30 +175,15 @@ pub struct SugarAccess {
 }
 
 impl SugarAccess {
-    /// The token itself.
+    /// The token itself; relative paths start from the project's `folder`.
     ///
     /// # Errors
     /// When it cannot be had from where it should be.
-    pub fn token(&self) -> Result<Option<String>, Failure> {
-        let Some(reference) = &self.token else {
-            return Ok(None);
-        };
-        let found = match reference.split_once(':') {
-            Some(("env", name)) => std::env::var(name).ok(),
-            Some(("file", path)) => std::fs::read_to_string(path).ok(),
-            _ => {
-                return Err(Failure::Definitions(
-                    "warehouse.toml: the token of [sugar] is not written here\n  help: write where it is: token = \"env:SUGAR_TOKEN\" or \"file:/etc/sluice/sugar-token\"".into(),
-                ));
-            }
-        };
-        let found = found.map(|token| token.trim().to_owned());
-        match found.filter(|token| !token.is_empty()) {
-            Some(token) => Ok(Some(token)),
-            None => Err(Failure::Definitions(format!(
-                "the token of [sugar] is not there: {reference}\n  help: set the variable, or write the file, before the start"
-            ))),
-        }
+    pub fn token(&self, folder: &Path) -> Result<Option<String>, Failure> {
+        let token = self.token.as_ref();
+        token
+            .map(|reference| named_secret("`token` of [sugar]", reference, folder))
+            .transpose()
     }
 }
 

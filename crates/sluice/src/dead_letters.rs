@@ -94,6 +94,7 @@ pub fn changes(
         rows,
         key_changes: Vec::new(),
         before_rows: None,
+        unchanged: Vec::new(),
     })
 }
 

@@ -25,6 +25,7 @@ mod project;
 mod project_watch;
 mod report;
 mod running_views;
+mod secret;
 mod serving;
 mod settings;
 mod source_gauges;

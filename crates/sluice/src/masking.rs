@@ -11,11 +11,11 @@ use sluice_log::Log;
 use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
 use sluice_route::Sources;
 
-use crate::config::SecretReference;
 use crate::erasing::{Erased, Request};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
+use crate::secret::named_secret;
 
 /// The folder of keys in the state.
 const KEYS_FOLDER: &str = "keys";
@@ -134,31 +134,14 @@ fn keys_folder(project: &Project, state: &Path) -> PathBuf {
     }
 }
 
-fn read_secret(project: &Project, reference: &SecretReference) -> Result<MasterSecret, Failure> {
-    let (text, place) = match reference {
-        SecretReference::Env(name) => {
-            let Ok(text) = std::env::var(name) else {
-                return Err(Failure::Definitions(format!(
-                    "the environment variable {name}, which [masking] names, is not set\n  help: export {name}=$(openssl rand -hex 32) once, and keep it safe: nothing can be decrypted without it"
-                )));
-            };
-            (
-                text.into_bytes(),
-                format!("the environment variable {name}"),
-            )
-        }
-        SecretReference::File(path) => {
-            let path = project.resolve(path);
-            let text = RealDisk.read(Path::new(&path));
-            let text = text.map_err(|error| {
-                Failure::Definitions(format!(
-                    "{path}: the master secret of [masking] cannot be read: {error}\n  help: make one with `openssl rand -hex 32 > {path}; chmod 600 {path}`"
-                ))
-            })?;
-            (text, path)
-        }
-    };
-    MasterSecret::new(&text).map_err(|error| Failure::Definitions(format!("{place}: {error}")))
+fn read_secret(project: &Project, reference: &str) -> Result<MasterSecret, Failure> {
+    let setting = "the master secret of [masking]";
+    let text = named_secret(setting, reference, &project.folder)?;
+    MasterSecret::new(text.as_bytes()).map_err(|error| {
+        Failure::Definitions(format!(
+            "{setting}: {reference}: {error}\n  help: make one with `openssl rand -hex 32`, and keep it safe: nothing can be decrypted without it"
+        ))
+    })
 }
 
 /// The secret of a project that names none: a file that only its owner reads,

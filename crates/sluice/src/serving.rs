@@ -45,6 +45,8 @@ pub struct ServingParts {
     pub watcher: Arc<Watcher>,
     /// Who may ask what.
     pub access: Arc<Access>,
+    /// What Sugar BI must send; without it, it is not answered.
+    pub sugar_token: Option<String>,
 }
 
 /// The running servers.
@@ -126,7 +128,7 @@ impl Serving {
             views: views.map(|view| view.name.clone()).collect(),
             docs: html_pages(&parts.docs),
             models: models_json(&parts.docs),
-            sugar_token: config.sugar.token()?,
+            sugar_token: parts.sugar_token,
         };
         let state = Arc::new(HttpState::new(
             engine,

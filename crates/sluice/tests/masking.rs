@@ -454,8 +454,7 @@ fn wrong_masks_are_told_with_their_place() {
     write(&folder.path().join("sources/s.toml"), own_log.as_bytes());
     let error = fail(sluice().arg("check").arg(folder.path()), 2);
     assert!(error.contains("their own log"), "{error}");
-    let missing =
-        "name = \"wrong\"\n[masking]\nsecret = { env = \"SLUICE_TEST_NO_SUCH_SECRET\" }\n";
+    let missing = "name = \"wrong\"\n[masking]\nsecret = \"env:SLUICE_TEST_NO_SUCH_SECRET\"\n";
     write(&folder.path().join("warehouse.toml"), missing.as_bytes());
     write(
         &folder.path().join("sources/s.toml"),

@@ -29,7 +29,7 @@ pub(crate) fn plan(
     quiet_hours: &BTreeMap<String, QuietHours>,
     now_us: i64,
 ) -> (Vec<Planned>, Vec<String>) {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<(&String, &Instance)>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<(&String, &Instance)>> = BTreeMap::new();
     let mut settled = Vec::new();
     for (key, instance) in &state.instances {
         let told = instance.told.get(receiver.name());

@@ -39,6 +39,7 @@ pub(crate) fn versions(changes: &[TableChanges]) -> Result<Vec<TableChanges>, En
             kinds: vec![ChangeKind::Upsert; rows.len()],
             rows: take_record_batch(&change.rows, &UInt32Array::from(rows))?,
             before_rows: None,
+            unchanged: Vec::new(),
             key_changes: Vec::new(),
         });
     }

@@ -93,6 +93,7 @@ fn changes(table: &str, kind: ChangeKind, rows: &[Row], version: u64) -> TableCh
             })
             .collect(),
         before_rows: None,
+        unchanged: Vec::new(),
         key_changes: vec![],
     }
 }

@@ -63,6 +63,7 @@ fn to_engine(definition: &TableDefinition, changes: &[Change], epoch: u64) -> Ta
         versions: (0..own.len() as u64).map(version).collect(),
         key_changes: vec![],
         before_rows: None,
+        unchanged: Vec::new(),
     }
 }
 

@@ -69,6 +69,7 @@ fn to_engine(
                 .collect(),
             key_changes: vec![],
             before_rows: None,
+            unchanged: Vec::new(),
         }
     };
     definitions.iter().map(of_table).collect()

@@ -27,7 +27,7 @@ pub enum TlsMode {
 ///
 /// # Errors
 /// What is wrong with the certificates or with the name.
-pub(crate) fn connection(mode: &TlsMode, host: &str) -> Result<ClientConnection, String> {
+pub fn connection(mode: &TlsMode, host: &str) -> Result<ClientConnection, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -197,6 +197,7 @@ fn run_to_end(
         docs: ProjectDocs::new(&project, &program),
         watcher: watcher.clone(),
         access: Arc::new(access),
+        sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     address::publish(

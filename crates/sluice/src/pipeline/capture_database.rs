@@ -12,8 +12,10 @@ use sluice_mysql::filter::TableFilter;
 use sluice_mysql::net::connection::Address;
 use sluice_mysql::net::tls::TlsMode;
 use sluice_mysql::server::{ServerOptions, ServerSource};
+use sluice_postgres::server::ServerSource as PostgresSource;
 use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
 
+use super::capture_postgres as postgres;
 use super::capture_step::{Shared, secret};
 use super::door::Door;
 use crate::failure::{Doing, Failure};
@@ -36,6 +38,7 @@ pub(super) struct DatabaseSource {
 enum Kind {
     Files(Box<BinlogFiles>),
     Server(Box<ServerSource>),
+    Postgres(Box<PostgresSource>),
 }
 
 impl DatabaseSource {
@@ -51,12 +54,17 @@ impl DatabaseSource {
             let filter = TableFilter::new(names);
             filter.map_err(|name| Failure::Definitions(format!("{what}: `{name}` is no table")))
         };
-        let position = position.into_database().unwrap_or_default();
         let clock = Arc::new(SystemClock);
+        let of_database = |position: SourcePosition| position.into_database().unwrap_or_default();
         let source = match &capture.kind {
             CaptureKind::Binlog { path, tables } => {
                 let path = project.resolve(path);
-                let files = BinlogFiles::open(Path::new(&path), filter(tables)?, position, clock);
+                let files = BinlogFiles::open(
+                    Path::new(&path),
+                    filter(tables)?,
+                    of_database(position),
+                    clock,
+                );
                 Kind::Files(Box::new(files.doing(&what)?))
             }
             CaptureKind::MySql(server) => {
@@ -68,7 +76,14 @@ impl DatabaseSource {
                     copies: server.snapshot,
                     part_rows: PART_ROWS,
                 };
+                let position = of_database(position);
                 Kind::Server(Box::new(ServerSource::new(options, clock, position)))
+            }
+            CaptureKind::Postgres(server) => {
+                let options = postgres::options(topic, server, filter(&server.tables)?)?;
+                let position = position.into_postgres().unwrap_or_default();
+                let source = PostgresSource::new(options, clock, position);
+                Kind::Postgres(Box::new(source))
             }
             _ => return Ok(None),
         };
@@ -83,6 +98,7 @@ impl DatabaseSource {
         match &self.source {
             Kind::Files(_) => None,
             Kind::Server(server) => server.trouble(),
+            Kind::Postgres(server) => server.trouble(),
         }
     }
 
@@ -91,6 +107,7 @@ impl DatabaseSource {
         match &mut self.source {
             Kind::Files(files) => files.poll().doing(&what),
             Kind::Server(server) => server.poll().doing(&what),
+            Kind::Postgres(server) => server.poll().doing(&what),
         }
     }
 }
@@ -101,33 +118,42 @@ fn own_server_id(topic: &str) -> u32 {
     0x5000_0000 | (hash & 0x0fff_ffff)
 }
 
+/// A password that stands in the environment.
+pub(super) fn password(name: Option<&str>) -> Result<String, Failure> {
+    let name = name.and_then(|name| name.strip_prefix("env:"));
+    Ok(name.map(secret).transpose()?.unwrap_or_default())
+}
+
+/// What is asked of a connection.
+pub(super) fn tls_mode(tls: Tls, authorities: Option<&str>) -> TlsMode {
+    match tls {
+        Tls::Off => TlsMode::Off,
+        Tls::Required => TlsMode::Required,
+        Tls::Verified => TlsMode::Verified(authorities.map(str::to_owned)),
+    }
+}
+
+/// Machine and port of a server that may take another one's place.
+pub(super) fn other_place(text: &str) -> Result<(String, u16), Failure> {
+    let place = text.rsplit_once(':');
+    let place = place.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    let unknown = || Failure::Definitions(format!("`{text}` in `failover` is no `host:port`"));
+    place.ok_or_else(unknown)
+}
+
 /// The server and those that may take its place.
 fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
-    let password = server
-        .password
-        .as_deref()
-        .and_then(|name| name.strip_prefix("env:"));
-    let password = password.map(secret).transpose()?.unwrap_or_default();
+    let password = password(server.password.as_deref())?;
     let first = Address {
         host: server.host.clone(),
         port: server.port,
         user: server.user.clone(),
         password,
-        tls: match server.tls {
-            Tls::Off => TlsMode::Off,
-            Tls::Required => TlsMode::Required,
-            Tls::Verified => TlsMode::Verified(server.tls_ca.clone()),
-        },
+        tls: tls_mode(server.tls, server.tls_ca.as_deref()),
     };
     let mut addresses = vec![first.clone()];
     for other in &server.failover {
-        let place = other.rsplit_once(':');
-        let place = place.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
-        let Some((host, port)) = place else {
-            return Err(Failure::Definitions(format!(
-                "`{other}` in `failover` is no `host:port`"
-            )));
-        };
+        let (host, port) = other_place(other)?;
         addresses.push(Address {
             host,
             port,
@@ -150,6 +176,9 @@ pub(super) fn follow_database(
             continue;
         }
         let mut batch = source.poll()?;
+        for note in &batch.notes {
+            reporter.info(note);
+        }
         for warning in &batch.warnings {
             reporter.warn(warning);
         }

@@ -172,7 +172,7 @@ impl Capture {
                         Box::new(move |shared| take_submissions(shared, &log, &submissions));
                     body = Some(("collect", take));
                 }
-                CaptureKind::Binlog { .. } | CaptureKind::MySql(_) => {
+                CaptureKind::Binlog { .. } | CaptureKind::MySql(_) | CaptureKind::Postgres(_) => {
                     let Some(source) = DatabaseSource::open(project, capture, position)? else {
                         continue;
                     };

@@ -6,6 +6,7 @@
 //! ```
 
 mod capture_database;
+mod capture_postgres;
 mod capture_step;
 mod capture_threads;
 mod checkpoint_step;

@@ -136,6 +136,7 @@ fn kind_name(kind: &CaptureKind) -> &'static str {
         CaptureKind::Poll { .. } => "poll",
         CaptureKind::Binlog { .. } => "binlog",
         CaptureKind::MySql(_) => "mysql",
+        CaptureKind::Postgres(_) => "postgres",
     }
 }
 

@@ -1,0 +1,6 @@
+//! The server's protocol, version 3, over TCP and TLS.
+
+mod auth;
+pub mod connection;
+pub mod error;
+mod frames;

@@ -1,0 +1,208 @@
+//! Why a server gives nothing, and what to do.
+
+use crate::input::BadBytes;
+use crate::lsn::Lsn;
+use crate::net::error::ConnectionError;
+use crate::pgoutput::decoder::StreamError;
+use crate::schema::TableName;
+
+/// Why a server gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The connection, or what the server says.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// Something is wrong in the stream.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// Something is not understood.
+    #[error("an answer of the server is not understood: {0}")]
+    Answer(#[from] BadBytes),
+    /// A setting of the server.
+    #[error(
+        "the server's `{name}` is `{found}`\n  help: set it to {wanted} in postgresql.conf and start the server again, as in docs/postgres.md"
+    )]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The server is too old.
+    #[error("the server has version {0}\n  help: logical replication needs PostgreSQL 10 or newer")]
+    Version(String),
+    /// The user may not replicate.
+    #[error(
+        "user `{user}` may not replicate\n  help: ALTER ROLE {user} REPLICATION (on Amazon RDS: GRANT rds_replication TO {user})"
+    )]
+    Role {
+        /// The user.
+        user: String,
+    },
+    /// The user may not read a table.
+    #[error(
+        "user `{user}` may not read {table}\n  help: GRANT USAGE ON SCHEMA and GRANT SELECT ON TABLE to the user, or take the table out of the publication"
+    )]
+    Table {
+        /// The user.
+        user: String,
+        /// The table.
+        table: TableName,
+    },
+    /// A privilege is missing.
+    #[error(
+        "user `{user}` lacks a privilege: {message}\n  help: grant what is named; docs/postgres.md has the list"
+    )]
+    Privilege {
+        /// The user.
+        user: String,
+        /// What the server says.
+        message: String,
+    },
+    /// A publication is missing.
+    #[error(
+        "database `{database}` has no publication `{name}`\n  help: CREATE PUBLICATION {name} FOR TABLE …; or name others with `publications`"
+    )]
+    Publication {
+        /// Database.
+        database: String,
+        /// Name.
+        name: String,
+    },
+    /// All slots are in use.
+    #[error(
+        "the server has no free replication slot: {message}\n  help: raise `max_replication_slots`, or drop slots that nobody reads: SELECT * FROM pg_replication_slots. A first copy needs one more while it begins"
+    )]
+    SlotsUsedUp {
+        /// What the server says.
+        message: String,
+    },
+    /// All senders are in use.
+    #[error(
+        "the server has no free sender: {message}\n  help: raise `max_wal_senders`, each reader of changes needs one"
+    )]
+    SendersUsedUp {
+        /// What the server says.
+        message: String,
+    },
+    /// There is a slot of this name that this warehouse did not make.
+    #[error(
+        "slot `{slot}` exists, and this warehouse did not make it\n  help: if nobody else reads it, SELECT pg_drop_replication_slot('{slot}'); otherwise name another one with `slot`"
+    )]
+    ForeignSlot {
+        /// The slot.
+        slot: String,
+    },
+    /// The slot is of another kind.
+    #[error(
+        "slot `{slot}` is of plugin `{plugin}` in database `{database}`\n  help: name another one with `slot`"
+    )]
+    OtherSlot {
+        /// The slot.
+        slot: String,
+        /// Its plugin.
+        plugin: String,
+        /// Its database.
+        database: String,
+    },
+    /// The slot is gone.
+    #[error(
+        "slot `{slot}` is gone from the server, and with it the changes since {at}\n  help: {START_ANEW}"
+    )]
+    SlotGone {
+        /// The slot.
+        slot: String,
+        /// How far it was read.
+        at: Lsn,
+    },
+    /// The slot was invalidated.
+    #[error(
+        "the server has thrown away what slot `{slot}` had still to give, from {at} on ({reason})\n  help: SELECT pg_drop_replication_slot('{slot}'), raise `max_slot_wal_keep_size`, and {START_ANEW}"
+    )]
+    SlotLost {
+        /// The slot.
+        slot: String,
+        /// How far it was read.
+        at: Lsn,
+        /// What the server says of it.
+        reason: String,
+    },
+    /// The slot was read beyond the warehouse's place.
+    #[error(
+        "slot `{slot}` was read up to {confirmed}, the warehouse has only what is before {at}: another reader uses the slot, or the state folder is an old copy\n  help: give each warehouse a slot of its own (`slot`); {START_ANEW}"
+    )]
+    SlotAhead {
+        /// The slot.
+        slot: String,
+        /// How far it was read.
+        confirmed: Lsn,
+        /// How far the warehouse is.
+        at: Lsn,
+    },
+    /// The server is another one.
+    #[error(
+        "the server is of cluster {found}, the warehouse's changes are of cluster {known}: places in their logs cannot be compared\n  help: {START_ANEW}"
+    )]
+    OtherCluster {
+        /// Found.
+        found: String,
+        /// Known.
+        known: String,
+    },
+    /// A slot waits for transactions that run.
+    #[error(
+        "slot `{slot}` cannot begin before the transactions that run have ended\n  help: look for long ones: SELECT pid, xact_start, query FROM pg_stat_activity WHERE state <> 'idle' ORDER BY xact_start"
+    )]
+    SlotWaits {
+        /// The slot.
+        slot: String,
+    },
+}
+
+/// What to do when changes are missing.
+const START_ANEW: &str = "start with an empty state folder: the tables are copied again";
+
+impl ServerError {
+    /// Whether trying again can help.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Connection(ConnectionError::Io { .. })
+            | Self::SlotWaits { .. }
+            | Self::SendersUsedUp { .. } => true,
+            Self::Connection(ConnectionError::Server(refusal)) => {
+                let code = refusal.code.as_str();
+                // Broken connections; being stopped, starting, killed; too
+                // many connections; a slot that another connection still
+                // holds; locks.
+                code.starts_with("08")
+                    || code.starts_with("57P")
+                    || matches!(
+                        code,
+                        "53300" | "55006" | "55P03" | "40001" | "40P01" | "57014" | "25P03"
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// Errors of the server that say what is to be done.
+    pub(super) fn explained(self, user: &str) -> Self {
+        let Self::Connection(ConnectionError::Server(refusal)) = self else {
+            return self;
+        };
+        let message = refusal.to_string();
+        match refusal.code.as_str() {
+            "42501" => Self::Privilege {
+                user: user.to_owned(),
+                message,
+            },
+            "53400" => Self::SlotsUsedUp { message },
+            "53300" if refusal.message.contains("max_wal_senders") => {
+                Self::SendersUsedUp { message }
+            }
+            _ => ConnectionError::Server(refusal).into(),
+        }
+    }
+}

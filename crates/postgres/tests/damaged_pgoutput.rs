@@ -1,0 +1,322 @@
+//! Damaged messages: an error that names the place in the server's log, or a
+//! clean result; never a panic, and never an end that does not come.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use sluice_core::RecordKind;
+use sluice_mysql::filter::TableFilter;
+use sluice_postgres::lsn::Lsn;
+use sluice_postgres::pgoutput::decoder::{Decoded, Decoder, StreamError, Wanted};
+use sluice_postgres::position::PostgresPosition;
+use sluice_postgres::value::form::ValueForm;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit.max(1)
+    }
+}
+
+fn rounds() -> usize {
+    let named = std::env::var("SLUICE_FUZZ_ROUNDS").ok();
+    named
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(20_000)
+}
+
+/// Messages of a server, written like it does.
+#[derive(Default)]
+struct Messages(Vec<Vec<u8>>);
+
+/// A value: null, unchanged, or text.
+enum Of<'a> {
+    Null,
+    Unchanged,
+    Text(&'a str),
+}
+
+fn tuple(values: &[Of<'_>]) -> Vec<u8> {
+    let mut bytes = (values.len() as u16).to_be_bytes().to_vec();
+    for value in values {
+        match value {
+            Of::Null => bytes.push(b'n'),
+            Of::Unchanged => bytes.push(b'u'),
+            Of::Text(text) => {
+                bytes.push(b't');
+                bytes.extend((text.len() as u32).to_be_bytes());
+                bytes.extend(text.bytes());
+            }
+        }
+    }
+    bytes
+}
+
+impl Messages {
+    fn push(&mut self, kind: u8, parts: &[&[u8]]) {
+        self.0.push([&[kind], parts.concat().as_slice()].concat());
+    }
+
+    fn begin(&mut self, lsn: u64) {
+        self.push(b'B', &[&lsn.to_be_bytes(), &[0; 8], &7_u32.to_be_bytes()]);
+    }
+
+    fn commit(&mut self, lsn: u64) {
+        let (at, end) = (lsn.to_be_bytes(), (lsn + 48).to_be_bytes());
+        self.push(b'C', &[&[0], &at, &end, &[0; 8]]);
+    }
+
+    fn relation(&mut self, columns: &[(&str, u32, bool)]) {
+        let mut list = (columns.len() as u16).to_be_bytes().to_vec();
+        for (name, type_id, is_key) in columns {
+            list.push(u8::from(*is_key));
+            list.extend(name.bytes().chain([0]));
+            list.extend(type_id.to_be_bytes());
+            list.extend((-1_i32).to_be_bytes());
+        }
+        self.push(b'R', &[&5_u32.to_be_bytes(), b"public\0t\0d", &list]);
+    }
+
+    fn row(&mut self, kind: u8, parts: &[(u8, &[Of<'_>])]) {
+        let mut bytes = 5_u32.to_be_bytes().to_vec();
+        for (part, values) in parts {
+            bytes.push(*part);
+            bytes.extend(tuple(values));
+        }
+        self.push(kind, &[&bytes]);
+    }
+}
+
+/// A stream with every kind of message.
+fn sound() -> Vec<Vec<u8>> {
+    use Of::{Null, Text, Unchanged};
+    let mut messages = Messages::default();
+    messages.begin(1_000);
+    messages.relation(&[
+        ("id", 23, true),
+        ("v", 25, false),
+        ("a", 1_007, false),
+        ("j", 3_802, false),
+    ]);
+    messages.row(
+        b'I',
+        &[(
+            b'N',
+            &[Text("1"), Text("née"), Text("{1,NULL}"), Text("{\"a\":1}")],
+        )],
+    );
+    messages.row(b'U', &[(b'N', &[Text("1"), Unchanged, Text("{}"), Null])]);
+    messages.row(
+        b'U',
+        &[
+            (b'K', &[Text("1"), Null, Null, Null]),
+            (b'N', &[Text("2"), Text("x"), Null, Null]),
+        ],
+    );
+    messages.push(b'M', &[b"\0\0\0\0\0\0\0\0\0anything"]);
+    messages.commit(1_000);
+    messages.begin(2_000);
+    messages.push(b'O', &[&[0; 8], b"elsewhere\0"]);
+    messages.push(b'Y', &[&[0; 4], b"public\0colour\0"]);
+    messages.row(
+        b'U',
+        &[
+            (b'O', &[Text("2"), Text("y"), Null, Null]),
+            (b'N', &[Text("2"), Unchanged, Null, Null]),
+        ],
+    );
+    messages.push(b'T', &[&1_u32.to_be_bytes(), &[0], &5_u32.to_be_bytes()]);
+    messages.relation(&[("id", 23, true), ("v", 1_184, false)]);
+    messages.row(
+        b'I',
+        &[(b'N', &[Text("3"), Text("2026-01-31 00:00:00+00")])],
+    );
+    messages.row(b'D', &[(b'K', &[Text("3"), Null])]);
+    messages.commit(2_000);
+    messages.0
+}
+
+fn decode(messages: &[Vec<u8>]) -> Result<Vec<String>, StreamError> {
+    let wanted = Wanted {
+        database: "shop".into(),
+        filter: TableFilter::default(),
+        copies: false,
+    };
+    let position = PostgresPosition {
+        lsn: Lsn(900),
+        ..PostgresPosition::default()
+    };
+    let mut decoder = Decoder::new(position, wanted);
+    let mut lookup = |type_id| match type_id {
+        1_007 => ValueForm::Array(Box::new(ValueForm::Number), b','),
+        _ => ValueForm::Text,
+    };
+    let mut out = Decoded::default();
+    for message in messages {
+        decoder.message(message, 0, &mut lookup, &mut out)?;
+    }
+    let data = out
+        .records
+        .into_iter()
+        .filter(|record| record.kind == RecordKind::Data);
+    Ok(data
+        .map(|record| String::from_utf8(record.payload.to_vec()).unwrap())
+        .collect())
+}
+
+#[test]
+fn a_sound_stream_gives_its_rows() {
+    let head = r#"{"database":"shop","schema":"public","table":"t","type":"#;
+    let rows = decode(&sound()).unwrap();
+    let order =
+        |xid: u64, row: u64| format!(r#""ts":946684800,"xid":7,"lsn":{xid},"xoffset":{row}"#);
+    let wanted = [
+        format!(
+            r#"{head}"insert",{},"data":{{"id":1,"v":"née","a":[1,null],"j":{{"a":1}}}}}}"#,
+            order(1_000, 0)
+        ),
+        format!(
+            r#"{head}"update",{},"data":{{"id":1,"a":[],"j":null}},"old":{{}},"unchanged":["v"]}}"#,
+            order(1_000, 1)
+        ),
+        format!(
+            r#"{head}"update",{},"data":{{"id":2,"v":"x","a":null,"j":null}},"old":{{"id":1}},"commit":true}}"#,
+            order(1_000, 2)
+        ),
+        format!(
+            r#"{head}"update",{},"data":{{"id":2,"v":"y","a":null,"j":null}},"old":{{}}}}"#,
+            order(2_000, 0)
+        ),
+        format!(
+            r#"{head}"insert",{},"data":{{"id":3,"v":"2026-01-31T00:00:00Z"}}}}"#,
+            order(2_000, 1)
+        ),
+        format!(
+            r#"{head}"delete",{},"data":{{"id":3}},"commit":true}}"#,
+            order(2_000, 2)
+        ),
+    ];
+    assert_eq!(rows, wanted);
+}
+
+#[test]
+fn damaged_messages_are_refused_with_their_place_or_read() {
+    let sound = sound();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut refused, mut read) = (0, 0);
+    for _ in 0..rounds() {
+        let mut messages = sound.clone();
+        for _ in 0..=random.below(3) {
+            let which = random.below(messages.len());
+            let message = &mut messages[which];
+            let at = random.below(message.len());
+            match random.below(6) {
+                0 => message.truncate(at),
+                1 => message[at] ^= 1 << random.below(8),
+                2 => message[at] = [0, 0xff, 0x7f, 0x80][random.below(4)],
+                3 => {
+                    let end = (at + random.below(9)).min(message.len());
+                    message[at..end].fill(random.below(256) as u8);
+                }
+                4 => message.extend((0..random.below(9)).map(|byte| byte as u8)),
+                _ => {
+                    messages.remove(which);
+                }
+            }
+            if messages.is_empty() || messages.iter().any(Vec::is_empty) {
+                break;
+            }
+        }
+        match decode(&messages) {
+            Ok(rows) => {
+                read += 1;
+                for row in rows {
+                    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&row);
+                    assert!(parsed.is_ok(), "{row}");
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                let text = error.to_string();
+                assert!(text.starts_with("the stream of changes, behind "), "{text}");
+            }
+        }
+    }
+    assert!(refused > 0 && read > 0, "{refused} refused, {read} read");
+}
+
+#[test]
+fn values_of_any_bytes_become_json() {
+    let mut random = Random(7);
+    let forms = [
+        ValueForm::Boolean,
+        ValueForm::Number,
+        ValueForm::Money,
+        ValueForm::Bytes,
+        ValueForm::Moment,
+        ValueForm::Json,
+        ValueForm::Text,
+        ValueForm::Array(Box::new(ValueForm::Number), b','),
+        ValueForm::Array(Box::new(ValueForm::Json), b';'),
+    ];
+    let letters = b"{}[]\",;\\=+-.eE0123456789NULtf $:T xBC\xc3\xff";
+    for _ in 0..rounds() {
+        let length = random.below(24);
+        let text: Vec<u8> = (0..length)
+            .map(|_| letters[random.below(letters.len())])
+            .collect();
+        for form in &forms {
+            let mut out = Vec::new();
+            form.write(&mut out, &text);
+            let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(&out);
+            assert!(
+                parsed.is_ok(),
+                "{form:?}: {}",
+                String::from_utf8_lossy(&out)
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_that_were_taken_before_a_restart_are_not_given_again() {
+    let sound = sound();
+    for rows in 0..=3_u64 {
+        let wanted = Wanted {
+            database: "shop".into(),
+            filter: TableFilter::default(),
+            copies: false,
+        };
+        let position = PostgresPosition {
+            rows,
+            rows_of: Lsn(1_000),
+            ..PostgresPosition::default()
+        };
+        let mut decoder = Decoder::new(position, wanted);
+        let mut out = Decoded::default();
+        for message in &sound {
+            decoder
+                .message(message, 0, &mut |_| ValueForm::Text, &mut out)
+                .unwrap();
+        }
+        let data = out
+            .records
+            .iter()
+            .filter(|record| record.kind == RecordKind::Data);
+        assert_eq!(data.count() as u64, 6 - rows);
+        // Each transaction ends, even if its last row was taken before.
+        let ends = out
+            .records
+            .iter()
+            .filter(|record| record.transaction.as_ref().is_some_and(|mark| mark.commit));
+        assert_eq!(ends.count(), 2, "{rows}");
+        assert_eq!(decoder.recorded(), Lsn(2_048));
+    }
+}
