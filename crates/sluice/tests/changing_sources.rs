@@ -321,11 +321,11 @@ fn a_kill_at_any_moment_gives_the_old_tables_or_the_new() {
     let total = ((rounds + 1) * 2_000).to_string();
     assert_eq!(
         ask(&world.state(), "SELECT count(*) FROM sale"),
-        [total.clone()]
+        std::slice::from_ref(&total)
     );
     assert_eq!(
         ask(&world.state(), "SELECT sum(sales) FROM by_shop"),
-        [total.clone()]
+        std::slice::from_ref(&total)
     );
     let letters = "SELECT count(*) FROM sluice_dead_letters";
     assert_eq!(ask(&world.state(), letters), [total]);

@@ -309,7 +309,7 @@ fn silences_hold_messages_back_and_end() {
         text.contains("channel=web") && !text.contains("channel=app"),
         "{text}"
     );
-    assert_eq!(bench.watcher.silences(), [kept.clone()]);
+    assert_eq!(bench.watcher.silences(), std::slice::from_ref(&kept));
     bench.watcher.end_silence(kept.id).unwrap();
     assert!(bench.watcher.end_silence(kept.id).is_err());
     bench.go_on(15);
@@ -363,8 +363,11 @@ message = "{value} instead of {before}"
     assert_eq!(instances[0].message, "0 instead of 80");
 }
 
-/// Answers every request with `status`, and keeps path, headers and body.
-fn http_server(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<(String, serde_json::Value)>>>) {
+/// The paths and bodies of requests.
+type Requests = Arc<Mutex<Vec<(String, serde_json::Value)>>>;
+
+/// Answers requests with `statuses` in turn, and keeps what they said.
+fn http_server(statuses: Vec<u16>) -> (String, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let requests: Arc<Mutex<Vec<(String, serde_json::Value)>>> = Arc::default();

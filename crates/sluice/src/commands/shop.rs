@@ -98,7 +98,7 @@ pub fn run(options: &ShopCommand<'_>, reporter: Reporter) -> Result<(), Failure>
 /// A database that takes statements.
 enum Database {
     MySql(Box<Connection>),
-    PostgreSql(Runtime, Client),
+    PostgreSql(Box<Runtime>, Client),
 }
 
 impl Database {
@@ -195,5 +195,5 @@ fn open_postgres(url: &str) -> Result<Database, Failure> {
     runtime.spawn(async {
         let _ = connection.await;
     });
-    Ok(Database::PostgreSql(runtime, client))
+    Ok(Database::PostgreSql(Box::new(runtime), client))
 }

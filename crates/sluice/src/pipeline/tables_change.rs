@@ -115,8 +115,11 @@ impl TablesChange {
     /// Whether any dead letters are others.
     pub(super) fn changes_letters(&self) -> bool {
         let only_beginning = self.change.new.is_subset(&self.beginning);
-        !(only_beginning && self.change.changed.is_empty() && self.change.gone.is_empty())
-            || !self.other_letters.is_empty()
+        let keeps_letters = only_beginning
+            && self.change.changed.is_empty()
+            && self.change.gone.is_empty()
+            && self.other_letters.is_empty();
+        !keeps_letters
     }
 
     /// Where the tables begin while the change is being computed: those that begin
@@ -243,6 +246,7 @@ impl TablesChange {
             rows: take_record_batch(rows, &UInt32Array::from(kept))?,
             key_changes: Vec::new(),
             before_rows: None,
+            unchanged: Vec::new(),
         })
     }
 }

@@ -344,8 +344,8 @@ pub fn funnel_day(ledger: &Ledger, days: &Days) -> Table {
         views.sort_unstable();
         let [opened, closed] = counts.entry(day).or_default();
         let (mut next, mut before_us) = (0, i64::MIN);
-        for step in 0..STEPS.len() {
-            opened[step] += i64::from(views.iter().any(|(_, seen)| *seen == step));
+        for (step, count) in opened.iter_mut().enumerate() {
+            *count += i64::from(views.iter().any(|(_, seen)| *seen == step));
         }
         for (time_us, step) in views {
             if step == next && time_us > before_us {
