@@ -4,6 +4,7 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod access;
 mod bound_query;
 mod column_docs;
 mod error;
@@ -18,15 +19,21 @@ mod postgres;
 mod query_engine;
 mod query_limits;
 mod read_only;
+mod session;
+mod sign_in;
 mod system_table;
 mod tables;
+mod too_many;
 mod uniq_ids;
 mod wire_limits;
 
+pub use access::{Access, PersonalColumns, Role, User};
 pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
-pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
+pub use http::{
+    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, WarehouseInfo, guarded, router,
+};
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};
 pub use output::{OutputFormat, write_result};

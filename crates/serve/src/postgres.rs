@@ -17,12 +17,13 @@ use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
-use datafusion_postgres::pgwire::api::auth::noop::NoopStartupHandler;
-use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use datafusion_postgres::pgwire::api::results::Response;
-use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionManager, PgWireServerHandlers};
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, ConnectionManager, ErrorHandler, PgWireServerHandlers,
+};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::tokio::process_socket;
 use datafusion_postgres::{DfSessionService, QueryHook};
@@ -31,8 +32,12 @@ use tokio::sync::Semaphore;
 
 use sluice_core::too_many_operators;
 
+use crate::access::{Access, Role};
 use crate::explain::explain_query;
 use crate::read_only::refused;
+use crate::session::{SESSION, Session};
+use crate::sign_in::{OpenSessions, Startup};
+use crate::too_many::{REFUSED_AT_ONCE_MAX, refuse};
 use crate::wire_limits::{LimitedSession, refused_fetch};
 use crate::{QueryEngine, ServeError};
 
@@ -71,7 +76,9 @@ impl PostgresListener {
         let session = engine.session();
         setup_pg_catalog(&session, "datafusion", Arc::new(AuthManager::default()))
             .map_err(|error| ServeError::Query(error.strip_backtrace()))?;
-        let handlers = Arc::new(Handlers::new(session));
+        let handlers = Arc::new(Handlers::new(session, engine.options.access.clone()));
+        // So many are told at a time that there are too many.
+        let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE_MAX));
         let permits = Arc::new(Semaphore::new(engine.options.connections_max));
         let mut connections = tokio::task::JoinSet::new();
         tokio::pin!(shutdown);
@@ -81,16 +88,24 @@ impl PostgresListener {
                 accepted = self.listener.accept() => accepted,
             };
             // A connection that failed before it was accepted concerns nobody
-            // else; one above the limit is closed at once.
+            // else; one above the limit is told so.
             let Ok((socket, _)) = accepted else { continue };
             let Ok(permit) = permits.clone().try_acquire_owned() else {
+                if let Ok(permit) = refusing.clone().try_acquire_owned() {
+                    let connections_max = engine.options.connections_max;
+                    connections.spawn(async move {
+                        refuse(socket, connections_max).await;
+                        drop(permit);
+                    });
+                }
                 continue;
             };
             let handlers = handlers.clone();
-            connections.spawn(async move {
+            let answering = async move {
                 let _ = process_socket(socket, None, handlers).await;
                 drop(permit);
-            });
+            };
+            connections.spawn(SESSION.scope(Session::unknown(), answering));
             while connections.try_join_next().is_some() {}
         }
         connections.shutdown().await;
@@ -148,41 +163,31 @@ fn as_user_error(error: DataFusionError) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
-struct Startup {
-    connections: Arc<ConnectionManager>,
-}
-
-#[async_trait]
-impl NoopStartupHandler for Startup {
-    fn connection_manager(&self) -> Option<Arc<ConnectionManager>> {
-        Some(self.connections.clone())
-    }
-}
-
 struct Handlers {
     service: Arc<DfSessionService>,
     extended: Arc<LimitedSession>,
-    cancel: Arc<DefaultCancelHandler>,
-    startup: Arc<Startup>,
+    access: Arc<Access>,
+    sessions: Arc<OpenSessions>,
+    connections: Arc<ConnectionManager>,
 }
 
 impl Handlers {
-    fn new(session: Arc<SessionContext>) -> Self {
+    fn new(session: Arc<SessionContext>, access: Arc<Access>) -> Self {
         // The first hook sees every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
-            Arc::new(ReadOnlyHook),
+            Arc::new(ReadOnlyHook(access.clone())),
             Arc::new(ExplainHook),
             Arc::new(CursorStatementHook),
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),
         ];
-        let connections = Arc::new(ConnectionManager::new());
         let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));
         Self {
             extended: Arc::new(LimitedSession(service.clone())),
             service,
-            cancel: Arc::new(DefaultCancelHandler::new(connections.clone())),
-            startup: Arc::new(Startup { connections }),
+            access,
+            sessions: Arc::default(),
+            connections: Arc::new(ConnectionManager::new()),
         }
     }
 }
@@ -197,16 +202,77 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        self.startup.clone()
+        // One for each connection: it knows how far signing in is.
+        let (access, sessions) = (self.access.clone(), self.sessions.clone());
+        Arc::new(Startup::new(access, sessions, self.connections.clone()))
     }
 
     fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        self.cancel.clone()
+        self.sessions.clone()
+    }
+
+    fn error_handler(&self) -> Arc<impl ErrorHandler> {
+        Arc::new(Codes)
     }
 }
 
-/// Refuses statements that would change something, or take all memory.
-struct ReadOnlyHook;
+/// Gives errors of running statements the codes that clients know.
+struct Codes;
+
+impl ErrorHandler for Codes {
+    fn on_error<C: ClientInfo>(&self, _client: &C, error: &mut PgWireError) {
+        let PgWireError::ApiError(inner) = &*error else {
+            return;
+        };
+        let Some(found) = inner.downcast_ref::<DataFusionError>() else {
+            return;
+        };
+        let (code, text) = match found.find_root() {
+            DataFusionError::External(inner) => match inner.downcast_ref::<ServeError>() {
+                // 57014: query_canceled.
+                Some(error @ (ServeError::Cancelled | ServeError::TimeLimit(_))) => {
+                    ("57014", error.to_string())
+                }
+                _ => return,
+            },
+            // 53200: out_of_memory.
+            DataFusionError::ResourcesExhausted(detail) => ("53200", detail.clone()),
+            _ => return,
+        };
+        let info = ErrorInfo::new("ERROR".into(), code.into(), text);
+        *error = PgWireError::UserError(Box::new(info));
+    }
+}
+
+/// Refuses statements that would change something, or take all memory, and
+/// everything of those who may not ask in SQL. Notes how long a statement may
+/// take.
+struct ReadOnlyHook(Arc<Access>);
+
+impl ReadOnlyHook {
+    fn begin<C: ClientInfo + ?Sized>(
+        &self,
+        statement: &Statement,
+        client: &C,
+    ) -> Option<PgWireError> {
+        let timeout = client.metadata().get(STATEMENT_TIMEOUT);
+        let timeout_ms = timeout.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let role = SESSION.try_with(|session| {
+            session.set_timeout_ms(timeout_ms);
+            session.role()
+        });
+        if !self.0.is_open() && role.ok().flatten() < Some(Role::Analyst) {
+            // 42501: insufficient_privilege.
+            let problem = "your role asks no SQL";
+            let info = ErrorInfo::new("ERROR".into(), "42501".into(), problem.into());
+            return Some(PgWireError::UserError(Box::new(info)));
+        }
+        refusal(statement)
+    }
+}
+
+/// Where the library keeps a connection's `statement_timeout`, in milliseconds.
+const STATEMENT_TIMEOUT: &str = "statement_timeout_ms";
 
 fn refusal(statement: &Statement) -> Option<PgWireError> {
     let (code, problem) = match refused_fetch(statement) {
@@ -231,18 +297,18 @@ impl QueryHook for ReadOnlyHook {
         &self,
         statement: &Statement,
         _session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        refusal(statement).map(Err)
+        self.begin(statement, &*client).map(Err)
     }
 
     async fn handle_extended_parse_query(
         &self,
         statement: &Statement,
         _session: &SessionContext,
-        _client: &(dyn ClientInfo + Send + Sync),
+        client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
-        refusal(statement).map(Err)
+        self.begin(statement, &*client).map(Err)
     }
 
     async fn handle_extended_query(
@@ -251,8 +317,8 @@ impl QueryHook for ReadOnlyHook {
         _plan: &LogicalPlan,
         _parameters: &ParamValues,
         _session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        refusal(statement).map(Err)
+        self.begin(statement, &*client).map(Err)
     }
 }

@@ -26,6 +26,7 @@ use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
 
 use crate::ServeError;
+use crate::access::Access;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
@@ -33,6 +34,7 @@ use crate::explain::{
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::refused;
+use crate::session;
 use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
@@ -58,6 +60,8 @@ pub struct QueryOptions {
     /// What columns mean: the rows of `sluice_columns`. Without any the table
     /// is not there.
     pub column_meanings: Vec<ColumnMeaning>,
+    /// Who may ask what.
+    pub access: Arc<Access>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
 }
@@ -73,6 +77,7 @@ impl Default for QueryOptions {
             query_views: Vec::new(),
             functions: Functions::default(),
             column_meanings: Vec::new(),
+            access: Arc::default(),
             connections_max: 100,
         }
     }
@@ -101,6 +106,7 @@ struct OneSnapshotPlanner {
     source: SnapshotSource,
     time_ms_max: u64,
     memory_bytes_max: usize,
+    access: Arc<Access>,
 }
 
 impl std::fmt::Debug for OneSnapshotPlanner {
@@ -127,6 +133,13 @@ impl QueryPlanner for OneSnapshotPlanner {
             let Some(table) = provider.downcast_ref::<SluiceTable>() else {
                 return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
             };
+            if let Some(role) = session::role(&self.access) {
+                let fields = scan.projected_schema.fields().iter();
+                let names = fields.map(|field| field.name().as_str());
+                if let Some(refusal) = self.access.refusal(role, &table.name, names) {
+                    return Err(DataFusionError::Plan(refusal));
+                }
+            }
             scan.source = provider_as_source(Arc::new(table.pin(snapshot.clone())));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         })?;
@@ -180,6 +193,7 @@ impl QueryEngine {
             source: source.clone(),
             time_ms_max: options.time_ms_max,
             memory_bytes_max: options.memory_bytes_max,
+            access: options.access.clone(),
         };
         let mut state = SessionStateBuilder::new()
             .with_config(config)

@@ -35,6 +35,7 @@ pub fn check(project: &Project, program: &Program) -> Result<Panels, Failure> {
         program.query_views().to_vec(),
         program.functions().clone(),
         Vec::new(),
+        Arc::default(),
         source,
     )?;
     Panels::check(&project.panel_definitions, &engine).map_err(|errors| {

@@ -10,8 +10,9 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
+    Access, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
     PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    guarded,
 };
 use sluice_watch::Watcher;
 use tokio::runtime::Runtime;
@@ -42,6 +43,8 @@ pub struct ServingParts {
     pub docs: ProjectDocs,
     /// The alarms.
     pub watcher: Arc<Watcher>,
+    /// Who may ask what.
+    pub access: Arc<Access>,
     /// What Sugar BI must send; without it, it is not answered.
     pub sugar_token: Option<String>,
 }
@@ -83,6 +86,7 @@ impl Serving {
             query_views,
             program.functions().clone(),
             parts.docs.column_meanings(),
+            parts.access.clone(),
             parts.source.clone(),
         )?;
         engine
@@ -135,11 +139,16 @@ impl Serving {
             HttpLimits::default(),
             Arc::new(SystemClock),
         ));
+        let collector = parts.collector.clone();
+        let has_key: HasKey = Arc::new(move |topic| collector.has_key(topic));
         let router = parts
             .collector
             .router()
             .merge(sluice_watch::router(parts.watcher))
             .merge(sluice_serve::router(state.clone()));
+        let requests_max = config.limits.requests_per_second_max;
+        let clock = Arc::new(SystemClock);
+        let router = guarded(router, parts.access, has_key, requests_max, clock);
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
             if let Err(error) = serve.await {
@@ -220,6 +229,7 @@ pub fn query_engine(
     query_views: Vec<(String, String)>,
     functions: Functions,
     column_meanings: Vec<ColumnMeaning>,
+    access: Arc<Access>,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -229,6 +239,7 @@ pub fn query_engine(
         query_views,
         functions,
         column_meanings,
+        access,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

@@ -33,7 +33,7 @@ impl Problem {
 impl From<ServeError> for Problem {
     fn from(error: ServeError) -> Self {
         let status = match &error {
-            ServeError::Query(_) => StatusCode::BAD_REQUEST,
+            ServeError::Query(_) | ServeError::Cancelled => StatusCode::BAD_REQUEST,
             ServeError::ReadOnly(_) => StatusCode::FORBIDDEN,
             ServeError::TimeLimit(_) => StatusCode::GATEWAY_TIMEOUT,
             ServeError::MemoryLimit(_) => StatusCode::INSUFFICIENT_STORAGE,

@@ -15,6 +15,7 @@ use sluice_core::{Clock, SystemClock};
 use sluice_mask::Masks;
 use sluice_serve::{LiveFeed, Metrics};
 
+use crate::access;
 use crate::address::{self, Address};
 use crate::commands::erase;
 use crate::diversion::{self, DIVERSION_TABLE, DiversionStates};
@@ -155,6 +156,7 @@ fn run_to_end(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    let (access, secret) = access::open(&project, &program)?;
     address::withdraw(&state);
 
     state_memory::install(&project.config.limits, &state)?;
@@ -194,6 +196,7 @@ fn run_to_end(
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
         watcher: watcher.clone(),
+        access: Arc::new(access),
         sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
@@ -204,6 +207,7 @@ fn run_to_end(
             name: project.config.name.clone(),
             postgres: serving.postgres_address(),
             http: serving.http_address(),
+            secret,
             models: None,
         },
     )?;

@@ -144,6 +144,7 @@ fn engine_without_rows(project: &Project, program: &Program) -> Result<QueryEngi
         program.query_views().to_vec(),
         program.functions().clone(),
         Vec::new(),
+        Arc::default(),
         source,
     )?;
     let views = Arc::new(OperatorReports::default());
