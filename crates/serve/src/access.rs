@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hint::black_box;
 
 /// What a user may do; each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,28 @@ impl fmt::Display for Role {
     }
 }
 
+/// What somebody wants to do, over whatever protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// See panels, live views, look-ups, documents and numbers.
+    Read,
+    /// Ask in SQL of one's own.
+    AskSql,
+    /// Change something: records, silences.
+    Change,
+}
+
+impl Action {
+    /// The least role that may do it.
+    fn least_role(self) -> Role {
+        match self {
+            Self::Read => Role::Reader,
+            Self::AskSql => Role::Analyst,
+            Self::Change => Role::Admin,
+        }
+    }
+}
+
 /// Somebody who may ask.
 #[derive(Clone)]
 pub struct User {
@@ -55,6 +78,22 @@ impl fmt::Debug for User {
             .field("role", &self.role)
             .finish_non_exhaustive()
     }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Somebody who has not said.
+    Unknown,
+    /// A user, who has shown the secret.
+    User {
+        /// Name.
+        name: String,
+        /// What it may do.
+        role: Role,
+    },
+    /// The program itself: alarms and reports.
+    Program,
 }
 
 /// Columns of a table or materialized view that only some roles may read.
@@ -90,6 +129,11 @@ impl Access {
         self.users.is_empty()
     }
 
+    /// Names of the users.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(|name| &**name)
+    }
+
     /// The user of a name.
     pub fn user(&self, name: &str) -> Option<&User> {
         self.users.get(name)
@@ -99,7 +143,7 @@ impl Access {
     pub(crate) fn by_secret(&self, secret: &str) -> Option<&User> {
         let mut found = None;
         for user in self.users.values() {
-            if is_same(&user.secret, secret) {
+            if is_same(user.secret.as_bytes(), secret.as_bytes()) {
                 found = Some(user);
             }
         }
@@ -109,7 +153,32 @@ impl Access {
     /// The user of a name, if the secret is right.
     pub(crate) fn signed_in(&self, name: &str, secret: &str) -> Option<&User> {
         let user = self.users.get(name)?;
-        is_same(&user.secret, secret).then_some(user)
+        is_same(user.secret.as_bytes(), secret.as_bytes()).then_some(user)
+    }
+
+    /// Why whoever asks may not do it; `None` if they may. HTTP and the
+    /// PostgreSQL wire both ask here.
+    pub(crate) fn refuses(&self, who: &Who, action: Action) -> Option<String> {
+        let needed = action.least_role();
+        let (name, role) = match who {
+            Who::Program => return None,
+            _ if self.is_open() => return None,
+            Who::Unknown => return Some(format!("this is for the role {needed}; say who you are")),
+            Who::User { name, role } => (name, *role),
+        };
+        (role < needed)
+            .then(|| format!("this is for the role {needed}; {name} has the role {role}"))
+    }
+
+    /// The role whose limits hold for whoever asks; `None` where nothing is kept
+    /// from them.
+    pub(crate) fn limiting_role(&self, who: &Who) -> Option<Role> {
+        match who {
+            Who::Program => None,
+            _ if self.is_open() => None,
+            Who::Unknown => Some(Role::Reader),
+            Who::User { role, .. } => Some(*role),
+        }
     }
 
     /// Why `role` may not read `columns` of `table`; `None` if it may.
@@ -145,11 +214,15 @@ impl Access {
     }
 }
 
-fn is_same(known: &str, given: &str) -> bool {
-    let (known, given) = (known.as_bytes(), given.as_bytes());
-    let pairs = known.iter().zip(given);
-    let differences = pairs.fold(0, |all, (known, given)| all | (known ^ given));
-    known.len() == given.len() && differences == 0 && !known.is_empty()
+/// Whether a secret is the known one. Takes as long for every secret of a
+/// length, so that time tells nothing about its beginning.
+pub(crate) fn is_same(known: &[u8], given: &[u8]) -> bool {
+    let mut difference = usize::from(known.len() != given.len());
+    for (place, byte) in known.iter().enumerate() {
+        let other = given.get(place).copied().unwrap_or(!byte);
+        difference = black_box(difference | usize::from(byte ^ other));
+    }
+    difference == 0 && !known.is_empty()
 }
 
 #[cfg(test)]
@@ -179,6 +252,10 @@ mod tests {
         );
         assert!(access.by_secret("tw").is_none() && access.by_secret("").is_none());
         assert!(access.signed_in("li", "two").is_none());
+        assert!(is_same(b"secret", b"secret") && !is_same(b"", b""));
+        for other in [&b"secreT"[..], b"secre", b"secret1", b""] {
+            assert!(!is_same(b"secret", other));
+        }
         let refusal =
             |role, columns: &[&str]| access.refusal(role, "person", columns.iter().copied());
         assert!(refusal(Role::Analyst, &["id", "phone"]).is_some());
@@ -186,6 +263,18 @@ mod tests {
         assert!(refusal(Role::Admin, &["phone"]).is_none());
         assert!(access.whole_refusal(Role::Analyst, "person").is_some());
         assert!(access.whole_refusal(Role::Admin, "person").is_none());
+        let wang = Who::User {
+            name: "wang".to_owned(),
+            role: Role::Analyst,
+        };
+        assert!(access.refuses(&wang, Action::AskSql).is_none());
+        assert!(access.refuses(&wang, Action::Change).is_some());
+        for action in [Action::Read, Action::AskSql, Action::Change] {
+            assert!(access.refuses(&Who::Unknown, action).is_some());
+            assert!(access.refuses(&Who::Program, action).is_none());
+            assert!(Access::default().refuses(&Who::Unknown, action).is_none());
+        }
+        assert_eq!(access.limiting_role(&Who::Unknown), Some(Role::Reader));
         assert!(
             access
                 .refusal(Role::Reader, "other", ["phone"].into_iter())

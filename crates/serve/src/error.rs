@@ -9,6 +9,9 @@ pub enum ServeError {
     /// The statement would change something.
     #[error("`{0}` is refused: the warehouse is read here and changed by its project's files only")]
     ReadOnly(String),
+    /// Whoever asks may not do it, or not read what it reads.
+    #[error("{0}")]
+    Refused(String),
     /// Whoever asked does not want the answer any more.
     #[error("canceling statement due to user request")]
     Cancelled,
@@ -39,6 +42,7 @@ impl From<datafusion::error::DataFusionError> for ServeError {
             DataFusionError::External(inner) => match inner.downcast_ref() {
                 Some(Self::TimeLimit(limit_ms)) => Self::TimeLimit(*limit_ms),
                 Some(Self::Cancelled) => Self::Cancelled,
+                Some(Self::Refused(problem)) => Self::Refused(problem.clone()),
                 _ => Self::Query(error.strip_backtrace()),
             },
             _ => Self::Query(error.strip_backtrace()),

@@ -5,6 +5,7 @@
 //! to the same epoch. Nothing can be changed through it.
 
 mod access;
+mod audit;
 mod bound_query;
 mod column_docs;
 mod error;
@@ -20,19 +21,19 @@ mod query_engine;
 mod query_limits;
 mod read_only;
 mod session;
-mod sign_in;
 mod system_table;
 mod tables;
-mod too_many;
+mod tls;
 mod uniq_ids;
-mod wire_limits;
 
 pub use access::{Access, PersonalColumns, Role, User};
+pub use audit::{AuditEntry, Auditor};
 pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{
-    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, WarehouseInfo, guarded, router,
+    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, WarehouseInfo, guarded,
+    router,
 };
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};
@@ -40,5 +41,7 @@ pub use output::{OutputFormat, write_result};
 pub use panels::{PanelDefinitions, PanelError, PanelFile, Panels};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
+pub use session::as_program;
 pub use system_table::SystemTable;
 pub use tables::SnapshotSource;
+pub use tls::{Tls, TlsError, WarnOfTls};

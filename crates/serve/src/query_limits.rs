@@ -138,7 +138,10 @@ impl ExecutionPlan for QueryLimits {
                 .execute(partition, self.limit_memory(&context)?)?,
             deadline: Box::pin(sleep_until(deadline)),
             time_ms_max,
-            cancelled: session.map(|session| Box::pin(session.cancelled()) as Cancelled),
+            cancelled: session
+                .as_ref()
+                .map(|session| Box::pin(session.cancelled()) as Cancelled),
+            session,
             is_over: false,
         }))
     }
@@ -149,6 +152,7 @@ struct LimitedStream {
     deadline: Pin<Box<Sleep>>,
     time_ms_max: u64,
     cancelled: Option<Cancelled>,
+    session: Option<Arc<Session>>,
     is_over: bool,
 }
 
@@ -174,7 +178,11 @@ impl Stream for LimitedStream {
             let error = DataFusionError::External(Box::new(ServeError::Cancelled));
             return Poll::Ready(Some(Err(error)));
         }
-        self.input.poll_next_unpin(context)
+        let next = self.input.poll_next_unpin(context);
+        if let (Poll::Ready(Some(Ok(rows))), Some(session)) = (&next, &self.session) {
+            session.count_rows(rows.num_rows());
+        }
+        next
     }
 }
 

@@ -7,7 +7,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use sluice_engine::{EVALUATION_ERRORS, Program};
 use sluice_functions::UNIQ_IDS;
-use sluice_serve::{Access, PersonalColumns, Role, User};
+use sluice_serve::{Access, PersonalColumns, Role, Tls, User, WarnOfTls};
 
 use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::Failure;
@@ -49,12 +49,15 @@ fn role(path: &Path, name: &str) -> Result<Role, Failure> {
 }
 
 /// Whether the addresses may be listened on: others than those of this machine
-/// itself only with users, and with a word that nothing is encrypted.
+/// itself only with users and encryption, or with a word that it is meant.
 ///
 /// # Errors
 /// Why they may not.
 pub fn check_addresses(project: &Project) -> Result<(), Failure> {
     let config = &project.config;
+    if config.listen.insecure {
+        return Ok(());
+    }
     let path = project.folder.join("warehouse.toml");
     for (key, address) in [
         ("listen.http", config.http_address()),
@@ -65,7 +68,7 @@ pub fn check_addresses(project: &Project) -> Result<(), Failure> {
         }
         let problem = |problem: &str, help: &str| {
             Failure::Definitions(format!(
-                "{}: {key} = \"{address}\" can be reached by other machines, and {problem}\n  help: {help}",
+                "{}: {key} = \"{address}\" can be reached by other machines, and {problem}\n  help: {help}, or set listen.insecure = true where you trust all that reach it",
                 path.display()
             ))
         };
@@ -73,12 +76,28 @@ pub fn check_addresses(project: &Project) -> Result<(), Failure> {
             let help = "add [users.NAME] with role and secret, or listen on 127.0.0.1";
             return Err(problem("everybody there could read everything", help));
         }
-        if !config.listen.unencrypted {
-            let help = "listen on 127.0.0.1 behind a proxy that encrypts, or set listen.unencrypted = true where the network is trusted";
+        if config.listen.tls.is_none() {
+            let help = "name certificate and key under [listen.tls], or listen on 127.0.0.1 behind a proxy that encrypts";
             return Err(problem("what goes there is not encrypted", help));
         }
     }
     Ok(())
+}
+
+/// The certificate and key of `[listen.tls]`, if there are any.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn open_tls(project: &Project, warn: WarnOfTls) -> Result<Option<Tls>, Failure> {
+    let Some(files) = &project.config.listen.tls else {
+        return Ok(None);
+    };
+    let path = |file: &Path| project.folder.join(file);
+    let tls = Tls::read(path(&files.certificate), path(&files.key), warn);
+    tls.map(Some).map_err(|error| {
+        let file = project.folder.join("warehouse.toml");
+        Failure::Definitions(format!("{}: [listen.tls]: {error}", file.display()))
+    })
 }
 
 /// The rules of a project, their secrets not read.
@@ -184,6 +203,7 @@ pub fn open(project: &Project, program: &Program) -> Result<(Access, Option<Stri
             role: role(&path, &rule.role)?,
         });
     }
+    inherit(&mut personal, program);
     if !personal.is_empty() {
         personal.extend(COPIES.map(|(table, columns)| PersonalColumns {
             table: table.to_owned(),
@@ -192,6 +212,41 @@ pub fn open(project: &Project, program: &Program) -> Result<(Access, Option<Stri
         }));
     }
     Ok((Access::new(users, personal), own_secret))
+}
+
+/// Gives columns of materialized views the rules of the columns that they take
+/// their values from, where they have none of their own.
+fn inherit(personal: &mut Vec<PersonalColumns>, program: &Program) {
+    // Views come after what they read, however they are named.
+    for _ in 0..program.shapes().len() {
+        let mut found: Vec<PersonalColumns> = Vec::new();
+        for (view, shape) in program.shapes() {
+            for (field, origins) in shape.schema.fields().iter().zip(&shape.origins) {
+                if rule_of(personal, view, field.name()).is_some() {
+                    continue;
+                }
+                let roles = origins.iter();
+                let roles = roles.filter_map(|(table, column)| rule_of(personal, table, column));
+                if let Some(role) = roles.max() {
+                    found.push(PersonalColumns {
+                        table: view.clone(),
+                        columns: BTreeSet::from([field.name().clone()]),
+                        role,
+                    });
+                }
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        personal.extend(found);
+    }
+}
+
+fn rule_of(personal: &[PersonalColumns], table: &str, column: &str) -> Option<Role> {
+    let mut rules = personal.iter();
+    let rule = rules.find(|rule| rule.table == table && rule.columns.contains(column));
+    rule.map(|rule| rule.role)
 }
 
 fn new_secret() -> Result<String, Failure> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::access::{PersonalText, UserText};
+use crate::audit_log::AuditText;
 use crate::failure::Failure;
 use crate::secret::named_secret;
 use crate::watching::{AlarmsText, MailText};
@@ -75,6 +76,9 @@ pub struct Config {
     /// Columns that not every role may read.
     #[serde(default)]
     pub personal: Vec<PersonalText>,
+    /// What is kept of what was asked.
+    #[serde(default)]
+    pub audit: AuditText,
     /// The project's own settings, put for `${name}` in its files.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
@@ -90,10 +94,23 @@ pub struct Listen {
     /// The page, the HTTP API and the collector.
     #[serde(default = "default_http")]
     pub http: Spanned<String>,
-    /// Listen on addresses of other machines too, although nothing is
-    /// encrypted.
+    /// Listen on addresses of other machines too, although nobody has to say who
+    /// they are, or nothing is encrypted.
     #[serde(default)]
-    pub unencrypted: bool,
+    pub insecure: bool,
+    /// Encryption of both.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files of a certificate and of its private key; relative paths start from
+/// the project's folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Every limit has a default that fits one small machine.
@@ -218,7 +235,8 @@ impl Default for Listen {
         Self {
             postgres: default_postgres(),
             http: default_http(),
-            unencrypted: false,
+            insecure: false,
+            tls: None,
         }
     }
 }

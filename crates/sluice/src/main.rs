@@ -3,6 +3,7 @@
 
 mod access;
 mod address;
+mod audit_log;
 mod backups;
 mod commands;
 mod config;

@@ -335,7 +335,7 @@ fn masks_of(project: &Project) -> String {
 /// What of `warehouse.toml` is read at the start only.
 fn settings_of(config: &Config) -> String {
     format!(
-        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.name,
         config.profile,
         config.time_zone.get_ref(),
@@ -348,5 +348,7 @@ fn settings_of(config: &Config) -> String {
         config.sugar,
         config.users,
         config.personal,
+        config.audit,
+        (config.listen.insecure, &config.listen.tls),
     )
 }

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::expect_used,
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "a test fails by panicking, waits, and says loudly what it skips"
@@ -35,8 +36,15 @@ token = "env:SLUICE_TEST_READER"
 [[personal]]
 table = "person"
 columns = ["phone"]
+[[personal]]
+table = "copies"
+columns = ["digits"]
+role = "reader"
 "#;
 const MODELS: &str = "CREATE VIEW phones AS SELECT phone FROM person;
+CREATE MATERIALIZED VIEW copies AS SELECT id, upper(concat('+', p)) AS number, length(p) AS digits FROM (SELECT id, phone AS p FROM person) AS inner_person;
+CREATE MATERIALIZED VIEW copies_of_copies AS SELECT number AS n, count(*) AS people FROM copies GROUP BY number;
+CREATE MATERIALIZED VIEW counted AS SELECT count(phone) AS phones FROM person;
 CREATE VIEW ids AS SELECT id FROM person;
 ";
 const PANEL: &str = "title = { en = \"People\", zh = \"People\" }\nchart = \"table\"\n";
@@ -249,9 +257,33 @@ fn users_may_do_what_their_role_may() {
         "SELECT row_number() OVER (ORDER BY phone) FROM person",
     ] {
         let (status, body) = asked("secret-a", sql);
-        assert_eq!(status, 400, "{sql}: {body}");
+        assert_eq!(status, 403, "{sql}: {body}");
         assert!(body.contains("person.phone"), "{sql}: {body}");
     }
+    // Views hand rules on, but for what has one of its own.
+    for (sql, column) in [
+        ("SELECT * FROM copies", "copies.number"),
+        (
+            "SELECT id FROM copies WHERE number LIKE '+%'",
+            "copies.number",
+        ),
+        ("SELECT n FROM copies_of_copies", "copies_of_copies.n"),
+    ] {
+        let (status, body) = asked("secret-a", sql);
+        assert_eq!(status, 403, "{sql}: {body}");
+        assert!(body.contains(column), "{sql}: {body}");
+    }
+    for sql in [
+        "SELECT id, digits FROM copies",
+        "SELECT people FROM copies_of_copies",
+        "SELECT phones FROM counted",
+    ] {
+        assert_eq!(asked("secret-a", sql).0, 200, "{sql}");
+    }
+    assert_eq!(
+        status("/api/v1/live/copies", Some(&bearer("secret-r"))),
+        403
+    );
     assert!(
         asked("secret-b", "SELECT phone FROM person")
             .1
@@ -284,7 +316,7 @@ fn users_may_do_what_their_role_may() {
     let reader = bearer("secret-r");
     assert_eq!(status("/api/v1/panels/ids", Some(&reader)), 200);
     for path in ["/api/v1/panels/phones", "/api/v1/panels/phones.xlsx"] {
-        assert_eq!(status(path, Some(&reader)), 400, "{path}");
+        assert_eq!(status(path, Some(&reader)), 403, "{path}");
         assert_eq!(status(path, None), 401, "{path}");
         assert_eq!(status(path, Some(&bearer("secret-b"))), 200, "{path}");
     }
@@ -346,9 +378,40 @@ fn users_may_do_what_their_role_may() {
     refused("nobody", "secret-a", "SELECT 1", "28P01");
     refused("li", "secret-a", "SELECT phone FROM person", "person.phone");
     refused("board", "secret-r", "SELECT 1", "42501");
+    // What a client sets holds for its connection alone.
+    for sql in [
+        "SET datafusion.execution.time_zone = 'Asia/Tokyo'",
+        "SET ROLE boss",
+        "SET SESSION AUTHORIZATION boss",
+    ] {
+        refused("li", "secret-a", sql, "42501");
+    }
+    for sql in [
+        "SET LOCAL TIME ZONE 'Asia/Tokyo'",
+        "SET timezone = 'Asia/Tokyo'",
+        "SET SESSION timezone TO 'Asia/Tokyo'",
+        "RESET ALL",
+    ] {
+        let (is_good, text) = psql(&address, "li", "secret-a", sql).unwrap();
+        assert!(is_good, "{sql}: {text}");
+    }
+    for sql in [
+        "SET datafusion.execution.time_zone = 'Asia/Tokyo'",
+        "SET timezone = 'Asia/Tokyo'",
+        "RESET datafusion.execution.time_zone",
+    ] {
+        assert_eq!(asked("secret-b", sql).0, 403, "{sql}");
+    }
+    let zone = asked(
+        "secret-b",
+        "SELECT value FROM information_schema.df_settings WHERE name = 'datafusion.execution.time_zone'",
+    );
+    assert!(!zone.1.contains("Tokyo"), "{zone:?}");
     for sql in [
         "SELECT * FROM phones",
         "EXPLAIN ANALYZE SELECT phone FROM person",
+        "COPY person TO STDOUT",
+        "COPY person (phone) TO STDOUT WITH (FORMAT csv)",
         "COPY (SELECT phone FROM person) TO STDOUT",
         "BEGIN; DECLARE c CURSOR FOR SELECT phone FROM person; FETCH ALL FROM c",
         "TABLE person",
@@ -363,6 +426,34 @@ fn users_may_do_what_their_role_may() {
     let text = prepared(&address, "li", "secret-a", phones);
     assert!(text.contains("person.phone"), "{text}");
     assert_eq!(prepared(&address, "boss", "secret-b", phones), "555");
+    let log = std::fs::read_to_string(state.join("audit/audit.jsonl")).unwrap();
+    let entries: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let has = |user: &str, via: &str, statement: &str, outcome: &str| {
+        entries.iter().any(|entry| {
+            entry["user"] == user
+                && entry["via"] == via
+                && entry["statement"].as_str().unwrap_or_default() == statement
+                && entry["outcome"] == outcome
+                && entry["from"].as_str().unwrap().starts_with("127.0.0.1:")
+        })
+    };
+    let asked_for = "SELECT id FROM person WHERE phone = ?";
+    assert!(has("li", "http", asked_for, "403"), "{log}");
+    assert!(
+        has("li", "postgres", "SELECT id FROM person", "ok"),
+        "{log}"
+    );
+    assert!(has("li", "postgres", phones, "42501"), "{log}");
+    assert!(has("boss", "postgres", phones, "ok"), "{log}");
+    assert!(has("nobody", "postgres", "", "28P01"), "{log}");
+    assert!(!log.contains("555") && !log.contains("secret-"), "{log}");
+    let boss = entries.iter().find(|entry| {
+        entry["user"] == "boss" && entry["via"] == "postgres" && entry["statement"] == phones
+    });
+    assert_eq!(boss.unwrap()["rows"], 1, "{log}");
     // The program's own commands need no secret, which only the owner may read.
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(state.join("address.json"))
@@ -384,15 +475,161 @@ fn addresses_of_other_machines_need_users_and_a_word_about_encryption() {
     let with_users = format!("listen.http = \"0.0.0.0:0\"\n{CONFIG}");
     let plain = project(folder.path(), &with_users);
     assert!(check(&plain).contains("not encrypted"));
-    let waived = format!("listen.unencrypted = true\n{with_users}");
-    let waived = project(folder.path(), &waived);
-    succeed(sluice().arg("check").arg(&waived));
+    for waived in [
+        format!("listen.insecure = true\n{with_users}"),
+        "name = \"shop\"\nlisten.insecure = true\nlisten.http = \"0.0.0.0:0\"\n".to_owned(),
+        format!("listen.tls = {{ certificate = \"c.pem\", key = \"k.pem\" }}\n{with_users}"),
+    ] {
+        let waived = project(folder.path(), &waived);
+        succeed(sluice().arg("check").arg(&waived));
+    }
     let written = CONFIG.replace("env:SLUICE_TEST_READER", "hunter2");
     let error = check(&project(folder.path(), &written));
     assert!(
         error.contains("stands in the file itself") && !error.contains("hunter2"),
         "{error}"
     );
+}
+
+/// Makes a certificate for `localhost` that signs itself.
+fn certificate(folder: &Path, name: &str) {
+    let path = |end: &str| folder.join(format!("{name}.{end}"));
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args(["-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(path("key"))
+        .arg("-out")
+        .arg(path("pem"))
+        .output();
+    let made = made.expect("the openssl command");
+    assert!(made.status.success(), "{made:?}");
+}
+
+fn port(address: &Value, name: &str) -> String {
+    let text = address[name].as_str().unwrap();
+    text.rsplit_once(':').unwrap().1.to_owned()
+}
+
+#[test]
+fn what_goes_to_other_machines_is_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let listen = "listen = { http = \"0.0.0.0:0\", postgres = \"0.0.0.0:0\", tls = { certificate = \"own.pem\", key = \"own.key\" } }\n";
+    let project = project(folder.path(), &format!("{listen}{CONFIG}"));
+    // Without the files it does not start, and says what is missing.
+    let mut command = run_command(&project, &state);
+    for name in ["READER", "ANALYST", "ADMIN"] {
+        command.env(format!("SLUICE_TEST_{name}"), format!("secret-{name}"));
+    }
+    let error = fail(&mut command, 2);
+    assert!(error.contains("own.pem"), "{error}");
+    certificate(&project, "own");
+    let (_running, address) = run(&project, &state);
+
+    let (postgres, http) = (port(&address, "postgres"), port(&address, "http"));
+    let connection = |mode: &str, root: &str| {
+        let root = project.join(root);
+        format!(
+            "host=localhost hostaddr=127.0.0.1 port={postgres} user=li dbname=sluice sslmode={mode} sslrootcert={}",
+            root.display()
+        )
+    };
+    let ask = |connection: &str| {
+        let output = Command::new("psql")
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-c",
+                "\\conninfo",
+                "-c",
+                "SELECT id FROM person",
+            ])
+            .arg(connection)
+            .env("PGPASSWORD", "secret-a")
+            .env("PGCONNECT_TIMEOUT", "10")
+            .stdin(Stdio::null())
+            .output();
+        let output = output.ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        Some((output.status.success(), String::from_utf8(text).unwrap()))
+    };
+    let Some((is_good, text)) = ask(&connection("verify-full", "own.pem")) else {
+        eprintln!("SKIPPED: psql is not here; scripts/install-test-tools installs it");
+        return;
+    };
+    assert!(is_good && text.contains("TLSv1.3"), "{text}");
+    // Whoever answers with another certificate is not believed.
+    certificate(&project, "other");
+    let (is_good, text) = ask(&connection("verify-full", "other.pem")).unwrap();
+    assert!(!is_good && text.contains("certificate"), "{text}");
+
+    let curl = |root: &str, url: &str| {
+        let output = Command::new("curl")
+            .args([
+                "-sS",
+                "--max-time",
+                "10",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+            ])
+            .args(["-H", "Authorization: Bearer secret-r", "--cacert"])
+            .arg(project.join(root))
+            .arg(url)
+            .output();
+        let output = output.expect("the curl command");
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            output.status.code().unwrap(),
+        )
+    };
+    let info = format!("https://localhost:{http}/api/v1/info");
+    assert_eq!(curl("own.pem", &info), ("200".to_owned(), 0));
+    // 60: the certificate cannot be believed.
+    assert_eq!(curl("other.pem", &info).1, 60);
+    // On this machine the clear is fine: nothing goes over a network.
+    let clear = format!("http://127.0.0.1:{http}/api/v1/info");
+    assert_eq!(curl("own.pem", &clear), ("200".to_owned(), 0));
+
+    // Bytes that are sent in the clear behind the wish to encrypt are not taken
+    // for encrypted ones.
+    use std::io::{Read, Write};
+    let mut socket = std::net::TcpStream::connect(format!("127.0.0.1:{postgres}")).unwrap();
+    let timeout = Some(Duration::from_secs(20));
+    socket.set_read_timeout(timeout).unwrap();
+    let mut bytes = [8_i32.to_be_bytes(), 80_877_103_i32.to_be_bytes()].concat();
+    bytes.extend(b"\0\0\0\x13\0\x03\0\0user\0li\0\0\0");
+    socket.write_all(&bytes).unwrap();
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer);
+    assert_eq!(answer.first(), Some(&b'S'));
+    // At most an alert (RFC 8446, section 6), nothing of the protocol.
+    assert!(
+        answer.len() < 20 && !answer[1..].contains(&b'R'),
+        "{answer:?}"
+    );
+
+    // A renewed certificate is used without a new start.
+    for end in ["pem", "key"] {
+        let from = project.join(format!("other.{end}"));
+        std::fs::copy(from, project.join(format!("own.{end}"))).unwrap();
+    }
+    let start = Instant::now();
+    while curl("other.pem", &info).1 != 0 {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the new certificate is not used"
+        );
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let (is_good, text) = ask(&connection("verify-full", "other.pem")).unwrap();
+    assert!(is_good, "{text}");
 }
 
 const SLOW: &str = "SELECT count(*) FROM generate_series(1, 100000) AS a(x), generate_series(1, 1000000) AS b(y) WHERE (x * y) % 7 = 1";

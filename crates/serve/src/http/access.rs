@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use sluice_core::Clock;
+use tokio::time::Instant;
 
+use super::connection::Peer;
 use super::problem::Problem;
-use crate::access::{Access, Role, User};
+use crate::access::{Access, Action, User};
+use crate::audit::{self, Auditor};
 use crate::session::{SESSION, Session};
 
 /// Requests that a user may save up while it is quiet, in seconds.
@@ -29,61 +32,84 @@ struct Gate {
     has_key: HasKey,
     requests_per_second_max: Option<f64>,
     clock: Arc<dyn Clock>,
+    auditor: Option<Arc<dyn Auditor>>,
     /// By user: requests that are left, and when that was counted.
     left: Mutex<BTreeMap<String, (f64, i64)>>,
 }
 
+/// Who may come in, and what is noted of it.
+pub struct Rules {
+    /// Users and what they may do.
+    pub access: Arc<Access>,
+    /// Whether a collected topic has a key.
+    pub has_key: HasKey,
+    /// Requests of each user in a second; no limit without it.
+    pub requests_per_second_max: Option<f64>,
+    /// For that limit.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps what was asked and changed.
+    pub auditor: Option<Arc<dyn Auditor>>,
+}
+
 /// `router` for those only who may.
-pub fn guarded(
-    router: Router,
-    access: Arc<Access>,
-    has_key: HasKey,
-    requests_per_second_max: Option<f64>,
-    clock: Arc<dyn Clock>,
-) -> Router {
+pub fn guarded(router: Router, rules: Rules) -> Router {
     let gate = Arc::new(Gate {
-        access,
-        has_key,
-        requests_per_second_max,
-        clock,
+        access: rules.access,
+        has_key: rules.has_key,
+        requests_per_second_max: rules.requests_per_second_max,
+        clock: rules.clock,
+        auditor: rules.auditor,
         left: Mutex::default(),
     });
     router.layer(middleware::from_fn_with_state(gate, guard))
 }
 
 async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<ConnectInfo<Peer>>();
+    let from = from.map(|ConnectInfo(peer)| peer.address());
     let has_key = |topic: &str| gate.access.is_open() || (gate.has_key)(topic);
-    let Some(needed) = needed(request.method(), request.uri().path(), has_key) else {
+    let Some(action) = action(request.method(), request.uri().path(), has_key) else {
         // What has a key of its own reads no more than the least role does.
-        return SESSION.scope(Session::unknown(), next.run(request)).await;
+        return SESSION.scope(Session::new(from), next.run(request)).await;
     };
-    if gate.access.is_open() {
-        return match gate.may_ask("") {
-            true => next.run(request).await,
-            false => too_many(),
-        };
-    }
-    let Some(user) = user(&gate.access, request.headers()) else {
-        let detail = "say who you are: a token, or name and password";
-        let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-        let challenge =
-            header::HeaderValue::from_static("Basic realm=\"sluice\", charset=\"UTF-8\"");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-        return response;
+    let begin = Instant::now();
+    let asked = format!("{} {}", request.method(), request.uri().path());
+    let user = user(&gate.access, request.headers());
+    let session = match user {
+        Some(user) => Session::of(user, from),
+        None => Session::new(from),
     };
-    if user.role < needed {
-        let detail = format!(
-            "this is for the role {needed}; {} has the role {}",
-            user.name, user.role
-        );
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+    let name = user.map_or("", |user| &*user.name);
+    let response = if user.is_none() && !gate.access.is_open() {
+        unknown()
+    } else if let Some(problem) = gate.access.refuses(&session.who(), action) {
+        Problem::new(StatusCode::FORBIDDEN, problem).into_response()
+    } else if !gate.may_ask(name) {
+        too_many()
+    } else {
+        SESSION.scope(session.clone(), next.run(request)).await
+    };
+    let status = response.status();
+    let is_told = action != Action::Read || matches!(status.as_u16(), 401 | 403);
+    if let Some(auditor) = gate.auditor.as_deref().filter(|_| is_told) {
+        let mut entry = audit::entry(auditor, &session, "http", &asked);
+        if !status.is_success() {
+            entry.outcome = status.as_u16().to_string();
+        }
+        entry.duration = begin.elapsed();
+        auditor.note(entry);
     }
-    if !gate.may_ask(&user.name) {
-        return too_many();
-    }
-    SESSION.scope(Session::of(user), next.run(request)).await
+    response
+}
+
+fn unknown() -> Response {
+    let detail = "say who you are: a token, or name and password";
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let challenge = header::HeaderValue::from_static("Basic realm=\"sluice\", charset=\"UTF-8\"");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    response
 }
 
 fn too_many() -> Response {
@@ -94,9 +120,9 @@ fn too_many() -> Response {
     response
 }
 
-/// The least role for a request; `None` where everybody may: whether the process
-/// lives, and what has keys of its own.
-fn needed(method: &Method, path: &str, has_key: impl Fn(&str) -> bool) -> Option<Role> {
+/// What a request does; `None` where everybody may: whether the process lives,
+/// and what has keys of its own.
+fn action(method: &Method, path: &str, has_key: impl Fn(&str) -> bool) -> Option<Action> {
     if matches!(path, "/healthz" | "/readyz") || path.starts_with("/api/v1/sugar/") {
         return None;
     }
@@ -106,9 +132,9 @@ fn needed(method: &Method, path: &str, has_key: impl Fn(&str) -> bool) -> Option
         return None;
     }
     Some(match (method, path) {
-        (_, "/api/v1/sql") => Role::Analyst,
-        (&Method::GET | &Method::HEAD | &Method::OPTIONS, _) => Role::Reader,
-        _ => Role::Admin,
+        (_, "/api/v1/sql") => Action::AskSql,
+        (&Method::GET | &Method::HEAD | &Method::OPTIONS, _) => Action::Read,
+        _ => Action::Change,
     })
 }
 
@@ -184,17 +210,20 @@ mod tests {
 
     #[test]
     fn roles_are_by_what_a_request_does() {
-        let needed = |method, path| needed(&method, path, |topic| topic == "app_log");
-        assert_eq!(needed(Method::GET, "/healthz"), None);
-        assert_eq!(needed(Method::POST, "/collect/app_log"), None);
-        assert_eq!(needed(Method::OPTIONS, "/collect/orders"), None);
-        assert_eq!(needed(Method::POST, "/collect/orders"), Some(Role::Admin));
-        assert_eq!(needed(Method::POST, "/api/v1/sql"), Some(Role::Analyst));
-        assert_eq!(needed(Method::GET, "/api/v1/alarms"), Some(Role::Reader));
-        assert_eq!(needed(Method::GET, "/"), Some(Role::Reader));
+        let action = |method, path| action(&method, path, |topic| topic == "app_log");
+        assert_eq!(action(Method::GET, "/healthz"), None);
+        assert_eq!(action(Method::POST, "/collect/app_log"), None);
+        assert_eq!(action(Method::OPTIONS, "/collect/orders"), None);
         assert_eq!(
-            needed(Method::DELETE, "/api/v1/alarms/silences/1"),
-            Some(Role::Admin)
+            action(Method::POST, "/collect/orders"),
+            Some(Action::Change)
+        );
+        assert_eq!(action(Method::POST, "/api/v1/sql"), Some(Action::AskSql));
+        assert_eq!(action(Method::GET, "/api/v1/alarms"), Some(Action::Read));
+        assert_eq!(action(Method::GET, "/"), Some(Action::Read));
+        assert_eq!(
+            action(Method::DELETE, "/api/v1/alarms/silences/1"),
+            Some(Action::Change)
         );
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod listener;
 mod live;
 mod lookup;
+mod maybe_tls;
 mod measure;
 mod openapi;
 mod page;
@@ -44,7 +45,7 @@ use crate::query_engine::{QueryEngine, QueryResult};
 use crate::session;
 use crate::tables::SnapshotSource;
 
-pub use access::{HasKey, guarded};
+pub use access::{HasKey, Rules, guarded};
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
@@ -236,7 +237,7 @@ impl HttpState {
     /// not read all of its columns.
     fn require_whole(&self, table: &str) -> Result<(), Problem> {
         let access = &self.engine.options.access;
-        let role = session::role(access);
+        let role = session::limiting_role(access);
         match role.and_then(|role| access.whole_refusal(role, table)) {
             Some(refusal) => Err(Problem::new(StatusCode::FORBIDDEN, refusal)),
             None => Ok(()),

@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::failure::{Doing, Failure};
 use crate::lock::{StateLock, lock_to_read};
 use crate::pipeline::{Definitions, read_meta};
-use crate::serving::query_engine;
+use crate::serving::{EngineSettings, query_engine};
 
 enum Way {
     /// It runs.
@@ -117,7 +117,7 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
         query_views,
         functions,
         Vec::new(),
-        Arc::default(),
+        EngineSettings::default(),
         source,
     )?;
     Ok((

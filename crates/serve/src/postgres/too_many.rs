@@ -7,14 +7,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Connections that are told so at a time; others are closed at once.
-pub(crate) const REFUSED_AT_ONCE_MAX: usize = 100;
+pub(super) const REFUSED_AT_ONCE_MAX: usize = 100;
 /// How long the client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A client asks for encryption first (SSLRequest, GSSENCRequest).
 const ENCRYPTION_CODES: [i32; 2] = [80_877_103, 80_877_104];
 
 /// Answers the first message with an error: SQLSTATE 53300, too_many_connections.
-pub(crate) async fn refuse(mut socket: TcpStream, connections_max: usize) {
+pub(super) async fn refuse(mut socket: TcpStream, connections_max: usize) {
     // A client that goes away needs no answer.
     let _ = timeout(PATIENCE, answer(&mut socket, connections_max)).await;
 }
