@@ -182,6 +182,14 @@ impl Collector {
         *self.topics.write() = topics;
     }
 
+    /// Whether clients of `topic` must send a key.
+    pub fn has_key(&self, topic: &str) -> bool {
+        let topics = self.topics.read();
+        topics
+            .get(topic)
+            .is_some_and(|topic| topic.write_key.is_some())
+    }
+
     /// The routes of the collector.
     pub fn router(self: Arc<Self>) -> Router {
         Router::new()

@@ -28,6 +28,7 @@ mod byte_heap;
 mod changed_slots;
 mod check_syntax;
 mod checkpoint_header;
+mod column_origins;
 mod constant;
 mod cost_warnings;
 mod decimal_sum;
@@ -78,6 +79,7 @@ mod value_counts;
 mod view_order;
 mod window;
 
+pub use column_origins::Origins;
 pub use engine::{Engine, EngineCheckpoint, EngineMetrics, EngineOptions, EpochOutput};
 pub use error::EngineError;
 pub use evaluation_errors::EVALUATION_ERRORS;

@@ -7,6 +7,7 @@ use sluice_core::TableDefinition;
 use sluice_functions::Functions;
 
 use crate::PlanError;
+use crate::column_origins::Origins;
 use crate::graph::{Graph, NodeKind};
 use crate::prints::Prints;
 use crate::program_planner::Planner;
@@ -51,6 +52,8 @@ pub struct ViewShape {
     pub inputs: Vec<String>,
     /// Its columns.
     pub schema: SchemaRef,
+    /// From which columns each of them takes its values.
+    pub origins: Vec<Origins>,
     /// False for a query view.
     pub is_materialized: bool,
 }

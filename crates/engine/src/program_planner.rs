@@ -16,6 +16,7 @@ use sluice_core::{TableDefinition, TableKind, stable_hash};
 use sluice_functions::{Functions, UNIQ_IDS};
 
 use crate::check_syntax::{ParsedView, parse_view};
+use crate::column_origins::column_origins;
 use crate::cost_warnings::cost_warnings;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
@@ -244,6 +245,7 @@ impl Planner {
         let shape = ViewShape {
             inputs,
             schema: plan.schema().inner().clone(),
+            origins: column_origins(&plan),
             is_materialized: view.is_materialized,
         };
         self.shapes.insert(view.name.clone(), shape);

@@ -9,6 +9,12 @@ pub enum ServeError {
     /// The statement would change something.
     #[error("`{0}` is refused: the warehouse is read here and changed by its project's files only")]
     ReadOnly(String),
+    /// Whoever asks may not do it, or not read what it reads.
+    #[error("{0}")]
+    Refused(String),
+    /// Whoever asked does not want the answer any more.
+    #[error("canceling statement due to user request")]
+    Cancelled,
     /// The query took too long.
     #[error("the query was stopped after {0} ms; narrow it down, or raise query_time_ms_max")]
     TimeLimit(u64),
@@ -35,6 +41,8 @@ impl From<datafusion::error::DataFusionError> for ServeError {
             DataFusionError::ResourcesExhausted(detail) => Self::MemoryLimit(detail.clone()),
             DataFusionError::External(inner) => match inner.downcast_ref() {
                 Some(Self::TimeLimit(limit_ms)) => Self::TimeLimit(*limit_ms),
+                Some(Self::Cancelled) => Self::Cancelled,
+                Some(Self::Refused(problem)) => Self::Refused(problem.clone()),
                 _ => Self::Query(error.strip_backtrace()),
             },
             _ => Self::Query(error.strip_backtrace()),

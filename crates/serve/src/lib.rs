@@ -4,6 +4,8 @@
 //! Every statement sees one snapshot, so that all tables and views in it belong
 //! to the same epoch. Nothing can be changed through it.
 
+mod access;
+mod audit;
 mod bound_query;
 mod column_docs;
 mod error;
@@ -18,20 +20,28 @@ mod postgres;
 mod query_engine;
 mod query_limits;
 mod read_only;
+mod session;
 mod system_table;
 mod tables;
+mod tls;
 mod uniq_ids;
-mod wire_limits;
 
+pub use access::{Access, PersonalColumns, Role, User};
+pub use audit::{AuditEntry, Auditor};
 pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
-pub use http::{ConnectionLimits, HttpLimits, HttpListener, HttpState, WarehouseInfo, router};
+pub use http::{
+    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, WarehouseInfo, guarded,
+    router,
+};
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};
 pub use output::{OutputFormat, write_result};
 pub use panels::{PanelDefinitions, PanelError, PanelFile, Panels};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
+pub use session::as_program;
 pub use system_table::SystemTable;
 pub use tables::SnapshotSource;
+pub use tls::{Tls, TlsError, WarnOfTls};

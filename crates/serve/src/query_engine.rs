@@ -1,5 +1,6 @@
 //! Ad-hoc SQL on one snapshot a statement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,16 +27,22 @@ use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
 
 use crate::ServeError;
+use crate::access::Access;
+use crate::audit::Auditor;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
 use crate::query_limits::QueryLimits;
-use crate::read_only::refused;
+use crate::read_only::{refused, sets};
+use crate::session;
 use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
+
+/// The catalog of all tables, which PostgreSQL clients take for their database.
+pub(crate) const CATALOG: &str = "sluice";
 
 /// Limits and settings of queries.
 #[derive(Debug, Clone)]
@@ -58,6 +65,12 @@ pub struct QueryOptions {
     /// What columns mean: the rows of `sluice_columns`. Without any the table
     /// is not there.
     pub column_meanings: Vec<ColumnMeaning>,
+    /// What tables and views mean: their comments.
+    pub table_meanings: BTreeMap<String, String>,
+    /// Who may ask what.
+    pub access: Arc<Access>,
+    /// Who keeps what was asked.
+    pub auditor: Option<Arc<dyn Auditor>>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
 }
@@ -73,6 +86,9 @@ impl Default for QueryOptions {
             query_views: Vec::new(),
             functions: Functions::default(),
             column_meanings: Vec::new(),
+            table_meanings: BTreeMap::new(),
+            access: Arc::default(),
+            auditor: None,
             connections_max: 100,
         }
     }
@@ -101,6 +117,7 @@ struct OneSnapshotPlanner {
     source: SnapshotSource,
     time_ms_max: u64,
     memory_bytes_max: usize,
+    access: Arc<Access>,
 }
 
 impl std::fmt::Debug for OneSnapshotPlanner {
@@ -127,6 +144,16 @@ impl QueryPlanner for OneSnapshotPlanner {
             let Some(table) = provider.downcast_ref::<SluiceTable>() else {
                 return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
             };
+            if let Some(role) = session::limiting_role(&self.access) {
+                let fields = scan.projected_schema.fields().iter();
+                let shown = fields.map(|field| field.name().as_str());
+                let asked = scan.filters.iter().flat_map(|filter| filter.column_refs());
+                let names = shown.chain(asked.map(|column| column.name.as_str()));
+                if let Some(refusal) = self.access.refusal(role, &table.name, names) {
+                    let refusal = ServeError::Refused(refusal);
+                    return Err(DataFusionError::External(Box::new(refusal)));
+                }
+            }
             scan.source = provider_as_source(Arc::new(table.pin(snapshot.clone())));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         })?;
@@ -165,7 +192,7 @@ impl QueryEngine {
     pub fn new(source: SnapshotSource, options: QueryOptions) -> Result<Self, ServeError> {
         let mut config = SessionConfig::new()
             .with_information_schema(true)
-            .with_default_catalog_and_schema("datafusion", "public");
+            .with_default_catalog_and_schema(CATALOG, "public");
         let settings = config.options_mut();
         // As in views: money written as 0.1 is exact, and text has one type.
         settings.sql_parser.parse_float_as_decimal = true;
@@ -180,6 +207,7 @@ impl QueryEngine {
             source: source.clone(),
             time_ms_max: options.time_ms_max,
             memory_bytes_max: options.memory_bytes_max,
+            access: options.access.clone(),
         };
         let mut state = SessionStateBuilder::new()
             .with_config(config)
@@ -200,7 +228,7 @@ impl QueryEngine {
             query_views: RwLock::default(),
             own_tables: RwLock::default(),
         });
-        if let Some(catalog) = context.catalog("datafusion") {
+        if let Some(catalog) = context.catalog(CATALOG) {
             catalog.register_schema("public", schema.clone())?;
         }
         if !options.column_meanings.is_empty() {
@@ -293,11 +321,11 @@ impl QueryEngine {
         let statement = state.sql_to_statement(sql, &dialect)?;
         match &statement {
             DataFusionStatement::Statement(inner) => {
-                if let Some(words) = refused(inner) {
+                if let Some(words) = refused(inner).or_else(|| sets(inner)) {
                     return Err(ServeError::ReadOnly(words));
                 }
             }
-            DataFusionStatement::Explain(_) | DataFusionStatement::Reset(_) => {}
+            DataFusionStatement::Explain(_) => {}
             other => {
                 let text = other.to_string();
                 let word = text.split_whitespace().next().unwrap_or_default();

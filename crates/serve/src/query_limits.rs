@@ -23,6 +23,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::ServeError;
+use crate::session::{SESSION, Session};
 
 /// See the module. Time runs from the first batch that is asked for.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct QueryLimits {
     memory_bytes_max: usize,
     /// What all parts of the query take together.
     used_bytes: Arc<AtomicUsize>,
+    /// Of whoever asks.
+    session: Option<Arc<Session>>,
 }
 
 impl QueryLimits {
@@ -45,6 +48,7 @@ impl QueryLimits {
             time_ms_max,
             memory_bytes_max,
             used_bytes: Arc::default(),
+            session: SESSION.try_with(Arc::clone).ok(),
         }
     }
 
@@ -120,13 +124,24 @@ impl ExecutionPlan for QueryLimits {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         debug_assert!(partition < self.input.output_partitioning().partition_count());
-        let deadline = Instant::now() + Duration::from_millis(self.time_ms_max);
+        let session = SESSION
+            .try_with(Arc::clone)
+            .ok()
+            .or_else(|| self.session.clone());
+        let timeout_ms = session.as_ref().and_then(|session| session.timeout_ms());
+        let time_ms_max =
+            timeout_ms.map_or(self.time_ms_max, |wanted| wanted.min(self.time_ms_max));
+        let deadline = Instant::now() + Duration::from_millis(time_ms_max);
         Ok(Box::pin(LimitedStream {
             input: self
                 .input
                 .execute(partition, self.limit_memory(&context)?)?,
             deadline: Box::pin(sleep_until(deadline)),
-            time_ms_max: self.time_ms_max,
+            time_ms_max,
+            cancelled: session
+                .as_ref()
+                .map(|session| Box::pin(session.cancelled()) as Cancelled),
+            session,
             is_over: false,
         }))
     }
@@ -136,8 +151,13 @@ struct LimitedStream {
     input: SendableRecordBatchStream,
     deadline: Pin<Box<Sleep>>,
     time_ms_max: u64,
+    cancelled: Option<Cancelled>,
+    session: Option<Arc<Session>>,
     is_over: bool,
 }
+
+/// Done when whoever asked does not want the answer any more.
+type Cancelled = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Stream for LimitedStream {
     type Item = Result<RecordBatch>;
@@ -152,7 +172,17 @@ impl Stream for LimitedStream {
             let error = ServeError::TimeLimit(self.time_ms_max);
             return Poll::Ready(Some(Err(DataFusionError::External(Box::new(error)))));
         }
-        self.input.poll_next_unpin(context)
+        let cancelled = self.cancelled.as_mut();
+        if cancelled.is_some_and(|cancelled| cancelled.as_mut().poll(context).is_ready()) {
+            self.is_over = true;
+            let error = DataFusionError::External(Box::new(ServeError::Cancelled));
+            return Poll::Ready(Some(Err(error)));
+        }
+        let next = self.input.poll_next_unpin(context);
+        if let (Poll::Ready(Some(Ok(rows))), Some(session)) = (&next, &self.session) {
+            session.count_rows(rows.num_rows());
+        }
+        next
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which statements only read.
 
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{CopyTarget, Statement};
 
 /// The first words of a statement that would change something.
 pub(crate) fn refused(statement: &Statement) -> Option<String> {
@@ -28,13 +28,29 @@ pub(crate) fn refused(statement: &Statement) -> Option<String> {
         | Statement::Declare { .. }
         | Statement::Fetch { .. }
         | Statement::Close { .. }
-        | Statement::Deallocate { .. } => true,
+        | Statement::Deallocate { .. }
+        | Statement::Copy {
+            to: true,
+            target: CopyTarget::Stdout,
+            ..
+        } => true,
         _ => false,
     };
-    if reads {
-        return None;
-    }
+    (!reads).then(|| first_words(statement))
+}
+
+/// The first words of a statement that would set something where no session
+/// outlives a statement: it would hold for everybody.
+pub(crate) fn sets(statement: &Statement) -> Option<String> {
+    let sets = matches!(
+        statement,
+        Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. }
+    );
+    sets.then(|| first_words(statement))
+}
+
+fn first_words(statement: &Statement) -> String {
     let text = statement.to_string();
     let words: Vec<&str> = text.split_whitespace().take(2).collect();
-    Some(words.join(" "))
+    words.join(" ")
 }

@@ -1,6 +1,7 @@
 //! `address.json`: where the running process answers.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ pub struct Address {
     pub postgres: SocketAddr,
     /// The page, the HTTP API and the collector.
     pub http: SocketAddr,
+    /// The secret of the program's own commands, where the warehouse has users.
+    /// Whoever may read this folder may read the warehouse.
+    #[serde(default)]
+    pub secret: Option<String>,
     /// What there is to say of a change of models: how far it is, or why it is
     /// refused.
     #[serde(default)]
@@ -37,6 +42,13 @@ pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
     let what = format!("writing {}", path(state).display());
     let text = serde_json::to_vec(address).doing(&what)?;
     let beside = state.join("address.tmp");
+    if address.secret.is_some() {
+        // Private before there is anything in it, so that nobody has it open.
+        let _ = std::fs::remove_file(&beside);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(&beside).doing(&what)?;
+    }
     let mut file = RealDisk.open(&beside, OpenMode::Create).doing(&what)?;
     file.append(&text).doing(&what)?;
     drop(file);

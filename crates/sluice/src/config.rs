@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::access::{PersonalText, UserText};
+use crate::audit_log::AuditText;
 use crate::failure::Failure;
 use crate::secret::named_secret;
 use crate::watching::{AlarmsText, MailText};
@@ -68,6 +70,15 @@ pub struct Config {
     /// Answers to Baidu Sugar BI.
     #[serde(default)]
     pub sugar: SugarAccess,
+    /// Who may ask; without any, everybody who reaches the addresses.
+    #[serde(default)]
+    pub users: BTreeMap<String, UserText>,
+    /// Columns that not every role may read.
+    #[serde(default)]
+    pub personal: Vec<PersonalText>,
+    /// What is kept of what was asked.
+    #[serde(default)]
+    pub audit: AuditText,
     /// The project's own settings, put for `${name}` in its files.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
@@ -83,6 +94,23 @@ pub struct Listen {
     /// The page, the HTTP API and the collector.
     #[serde(default = "default_http")]
     pub http: Spanned<String>,
+    /// Listen on addresses of other machines too, although nobody has to say who
+    /// they are, or nothing is encrypted.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Encryption of both.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files of a certificate and of its private key; relative paths start from
+/// the project's folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Every limit has a default that fits one small machine.
@@ -111,6 +139,9 @@ pub struct Limits {
     pub query_memory_bytes_max: usize,
     /// Bytes of checkpointed rows of tables and views that stay in memory.
     pub segment_cache_bytes_max: usize,
+    /// Requests over HTTP that each user may send in a second; no limit without
+    /// it.
+    pub requests_per_second_max: Option<f64>,
     /// Time of one ad-hoc query, in milliseconds.
     pub query_time_ms_max: u64,
     /// Bytes of one record.
@@ -204,6 +235,8 @@ impl Default for Listen {
         Self {
             postgres: default_postgres(),
             http: default_http(),
+            insecure: false,
+            tls: None,
         }
     }
 }
@@ -220,6 +253,7 @@ impl Default for Limits {
             state_disk_bytes_max: 256 << 30,
             query_memory_bytes_max: 1 << 30,
             segment_cache_bytes_max: 256 << 20,
+            requests_per_second_max: None,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,

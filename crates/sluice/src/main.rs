@@ -1,7 +1,9 @@
 //! `sluice`: a real-time e-commerce data warehouse in one program. This crate
 //! only wires; what the program can do is in the crates that it wires.
 
+mod access;
 mod address;
+mod audit_log;
 mod backups;
 mod commands;
 mod config;

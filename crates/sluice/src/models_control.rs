@@ -335,7 +335,7 @@ fn masks_of(project: &Project) -> String {
 /// What of `warehouse.toml` is read at the start only.
 fn settings_of(config: &Config) -> String {
     format!(
-        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?}",
+        "{} {:?} {} {:?} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         config.name,
         config.profile,
         config.time_zone.get_ref(),
@@ -346,5 +346,9 @@ fn settings_of(config: &Config) -> String {
         config.limits,
         config.log,
         config.sugar,
+        config.users,
+        config.personal,
+        config.audit,
+        (config.listen.insecure, &config.listen.tls),
     )
 }

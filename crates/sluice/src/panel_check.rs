@@ -12,7 +12,7 @@ use sluice_store::{Store, StoreOptions};
 use crate::failure::{Doing, Failure};
 use crate::pipeline::collection_definitions;
 use crate::project::Project;
-use crate::serving::query_engine;
+use crate::serving::{EngineSettings, query_engine};
 
 /// The panels of `project` over the models of `program`.
 ///
@@ -35,6 +35,7 @@ pub fn check(project: &Project, program: &Program) -> Result<Panels, Failure> {
         program.query_views().to_vec(),
         program.functions().clone(),
         Vec::new(),
+        EngineSettings::default(),
         source,
     )?;
     Panels::check(&project.panel_definitions, &engine).map_err(|errors| {

@@ -104,7 +104,7 @@ impl Reporter {
 }
 
 /// RFC 3339 in UTC.
-fn timestamp(time_us: i64) -> String {
+pub fn timestamp(time_us: i64) -> String {
     match arrow::temporal_conversions::timestamp_us_to_datetime(time_us) {
         Some(time) => format!("{time:?}Z"),
         None => time_us.to_string(),

@@ -1,6 +1,7 @@
 //! What a running warehouse answers: the PostgreSQL wire, and over HTTP the
 //! page, the API and the collector. On threads of its own.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
-    PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
+    Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics,
+    Panels, PostgresListener, QueryEngine, QueryOptions, Rules, RunningViews, SnapshotSource, Tls,
+    WarehouseInfo, guarded,
 };
 use sluice_watch::Watcher;
 use tokio::runtime::Runtime;
@@ -42,6 +44,12 @@ pub struct ServingParts {
     pub docs: ProjectDocs,
     /// The alarms.
     pub watcher: Arc<Watcher>,
+    /// Who may ask what.
+    pub access: Arc<Access>,
+    /// Keeps what is asked and changed.
+    pub auditor: Option<Arc<dyn Auditor>>,
+    /// Encryption of both addresses.
+    pub tls: Option<Arc<Tls>>,
     /// What Sugar BI must send; without it, it is not answered.
     pub sugar_token: Option<String>,
 }
@@ -83,6 +91,11 @@ impl Serving {
             query_views,
             program.functions().clone(),
             parts.docs.column_meanings(),
+            EngineSettings {
+                access: parts.access.clone(),
+                auditor: parts.auditor.clone(),
+                table_meanings: parts.docs.table_meanings(),
+            },
             parts.source.clone(),
         )?;
         engine
@@ -101,7 +114,8 @@ impl Serving {
         let wanted = config.postgres_address();
         let listener = runtime
             .block_on(PostgresListener::bind(wanted))
-            .doing(&format!("listening on {wanted} for PostgreSQL clients"))?;
+            .doing(&format!("listening on {wanted} for PostgreSQL clients"))?
+            .with_tls(parts.tls.clone());
         let postgres = listener.local_address();
         let serve = listener.serve(engine.clone(), until_stopped());
         runtime.spawn(async move {
@@ -113,7 +127,8 @@ impl Serving {
         let wanted = config.http_address();
         let listener = runtime
             .block_on(HttpListener::bind(wanted))
-            .doing(&format!("listening on {wanted} for HTTP clients"))?;
+            .doing(&format!("listening on {wanted} for HTTP clients"))?
+            .with_tls(parts.tls);
         let http = listener.local_address();
         let views = program.collections().iter();
         let views = views.filter(|collection| collection.is_view);
@@ -135,11 +150,21 @@ impl Serving {
             HttpLimits::default(),
             Arc::new(SystemClock),
         ));
+        let collector = parts.collector.clone();
+        let has_key: HasKey = Arc::new(move |topic| collector.has_key(topic));
         let router = parts
             .collector
             .router()
             .merge(sluice_watch::router(parts.watcher))
             .merge(sluice_serve::router(state.clone()));
+        let rules = Rules {
+            access: parts.access,
+            has_key,
+            requests_per_second_max: config.limits.requests_per_second_max,
+            clock: Arc::new(SystemClock),
+            auditor: parts.auditor,
+        };
+        let router = guarded(router, rules);
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
             if let Err(error) = serve.await {
@@ -210,6 +235,18 @@ impl Serving {
     }
 }
 
+/// What else an engine knows: by default everybody may ask, and nobody keeps what
+/// was asked.
+#[derive(Debug, Clone, Default)]
+pub struct EngineSettings {
+    /// Who may ask what.
+    pub access: Arc<Access>,
+    /// Keeps what was asked.
+    pub auditor: Option<Arc<dyn Auditor>>,
+    /// What tables and views mean.
+    pub table_meanings: BTreeMap<String, String>,
+}
+
 /// Answers ad-hoc queries on what `source` gives.
 ///
 /// # Errors
@@ -220,6 +257,7 @@ pub fn query_engine(
     query_views: Vec<(String, String)>,
     functions: Functions,
     column_meanings: Vec<ColumnMeaning>,
+    settings: EngineSettings,
     source: SnapshotSource,
 ) -> Result<QueryEngine, Failure> {
     let options = QueryOptions {
@@ -229,6 +267,9 @@ pub fn query_engine(
         query_views,
         functions,
         column_meanings,
+        access: settings.access,
+        auditor: settings.auditor,
+        table_meanings: settings.table_meanings,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

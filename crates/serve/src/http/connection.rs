@@ -16,11 +16,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::maybe_tls::MaybeTls;
 use super::problem::Problem;
+use crate::tls::Tls;
 
 /// Limits of connections.
 #[derive(Debug, Clone)]
@@ -45,34 +47,48 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Whether an answer is being worked out for a connection: then its silence is
-/// not the client's.
+/// The client of a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Working(Arc<AtomicBool>);
+pub(super) struct Peer {
+    address: SocketAddr,
+    /// Whether an answer is being worked out for it: then its silence is not the
+    /// client's.
+    working: Arc<AtomicBool>,
+}
 
-impl Connected<IncomingStream<'_, LimitedListener>> for Working {
-    fn connect_info(stream: IncomingStream<'_, LimitedListener>) -> Self {
-        stream.io().working.clone()
+impl Peer {
+    /// Where it is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
-struct WorkingGuard(Working);
+impl Connected<IncomingStream<'_, LimitedListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, LimitedListener>) -> Self {
+        Self {
+            address: *stream.remote_addr(),
+            working: stream.io().working.clone(),
+        }
+    }
+}
+
+struct WorkingGuard(Arc<AtomicBool>);
 
 impl Drop for WorkingGuard {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Release);
+        self.0.store(false, Ordering::Release);
     }
 }
 
 /// Works out one answer, within its time.
 pub(super) async fn answer_in_time(
     State(request_time_max): State<Duration>,
-    ConnectInfo(working): ConnectInfo<Working>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    working.0.store(true, Ordering::Release);
-    let _guard = WorkingGuard(working);
+    peer.working.store(true, Ordering::Release);
+    let _guard = WorkingGuard(peer.working);
     match tokio::time::timeout(request_time_max, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
@@ -88,14 +104,20 @@ pub(super) struct LimitedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
     quiet_time_max: Duration,
+    tls: Option<Arc<Tls>>,
 }
 
 impl LimitedListener {
-    pub(super) fn new(listener: TcpListener, limits: &ConnectionLimits) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        limits: &ConnectionLimits,
+        tls: Option<Arc<Tls>>,
+    ) -> Self {
         Self {
             listener,
             places: Arc::new(Semaphore::new(limits.connections_max)),
             quiet_time_max: limits.quiet_time_max,
+            tls,
         }
     }
 }
@@ -111,8 +133,8 @@ impl Listener for LimitedListener {
         // Small answers are sent at once.
         let _ = stream.set_nodelay(true);
         let limited = LimitedStream {
-            stream,
-            working: Working(Arc::new(AtomicBool::new(false))),
+            stream: MaybeTls::new(stream, address, self.tls.as_deref()),
+            working: Arc::default(),
             was_working: false,
             quiet_time_max: self.quiet_time_max,
             deadline: Box::pin(sleep(self.quiet_time_max)),
@@ -128,8 +150,8 @@ impl Listener for LimitedListener {
 
 /// A connection that ends when its client does nothing for too long.
 pub(super) struct LimitedStream {
-    stream: TcpStream,
-    working: Working,
+    stream: MaybeTls,
+    working: Arc<AtomicBool>,
     was_working: bool,
     quiet_time_max: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -145,7 +167,7 @@ impl LimitedStream {
     /// An error if the client has been quiet for too long. Reading a few bytes
     /// does not help it: what counts is a whole request, or an answer taken.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.working.0.load(Ordering::Acquire) {
+        if self.working.load(Ordering::Acquire) {
             self.was_working = true;
             return Ok(());
         }

@@ -1,12 +1,14 @@
 //! A bound address that answers HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use super::connection::{ConnectionLimits, LimitedListener, Working, answer_in_time};
+use super::connection::{ConnectionLimits, LimitedListener, Peer, answer_in_time};
 use crate::ServeError;
+use crate::tls::Tls;
 
 /// A bound address that does not answer yet.
 #[derive(Debug)]
@@ -14,6 +16,7 @@ pub struct HttpListener {
     listener: TcpListener,
     address: SocketAddr,
     limits: ConnectionLimits,
+    tls: Option<Arc<Tls>>,
 }
 
 impl HttpListener {
@@ -28,7 +31,16 @@ impl HttpListener {
             listener,
             address,
             limits: ConnectionLimits::default(),
+            tls: None,
         })
+    }
+
+    /// Encrypts for clients that begin so, and answers those of other machines no
+    /// other way.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// With other limits than the default ones.
@@ -52,10 +64,10 @@ impl HttpListener {
         router: Router,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let listener = LimitedListener::new(self.listener, &self.limits);
+        let listener = LimitedListener::new(self.listener, &self.limits, self.tls);
         let time_max = self.limits.request_time_max;
         let router = router.layer(middleware::from_fn_with_state(time_max, answer_in_time));
-        let service = router.into_make_service_with_connect_info::<Working>();
+        let service = router.into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, service)
             .with_graceful_shutdown(shutdown)
             .await?;

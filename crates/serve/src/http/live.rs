@@ -36,6 +36,9 @@ pub(super) async fn live(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let watched = watched(&state, &names, query.as_deref())?;
+    for name in watched.keys() {
+        state.require_whole(name)?;
+    }
     let Ok(permit) = state.watch_turns.clone().try_acquire_owned() else {
         let detail = format!("{} live connections are open", state.limits.watchers_max);
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));

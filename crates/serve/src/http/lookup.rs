@@ -29,6 +29,7 @@ pub(super) async fn lookup(
             "there is no table or materialized view `{name}`"
         )));
     };
+    state.require_whole(&name)?;
     let Some(key_columns) = &collection.unique_key else {
         let detail = format!("`{name}` has no key; ask it with SQL");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));

@@ -1,5 +1,6 @@
 //! The HTTP API: one endpoint a file.
 
+mod access;
 mod catalog;
 mod connection;
 mod docs;
@@ -8,6 +9,7 @@ mod health;
 mod listener;
 mod live;
 mod lookup;
+mod maybe_tls;
 mod measure;
 mod openapi;
 mod page;
@@ -40,8 +42,10 @@ use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::Panels;
 use crate::query_engine::{QueryEngine, QueryResult};
+use crate::session;
 use crate::tables::SnapshotSource;
 
+pub use access::{HasKey, Rules, guarded};
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
@@ -227,6 +231,17 @@ impl HttpState {
             let detail = "writing the answer was interrupted";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
         })?
+    }
+
+    /// Refuses rows of a table that are given as they are, where whoever asks may
+    /// not read all of its columns.
+    fn require_whole(&self, table: &str) -> Result<(), Problem> {
+        let access = &self.engine.options.access;
+        let role = session::limiting_role(access);
+        match role.and_then(|role| access.whole_refusal(role, table)) {
+            Some(refusal) => Err(Problem::new(StatusCode::FORBIDDEN, refusal)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the sources are being followed, so that traffic may come.

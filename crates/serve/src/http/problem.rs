@@ -33,8 +33,8 @@ impl Problem {
 impl From<ServeError> for Problem {
     fn from(error: ServeError) -> Self {
         let status = match &error {
-            ServeError::Query(_) => StatusCode::BAD_REQUEST,
-            ServeError::ReadOnly(_) => StatusCode::FORBIDDEN,
+            ServeError::Query(_) | ServeError::Cancelled => StatusCode::BAD_REQUEST,
+            ServeError::ReadOnly(_) | ServeError::Refused(_) => StatusCode::FORBIDDEN,
             ServeError::TimeLimit(_) => StatusCode::GATEWAY_TIMEOUT,
             ServeError::MemoryLimit(_) => StatusCode::INSUFFICIENT_STORAGE,
             ServeError::Io(_) | ServeError::Arrow(_) | ServeError::Store(_) => {

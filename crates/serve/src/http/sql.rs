@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::HttpState;
 use super::forms::Form;
 use super::problem::Problem;
+use crate::session::SESSION;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let form = form(query, headers)?;
     let statement = statement(headers, body)?;
+    let _ = SESSION.try_with(|session| session.ask(&statement));
     let turn = state.query_turn().await?;
     let result = state.engine.query(&statement).await?;
     drop(turn);

@@ -3,7 +3,6 @@
 //! status other than 0, which is what Sugar shows to people.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -15,6 +14,7 @@ use serde_json::Value;
 use super::HttpState;
 use super::panels::{no_panel, pairs, refuse_unknown};
 use super::problem::Problem;
+use crate::access::is_same;
 use crate::json_rows::write_text;
 use crate::panels::{PanelAnswer, sugar_data};
 
@@ -86,17 +86,6 @@ async fn answer(
     }
 }
 
-/// Whether two tokens are the same, in a time that does not tell how much of
-/// them is.
-fn is_same(wanted: &[u8], given: &[u8]) -> bool {
-    let mut difference = usize::from(wanted.len() != given.len());
-    for (place, byte) in wanted.iter().enumerate() {
-        let other = given.get(place).copied().unwrap_or(!byte);
-        difference = black_box(difference | usize::from(byte ^ other));
-    }
-    difference == 0 && !wanted.is_empty()
-}
-
 /// What Sugar's filters chose: `{"conditions": [{"k": "day", "t": "date", "v":
 /// "2026-11-20"}, …]}`, or a plain object of names and values.
 fn conditions(body: &[u8]) -> Result<BTreeMap<String, String>, String> {
@@ -134,15 +123,6 @@ fn conditions(body: &[u8]) -> Result<BTreeMap<String, String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tokens_are_the_same_or_not() {
-        assert!(is_same(b"secret", b"secret"));
-        for other in [&b""[..], b"secre", b"secretly", b"Secret", b"secreT"] {
-            assert!(!is_same(b"secret", other));
-        }
-        assert!(!is_same(b"", b""));
-    }
 
     #[test]
     fn conditions_are_read_from_both_forms() {

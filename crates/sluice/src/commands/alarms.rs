@@ -118,7 +118,9 @@ fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
 fn ask(place: &Place, method: &str, path: &str, body: Option<String>) -> Result<Value, Failure> {
     let state = state_folder(place)?;
     require_running(&state)?;
-    let http = address::find(&state)?.http;
+    let found = address::find(&state)?;
+    let http = found.http;
+    let authorization = format!("Bearer {}", found.secret.unwrap_or_default());
     let url = format!("http://{http}/api/v1/alarms{path}");
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(ANSWER_TIME))
@@ -130,9 +132,16 @@ fn ask(place: &Place, method: &str, path: &str, body: Option<String>) -> Result<
         ("POST", Some(body)) => agent
             .post(&url)
             .header("Content-Type", "application/json")
+            .header("Authorization", &authorization)
             .send(body),
-        ("DELETE", _) => agent.delete(&url).call(),
-        _ => agent.get(&url).call(),
+        ("DELETE", _) => agent
+            .delete(&url)
+            .header("Authorization", &authorization)
+            .call(),
+        _ => agent
+            .get(&url)
+            .header("Authorization", &authorization)
+            .call(),
     };
     let mut answer = answer.doing(what)?;
     let status = answer.status();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sluice_engine::Program;
 
+use crate::access;
 use crate::docs::ProjectDocs;
 use crate::extended::Folders;
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ pub fn run(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    access::check(&project, &program)?;
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;

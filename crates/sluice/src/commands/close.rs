@@ -134,8 +134,11 @@ fn rows(answer: &QueryResult) -> Result<Vec<Vec<String>>, Failure> {
 fn send(state: &Path, body: &str) -> Result<(), Failure> {
     let address = address::find(state)?;
     let url = format!("http://{}/collect/{TOPIC}", address.http);
-    let request = ureq::post(&url)
-        .header("Content-Type", "application/x-ndjson")
+    let mut request = ureq::post(&url).header("Content-Type", "application/x-ndjson");
+    if let Some(secret) = &address.secret {
+        request = request.header("Authorization", format!("Bearer {secret}"));
+    }
+    let request = request
         .config()
         .timeout_global(Some(REQUEST_TIME_MAX))
         .build();

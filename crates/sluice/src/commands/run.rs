@@ -13,9 +13,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sluice_capture::Submissions;
 use sluice_core::{Clock, SystemClock};
 use sluice_mask::Masks;
-use sluice_serve::{LiveFeed, Metrics};
+use sluice_serve::{Auditor, LiveFeed, Metrics};
 
+use crate::access;
 use crate::address::{self, Address};
+use crate::audit_log::AuditLog;
 use crate::commands::erase;
 use crate::diversion::{self, DIVERSION_TABLE, DiversionStates};
 use crate::docs::ProjectDocs;
@@ -156,6 +158,10 @@ fn run_to_end(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    let (access, secret) = access::open(&project, &program)?;
+    let audit = AuditLog::open(&project.config.audit, &state, reporter)?;
+    let warn_of_tls = move |problem: &str| reporter.warn(problem);
+    let tls = access::open_tls(&project, Box::new(warn_of_tls))?;
     address::withdraw(&state);
 
     state_memory::install(&project.config.limits, &state)?;
@@ -195,6 +201,9 @@ fn run_to_end(
         views: Arc::new(operators.clone()),
         docs: ProjectDocs::new(&project, &program),
         watcher: watcher.clone(),
+        access: Arc::new(access),
+        auditor: audit.map(|audit| Arc::new(audit) as Arc<dyn Auditor>),
+        tls: tls.map(Arc::new),
         sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
@@ -205,6 +214,7 @@ fn run_to_end(
             name: project.config.name.clone(),
             postgres: serving.postgres_address(),
             http: serving.http_address(),
+            secret,
             models: None,
         },
     )?;

@@ -187,6 +187,16 @@ impl ProjectDocs {
         rows
     }
 
+    /// What tables and models mean, where somebody said so.
+    pub fn table_meanings(&self) -> BTreeMap<String, String> {
+        let said = self.models.values().map(|model| {
+            let parts = [&model.grain].into_iter().chain(&model.text);
+            let parts: Vec<&str> = parts.map(|part| part.trim()).collect();
+            (model.name.clone(), parts.join(" ").trim().to_owned())
+        });
+        said.filter(|(_, meaning)| !meaning.is_empty()).collect()
+    }
+
     /// The layers, from the sources on in the order in which they read each
     /// other, as well as that can be said.
     pub fn layers(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::failure::{Doing, Failure};
 use crate::lock::{StateLock, lock_to_read};
 use crate::pipeline::{Definitions, read_meta};
-use crate::serving::query_engine;
+use crate::serving::{EngineSettings, query_engine};
 
 enum Way {
     /// It runs.
@@ -50,7 +50,7 @@ impl Connection {
             Some(lock) => open_stored(state, lock)?,
             None => {
                 let found = address::find(state)?;
-                let remote = runtime.block_on(Remote::connect(found.postgres))?;
+                let remote = runtime.block_on(Remote::connect(&found))?;
                 let description = format!("{}, running at {}", found.name, found.postgres);
                 (Way::Remote(remote), description)
             }
@@ -117,6 +117,7 @@ fn open_stored(state: &Path, lock: StateLock) -> Result<(Way, String), Failure> 
         query_views,
         functions,
         Vec::new(),
+        EngineSettings::default(),
         source,
     )?;
     Ok((

@@ -1,6 +1,5 @@
 //! A running warehouse over the PostgreSQL wire.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,6 +12,8 @@ use sluice_serve::QueryResult;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
+use crate::access::LOCAL_USER;
+use crate::address::Address;
 use crate::failure::{Doing, Failure};
 
 /// An open connection.
@@ -25,15 +26,19 @@ impl Remote {
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn connect(address: SocketAddr) -> Result<Self, Failure> {
+    pub async fn connect(found: &Address) -> Result<Self, Failure> {
+        let address = found.postgres;
         let mut config = Config::new();
         config
             .host(address.ip().to_string())
             .port(address.port())
-            .user("sluice")
+            .user(LOCAL_USER)
             .dbname("sluice")
             .application_name("sluice sql")
             .connect_timeout(std::time::Duration::from_secs(5));
+        if let Some(secret) = &found.secret {
+            config.password(secret);
+        }
         let what = format!("connecting to the running warehouse at {address}");
         let (client, connection) = config.connect(NoTls).await.doing(&what)?;
         // It ends with the client; its error is also the query's.

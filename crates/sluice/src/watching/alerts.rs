@@ -18,7 +18,7 @@ use crate::failure::{Doing, Failure};
 use crate::pipeline::{SourceStates, collection_definitions};
 use crate::project::{Project, read_text};
 use crate::running_views::OperatorReports;
-use crate::serving::query_engine;
+use crate::serving::{EngineSettings, query_engine};
 use crate::settings::{Quoting, substitute};
 
 /// Reads the alarms of a project.
@@ -144,6 +144,7 @@ fn engine_without_rows(project: &Project, program: &Program) -> Result<QueryEngi
         program.query_views().to_vec(),
         program.functions().clone(),
         Vec::new(),
+        EngineSettings::default(),
         source,
     )?;
     let views = Arc::new(OperatorReports::default());

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
-use sluice_serve::{QueryEngine, QueryResult};
+use sluice_serve::{QueryEngine, QueryResult, as_program};
 use sluice_watch::{Answer, Ask, Value};
 use tokio::runtime::Handle;
 
@@ -21,7 +21,8 @@ pub struct Asker {
 
 impl Ask for Asker {
     fn ask(&self, sql: &str, rows_max: usize) -> Result<Answer, String> {
-        let result = self.runtime.block_on(self.engine.query(sql));
+        let asked = as_program(self.engine.query(sql));
+        let result = self.runtime.block_on(asked);
         answer_of(&result.map_err(|error| error.to_string())?, rows_max)
     }
 }

@@ -1,0 +1,85 @@
+//! What comes before every statement: may whoever asks ask at all, and does the
+//! statement only read?
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::ParamValues;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion_postgres::QueryHook;
+use datafusion_postgres::hooks::HookClient;
+use datafusion_postgres::pgwire::api::ClientInfo;
+use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use sluice_core::too_many_operators;
+
+use super::codes::error;
+use super::settings::statement_timeout_ms;
+use crate::ServeError;
+use crate::access::{Access, Action};
+use crate::read_only::refused;
+use crate::session::{self, SESSION};
+
+/// Refuses statements that would change something, or take all memory, and
+/// everything of those who may not ask in SQL. Notes how long a statement may
+/// take. The first hook, so that none other answers before it.
+pub(super) struct Guard(pub(super) Arc<Access>);
+
+impl Guard {
+    fn begin<C: ClientInfo + ?Sized>(
+        &self,
+        statement: &Statement,
+        client: &C,
+    ) -> Option<PgWireError> {
+        let timeout_ms = statement_timeout_ms(client);
+        let _ = SESSION.try_with(|session| session.set_timeout_ms(timeout_ms));
+        if let Some(problem) = session::refuses(&self.0, Action::AskSql) {
+            // 42501: insufficient_privilege.
+            return Some(error("42501", problem));
+        }
+        refusal(statement)
+    }
+}
+
+fn refusal(statement: &Statement) -> Option<PgWireError> {
+    // 54001: statement_too_complex; 25006: read_only_sql_transaction.
+    if let Some(problem) = too_many_operators(&statement.to_string()) {
+        return Some(error("54001", problem));
+    }
+    let problem = ServeError::ReadOnly(refused(statement)?);
+    Some(error("25006", problem.to_string()))
+}
+
+#[async_trait]
+impl QueryHook for Guard {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        self.begin(statement, &*client).map(Err)
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        client: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        self.begin(statement, client).map(Err)
+    }
+
+    async fn handle_extended_query(
+        &self,
+        statement: &Statement,
+        _plan: &LogicalPlan,
+        _parameters: &ParamValues,
+        _session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        self.begin(statement, &*client).map(Err)
+    }
+}

@@ -1,0 +1,67 @@
+//! What answers the messages of PostgreSQL clients.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast;
+use datafusion_postgres::hooks::transactions::TransactionStatementHook;
+use datafusion_postgres::{DfSessionService, QueryHook};
+
+use super::copy_out::CopyHook;
+use super::cursors::CursorHook;
+use super::explain_hook::ExplainHook;
+use super::extended::Extended;
+use super::guard::Guard;
+use super::settings::SettingsHook;
+use super::sign_in::{Door, OpenSessions, Startup};
+use crate::audit::Auditor;
+
+/// A parsed statement as the library keeps it.
+pub(super) type Statement = (String, Option<(ast::Statement, LogicalPlan)>);
+
+/// See the module.
+pub(super) struct Handlers {
+    /// Statements as texts.
+    pub(super) simple: Arc<DfSessionService>,
+    /// Statements that are prepared.
+    pub(super) extended: Arc<Extended>,
+    door: Arc<Door>,
+}
+
+impl Handlers {
+    pub(super) fn new(session: Arc<SessionContext>, door: Door) -> Self {
+        // The first hook sees every statement before the others may answer it.
+        let hooks: Vec<Arc<dyn QueryHook>> = vec![
+            Arc::new(Guard(door.access.clone())),
+            Arc::new(ExplainHook),
+            Arc::new(CursorHook),
+            Arc::new(CopyHook),
+            Arc::new(SettingsHook {
+                time_zone: door.time_zone.clone(),
+            }),
+            Arc::new(TransactionStatementHook),
+        ];
+        let simple = Arc::new(DfSessionService::new_with_hooks(session, hooks));
+        Self {
+            extended: Arc::new(Extended(simple.clone())),
+            simple,
+            door: Arc::new(door),
+        }
+    }
+
+    /// The beginning of one connection: it knows how far signing in is.
+    pub(super) fn startup(&self) -> Arc<Startup> {
+        Arc::new(Startup::new(self.door.clone()))
+    }
+
+    /// Those who can be cancelled.
+    pub(super) fn sessions(&self) -> Arc<OpenSessions> {
+        self.door.sessions.clone()
+    }
+
+    /// Who keeps what is asked.
+    pub(super) fn auditor(&self) -> Option<&dyn Auditor> {
+        self.door.auditor.as_deref()
+    }
+}

@@ -1,0 +1,447 @@
+//! SET, SHOW, RESET and DISCARD: a connection's own settings.
+//!
+//! DataFusion has one set of settings for everybody, which no client may change:
+//! what a client sets is kept with its connection, where SHOW finds it. Only
+//! `statement_timeout` changes what statements do.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::{DFSchema, ParamValues, ToDFSchema};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{Expr, Reset, Set, Statement};
+use datafusion_postgres::QueryHook;
+use datafusion_postgres::hooks::HookClient;
+use datafusion_postgres::pgwire::api::results::{
+    DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
+};
+use datafusion_postgres::pgwire::api::store::PortalStore;
+use datafusion_postgres::pgwire::api::{ClientInfo, Type};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
+
+use super::codes::error;
+use super::cursors::without_rows;
+use super::sign_in::SERVER_VERSION;
+
+/// Settings that one connection may keep.
+const SETTINGS_MAX: usize = 100;
+/// Characters of a setting's value.
+const VALUE_LENGTH_MAX: usize = 1_000;
+/// A connection's settings stand among what else is known of it, under names
+/// that begin so.
+const PREFIX: &str = "setting.";
+
+/// Settings that the library reads, under their own names.
+const FORMATS: [&str; 4] = [
+    "bytea_output",
+    "datestyle",
+    "extra_float_digits",
+    "intervalstyle",
+];
+
+/// What SHOW says where a client has set nothing; those that are `true` are told
+/// to the client when they change, as PostgreSQL does.
+const DEFAULTS: [(&str, &str, bool); 33] = [
+    ("application_name", "", true),
+    ("bytea_output", "hex", false),
+    ("client_encoding", "UTF8", true),
+    ("client_min_messages", "notice", false),
+    ("datestyle", "ISO, YMD", true),
+    ("default_transaction_isolation", "repeatable read", false),
+    ("default_transaction_read_only", "on", false),
+    ("escape_string_warning", "on", false),
+    ("extra_float_digits", "1", false),
+    ("idle_in_transaction_session_timeout", "0", false),
+    ("in_hot_standby", "off", false),
+    ("integer_datetimes", "on", false),
+    ("intervalstyle", "postgres", true),
+    ("is_superuser", "off", false),
+    ("jit", "off", false),
+    ("lc_collate", "C", false),
+    ("lc_ctype", "C", false),
+    ("lc_messages", "C", false),
+    ("lc_monetary", "C", false),
+    ("lc_numeric", "C", false),
+    ("lc_time", "C", false),
+    ("lock_timeout", "0", false),
+    ("max_identifier_length", "63", false),
+    ("max_index_keys", "32", false),
+    ("max_prepared_transactions", "0", false),
+    ("row_security", "on", false),
+    ("search_path", "public", false),
+    ("server_encoding", "UTF8", false),
+    ("server_version_num", "160006", false),
+    ("standard_conforming_strings", "on", false),
+    ("transaction_isolation", "repeatable read", false),
+    ("transaction_read_only", "on", false),
+    ("wal_level", "replica", false),
+];
+
+/// `statement_timeout` as the guard reads it: milliseconds, 0 for none.
+pub(super) fn statement_timeout_ms<C: ClientInfo + ?Sized>(client: &C) -> u64 {
+    let text = client.metadata().get(&key_of(TIMEOUT));
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+const TIMEOUT: &str = "statement_timeout";
+
+/// What a setting is where nobody has set it; `None` where there is no such one.
+pub(super) fn default_of(name: &str) -> Option<String> {
+    match name {
+        "server_version" => Some(SERVER_VERSION.to_owned()),
+        TIMEOUT => Some("0".to_owned()),
+        _ => {
+            let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
+            known.map(|(_, value, _)| (*value).to_owned())
+        }
+    }
+}
+
+/// Where a setting is kept.
+fn key_of(name: &str) -> String {
+    match FORMATS.contains(&name) {
+        true => name.to_owned(),
+        false => format!("{PREFIX}{name}"),
+    }
+}
+
+fn is_setting(key: &str) -> bool {
+    key.starts_with(PREFIX) || FORMATS.contains(&key)
+}
+
+/// Notes what a client says of `statement_timeout` when it connects: as a
+/// parameter, or among its `options`.
+pub(super) fn note_startup<C: ClientInfo>(client: &mut C) {
+    let metadata = client.metadata();
+    let mut timeout = metadata.get(TIMEOUT).cloned();
+    let options = metadata.get("options").cloned().unwrap_or_default();
+    for word in options.split_whitespace() {
+        let word = word.trim_start_matches("--").trim_start_matches("-c");
+        if let Some(("statement_timeout", value)) = word.split_once('=') {
+            timeout = Some(value.to_owned());
+        }
+    }
+    client
+        .metadata_mut()
+        .retain(|key, _| !key.starts_with(PREFIX));
+    if let Some(timeout_ms) = timeout.and_then(|text| milliseconds(&text)) {
+        let value = timeout_ms.to_string();
+        client.metadata_mut().insert(key_of(TIMEOUT), value);
+    }
+}
+
+/// See the module.
+pub(super) struct SettingsHook {
+    /// The business time zone, in which times are answered.
+    pub(super) time_zone: String,
+}
+
+impl SettingsHook {
+    /// What SHOW says of a name, in lower case.
+    fn shown<C: ClientInfo + ?Sized>(&self, client: &C, name: &str) -> Option<String> {
+        let found = client.metadata().get(&key_of(name));
+        if let Some(value) = found {
+            return Some(match name {
+                TIMEOUT => format!("{value}ms"),
+                _ => value.clone(),
+            });
+        }
+        let told = match name {
+            "timezone" => Some(self.time_zone.clone()),
+            // The client says them when it connects.
+            "application_name" => client.metadata().get(name).cloned(),
+            "session_authorization" => client.metadata().get("user").cloned(),
+            _ => None,
+        };
+        told.or_else(|| default_of(name))
+    }
+
+    async fn answer(
+        &self,
+        statement: &Statement,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        Some(match statement {
+            Statement::Set(set) => match assignments(set) {
+                Ok(assignments) => assign(assignments, client).await,
+                Err(problem) => Err(problem),
+            },
+            Statement::Reset(reset) => {
+                match &reset.reset {
+                    Reset::ALL => client.metadata_mut().retain(|key, _| !is_setting(key)),
+                    Reset::ConfigurationParameter(name) => {
+                        let key = key_of(&plain_name(&name.to_string()));
+                        client.metadata_mut().remove(&key);
+                    }
+                }
+                done("RESET")
+            }
+            Statement::Discard { object_type } => {
+                client.metadata_mut().retain(|key, _| !is_setting(key));
+                HookClient::portal_store(client).clear_portals();
+                done(&format!("DISCARD {object_type}"))
+            }
+            Statement::ShowVariable { variable } => {
+                let words = variable.iter().map(|word| word.value.to_lowercase());
+                let words: Vec<String> = words.collect();
+                self.show(&words.join(" "), &*client)
+            }
+            _ => return None,
+        })
+    }
+
+    fn show(&self, words: &str, client: &dyn HookClient) -> PgWireResult<Response> {
+        let name = match words {
+            "time zone" => "timezone",
+            "transaction isolation level" => "transaction_isolation",
+            "session authorization" => "session_authorization",
+            other => other,
+        };
+        match self.shown(client, name) {
+            Some(value) => one_text(name, &value),
+            // 42704: undefined_object.
+            None => Err(error(
+                "42704",
+                format!("unrecognized configuration parameter \"{name}\""),
+            )),
+        }
+    }
+}
+
+fn done(tag: &str) -> PgWireResult<Response> {
+    Ok(Response::Execution(Tag::new(tag)))
+}
+
+fn one_text(name: &str, value: &str) -> PgWireResult<Response> {
+    let field = FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text);
+    let fields = Arc::new(vec![field]);
+    let mut encoder = DataRowEncoder::new(fields.clone());
+    encoder.encode_field(&Some(value))?;
+    let row = Ok(encoder.take_row());
+    let rows = futures::stream::once(async move { row });
+    let mut response = QueryResponse::new(fields, Box::pin(rows));
+    response.set_command_tag("SHOW");
+    Ok(Response::Query(response))
+}
+
+/// Name and value, `None` for the default, of what a SET sets.
+type Assignment = (String, Option<String>);
+
+fn assignments(set: &Set) -> Result<Vec<Assignment>, PgWireError> {
+    let found = match set {
+        Set::SingleAssignment {
+            variable, values, ..
+        } => {
+            let values: Vec<String> = values.iter().map(text).collect();
+            let value = values.join(", ");
+            let is_default = value.eq_ignore_ascii_case("default");
+            vec![(
+                plain_name(&variable.to_string()),
+                (!is_default).then_some(value),
+            )]
+        }
+        Set::SetTimeZone { value, .. } => {
+            let value = text(value);
+            let is_default = ["default", "local"]
+                .iter()
+                .any(|word| value.eq_ignore_ascii_case(word));
+            vec![("timezone".to_owned(), (!is_default).then_some(value))]
+        }
+        Set::SetNames { charset_name, .. } => {
+            vec![(
+                "client_encoding".to_owned(),
+                Some(charset_name.value.clone()),
+            )]
+        }
+        Set::SetNamesDefault {} | Set::SetTransaction { .. } => Vec::new(),
+        Set::SetRole {
+            role_name: None, ..
+        } => Vec::new(),
+        Set::SetRole { .. } | Set::SetSessionAuthorization(_) => {
+            // 42501: insufficient_privilege.
+            let problem = "a connection stays that of the user who signed in";
+            return Err(error("42501", problem.to_owned()));
+        }
+        other => {
+            // 42601: syntax_error.
+            let problem = format!("`{other}` is not known here");
+            return Err(error("42601", problem));
+        }
+    };
+    Ok(found)
+}
+
+fn plain_name(name: &str) -> String {
+    name.replace('"', "").to_lowercase()
+}
+
+fn text(value: &Expr) -> String {
+    match value {
+        Expr::Value(value) => {
+            let value = value.clone();
+            let as_text = value.to_string();
+            value.into_string().unwrap_or(as_text)
+        }
+        Expr::Identifier(name) => name.value.clone(),
+        other => other.to_string(),
+    }
+}
+
+async fn assign(
+    assignments: Vec<Assignment>,
+    client: &mut dyn HookClient,
+) -> PgWireResult<Response> {
+    for (name, value) in assignments {
+        if name.starts_with("datafusion.") {
+            let problem = format!("`{name}` holds for everybody, and no client sets it");
+            return Err(error("42501", problem));
+        }
+        let key = key_of(&name);
+        let Some(mut value) = value else {
+            client.metadata_mut().remove(&key);
+            continue;
+        };
+        if value.len() > VALUE_LENGTH_MAX {
+            // 22023: invalid_parameter_value.
+            let problem = format!("a setting has at most {VALUE_LENGTH_MAX} characters");
+            return Err(error("22023", problem));
+        }
+        if name == TIMEOUT {
+            let Some(timeout_ms) = milliseconds(&value) else {
+                let problem = format!(
+                    "invalid value for parameter \"{name}\": \"{value}\"; write milliseconds, or '30s', '5min'"
+                );
+                return Err(error("22023", problem));
+            };
+            value = timeout_ms.to_string();
+        }
+        if name == "client_encoding" && !is_utf8(&value) {
+            let problem = format!("\"{value}\" is not answered; use UTF8");
+            return Err(error("22023", problem));
+        }
+        let settings = client.metadata().keys();
+        let count = settings.filter(|key| is_setting(key)).count();
+        if count >= SETTINGS_MAX && !client.metadata().contains_key(&key) {
+            // 53000: insufficient_resources.
+            let problem = format!("a connection keeps at most {SETTINGS_MAX} settings");
+            return Err(error("53000", problem));
+        }
+        client.metadata_mut().insert(key, value.clone());
+        let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
+        let is_told = name == "timezone" || known.is_some_and(|(_, _, is_told)| *is_told);
+        if is_told {
+            let shown = match &*name {
+                "timezone" => "TimeZone",
+                "datestyle" => "DateStyle",
+                "intervalstyle" => "IntervalStyle",
+                other => other,
+            };
+            let status = ParameterStatus::new(shown.to_owned(), value);
+            client
+                .send_message(PgWireBackendMessage::ParameterStatus(status))
+                .await?;
+        }
+    }
+    done("SET")
+}
+
+pub(super) fn is_utf8(name: &str) -> bool {
+    ["utf8", "utf-8", "unicode"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Milliseconds of PostgreSQL's text of a time: a number of milliseconds, or one
+/// with a unit.
+fn milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let count: u64 = digits.trim().parse().ok()?;
+    let unit_us: u64 = match text.get(digits.len()..)? {
+        "us" => 1,
+        "" | "ms" => 1_000,
+        "s" => 1_000_000,
+        "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return None,
+    };
+    let whole_us = count.checked_mul(unit_us)?;
+    Some(whole_us.div_ceil(1_000))
+}
+
+fn show_schema() -> Result<DFSchema, DataFusionError> {
+    use arrow::datatypes::{DataType, Field, Schema};
+    Arc::new(Schema::new(vec![Field::new("show", DataType::Utf8, true)])).to_dfschema()
+}
+
+#[async_trait]
+impl QueryHook for SettingsHook {
+    async fn handle_simple_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        self.answer(statement, client).await
+    }
+
+    async fn handle_extended_parse_query(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        _client: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        match statement {
+            Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. } => {
+                Some(Ok(without_rows(DFSchema::empty())))
+            }
+            Statement::ShowVariable { .. } => Some(
+                show_schema()
+                    .map(without_rows)
+                    .map_err(|error| PgWireError::ApiError(Box::new(error))),
+            ),
+            _ => None,
+        }
+    }
+
+    async fn handle_extended_query(
+        &self,
+        statement: &Statement,
+        _plan: &LogicalPlan,
+        _parameters: &ParamValues,
+        _session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        self.answer(statement, client).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, expected) in [
+            ("500", Some(500)),
+            ("500ms", Some(500)),
+            ("1500us", Some(2)),
+            ("30s", Some(30_000)),
+            ("5min", Some(300_000)),
+            ("2 h", Some(7_200_000)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+            ("99999999999999999999d", None),
+            ("999999999999999d", None),
+        ] {
+            assert_eq!(milliseconds(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! How clients of the PostgreSQL wire say who they are: SCRAM-SHA-256 (RFC 7677)
+//! where the warehouse has users. And how they cancel a statement.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use datafusion_postgres::pgwire::api::auth::sasl::SASLAuthStartupHandler;
+use datafusion_postgres::pgwire::api::auth::sasl::scram::{
+    SCRAM_ITERATIONS, ScramAuth, gen_salted_password, random_nonce,
+};
+use datafusion_postgres::pgwire::api::auth::{
+    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler,
+    finish_authentication, protocol_negotiation, save_startup_parameters_to_metadata,
+};
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, METADATA_USER, PgWireConnectionState, PidSecretKeyGenerator,
+    RandomPidSecretKeyGenerator,
+};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
+use datafusion_postgres::pgwire::messages::startup::SecretKey;
+use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use futures::Sink;
+use parking_lot::Mutex;
+
+use super::settings::note_startup;
+use crate::access::Access;
+use crate::audit::Auditor;
+use crate::session::{SESSION, Session};
+
+/// The version of PostgreSQL whose protocol and catalog clients may expect.
+pub(super) const SERVER_VERSION: &str = concat!("16.6 (Sluice ", env!("CARGO_PKG_VERSION"), ")");
+
+/// The sessions that are open, for those who want to cancel.
+#[derive(Debug, Default)]
+pub(super) struct OpenSessions(Mutex<Vec<(i32, SecretKey, Weak<Session>)>>);
+
+impl OpenSessions {
+    fn add(&self, (pid, key): (i32, SecretKey), session: &Arc<Session>) {
+        let mut sessions = self.0.lock();
+        sessions.retain(|(_, _, session)| session.strong_count() > 0);
+        sessions.push((pid, key, Arc::downgrade(session)));
+    }
+
+    /// Ends the statement of the session whose key the request shows.
+    pub(super) fn cancel(&self, request: &CancelRequest) {
+        let sessions = self.0.lock();
+        let mut sessions = sessions.iter();
+        let found =
+            sessions.find(|(pid, key, _)| *pid == request.pid && key.eq_value(&request.secret_key));
+        if let Some(session) = found.and_then(|(_, _, session)| session.upgrade()) {
+            session.cancel();
+        }
+    }
+}
+
+#[async_trait]
+impl CancelHandler for OpenSessions {
+    async fn on_cancel_request(&self, request: CancelRequest) {
+        self.cancel(&request);
+    }
+}
+
+/// Passwords of users.
+#[derive(Debug)]
+struct Passwords(Arc<Access>);
+
+#[async_trait]
+impl AuthSource for Passwords {
+    async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
+        let salt = random_nonce().into_bytes();
+        let user = login.user().and_then(|name| self.0.user(name));
+        // Whoever is unknown learns no more than that something is wrong.
+        let secret = user.map_or_else(random_nonce, |user| user.secret.clone());
+        let salted = gen_salted_password(&secret, &salt, SCRAM_ITERATIONS);
+        Ok(Password::new(Some(salt), salted))
+    }
+}
+
+/// What beginnings of connections have in common.
+pub(super) struct Door {
+    pub(super) access: Arc<Access>,
+    pub(super) sessions: Arc<OpenSessions>,
+    pub(super) time_zone: String,
+    pub(super) auditor: Option<Arc<dyn Auditor>>,
+    pub(super) keys: Arc<RandomPidSecretKeyGenerator>,
+}
+
+impl Door {
+    /// What a client is told of the server.
+    fn parameters(&self) -> DefaultServerParameterProvider {
+        let mut parameters = DefaultServerParameterProvider::default();
+        parameters.server_version = SERVER_VERSION.to_owned();
+        parameters.is_superuser = false;
+        parameters.default_transaction_read_only = true;
+        parameters.time_zone = self.time_zone.clone();
+        parameters
+    }
+}
+
+/// The beginning of one connection.
+pub(super) struct Startup {
+    door: Arc<Door>,
+    /// Not where the warehouse has no users.
+    scram: Option<Box<SASLAuthStartupHandler<DefaultServerParameterProvider>>>,
+}
+
+impl Startup {
+    pub(super) fn new(door: Arc<Door>) -> Self {
+        let scram = (!door.access.is_open()).then(|| {
+            let mut scram = ScramAuth::new(Arc::new(Passwords(door.access.clone())));
+            scram.set_iterations(SCRAM_ITERATIONS);
+            let handler = SASLAuthStartupHandler::new(Arc::new(door.parameters()));
+            let handler = handler.with_pid_secret_key_generator(door.keys.clone());
+            Box::new(handler.with_scram(scram))
+        });
+        Self { door, scram }
+    }
+
+    /// Notes who it is.
+    fn begin(&self, client: &mut impl ClientInfo) {
+        note_startup(client);
+        let Ok(session) = SESSION.try_with(Arc::clone) else {
+            return;
+        };
+        self.door
+            .sessions
+            .add(client.pid_and_secret_key(), &session);
+        let name = client.metadata().get(METADATA_USER);
+        if let Some(name) = name {
+            session.claim(name);
+        }
+        // Where nobody has to say who they are, nobody is believed either.
+        if let Some(user) = name.and_then(|name| self.door.access.user(name)) {
+            session.sign_in(user);
+        }
+    }
+}
+
+#[async_trait]
+impl StartupHandler for Startup {
+    async fn on_startup<C>(
+        &self,
+        client: &mut C,
+        message: PgWireFrontendMessage,
+    ) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        match &self.scram {
+            Some(scram) => scram.on_startup(client, message).await?,
+            None => {
+                let PgWireFrontendMessage::Startup(startup) = &message else {
+                    return Ok(());
+                };
+                protocol_negotiation(client, startup).await?;
+                save_startup_parameters_to_metadata(client, startup);
+                let (pid, key) = self.door.keys.generate(client);
+                client.set_pid_and_secret_key(pid, key);
+                finish_authentication(client, &self.door.parameters()).await?;
+            }
+        }
+        if matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            self.begin(client);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,383 @@
+//! The clients that people use, against the real program: psql, psycopg,
+//! SQLAlchemy, JDBC, pgbench, and what Grafana and Metabase ask when they
+//! connect. `scripts/install-test-tools` installs them; what is missing is
+//! skipped loudly.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, waits, and says loudly what it skips"
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{ask, output, run_command, succeed};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const SLOW: &str = "SELECT count(*) FROM generate_series(1, 100000) AS a(x), generate_series(1, 1000000) AS b(y) WHERE (x * y) % 7 = 1";
+
+const SOURCE: &str = r#"
+[topic.items.capture]
+kind = "file"
+path = "items.ndjson"
+format = "ndjson"
+[table.item]
+topic = "items"
+primary_key = ["id"]
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "name", from = "/name", type = "string", missing = "null" },
+  { name = "price", from = "/price", type = "decimal(18,2)" },
+  { name = "sold_on", from = "/day", type = "date" },
+  { name = "sold_at", from = "/time", type = "timestamp" },
+  { name = "is_new", from = "/new", type = "boolean" },
+  { name = "weight", from = "/weight", type = "float64" },
+]
+"#;
+const MODELS: &str = "-- Grain: day. What was sold on it.
+CREATE MATERIALIZED VIEW by_day AS SELECT sold_on, count(*) AS items, sum(price) AS total FROM item GROUP BY sold_on;
+CREATE VIEW new_items AS SELECT id, name FROM item WHERE is_new;
+";
+
+struct Running(Child, Value);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn port(&self) -> &str {
+        let address = self.1["postgres"].as_str().unwrap();
+        address.rsplit_once(':').unwrap().1
+    }
+}
+
+fn start(folder: &Path) -> Running {
+    let project = folder.join("shop");
+    let mut items = String::new();
+    for id in 1..=1000 {
+        let name = match id {
+            2 => String::new(),
+            _ => format!("\"name\":\"name {id}\","),
+        };
+        let (cents, is_new) = (1050 + 100 * (id - 1), id % 2 == 1);
+        items += &format!(
+            "{{\"id\":{id},{name}\"price\":\"{}.{:02}\",\"day\":\"2026-11-01\",\"time\":\"2026-11-01T00:00:00Z\",\"new\":{is_new},\"weight\":{}}}\n",
+            cents / 100,
+            cents % 100,
+            f64::from(id) * 1.5,
+        );
+    }
+    for (file, text) in [
+        ("warehouse.toml", "name = \"shop\"\n"),
+        ("sources/items.toml", SOURCE),
+        ("models/items.sql", MODELS),
+        ("columns.toml", "name = \"Name on the label\"\n"),
+        ("items.ndjson", &items),
+    ] {
+        let path = project.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let state = folder.join("state");
+    let mut command = run_command(&project, &state);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut running = Running(child.unwrap(), Value::Null);
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "it does not start");
+        if let Ok(text) = std::fs::read(state.join("address.json")) {
+            running.1 = serde_json::from_slice(&text).unwrap();
+            if ask(&state, "SELECT count(*) FROM item") == ["1000"] {
+                return running;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn skipped(what: &str) {
+    eprintln!("SKIPPED: {what} is not here; scripts/install-test-tools installs it");
+}
+
+fn clients() -> PathBuf {
+    let home = std::env::var("HOME").unwrap_or_default();
+    Path::new(&home).join(".cache/sluice/sql-clients")
+}
+
+fn scripts() -> PathBuf {
+    common::root().join("crates/sluice/tests/sql_clients")
+}
+
+/// Standard output and error of psql commands, each its own `-c`.
+fn psql(running: &Running, commands: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new("psql");
+    command.args(["-X", "-h", "127.0.0.1", "-p", running.port(), "-U", "li"]);
+    command.args(["-d", "sluice", "-v", "ON_ERROR_STOP=1"]);
+    command.env("PGCONNECT_TIMEOUT", "10").env("PAGER", "cat");
+    for text in commands {
+        command.args(["-c", text]);
+    }
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(text).unwrap()))
+}
+
+#[test]
+fn psql_finds_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    if psql(&running, &["SELECT 1"]).is_none() {
+        return skipped("psql");
+    }
+    let mut failures = Vec::new();
+    let mut shows = |command: &str, expected: &[&str]| {
+        let (is_good, text) = psql(&running, &[command]).unwrap();
+        if !is_good || expected.iter().any(|part| !text.contains(part)) {
+            failures.push(format!("{command}: {expected:?} is not in:\n{text}"));
+        }
+    };
+    shows("\\d", &["item", "by_day", "new_items"]);
+    shows("\\dt", &["item"]);
+    shows("\\dv", &["new_items"]);
+    shows("\\dv+", &["new_items"]);
+    shows("\\dm", &[]);
+    shows("\\di", &[]);
+    shows("\\ds", &[]);
+    shows(
+        "\\d item",
+        &[
+            "id",
+            "bigint",
+            "numeric(18,2)",
+            "date",
+            "boolean",
+            "double precision",
+        ],
+    );
+    shows("\\d+ item", &["id", "bigint", "Name on the label"]);
+    shows("\\d+ new_items", &["name"]);
+    shows("\\d+", &["item", "What was sold on it"]);
+    shows("\\dn", &["public"]);
+    shows("\\l", &["sluice"]);
+    shows("\\du", &["li"]);
+    shows("\\df", &[]);
+    shows("\\df lower", &["lower"]);
+    shows("\\dT", &[]);
+    shows("\\dp", &["item"]);
+    shows("\\conninfo", &["127.0.0.1"]);
+    shows("\\encoding", &["UTF8"]);
+    // What the tab key asks.
+    shows(
+        "SELECT c.relname, NULL::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND (c.relname) LIKE 'it%' AND pg_catalog.pg_table_is_visible(c.oid) AND c.relnamespace <> (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'pg_catalog') UNION ALL SELECT NULL::pg_catalog.text, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname LIKE 'it%' AND n.nspname NOT LIKE E'pg\\\\_%' LIMIT 1000",
+        &["item"],
+    );
+    shows(
+        "SELECT a.attname FROM pg_catalog.pg_attribute a, pg_catalog.pg_class c WHERE c.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attname) LIKE 'pri%' AND c.relname = 'item' AND pg_catalog.pg_table_is_visible(c.oid) LIMIT 1000",
+        &["price"],
+    );
+    for (sql, expected) in [
+        ("SELECT current_database()", "sluice"),
+        ("SELECT current_schema", "public"),
+        ("SELECT current_schema()", "public"),
+        ("SELECT version()", "PostgreSQL 16"),
+        ("SELECT current_user", "li"),
+        ("SELECT session_user", "li"),
+        (
+            "SELECT pg_catalog.current_setting('server_version_num')",
+            "160006",
+        ),
+        ("SELECT pg_backend_pid()", "1 row"),
+        ("SELECT current_schemas(false)", "public"),
+        ("SELECT has_table_privilege('item', 'SELECT')", "t"),
+        ("SELECT 'item'::regclass", "item"),
+        ("SELECT pg_get_userbyid(10)", "1 row"),
+        (
+            "SELECT col_description('item'::regclass, 2)",
+            "Name on the label",
+        ),
+        (
+            "SELECT obj_description('by_day'::regclass, 'pg_class')",
+            "What was sold on it",
+        ),
+        ("SHOW server_version", "16.6"),
+        ("SHOW TIME ZONE", "UTC"),
+        ("SHOW search_path", "public"),
+        ("SHOW transaction_read_only", "on"),
+        ("SELECT count(*) FROM pg_catalog.pg_settings", "1 row"),
+        (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+            "by_day",
+        ),
+        (
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'item'",
+            "price",
+        ),
+        (
+            "COPY (SELECT id, name FROM item WHERE id < 3 ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)",
+            "id,name\n1,name 1\n2,\n",
+        ),
+        (
+            "COPY (SELECT id, name FROM item WHERE id < 3 ORDER BY id) TO STDOUT",
+            "1\tname 1\n2\t\\N\n",
+        ),
+        ("COPY item (id) TO STDOUT", "\n1000\n"),
+        (
+            "\\copy (SELECT id FROM item WHERE id = 7) TO STDOUT CSV",
+            "7\n",
+        ),
+        (
+            "BEGIN; DECLARE c CURSOR FOR SELECT id FROM item ORDER BY id; FETCH 2 FROM c; FETCH NEXT FROM c; CLOSE c; COMMIT",
+            "3",
+        ),
+        ("EXPLAIN by_day", "plan"),
+    ] {
+        shows(sql, &[expected]);
+    }
+    let (is_good, text) = psql(
+        &running,
+        &["\\set FETCH_COUNT 100", "SELECT id FROM item ORDER BY id"],
+    )
+    .unwrap();
+    if !is_good || !text.contains("1000") {
+        failures.push(format!("FETCH_COUNT: {text}"));
+    }
+    let (is_good, text) = psql(&running, &["COPY item TO '/tmp/out'"]).unwrap();
+    if is_good || !text.contains("refused") {
+        failures.push(format!("COPY to a file: {text}"));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn psycopg_and_sqlalchemy_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    let python = clients().join("venv/bin/python");
+    if !python.exists() {
+        return skipped("psycopg");
+    }
+    let place = format!("li@127.0.0.1:{}/sluice", running.port());
+    for (script, address) in [
+        ("psycopg_client.py", format!("postgresql://{place}")),
+        ("reflection.py", format!("postgresql+psycopg://{place}")),
+    ] {
+        let mut command = Command::new(&python);
+        let text = succeed(command.arg(scripts().join(script)).arg(address));
+        assert_eq!(text, "done\n", "{script}");
+    }
+}
+
+#[test]
+fn jdbc_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    let driver = std::fs::read_dir(clients()).into_iter().flatten().flatten();
+    let mut drivers = driver.map(|entry| entry.path());
+    let driver = drivers.find(|path| path.extension().is_some_and(|end| end == "jar"));
+    let Some(driver) = driver.filter(|_| Command::new("java").arg("-version").output().is_ok())
+    else {
+        return skipped("the JDBC driver, or Java,");
+    };
+    let mut command = Command::new("java");
+    command
+        .arg("-cp")
+        .arg(driver)
+        .arg(scripts().join("Jdbc.java"));
+    let port = running.port();
+    command.arg(format!("jdbc:postgresql://127.0.0.1:{port}/sluice?user=li"));
+    assert_eq!(succeed(command.arg(SLOW)), "done\n");
+}
+
+#[test]
+fn pgbench_asks_in_each_of_its_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    let script = folder.path().join("read.sql");
+    let text = "\\set id random(1, 1000)\nSELECT name, price FROM item WHERE id = :id;\nSELECT count(*) FROM item WHERE price > :id;\n";
+    std::fs::write(&script, text).unwrap();
+    for way in ["simple", "extended", "prepared"] {
+        let mut command = Command::new("pgbench");
+        command.args(["-n", "-M", way, "-c", "4", "-j", "2", "-t", "50"]);
+        command.args(["-h", "127.0.0.1", "-p", running.port(), "-U", "li", "-f"]);
+        command.arg(&script).arg("sluice");
+        if Command::new("pgbench").arg("--version").output().is_err() {
+            return skipped("pgbench");
+        }
+        let found = output(&mut command);
+        let text = String::from_utf8_lossy(&found.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&found.stderr).into_owned();
+        assert!(found.status.success(), "{way}: {errors}");
+        assert!(text.contains("200/200"), "{way}: {text}{errors}");
+        assert!(text.contains("failed transactions: 0 "), "{way}: {text}");
+    }
+}
+
+/// What the tools ask when a person connects them, as their sources have it.
+#[test]
+fn grafana_and_metabase_connect() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    if psql(&running, &["SELECT 1"]).is_none() {
+        return skipped("psql");
+    }
+    let mut failures = Vec::new();
+    for (sql, expected) in [
+        // Grafana: the version, the tables, the columns, a curve.
+        (
+            "SELECT current_setting('server_version_num')::int/100",
+            "1600",
+        ),
+        (
+            "SELECT quote_ident(table_name) FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache', '_timescaledb_catalog', '_timescaledb_internal', '_timescaledb_config', 'timescaledb_information', 'timescaledb_experimental') AND table_schema IN ( SELECT CASE WHEN trim(s[i]) = '\"$user\"' THEN user ELSE trim(s[i]) END FROM generate_series( array_lower(string_to_array(current_setting('search_path'),','),1), array_upper(string_to_array(current_setting('search_path'),','),1) ) as i, string_to_array(current_setting('search_path'),',') s )",
+            "item",
+        ),
+        (
+            "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns WHERE quote_ident(table_name) = 'item'",
+            "price",
+        ),
+        (
+            "SELECT floor(extract(epoch from sold_at)/60)*60 AS \"time\", sum(price) AS \"value\" FROM item WHERE sold_at BETWEEN '2026-10-31T00:00:00Z' AND '2026-11-02T00:00:00Z' GROUP BY 1 ORDER BY 1",
+            "1793491200",
+        ),
+        // Metabase: sessions, schemas, tables, privileges.
+        ("SET SESSION TIMEZONE TO 'UTC'", "SET"),
+        ("SELECT CURRENT_TIMESTAMP", "1 row"),
+        (
+            "SELECT nspname AS \"TABLE_SCHEM\" FROM pg_catalog.pg_namespace WHERE nspname <> 'pg_toast' AND (nspname !~ '^pg_temp_' OR nspname = 'public') ORDER BY nspname",
+            "public",
+        ),
+        (
+            "SELECT n.nspname AS \"schema\", c.relname AS \"name\", CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'p' THEN 'PARTITIONED TABLE' WHEN 'v' THEN 'VIEW' WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE NULL END AS \"type\", d.description AS \"description\" FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid LEFT JOIN pg_catalog.pg_description AS d ON c.oid = d.objoid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass WHERE c.relnamespace = n.oid AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'f', 'm') ORDER BY \"schema\", \"name\"",
+            "item",
+        ),
+        (
+            "SELECT CAST(\"public\".\"item\".\"sold_at\" AS date) AS \"sold_at\", COUNT(*) AS \"count\" FROM \"public\".\"item\" GROUP BY CAST(\"public\".\"item\".\"sold_at\" AS date) ORDER BY CAST(\"public\".\"item\".\"sold_at\" AS date) ASC",
+            "1000",
+        ),
+        (
+            "SELECT \"public\".\"item\".\"id\" AS \"id\", \"public\".\"item\".\"name\" AS \"name\" FROM \"public\".\"item\" LIMIT 2000",
+            "name 1",
+        ),
+        (
+            "SELECT SUBSTRING(\"public\".\"item\".\"name\", 1, 1234) AS \"substring1\" FROM \"public\".\"item\" LIMIT 10",
+            "name",
+        ),
+    ] {
+        let (is_good, text) = psql(&running, &[sql]).unwrap();
+        if !is_good || !text.contains(expected) {
+            failures.push(format!("{sql}: {expected} is not in:\n{text}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

@@ -1,0 +1,110 @@
+import java.math.BigDecimal;
+import java.sql.Connection;
+import java.sql.DatabaseMetaData;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/** The PostgreSQL JDBC driver against a warehouse, as DBeaver and Metabase use it. */
+class Jdbc {
+    static void same(Object found, Object expected) {
+        if (!expected.equals(found)) {
+            throw new AssertionError(found + " is not " + expected);
+        }
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        try (Connection connection = DriverManager.getConnection(arguments[0])) {
+            DatabaseMetaData about = connection.getMetaData();
+            same(about.getDatabaseProductName(), "PostgreSQL");
+            TreeSet<String> schemas = new TreeSet<>();
+            try (ResultSet rows = about.getSchemas()) {
+                while (rows.next()) {
+                    schemas.add(rows.getString("TABLE_SCHEM"));
+                }
+            }
+            same(schemas.contains("public"), true);
+            TreeSet<String> tables = new TreeSet<>();
+            try (ResultSet rows = about.getTables(null, "public", "%", null)) {
+                while (rows.next()) {
+                    tables.add(rows.getString("TABLE_NAME"));
+                }
+            }
+            same(tables.contains("item") && tables.contains("by_day") && tables.contains("new_items"), true);
+            TreeMap<String, Integer> columns = new TreeMap<>();
+            try (ResultSet rows = about.getColumns(null, "public", "item", "%")) {
+                while (rows.next()) {
+                    columns.put(rows.getString("COLUMN_NAME"), rows.getInt("DATA_TYPE"));
+                }
+            }
+            same(columns.get("id"), Types.BIGINT);
+            same(columns.get("name"), Types.VARCHAR);
+            same(columns.get("price"), Types.NUMERIC);
+            same(columns.get("sold_on"), Types.DATE);
+            same(columns.get("sold_at"), Types.TIMESTAMP);
+            same(columns.get("is_new"), Types.BIT);
+            same(columns.get("weight"), Types.DOUBLE);
+            try (ResultSet rows = about.getTypeInfo()) {
+                same(rows.next(), true);
+            }
+            try (ResultSet rows = about.getPrimaryKeys(null, "public", "item")) {
+                rows.next();
+            }
+            String text = "SELECT id, price, name, sold_on, sold_at, is_new FROM item WHERE id = ? AND price > ?";
+            try (PreparedStatement statement = connection.prepareStatement(text)) {
+                // Beyond the driver's threshold it prepares by name and reads binary.
+                for (int number = 1; number < 20; number += 2) {
+                    statement.setLong(1, number);
+                    statement.setBigDecimal(2, new BigDecimal("0.01"));
+                    try (ResultSet rows = statement.executeQuery()) {
+                        same(rows.next(), true);
+                        same(rows.getLong(1), (long) number);
+                        same(rows.getBigDecimal(2), new BigDecimal("10.50").add(new BigDecimal(number - 1)));
+                        same(rows.getString(3), "name " + number);
+                        same(rows.getDate(4).toString(), "2026-11-01");
+                        same(rows.getTimestamp(5).getTime(), 1793491200000L);
+                        same(rows.getBoolean(6), true);
+                        same(rows.next(), false);
+                    }
+                }
+            }
+            connection.setReadOnly(true);
+            connection.setAutoCommit(false);
+            try (Statement statement = connection.createStatement()) {
+                statement.setFetchSize(100);
+                int count = 0;
+                try (ResultSet rows = statement.executeQuery("SELECT id FROM item ORDER BY id")) {
+                    while (rows.next()) {
+                        count += 1;
+                        same(rows.getInt(1), count);
+                    }
+                }
+                same(count, 1000);
+                statement.setMaxRows(10);
+                try (ResultSet rows = statement.executeQuery("SELECT id FROM item")) {
+                    int few = 0;
+                    while (rows.next()) {
+                        few += 1;
+                    }
+                    same(few, 10);
+                }
+            }
+            connection.commit();
+            connection.setAutoCommit(true);
+            try (Statement statement = connection.createStatement()) {
+                statement.setQueryTimeout(1);
+                statement.executeQuery(arguments[1]);
+                throw new AssertionError("a query ends when its time is over");
+            } catch (SQLException problem) {
+                same(problem.getSQLState(), "57014");
+            }
+            same(connection.isValid(5), true);
+        }
+        System.out.println("done");
+    }
+}

@@ -1,0 +1,78 @@
+"""psycopg against a warehouse: simple, prepared, binary, server-side cursors,
+COPY, cancel. Ends with an error where an answer is not what it should be."""
+import sys
+
+import psycopg
+
+DSN = sys.argv[1]
+
+
+def same(found, expected):
+    assert found == expected, f"{found!r} is not {expected!r}"
+
+
+with psycopg.connect(DSN, autocommit=True) as connection:
+    same(connection.info.parameter_status("default_transaction_read_only"), "on")
+    same(connection.execute("SELECT id, name FROM item ORDER BY id LIMIT 2").fetchall(), [(1, "name 1"), (2, None)])
+    # Values travel beside the statement.
+    for hostile in ["x' OR '1'='1", "'; SELECT 1 --", "\\", "名"]:
+        same(connection.execute("SELECT count(*) FROM item WHERE name = %s", (hostile,)).fetchone(), (0,))
+    same(connection.execute("SELECT name FROM item WHERE id = %s", (3,), prepare=True).fetchone(), ("name 3",))
+    for number in range(3, 20):
+        row = connection.execute("SELECT id FROM item WHERE id = %s", (number,)).fetchone()
+        same(row, (number,))
+    for binary in [False, True]:
+        with connection.cursor(binary=binary) as cursor:
+            row = cursor.execute("SELECT id, price, sold_on, sold_at, is_new, weight, name FROM item WHERE id = %s", (1,)).fetchone()
+            same(row[0], 1)
+            same(str(row[1]), "10.50")
+            same(row[2].isoformat(), "2026-11-01")
+            same(row[3].timestamp(), 1793491200.0)
+            same(row[4], True)
+            same(row[5], 1.5)
+            same(row[6], "name 1")
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY (SELECT id, name FROM item WHERE id < 4 ORDER BY id) TO STDOUT") as copy:
+            same(list(copy.rows()), [("1", "name 1"), ("2", None), ("3", "name 3")])
+        with cursor.copy("COPY (SELECT id FROM item WHERE id < 4 ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(["int8"])
+            same(list(copy.rows()), [(1,), (2,), (3,)])
+    try:
+        connection.execute("SELECT nothing FROM item")
+        raise AssertionError("an unknown column is an error")
+    except psycopg.errors.UndefinedColumn:
+        pass
+    try:
+        connection.execute("SELECT 1 FROM nothing")
+        raise AssertionError("an unknown table is an error")
+    except psycopg.errors.UndefinedTable:
+        pass
+    try:
+        connection.execute("CREATE TABLE t (n int)")
+        raise AssertionError("the warehouse is read only")
+    except psycopg.errors.ReadOnlySqlTransaction:
+        pass
+
+with psycopg.connect(DSN) as connection:
+    for binary in [False, True]:
+        with connection.cursor("portions", binary=binary) as cursor:
+            cursor.itersize = 7
+            cursor.execute("SELECT id FROM item WHERE id <= %s ORDER BY id", (50,))
+            same(cursor.description[0].name, "id")
+            same([row[0] for row in cursor], list(range(1, 51)))
+    with connection.cursor("first") as one, connection.cursor("second") as other:
+        one.execute("SELECT id FROM item ORDER BY id")
+        other.execute("SELECT id FROM item ORDER BY id DESC")
+        same(one.fetchmany(2), [(1,), (2,)])
+        same(other.fetchone(), (1000,))
+        same(one.fetchone(), (3,))
+        same(len(one.fetchall()), 997)
+    connection.rollback()
+    try:
+        connection.execute("SELECT nothing")
+    except psycopg.Error:
+        pass
+    same(connection.info.transaction_status.name, "INERROR")
+    connection.rollback()
+    same(connection.execute("SELECT 1").fetchone(), (1,))
+print("done")
