@@ -1,5 +1,6 @@
 //! `split_words(text)`: a list of the text's words.
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -63,9 +64,12 @@ impl ScalarUDFImpl for SplitWords {
         let mut lists = ListBuilder::new(StringBuilder::new());
         for texts in &texts {
             let texts = cast(texts, &DataType::Utf8)?;
+            // People search for the same things.
+            let mut known: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for text in texts.as_string::<i32>() {
                 if let Some(text) = text {
-                    for word in self.words.split(text) {
+                    let words = known.entry(text).or_insert_with(|| self.words.split(text));
+                    for word in words {
                         lists.values().append_value(word);
                     }
                 }

@@ -1,12 +1,32 @@
 //! Activities, coupons and the codes of the shop: what is there from the start,
 //! and what members do with coupons.
 
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::SKUS_PER_SPU;
 use crate::message::{Message, Object, RowChange, row};
+use crate::offers::{ACTIVITIES, COUPONS, activity_of};
 use crate::order::Order;
+use crate::season::is_promotion;
 use crate::shop::Shop;
 
+/// Coupons that a member keeps for later at most.
+const COUPONS_HELD_MAX: usize = 3;
+
+/// A coupon that a member took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TakenCoupon {
+    /// Its row.
+    pub(crate) id: u64,
+    pub(crate) coupon: u64,
+    /// When it was taken.
+    pub(crate) since: String,
+    /// With the order that it is used for.
+    pub(crate) is_new: bool,
+}
+
 /// Codes: code, name, code above.
-const CODES: [(&str, &str, &str); 28] = [
+const CODES: [(&str, &str, &str); 36] = [
     ("10", "order status", ""),
     ("1001", "unpaid", "10"),
     ("1002", "paid", "10"),
@@ -32,27 +52,24 @@ const CODES: [(&str, &str, &str); 28] = [
     ("2403", "recommendation", "24"),
     ("2404", "activity", "24"),
     ("31", "activity type", ""),
+    ("3101", "full reduction", "31"),
     ("3102", "discount", "31"),
+    ("3103", "by number", "31"),
     ("32", "coupon type", ""),
+    ("3201", "full reduction", "32"),
     ("3202", "discount for several items", "32"),
+    ("3203", "voucher", "32"),
+    ("33", "coupon range", ""),
+    ("3301", "category", "33"),
+    ("3302", "brand", "33"),
+    ("3303", "product", "33"),
 ];
-const ACTIVITIES: [&str; 3] = ["Double Eleven", "Winter sale", "Brand day"];
-const COUPONS: [&str; 3] = ["Five off", "Welcome", "Come again"];
-
-/// The activity and the coupon that an order would have.
-pub(crate) fn activity_of(order: u64) -> u64 {
-    1 + order % ACTIVITIES.len() as u64
-}
-pub(crate) fn coupon_of(order: u64) -> u64 {
-    1 + order / 3 % COUPONS.len() as u64
-}
-
 /// Names of activities and coupons: table, id, name.
 pub(crate) fn names_of_reductions() -> impl Iterator<Item = (&'static str, u64, &'static str)> {
-    let activities = (1..).zip(ACTIVITIES);
-    let activities = activities.map(|(id, name)| ("activity_info", id, name));
-    let coupons = (1..).zip(COUPONS);
-    activities.chain(coupons.map(|(id, name)| ("coupon_info", id, name)))
+    let activities = (1..).zip(&ACTIVITIES);
+    let activities = activities.map(|(id, offer)| ("activity_info", id, offer.name));
+    let coupons = (1..).zip(&COUPONS);
+    activities.chain(coupons.map(|(id, coupon)| ("coupon_info", id, coupon.offer.name)))
 }
 
 impl Shop {
@@ -76,45 +93,52 @@ impl Shop {
                 }
             });
         }
-        for (id, name) in (1..).zip(ACTIVITIES) {
+        for (id, offer) in (1..).zip(&ACTIVITIES) {
             add("activity_info", &|data| {
                 data.number("id", id)
-                    .text("activity_name", name)
-                    .text("activity_type", "3102")
+                    .text("activity_name", offer.name)
+                    .text("activity_type", offer.kind.activity_code())
                     .text("start_time", &now)
                     .text("end_time", &end);
             });
             add("activity_rule", &|data| {
                 data.number("id", id)
                     .number("activity_id", id)
-                    .text("activity_type", "3102")
-                    .money("condition_amount", 0)
-                    .money("benefit_discount", 1_000)
-                    .number("benefit_level", 1);
-            });
-            add("activity_sku", &|data| {
-                data.number("id", id)
-                    .number("activity_id", id)
-                    .number("sku_id", id);
+                    .text("activity_type", offer.kind.activity_code());
+                offer.conditions(data);
+                data.number("benefit_level", 1);
             });
         }
-        for (id, name) in (1..).zip(COUPONS) {
+        let goods = (1..=self.options.skus).filter_map(|sku| Some((sku, activity_of(sku)?)));
+        for (id, (sku, activity)) in (1..).zip(goods) {
+            add("activity_sku", &|data| {
+                data.number("id", id)
+                    .number("activity_id", activity)
+                    .number("sku_id", sku);
+            });
+        }
+        let spus = self.options.skus.div_ceil(SKUS_PER_SPU);
+        let mut range = 0;
+        for (id, coupon) in (1..).zip(&COUPONS) {
             add("coupon_info", &|data| {
                 data.number("id", id)
-                    .text("coupon_name", name)
-                    .text("coupon_type", "3202")
-                    .money("benefit_discount", 500)
-                    .text("range_type", "3301")
+                    .text("coupon_name", coupon.offer.name)
+                    .text("coupon_type", coupon.offer.kind.coupon_code());
+                coupon.offer.conditions(data);
+                data.text("range_type", coupon.range_type)
                     .number("limit_num", 100_000)
                     .text("start_time", &now)
                     .text("end_time", &end);
             });
-            add("coupon_range", &|data| {
-                data.number("id", id)
-                    .number("coupon_id", id)
-                    .text("range_type", "3301")
-                    .number("range_id", id);
-            });
+            for of in coupon.ids(spus) {
+                range += 1;
+                add("coupon_range", &|data| {
+                    data.number("id", range)
+                        .number("coupon_id", id)
+                        .text("range_type", coupon.range_type)
+                        .number("range_id", of);
+                });
+            }
         }
     }
 
@@ -127,12 +151,61 @@ impl Shop {
         messages: &mut Vec<Message>,
     ) {
         let now = self.local(time_us).text();
-        self.counters.coupon_use += 1;
-        let id = self.counters.coupon_use;
-        let data = coupon_row(id, coupon, user, None, [&now, "", ""], &now);
-        let day = self.local(time_us).day;
-        self.books.day(day).answers.coupons_taken += 1;
+        let taken = self.new_coupon(time_us, coupon);
+        let data = coupon_row(taken.id, coupon, user, None, [&now, "", ""], &now);
         self.send_changes(time_us, &[RowChange::insert("coupon_use", data)], messages);
+        let held = self.coupons.entry(user).or_default();
+        if held.len() < COUPONS_HELD_MAX {
+            held.push(taken);
+        }
+    }
+
+    /// A coupon in somebody's hand.
+    fn new_coupon(&mut self, time_us: i64, coupon: u64) -> TakenCoupon {
+        let local = self.local(time_us);
+        self.counters.coupon_use += 1;
+        self.books.day(local.day).answers.coupons_taken += 1;
+        TakenCoupon {
+            id: self.counters.coupon_use,
+            coupon,
+            since: local.text(),
+            is_new: false,
+        }
+    }
+
+    /// Takes off what the activities of its goods give and a coupon that the member
+    /// has, or else takes now, as far as their conditions are met.
+    pub(crate) fn reduce(&mut self, time_us: i64, order: &mut Order) {
+        let share = match is_promotion(self.local(time_us)) {
+            true => 700,
+            false => 400,
+        };
+        if self.random.per_mille(share) {
+            order.use_activity();
+        }
+        let takes_one = self.random.per_mille(120);
+        let held = self.coupons.remove(&order.user).unwrap_or_default();
+        let mut left = Vec::new();
+        for coupon in held {
+            match order.coupon_use.is_none() && order.redeem(coupon.coupon) {
+                true => order.coupon_use = Some(coupon),
+                false => left.push(coupon),
+            }
+        }
+        if !left.is_empty() {
+            self.coupons.insert(order.user, left);
+        }
+        let number = COUPONS.len() as u64;
+        let id = order.id;
+        let mut offers = (0..number).map(|place| 1 + (id + place) % number);
+        if takes_one && order.coupon_use.is_none() {
+            let fitting = offers.find(|coupon| order.redeem(*coupon));
+            if let Some(coupon) = fitting {
+                let mut taken = self.new_coupon(time_us, coupon);
+                taken.is_new = true;
+                order.coupon_use = Some(taken);
+            }
+        }
     }
 }
 
@@ -150,38 +223,48 @@ impl Order {
             if line.activity > 0 {
                 let data = row(|data| {
                     fields(data);
-                    data.number("activity_id", activity_of(self.id))
-                        .number("activity_rule_id", activity_of(self.id))
+                    data.number("activity_id", self.activity)
+                        .number("activity_rule_id", self.activity)
                         .text("create_time", &self.created)
                         .text("operate_time", &self.created);
                 });
                 changes.push(RowChange::insert("order_detail_activity", data));
             }
-            if line.coupon > 0 {
+            if let Some(used) = self.coupon_use.as_ref().filter(|_| line.coupon > 0) {
                 let data = row(|data| {
                     fields(data);
-                    data.number("coupon_id", coupon_of(self.id))
-                        .number("coupon_use_id", self.coupon_use)
+                    data.number("coupon_id", used.coupon)
+                        .number("coupon_use_id", used.id)
                         .text("create_time", &self.created)
                         .text("operate_time", &self.created);
                 });
                 changes.push(RowChange::insert("order_detail_coupon", data));
             }
         }
-        if self.coupon_use > 0 {
-            let times = [self.created.as_str(), &self.created, ""];
-            let data = self.coupon_row(times, &self.created);
-            changes.push(RowChange::insert("coupon_use", data));
+        if let Some(used) = &self.coupon_use {
+            let data = self.coupon_row(used, "", &self.created);
+            changes.push(match used.is_new {
+                true => RowChange::insert("coupon_use", data),
+                false => {
+                    let old = row(|old| {
+                        old.text("coupon_status", "1401")
+                            .raw("order_id", "null")
+                            .raw("using_time", "null");
+                        if used.since != self.created {
+                            old.text("operate_time", &used.since);
+                        }
+                    });
+                    RowChange::update("coupon_use", data, old)
+                }
+            });
         }
         changes
     }
 
     /// The coupon was paid with.
     pub(crate) fn use_coupon(&self, now: &str) -> Option<RowChange> {
-        if self.coupon_use == 0 {
-            return None;
-        }
-        let data = self.coupon_row([&self.created, &self.created, now], now);
+        let used = self.coupon_use.as_ref()?;
+        let data = self.coupon_row(used, now, now);
         let old = row(|old| {
             old.text("coupon_status", "1402").raw("used_time", "null");
             if self.created != now {
@@ -191,9 +274,9 @@ impl Order {
         Some(RowChange::update("coupon_use", data, old))
     }
 
-    fn coupon_row(&self, times: [&str; 3], now: &str) -> String {
-        let (id, coupon) = (self.coupon_use, coupon_of(self.id));
-        coupon_row(id, coupon, self.user, Some(self.id), times, now)
+    fn coupon_row(&self, used: &TakenCoupon, paid: &str, now: &str) -> String {
+        let times = [used.since.as_str(), &self.created, paid];
+        coupon_row(used.id, used.coupon, self.user, Some(self.id), times, now)
     }
 }
 

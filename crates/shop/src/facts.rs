@@ -77,6 +77,8 @@ pub struct OrderFact {
     pub user: u64,
     /// Whether it is one of the shop's own.
     pub is_test: bool,
+    /// In which all its amounts are.
+    pub currency: &'static str,
     /// Where it goes.
     pub province: u64,
     /// Channel of the app.
@@ -116,6 +118,16 @@ pub enum Fact {
     Name(&'static str, u64, String, u64),
     /// Goods are like this now.
     Goods(GoodsFact),
+    /// What one unit of another currency is worth on a day, in millionths of the
+    /// shop's own, as far as it is known now.
+    Rate {
+        /// The other currency.
+        currency: &'static str,
+        /// Local day, counted from 1970.
+        day: i64,
+        /// Millionths.
+        rate: i64,
+    },
     /// Goods are not in the shop any more.
     GoodsGone(u64),
     /// A member registered.
@@ -124,6 +136,13 @@ pub enum Fact {
         user: u64,
         /// One of the shop's own.
         is_test: bool,
+    },
+    /// A member is on a level from now on.
+    Level {
+        /// Member.
+        user: u64,
+        /// Level.
+        level: u8,
     },
     /// A page was opened.
     Page(Box<PageFact>),

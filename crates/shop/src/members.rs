@@ -78,6 +78,8 @@ impl Shop {
                 user,
                 is_test: is_test_member(user),
             });
+            let level = self.level(user);
+            self.facts.note(time_us, || Fact::Level { user, level });
             if !is_test_member(user) {
                 self.books.day(local.day).answers.registered += 1;
             }
@@ -107,15 +109,17 @@ impl Shop {
         &mut self.members[user as usize - 1]
     }
 
+    /// The level of a member.
+    pub(crate) fn level(&self, user: u64) -> u8 {
+        let member = self.members[user as usize - 1];
+        1 + u8::from(user.is_multiple_of(7) || member.is_raised)
+    }
+
     /// The row of `user_info`.
     fn user_row(&self, user: u64, operated: Local) -> String {
         let member = self.members[user as usize - 1];
-        let level = match user.is_multiple_of(7) || member.is_raised {
-            true => "2",
-            false => "1",
-        };
         row(|data| {
-            user_fields(data, user, level);
+            user_fields(data, user, self.level(user));
             data.text("create_time", &self.local(member.since_us).text())
                 .text("operate_time", &operated.text());
         })
@@ -128,6 +132,8 @@ impl Shop {
             return None;
         }
         self.member(user).is_raised = true;
+        let level = self.level(user);
+        self.facts.note(time_us, || Fact::Level { user, level });
         let local = self.local(time_us);
         let since_us = self.member(user).since_us;
         let registered = self.local(since_us).text();
@@ -155,10 +161,10 @@ pub(crate) fn is_test_member(user: u64) -> bool {
 
 /// The columns of `user_info` besides its times. Nothing personal: nobody lives
 /// here.
-fn user_fields(data: &mut Object<'_>, user: u64, level: &str) {
+fn user_fields(data: &mut Object<'_>, user: u64, level: u8) {
     data.number("id", user)
         .text("login_name", &format!("user{user}"))
-        .text("user_level", level)
+        .text("user_level", &level.to_string())
         .text("gender", if user.is_multiple_of(2) { "F" } else { "M" })
         .text(
             "birthday",

@@ -83,6 +83,7 @@ impl Shop {
             });
         }
         self.open_activities(&mut rows);
+        self.open_rates(time_us, &mut rows);
         self.note_opening(time_us);
         for device in 0..self.options.devices {
             if device % 10 < OLD_MEMBERS_OF_TEN {
@@ -96,6 +97,9 @@ impl Shop {
                     is_test: is_test_member(user),
                 });
                 let data = self.register(since_us, user);
+                let level = self.level(user);
+                let fact = || Fact::Level { user, level };
+                self.facts.note_late(since_us, time_us, fact);
                 rows.push(("user_info", data));
             }
         }

@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::activities::TakenCoupon;
 use crate::catalogue::sku;
+use crate::currencies::{Currency, RATE_ONE, worth};
 use crate::message::{RowChange, row};
-use crate::random::Random;
 use crate::time::Local;
 
 pub(crate) const UNPAID: u16 = 1001;
 pub(crate) const PAID: u16 = 1002;
 pub(crate) const CANCELLED: u16 = 1003;
+pub(crate) const FINISHED: u16 = 1004;
 pub(crate) const REFUNDING: u16 = 1005;
 pub(crate) const REFUNDED: u16 = 1006;
 
@@ -50,8 +52,14 @@ pub(crate) struct Order {
     pub(crate) id: u64,
     pub(crate) user: u64,
     pub(crate) is_test: bool,
-    /// The row of the coupon that it uses; 0 for none.
-    pub(crate) coupon_use: u64,
+    /// In which its amounts are: the currency's place in the list.
+    pub(crate) currency: u8,
+    /// What that is worth on the order's day, in millionths.
+    pub(crate) rate: i64,
+    /// The activity that reduced it; 0 for none.
+    pub(crate) activity: u64,
+    /// The coupon that it uses.
+    pub(crate) coupon_use: Option<TakenCoupon>,
     /// What brought the buyer; empty if nothing did.
     pub(crate) campaign: String,
     pub(crate) province: u64,
@@ -66,6 +74,8 @@ pub(crate) struct Order {
     pub(crate) operated: String,
     pub(crate) created_day: i64,
     pub(crate) payment_type: u16,
+    /// When a first attempt to pay failed.
+    pub(crate) failed: Option<String>,
     /// Line and pieces that are being refunded.
     pub(crate) refund: Option<(usize, u32)>,
 }
@@ -83,17 +93,27 @@ impl Order {
         self.goods() + self.freight - self.freight_reduce
     }
 
-    /// Lines with reductions: every sixth order has an activity, every eighth a
-    /// coupon.
-    pub(crate) fn reduce(&mut self, random: &mut Random) {
-        let (has_activity, has_coupon) = (random.per_mille(160), random.per_mille(120));
-        for line in &mut self.lines {
-            if has_activity {
-                line.activity = line.original() / 10;
-            }
-            if has_coupon {
-                line.coupon = (line.original() / 20).min(5_000);
-            }
+    /// What an amount of it is worth in the shop's own currency, each rounded by
+    /// itself.
+    pub(crate) fn worth(&self, cents: i64) -> i64 {
+        worth(cents, self.rate)
+    }
+
+    /// What its goods are worth in the shop's own currency.
+    pub(crate) fn goods_worth(&self) -> i64 {
+        let lines = self.lines.iter();
+        lines.map(|line| self.worth(line.total())).sum()
+    }
+
+    /// What pieces times price of a line are worth: what is to be paid, and what was
+    /// taken off.
+    pub(crate) fn original_worth(&self, line: &Line) -> i64 {
+        match self.rate {
+            RATE_ONE => line.original(),
+            _ => [line.total(), line.activity, line.coupon]
+                .into_iter()
+                .map(|cents| self.worth(cents))
+                .sum(),
         }
     }
 
@@ -115,6 +135,9 @@ impl Order {
                 .money("feight_fee_reduce", self.freight_reduce)
                 .text("channel", &self.channel)
                 .number("is_test", u8::from(self.is_test));
+            if self.currency > 0 {
+                data.text("currency", Currency::at(self.currency).code);
+            }
             if !self.campaign.is_empty() {
                 data.text("campaign", &self.campaign);
             }
@@ -180,6 +203,11 @@ impl Order {
 
     /// The row of `payment_info`; `paid` is when the payment succeeded.
     pub(crate) fn payment(&self, asked: &str, paid: Option<&str>) -> String {
+        let status = match (paid, &self.failed) {
+            (Some(_), _) => "1602",
+            (None, Some(_)) => "1603",
+            (None, None) => "1601",
+        };
         row(|data| {
             data.number("id", self.id)
                 .text("out_trade_no", &format!("T{:012}", self.id))
@@ -188,27 +216,27 @@ impl Order {
                 .text("payment_type", &self.payment_type.to_string())
                 .text("trade_no", &format!("P{:012}", self.id))
                 .money("total_amount", self.total())
-                .text(
-                    "payment_status",
-                    if paid.is_some() { "1602" } else { "1601" },
-                );
+                .text("payment_status", status);
             match paid {
                 Some(paid) => data.text("callback_time", paid),
                 None => data.raw("callback_time", "null"),
             };
-            data.text("create_time", asked)
-                .text("operate_time", paid.unwrap_or(asked));
+            data.text("create_time", asked).text(
+                "operate_time",
+                paid.or(self.failed.as_deref()).unwrap_or(asked),
+            );
         })
     }
 
     /// What is refunded: the share of the line's amount that its pieces have,
-    /// rounded down.
+    /// rounded down to what can be paid.
     pub(crate) fn refund_amount(&self) -> i64 {
         let Some((line, pieces)) = self.refund else {
             return 0;
         };
         let line = &self.lines[line];
-        line.total() * i64::from(pieces) / i64::from(line.pieces)
+        let share = line.total() * i64::from(pieces) / i64::from(line.pieces);
+        Currency::at(self.currency).cut(share)
     }
 
     /// The row of `order_refund_info` with that status.

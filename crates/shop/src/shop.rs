@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::activities::TakenCoupon;
 use crate::answers::{OpenWindow, Unique};
 use crate::books::Books;
 use crate::comments::Comment;
@@ -16,24 +17,16 @@ use crate::members::Member;
 use crate::message::Message;
 use crate::order::Order;
 use crate::random::Random;
+use crate::season::busyness;
 use crate::time::Local;
 use crate::visit::Visit;
 
 /// Version of a saved shop.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Visitors arrive in steps of this length.
 const TICK_US: i64 = 100_000;
 /// Messages of an average visit, to turn a rate of messages into one of visits.
 const MESSAGES_PER_VISIT: f64 = 5.65;
-/// How busy each hour of a day is; the mean is 1.
-const HOURS: [f64; 24] = [
-    0.55, 0.35, 0.22, 0.16, 0.14, 0.18, 0.35, 0.62, 0.88, 1.08, 1.22, 1.28, 1.35, 1.22, 1.15, 1.15,
-    1.18, 1.2, 1.3, 1.55, 1.85, 1.95, 1.55, 1.52,
-];
-
-/// How busy each day of a week is, from Monday; the mean is 1.
-const DAYS: [f64; 7] = [0.94, 0.93, 0.93, 0.94, 1.0, 1.14, 1.12];
-
 /// What kind of shop it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShopOptions {
@@ -55,6 +48,9 @@ pub struct ShopOptions {
     pub duplicate_per_mille: u64,
     /// Messages of the log in a thousand that are sent late.
     pub late_per_mille: u64,
+    /// Some members pay in other currencies than CNY, of which there is a table of
+    /// rates by day.
+    pub several_currencies: bool,
 }
 
 impl ShopOptions {
@@ -70,6 +66,7 @@ impl ShopOptions {
             dirty_per_mille: 2,
             duplicate_per_mille: 4,
             late_per_mille: 10,
+            several_currencies: false,
         }
     }
 }
@@ -106,8 +103,17 @@ pub(crate) enum Event {
     Refund(Box<Order>, String, u64),
     /// Messages are sent, late or a second time.
     Send(Vec<Message>),
+    /// An order that was paid is cancelled.
+    Revoke(Box<Order>),
+    /// A buyer has the goods.
+    Finish(Box<Order>),
     /// Some goods change.
     ChangeGoods,
+    /// A day begins, with rates of its own.
+    NewRates,
+    /// A rate comes late, or instead of a wrong one: the currency's place, and the
+    /// wrong rate with the time at which it came.
+    MendRate(u8, Option<(i64, String)>),
     /// A favourite is taken back or made again.
     Favor(Box<Favor>),
     /// A buyer says what the goods are like.
@@ -178,6 +184,8 @@ pub struct Shop {
     pub(crate) goods: BTreeMap<u64, GoodsState>,
     /// Brands that were renamed.
     pub(crate) brands: BTreeMap<u64, BrandName>,
+    /// Coupons that members keep for later.
+    pub(crate) coupons: BTreeMap<u64, Vec<TakenCoupon>>,
     pub(crate) books: Books,
     window: OpenWindow,
     #[serde(skip)]
@@ -211,6 +219,7 @@ impl Shop {
             members: Vec::new(),
             goods: BTreeMap::new(),
             brands: BTreeMap::new(),
+            coupons: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
             facts: Facts::default(),
@@ -333,7 +342,7 @@ impl Shop {
         let tick_us = self.next_tick_us;
         self.next_tick_us += TICK_US;
         let local = self.local(tick_us);
-        let rate = self.options.messages_per_second * HOURS[local.hour()] * DAYS[local.weekday()];
+        let rate = self.options.messages_per_second * busyness(local);
         // In millionths of a visit; what is left over is left to chance.
         let visits = rate / MESSAGES_PER_VISIT * TICK_US as f64;
         let visits = visits as u64;
@@ -354,7 +363,11 @@ impl Shop {
             Event::AskRefund(order) => self.ask_refund(time_us, *order, messages),
             Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
             Event::Send(again) => messages.extend(again),
+            Event::Revoke(order) => self.revoke(time_us, *order, messages),
+            Event::Finish(order) => self.finish(time_us, *order, messages),
             Event::ChangeGoods => self.change_goods(time_us, messages),
+            Event::NewRates => self.publish_rates(time_us, messages),
+            Event::MendRate(place, wrong) => self.mend_rate(time_us, place, wrong, messages),
             Event::Favor(favor) => self.change_favor(time_us, *favor, messages),
             Event::Comment(comment) => self.comment(time_us, &comment, messages),
         }

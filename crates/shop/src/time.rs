@@ -19,6 +19,11 @@ impl Local {
         }
     }
 
+    /// Year, month and day.
+    pub(crate) fn date(self) -> (i64, i64, i64) {
+        civil(self.day)
+    }
+
     pub(crate) fn minute(self) -> u32 {
         (self.second / 60) as u32
     }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::activities::{activity_of, coupon_of};
 use crate::answers::{AnswerBook, Unique};
 use crate::books::SalesBook;
 use crate::cart::CartLine;
+use crate::currencies::Currency;
 use crate::facts::{Fact, LineFact, OrderFact};
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
-use crate::order::{CANCELLED, Line, Order, PAID, REFUNDED, REFUNDING, UNPAID};
+use crate::order::{CANCELLED, FINISHED, Line, Order, PAID, UNPAID};
 use crate::shop::{Event, Shop};
 use crate::traffic::traits;
 use crate::visit::Visit;
@@ -42,33 +42,34 @@ impl Shop {
             return;
         }
         self.counters.order += 1;
-        let lines = self.order_lines(&cart);
+        let currency = self.currency_of(user);
+        let lines = self.order_lines(&cart, Currency::at(currency));
         let mut order = Order {
             id: self.counters.order,
             user,
             is_test: is_test_member(user),
-            coupon_use: 0,
+            currency,
+            rate: self.rate(currency, local.day),
+            activity: 0,
+            coupon_use: None,
             campaign: visit.campaign.clone(),
             province: traits.province,
             channel: traits.channel.to_owned(),
             status: UNPAID,
             lines,
-            freight: FREIGHT_CENTS,
+            freight: Currency::at(currency).price(FREIGHT_CENTS),
             freight_reduce: 0,
             created: now.clone(),
             created_us: time_us,
             operated: now.clone(),
             created_day: local.day,
             payment_type: 1_101 + self.random.below(3) as u16,
+            failed: None,
             refund: None,
         };
-        order.reduce(&mut self.random);
-        if order.goods() >= FREE_FREIGHT_CENTS {
+        self.reduce(time_us, &mut order);
+        if order.goods() >= Currency::at(currency).price(FREE_FREIGHT_CENTS) {
             order.freight_reduce = order.freight;
-        }
-        if order.lines.iter().any(|line| line.coupon > 0) {
-            self.counters.coupon_use += 1;
-            order.coupon_use = self.counters.coupon_use;
         }
         self.note_order(time_us, &order);
         self.counters.status_log += 1;
@@ -90,7 +91,7 @@ impl Shop {
     }
 
     /// The lines of an order; some goods take two of them.
-    fn order_lines(&mut self, cart: &[CartLine]) -> Vec<Line> {
+    fn order_lines(&mut self, cart: &[CartLine], currency: &Currency) -> Vec<Line> {
         let mut lines = Vec::with_capacity(cart.len());
         for line in cart {
             let parts = match line.pieces > 1 && self.random.per_mille(30) {
@@ -107,7 +108,7 @@ impl Shop {
                     brand: goods.brand,
                     category: goods.category3,
                     pieces,
-                    price: goods.price_cents,
+                    price: currency.price(goods.price_cents),
                     activity: 0,
                     coupon: 0,
                     refunded: 0,
@@ -130,11 +131,11 @@ impl Shop {
         let is_first_today = member.order_day != local.day + 1;
         let is_first = member.order_day == 0;
         member.order_day = local.day + 1;
-        let goods = order.goods();
+        let goods = order.goods_worth();
         let day = self.books.day(local.day);
         day.gross += goods;
         day.unpaid += goods;
-        day.freight += order.freight - order.freight_reduce;
+        day.freight += order.worth(order.freight - order.freight_reduce);
         day.orders += 1;
         day.order_users += u64::from(is_first_today);
         day.answers.new_buyers += u64::from(is_first);
@@ -156,11 +157,11 @@ impl Shop {
             let goods = day.skus.entry(line.sku).or_default();
             goods.orders += u64::from(seen.insert(line.sku));
             goods.pieces += u64::from(line.pieces);
-            goods.gross += line.total();
+            goods.gross += order.worth(line.total());
             let goods = day.answers.goods.entry(line.sku).or_default();
             goods.lines += 1;
             goods.pieces += u64::from(line.pieces);
-            goods.gross += line.total();
+            goods.gross += order.worth(line.total());
         }
         note_lines(&mut day.answers, order);
     }
@@ -169,19 +170,26 @@ impl Shop {
     fn counted(order: &Order) -> i64 {
         match order.is_test {
             true => 0,
-            false => order.goods(),
+            false => order.goods_worth(),
         }
     }
 
     pub(crate) fn pay(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
         let local = self.local(time_us);
-        self.note_payment(time_us, &order);
-
         let now = local.text();
+        if order.failed.is_none() && self.random.per_mille(30) {
+            self.fail_to_pay(time_us, order, messages);
+            return;
+        }
+        self.note_payment(time_us, &order);
         let old = row(|old| {
-            old.text("payment_status", "1601")
+            let (status, since) = match &order.failed {
+                Some(failed) => ("1603", failed),
+                None => ("1601", &order.created),
+            };
+            old.text("payment_status", status)
                 .raw("callback_time", "null")
-                .text("operate_time", &order.created);
+                .text("operate_time", since);
         });
         let payment = order.payment(&order.created, Some(&now));
         let mut changes = vec![RowChange::update("payment_info", payment, old)];
@@ -191,21 +199,41 @@ impl Shop {
         changes.extend(self.raise_member(time_us, order.user));
         self.send_changes(time_us, &changes, messages);
         self.plan_comment(time_us, &order);
-        if self.random.per_mille(60) {
-            self.plan_refund(time_us, order);
+        match self.random.below(1_000) {
+            0..60 => self.plan_refund(time_us, order),
+            60..70 => {
+                let wait_us = self.random.between(MINUTE_US, HOUR_US);
+                self.plan(time_us + wait_us, Event::Revoke(Box::new(order)));
+            }
+            70..120 => {
+                let wait_us = self.random.between(HOUR_US, 3 * HOUR_US);
+                self.plan(time_us + wait_us, Event::Finish(Box::new(order)));
+            }
+            _ => {}
         }
     }
 
-    /// A buyer will want money back for some pieces of a line.
-    fn plan_refund(&mut self, time_us: i64, mut order: Order) {
-        let line = self.random.below(order.lines.len() as u64) as usize;
-        let left = order.lines[line].pieces - order.lines[line].refunded;
-        if left > 0 {
-            let pieces = 1 + self.random.below(u64::from(left)) as u32;
-            order.refund = Some((line, pieces));
-            let wait_us = self.random.between(5 * MINUTE_US, 30 * HOUR_US);
-            self.plan(time_us + wait_us, Event::AskRefund(Box::new(order)));
-        }
+    /// The payment service refuses; the buyer tries again.
+    fn fail_to_pay(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+        let now = self.local(time_us).text();
+        let old = row(|old| {
+            old.text("payment_status", "1601")
+                .text("operate_time", &order.created);
+        });
+        order.failed = Some(now);
+        let payment = order.payment(&order.created, None);
+        let change = RowChange::update("payment_info", payment, old);
+        self.send_changes(time_us, &[change], messages);
+        let wait_us = self.random.between(5 * SECOND_US, 5 * MINUTE_US);
+        self.plan(time_us + wait_us, Event::Pay(Box::new(order)));
+    }
+
+    /// A buyer has the goods and is content.
+    pub(crate) fn finish(&mut self, time_us: i64, mut order: Order, messages: &mut Vec<Message>) {
+        self.counters.status_log += 1;
+        let local = self.local(time_us);
+        let changes = order.move_to(FINISHED, local, self.counters.status_log);
+        self.send_changes(time_us, &changes, messages);
     }
 
     /// Counts a payment in the books.
@@ -220,7 +248,7 @@ impl Shop {
         let is_first_today = member.pay_day != local.day + 1;
         let is_first = member.pay_day == 0;
         member.pay_day = local.day + 1;
-        let goods = order.goods();
+        let goods = order.goods_worth();
         self.books.day(order.created_day).unpaid -= goods;
         let day = self.books.day(local.day);
         day.paid += goods;
@@ -234,7 +262,7 @@ impl Shop {
         let seconds = time_us.div_euclid(SECOND_US) - order.created_us.div_euclid(SECOND_US);
         day.answers.pay_seconds += seconds;
         for line in &order.lines {
-            day.answers.goods.entry(line.sku).or_default().paid += line.total();
+            day.answers.goods.entry(line.sku).or_default().paid += order.worth(line.total());
         }
     }
 
@@ -249,69 +277,6 @@ impl Shop {
         self.counters.status_log += 1;
         let changes = order.move_to(CANCELLED, self.local(time_us), self.counters.status_log);
         self.send_changes(time_us, &changes, messages);
-    }
-
-    pub(crate) fn ask_refund(
-        &mut self,
-        time_us: i64,
-        mut order: Order,
-        messages: &mut Vec<Message>,
-    ) {
-        let local = self.local(time_us);
-        let now = local.text();
-        self.counters.refund += 1;
-        let id = self.counters.refund;
-        let request = order.refund_request(id, "0701", &now, &now);
-        let mut changes = vec![RowChange::insert("order_refund_info", request)];
-        self.counters.status_log += 1;
-        changes.extend(order.move_to(REFUNDING, local, self.counters.status_log));
-        self.send_changes(time_us, &changes, messages);
-        let wait_us = self.random.between(2 * MINUTE_US, 10 * HOUR_US);
-        let event = Event::Refund(Box::new(order), now, id);
-        self.plan(time_us + wait_us, event);
-    }
-
-    pub(crate) fn refund(
-        &mut self,
-        time_us: i64,
-        mut order: Order,
-        asked: &str,
-        id: u64,
-        messages: &mut Vec<Message>,
-    ) {
-        let local = self.local(time_us);
-        let now = local.text();
-        let amount = order.refund_amount();
-        let (line, _) = order.refund.unwrap_or_default();
-        let sku = order.lines[line].sku;
-        self.facts
-            .note(time_us, || Fact::Refund(order.id, sku, amount));
-        if !order.is_test {
-            let day = self.books.day(local.day);
-            day.refunded += amount;
-            day.minutes.entry(local.minute()).or_default().net -= amount;
-            day.answers.goods.entry(sku).or_default().refunded += amount;
-            let day = self.books.day(order.created_day);
-            day.answers.refunded_of_orders += amount;
-        }
-        let payment = order.refund_payment(id, &now);
-        let old = row(|old| {
-            old.text("refund_status", "0701")
-                .text("operate_time", asked);
-        });
-        let request = order.refund_request(id, "0705", asked, &now);
-        let mut changes = vec![
-            RowChange::insert("refund_payment", payment),
-            RowChange::update("order_refund_info", request, old),
-        ];
-        self.counters.status_log += 1;
-        changes.extend(order.move_to(REFUNDED, local, self.counters.status_log));
-        self.send_changes(time_us, &changes, messages);
-        let (line, pieces) = order.refund.take().unwrap_or_default();
-        order.lines[line].refunded += pieces;
-        if self.random.per_mille(250) {
-            self.plan_refund(time_us, order);
-        }
     }
 }
 
@@ -331,12 +296,13 @@ fn order_fact(order: &Order) -> OrderFact {
         id: order.id,
         user: order.user,
         is_test: order.is_test,
+        currency: Currency::at(order.currency).code,
         province: order.province,
         channel: order.channel.clone(),
         campaign: order.campaign.clone(),
         freight: order.freight - order.freight_reduce,
-        activity: activity_of(order.id),
-        coupon: coupon_of(order.id),
+        activity: order.activity,
+        coupon: order.coupon_use.as_ref().map_or(0, |used| used.coupon),
         lines: lines.collect(),
     }
 }
@@ -350,7 +316,7 @@ fn note_lines(answers: &mut AnswerBook, order: &Order) {
             let book = books.entry(id).or_default();
             book.orders += u64::from(seen.insert(id));
             book.pieces += u64::from(line.pieces);
-            book.gross += line.total();
+            book.gross += order.worth(line.total());
         }
     };
     add(&mut answers.brands, |line| line.brand);
@@ -359,24 +325,26 @@ fn note_lines(answers: &mut AnswerBook, order: &Order) {
     for (books, id, part) in [
         (
             &mut answers.activities,
-            activity_of(order.id),
+            order.activity,
             (|line| line.activity) as fn(&Line) -> i64,
         ),
-        (&mut answers.coupons, coupon_of(order.id), |line| {
-            line.coupon
-        }),
+        (
+            &mut answers.coupons,
+            order.coupon_use.as_ref().map_or(0, |used| used.coupon),
+            |line| line.coupon,
+        ),
     ] {
         let lines = || order.lines.iter().filter(|line| part(line) > 0);
         if lines().count() > 0 {
             let book = books.entry(id).or_default();
             book.orders += 1;
-            book.original += lines().map(Line::original).sum::<i64>();
-            book.reduced += lines().map(part).sum::<i64>();
+            book.original += lines().map(|line| order.original_worth(line)).sum::<i64>();
+            book.reduced += lines().map(|line| order.worth(part(line))).sum::<i64>();
         }
     }
     for line in &order.lines {
-        answers.original += line.original();
-        answers.activity += line.activity;
-        answers.coupon += line.coupon;
+        answers.original += order.original_worth(line);
+        answers.activity += order.worth(line.activity);
+        answers.coupon += order.worth(line.coupon);
     }
 }

@@ -3,7 +3,8 @@
 //! killed in between; the same when the records come in another order.
 //!
 //! `SLUICE_BOOKS_SEEDS` (from `SLUICE_BOOKS_FIRST_SEED` on), `SLUICE_BOOKS_EVENTS`, `SLUICE_BOOKS_MOMENTS` and
-//! `SLUICE_BOOKS_KILLS` make it larger.
+//! `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
+//! with one currency.
 
 #![allow(
     clippy::unwrap_used,
@@ -168,6 +169,7 @@ fn close(warehouse: &Warehouse, ledger: &Ledger, day: i64) -> Closed {
         .arg("close")
         .arg(root().join("warehouse"))
         .arg(date(day));
+    command.args(warehouse.settings());
     succeed(command.arg("--state").arg(warehouse.state()));
     let figures = members::figures(ledger, &Traffic::new(ledger));
     let of_day = figures.into_iter().filter(|((of, _), _)| *of == day);
@@ -221,9 +223,11 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
     let mut options = ShopOptions::new(seed, START_US);
     options.messages_per_second = events as f64 / (HOURS as f64 * 3_600.0);
     options.devices = (events / 20).clamp(2_000, 250_000) as u32;
+    let several = from_environment("SLUICE_BOOKS_CURRENCIES", 5) > 1;
+    options.several_currencies = several;
+    let mut warehouse = Warehouse::start(several);
     let mut shop = Shop::new(options).unwrap();
     shop.keep_facts();
-    let mut warehouse = Warehouse::start();
     let mut ledger = Ledger::new(10_000_000);
     let mut chance = Chance(seed + 1);
     let mut shuffle = Shuffle::default();

@@ -148,9 +148,11 @@ impl StatementWriter {
 
     /// The condition that only this row meets.
     fn key(&self, table: &str, data: &Map<String, Value>) -> String {
-        let column = schema::key_of(table);
-        let value = data.get(column).unwrap_or(&Value::Null);
-        format!("{column} = {}", self.literal(value))
+        let columns = schema::keys_of(table).iter().map(|column| {
+            let value = data.get(*column).unwrap_or(&Value::Null);
+            format!("{column} = {}", self.literal(value))
+        });
+        columns.collect::<Vec<String>>().join(" AND ")
     }
 
     fn literal(&self, value: &Value) -> String {
@@ -190,12 +192,13 @@ mod tests {
             r#"{"table":"cart_info","type":"insert","xid":1,"data":{"id":1,"sku_num":2,"order_time":null}}"#,
             r#"{"table":"cart_info","type":"update","xid":1,"commit":true,"data":{"id":1,"sku_num":3},"old":{"sku_num":2}}"#,
             r#"{"table":"cart_info","type":"delete","xid":2,"commit":true,"data":{"id":1,"sku_num":3}}"#,
+            r#"{"table":"currency_rate","type":"update","xid":3,"commit":true,"data":{"currency":"EUR","day":"2026-01-02","rate":8.25},"old":{"rate":8.5}}"#,
         ] {
             writer
                 .add(&message(payload), &mut found)
                 .unwrap_or_default();
         }
-        let expected: [&[&str]; 3] = [
+        let expected: [&[&str]; 4] = [
             &[
                 "INSERT INTO base_dic (dic_code, dic_name) VALUES ('1', 'it''s \\\\ one'), ('2', 'two')",
             ],
@@ -204,6 +207,7 @@ mod tests {
                 "UPDATE cart_info SET sku_num = 3 WHERE id = 1",
             ],
             &["DELETE FROM cart_info WHERE id = 1"],
+            &["UPDATE currency_rate SET rate = 8.25 WHERE currency = 'EUR' AND day = '2026-01-02'"],
         ];
         assert_eq!(found, expected);
         assert!(writer.add(&message("{}"), &mut found).is_err());

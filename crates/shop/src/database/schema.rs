@@ -2,15 +2,17 @@
 
 use super::Dialect;
 
-/// Tables with their columns; the first one identifies a row. Types: `L` a whole
+/// Tables with their columns; the first one identifies a row, except where
+/// [`keys_of`] says otherwise. Types: `L` a whole
 /// number of 64 bits, `I` of 32, `S` a short text, `M` an amount, `T` a time without
-/// a zone, `D` a day.
+/// a zone, `D` a day, `R` a rate.
 pub const TABLES: &[(&str, &str)] = &[
     ("base_region", "id L, region_name S"),
     (
         "base_province",
         "id L, name S, region_id L, area_code S, iso_code S, iso_3166_2 S",
     ),
+    ("currency_rate", "currency S, day D, rate R"),
     ("base_category1", "id L, name S"),
     ("base_category2", "id L, name S, category1_id L"),
     ("base_category3", "id L, name S, category2_id L"),
@@ -60,7 +62,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "order_info",
-        "id L, total_amount M, order_status S, user_id L, payment_way S, out_trade_no S, province_id L, activity_reduce_amount M, coupon_reduce_amount M, original_total_amount M, feight_fee M, feight_fee_reduce M, channel S, campaign S, is_test I",
+        "id L, total_amount M, order_status S, user_id L, payment_way S, out_trade_no S, province_id L, activity_reduce_amount M, coupon_reduce_amount M, original_total_amount M, feight_fee M, feight_fee_reduce M, currency S, channel S, campaign S, is_test I",
     ),
     (
         "order_detail",
@@ -89,11 +91,12 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The column that identifies a row of a table.
-pub(super) fn key_of(table: &str) -> &'static str {
+/// The columns that identify a row of a table.
+pub(super) fn keys_of(table: &str) -> &'static [&'static str] {
     match table {
-        "base_dic" => "dic_code",
-        _ => "id",
+        "base_dic" => &["dic_code"],
+        "currency_rate" => &["currency", "day"],
+        _ => &["id"],
     }
 }
 
@@ -111,17 +114,15 @@ pub fn create_tables(dialect: Dialect) -> Vec<String> {
                 ("L", _) => "BIGINT",
                 ("I", _) => "INT",
                 ("M", _) => "DECIMAL(16, 2)",
+                ("R", _) => "DECIMAL(18, 8)",
                 ("D", _) => "DATE",
                 ("T", Dialect::MySql) => "DATETIME",
                 ("T", Dialect::PostgreSql) => "TIMESTAMP",
                 _ => "VARCHAR(200)",
             };
-            let key = match name == key_of(table) {
-                true => " PRIMARY KEY",
-                false => "",
-            };
-            lines.push(format!("{name} {kind}{key}"));
+            lines.push(format!("{name} {kind}"));
         }
+        lines.push(format!("PRIMARY KEY ({})", keys_of(table).join(", ")));
         let columns = lines.join(", ");
         match dialect {
             Dialect::MySql => statements.push(format!(

@@ -94,10 +94,19 @@ impl Tables {
     /// Applies a change, and returns the row before it.
     pub fn apply(&mut self, change: &Value) -> Option<Value> {
         let table = self.0.entry(text(change, "/table").to_owned()).or_default();
-        // The key of the dictionary is a code.
-        let id = match change.pointer("/data/dic_code") {
-            Some(code) => code.as_str().unwrap().parse().unwrap(),
-            None => number(change, "/data/id"),
+        // The key of the dictionary is a code, that of a rate its currency and day.
+        let id = match (
+            change.pointer("/data/dic_code"),
+            change.pointer("/data/day"),
+        ) {
+            (Some(code), _) => code.as_str().unwrap().parse().unwrap(),
+            (None, Some(day)) => {
+                let digits = day.as_str().unwrap().replace('-', "");
+                let currency = text(change, "/data/currency");
+                let letters = currency.bytes().map(u64::from);
+                letters.fold(digits.parse().unwrap(), |id, letter| id * 256 + letter)
+            }
+            (None, None) => number(change, "/data/id"),
         };
         match text(change, "/type") {
             "delete" => table.remove(&id),

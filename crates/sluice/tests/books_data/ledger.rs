@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sluice_shop::{Fact, GoodsFact, Known, OrderFact, PageFact};
+use sluice_shop::{Fact, GoodsFact, Known, LineFact, OrderFact, PageFact};
 
 const DAY_US: i64 = 86_400_000_000;
+const OWN_CURRENCY: &str = "CNY";
+/// The rate of the shop's own currency, in millionths.
+const RATE_ONE: i64 = 1_000_000;
 /// The shop is eight hours east of Greenwich.
 const ZONE_US: i64 = 8 * 3_600_000_000;
 
@@ -16,6 +19,11 @@ pub fn day_of(time_us: i64) -> i64 {
 /// The minute of the business day.
 pub fn minute_of(time_us: i64) -> i64 {
     (time_us + ZONE_US).rem_euclid(DAY_US) / 60_000_000
+}
+
+/// Cents of the shop's currency, halves up.
+fn in_own_currency(cents: i64, rate: i64) -> i64 {
+    (cents * rate + RATE_ONE / 2) / RATE_ONE
 }
 
 /// The database knows seconds only.
@@ -51,15 +59,63 @@ pub struct View {
 /// An order with what became of it.
 #[derive(Debug, Clone)]
 pub struct Order {
+    /// As the buyer sees it, in the currency of the order.
+    told: OrderFact,
+    told_refunds: Vec<(i64, u64, i64)>,
+    /// The same in the shop's currency, at the rate that is known now.
     pub fact: OrderFact,
     pub time_us: i64,
     pub paid_us: Option<i64>,
     pub cancelled_us: Option<i64>,
-    /// When, which sku, cents.
+    /// When, which sku, cents of the shop's currency.
     pub refunds: Vec<(i64, u64, i64)>,
 }
 
 impl Order {
+    fn new(told: OrderFact, time_us: i64) -> Self {
+        Self {
+            fact: told.clone(),
+            told,
+            told_refunds: Vec::new(),
+            time_us,
+            paid_us: None,
+            cancelled_us: None,
+            refunds: Vec::new(),
+        }
+    }
+
+    /// Amounts count at the rate of the order's day, each rounded by itself, and as
+    /// nothing while nobody knows it; what a line was before its reductions is their
+    /// sum.
+    fn convert(&mut self, rates: &BTreeMap<(&'static str, i64), i64>) {
+        let rate = match self.told.currency {
+            OWN_CURRENCY => RATE_ONE,
+            other => rates.get(&(other, self.day())).copied().unwrap_or(0),
+        };
+        self.fact.freight = in_own_currency(self.told.freight, rate);
+        for (line, told) in self.fact.lines.iter_mut().zip(&self.told.lines) {
+            line.activity = in_own_currency(told.activity, rate);
+            line.coupon = in_own_currency(told.coupon, rate);
+            let to_pay = in_own_currency(told.total(), rate);
+            line.original = to_pay + line.activity + line.coupon;
+        }
+        let refunds = self.told_refunds.iter();
+        let refunds =
+            refunds.map(|(time_us, sku, cents)| (*time_us, *sku, in_own_currency(*cents, rate)));
+        self.refunds = refunds.collect();
+    }
+
+    /// The lines that a reduction applied to, whatever it is worth.
+    pub fn reduced_lines(
+        &self,
+        part: impl Fn(&LineFact) -> i64,
+    ) -> impl Iterator<Item = &LineFact> {
+        let lines = self.fact.lines.iter().zip(&self.told.lines);
+        lines
+            .filter(move |(_, told)| part(told) > 0)
+            .map(|(line, _)| line)
+    }
+
     pub fn goods(&self) -> i64 {
         self.fact.lines.iter().map(|line| line.total()).sum()
     }
@@ -104,11 +160,15 @@ pub struct Ledger {
     pub names: BTreeMap<(&'static str, u64), (String, u64)>,
     /// Goods as they are now.
     pub goods: BTreeMap<u64, GoodsFact>,
+    /// Rates by currency and day, in millionths.
+    rates: BTreeMap<(&'static str, i64), i64>,
     pub views: Vec<View>,
     /// When goods were shown to a person.
     pub displays: Vec<(i64, u32)>,
     pub orders: BTreeMap<u64, Order>,
     pub registers: Vec<(i64, u64, bool)>,
+    /// Levels of members, each with the moment from which on it held.
+    levels: BTreeMap<u64, Vec<(i64, u8)>>,
     pub cart_adds: Vec<Deed>,
     /// Places of carts: test, sku, pieces.
     pub carts: BTreeMap<u64, (bool, u64, i64)>,
@@ -195,6 +255,10 @@ impl Ledger {
             Fact::Register { user, is_test } => {
                 self.registers.push((second_of(time_us), user, is_test));
             }
+            Fact::Level { user, level } => {
+                let levels = self.levels.entry(user).or_default();
+                levels.push((second_of(time_us), level));
+            }
             Fact::Page(page) => self.learn_page(time_us, &page),
             Fact::CartAdd {
                 user,
@@ -226,20 +290,28 @@ impl Ledger {
                 }
             }
             Fact::Order(fact) => {
-                let order = Order {
-                    fact: *fact,
-                    time_us: second_of(time_us),
-                    paid_us: None,
-                    cancelled_us: None,
-                    refunds: Vec::new(),
-                };
+                let mut order = Order::new(*fact, second_of(time_us));
+                order.convert(&self.rates);
                 self.orders.insert(order.fact.id, order);
+            }
+            Fact::Rate {
+                currency,
+                day,
+                rate,
+            } => {
+                self.rates.insert((currency, day), rate);
+                let orders = self.orders.values_mut();
+                for order in orders.filter(|it| it.told.currency == currency && it.day() == day) {
+                    order.convert(&self.rates);
+                }
             }
             Fact::Pay(id) => self.order(id).paid_us = Some(second_of(time_us)),
             Fact::Cancel(id) => self.order(id).cancelled_us = Some(second_of(time_us)),
             Fact::Refund(id, sku, cents) => {
                 let refund = (second_of(time_us), sku, cents);
-                self.order(id).refunds.push(refund);
+                let order = self.orders.get_mut(&id).unwrap();
+                order.told_refunds.push(refund);
+                order.convert(&self.rates);
             }
             Fact::Comment {
                 is_test,
@@ -281,6 +353,15 @@ impl Ledger {
             says_new: page.says_new,
         };
         self.views.push(view);
+    }
+
+    /// The level of the member when the order was made.
+    pub fn level_of(&self, order: &Order) -> u8 {
+        let levels = &self.levels[&order.fact.user];
+        let before = levels
+            .iter()
+            .rfind(|(since_us, _)| *since_us <= order.time_us);
+        before.unwrap_or(&levels[0]).1
     }
 
     /// Orders that count.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ledger::{Ledger, day_of};
 use super::live::days_of;
 use super::table::{Days, Table, date, money, ratio};
-use super::trade::{day_results, refunds};
+use super::trade::{day_results, orders_of, refunds};
 use super::traffic::{Traffic, window_cells};
 use crate::row;
 
@@ -357,6 +357,25 @@ pub fn report_figure(ledger: &Ledger, traffic: &Traffic<'_>) -> Table {
         .map(|((day, metric), cents)| row![date(*day), metric, money(*cents)]);
     Table {
         columns: "day, metric, CAST(value AS DECIMAL(24, 2))",
+        rows: rows.collect(),
+    }
+}
+
+pub fn user_level_day(ledger: &Ledger, _: &Traffic<'_>, days: &Days) -> Table {
+    let mut groups: BTreeMap<(i64, u8), (i64, BTreeSet<u64>, i64)> = BTreeMap::new();
+    for order in orders_of(ledger, days) {
+        let key = (order.day(), ledger.level_of(order));
+        let (orders, users, goods) = groups.entry(key).or_default();
+        *orders += 1;
+        users.insert(order.fact.user);
+        *goods += order.goods();
+    }
+    let rows = groups.iter();
+    let rows = rows.map(|((day, level), (orders, users, goods))| {
+        row![date(*day), level, orders, users.len(), money(*goods)]
+    });
+    Table {
+        columns: "day, user_level, orders, users, gmv_gross",
         rows: rows.collect(),
     }
 }

@@ -173,6 +173,7 @@ pub const BOOKS: &[(&str, By, Book)] = &[
     ("ads_user_change", By::All, |l, _, _| {
         members::user_change(l)
     }),
+    ("ads_user_level_day", By::Day, members::user_level_day),
     ("ads_user_retention", By::All, |l, _, _| {
         members::user_retention(l)
     }),

@@ -116,12 +116,12 @@ fn reductions(
     ledger: &Ledger,
     table: &'static str,
     id: impl Fn(&Order) -> u64,
-    part: impl Fn(&LineFact) -> i64,
+    part: impl Fn(&LineFact) -> i64 + Copy,
 ) -> Vec<String> {
     type Group = (BTreeSet<u64>, BTreeSet<u64>, i64, i64);
     let mut groups: BTreeMap<(i64, u64), Group> = BTreeMap::new();
     for order in ledger.counted() {
-        for line in order.fact.lines.iter().filter(|line| part(line) > 0) {
+        for line in order.reduced_lines(part) {
             let group = groups.entry((order.day(), id(order))).or_default();
             group.0.insert(order.fact.id);
             group.1.insert(order.fact.user);

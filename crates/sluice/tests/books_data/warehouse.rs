@@ -19,13 +19,20 @@ pub struct Warehouse {
     running: Option<Running>,
     http: String,
     marks: u64,
+    /// The setting of currencies.
+    currencies: &'static str,
     folder: TempDir,
 }
 
 impl Warehouse {
-    pub fn start() -> Self {
+    /// Starts one for a shop with several currencies, or with one.
+    pub fn start(has_several_currencies: bool) -> Self {
         let mut warehouse = Self {
             running: None,
+            currencies: match has_several_currencies {
+                true => "several_currencies=TRUE",
+                false => "several_currencies=FALSE",
+            },
             http: String::new(),
             marks: 0,
             folder: tempfile::tempdir().unwrap(),
@@ -38,6 +45,11 @@ impl Warehouse {
         self.folder.path().join("state")
     }
 
+    /// What it is started with, besides limits.
+    pub fn settings(&self) -> [&'static str; 2] {
+        ["--set", self.currencies]
+    }
+
     fn resume(&mut self) {
         let more = [
             "--set",
@@ -45,6 +57,7 @@ impl Warehouse {
             "--set",
             "limits.query_memory_bytes_max=6000000000",
         ];
+        let more = [&more[..], &self.settings()].concat();
         let running = Running::start(&root().join("warehouse"), &self.state(), &more);
         let text = std::fs::read_to_string(self.state().join("address.json")).unwrap();
         let address: Value = serde_json::from_str(&text).unwrap();

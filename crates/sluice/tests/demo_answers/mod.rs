@@ -142,7 +142,7 @@ fn compare_members(state: &Path, date: &str, day: &DayBook) {
     one(
         state,
         &format!("SELECT (SELECT count(*) FROM dwd_interaction_favor_add WHERE day = '{date}' AND NOT is_test) AS favors,
-            (SELECT count(*) FROM dwd_tool_coupon_get WHERE day = '{date}' AND order_id IS NULL) AS coupons"),
+            (SELECT count(*) FROM dwd_tool_coupon_get WHERE day = '{date}') AS coupons"),
         &[answers.favors, answers.coupons_taken].map(|count| count.to_string()),
     );
     one(

@@ -80,6 +80,15 @@ const GOLDEN: &[Golden] = &[
         "3,11,1,2",
         "4,13,1,1",
     ]),
+    // The coffee's brand changed after order 2, the province's name after order 3.
+    ("dwd_trade_order_detail_dim", "detail_id, tm_name, tm_name_current, category3_name, category2_name, category1_name_current, province_name, province_name_current, user_level, user_level_current", &[
+        "1,Aldera,Aldera,Tea,Drinks,Food,Guangdong,Canton,1,2",
+        "2,Bexo,Aldera,Coffee,Drinks,Food,Guangdong,Canton,1,1",
+        "3,Aldera,Aldera,Tea,Drinks,Food,Guangdong,Canton,1,2",
+        "4,Aldera,Aldera,Tea,Drinks,Food,Guangdong,Canton,1,2",
+        "5,Aldera,Aldera,Coffee,Drinks,Food,Guangdong,Canton,1,2",
+        "6,Aldera,Aldera,Coffee,Drinks,Food,Canton,Canton,1,1",
+    ]),
     ("dim_device", "mid, first_day, new_day", &[
         "m1,2024-11-10,null",
         "m2,2024-11-10,2024-11-10",
@@ -429,6 +438,11 @@ const GOLDEN: &[Golden] = &[
         "1,Canton,South,1,90.00",
         "7,Canton,South,3,175.00",
         "30,Canton,South,3,175.00",
+    ]),
+    // Member 11 rose after the last order.
+    ("ads_user_level_day", "day, user_level, orders, users, gmv_gross", &[
+        "2024-11-10,1,2,2,85.00",
+        "2024-11-11,1,1,1,90.00",
     ]),
     ("ads_user_value", "user_id, recency, frequency, monetary, r, f, m", &["11,0,2,95.00,5,1,1"]),
 ];
