@@ -414,10 +414,7 @@ impl TableInput {
                 kept_columns.push(*column);
             }
             let mut filled_row = None;
-            let is_row = matches!(
-                change.kinds[row],
-                ChangeKind::Insert | ChangeKind::Upsert
-            );
+            let is_row = matches!(change.kinds[row], ChangeKind::Insert | ChangeKind::Upsert);
             if !kept_columns.is_empty() && is_row {
                 // Before the old key loses its row.
                 let moved = key_changes.peek().filter(|(changed, _)| *changed == row);
@@ -683,7 +680,10 @@ mod tests {
             text(&input.step(&[second]).unwrap()),
             ["-1x1|1|", "-1x3|3|", "1x3|5|"]
         );
-        assert_eq!(text(&input.step(&[changes(&input, &[(1, 7, None)])]).unwrap()), [""; 0]);
+        assert_eq!(
+            text(&input.step(&[changes(&input, &[(1, 7, None)])]).unwrap()),
+            [""; 0]
+        );
     }
 
     #[test]

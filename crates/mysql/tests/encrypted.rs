@@ -35,16 +35,32 @@ fn make_certificates(folder: &Path) -> bool {
     let extensions = "subjectAltName=IP:127.0.0.1\n";
     std::fs::write(folder.join("extensions"), extensions).unwrap();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(folder, &format!("req -x509 {key} -keyout authority.key -out authority.pem -days 2 -subj /CN=authority -addext basicConstraints=critical,CA:TRUE"))
-        && openssl(folder, &format!("req -x509 {key} -keyout other.key -out other.pem -days 2 -subj /CN=other -addext basicConstraints=critical,CA:TRUE"))
-        && openssl(folder, &format!("req {key} -keyout server.key -out server.csr -subj /CN=server"))
-        && openssl(folder, "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out server.pem -days 2 -extfile extensions")
+    openssl(
+        folder,
+        &format!(
+            "req -x509 {key} -keyout authority.key -out authority.pem -days 2 -subj /CN=authority -addext basicConstraints=critical,CA:TRUE"
+        ),
+    ) && openssl(
+        folder,
+        &format!(
+            "req -x509 {key} -keyout other.key -out other.pem -days 2 -subj /CN=other -addext basicConstraints=critical,CA:TRUE"
+        ),
+    ) && openssl(
+        folder,
+        &format!("req {key} -keyout server.key -out server.csr -subj /CN=server"),
+    ) && openssl(
+        folder,
+        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out server.pem -days 2 -extfile extensions",
+    )
 }
 
 #[test]
 fn the_server_s_certificate_is_checked_and_everything_is_encrypted() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(make_certificates(folder.path()), "openssl makes certificates");
+    assert!(
+        make_certificates(folder.path()),
+        "openssl makes certificates"
+    );
     let path = |name: &str| folder.path().join(name).display().to_string();
     for kind in [Kind::MariaDb, Kind::MySql] {
         let (certificate, key) = (path("server.pem"), path("server.key"));
@@ -100,7 +116,11 @@ fn the_server_s_certificate_is_checked_and_everything_is_encrypted() {
         options.addresses[0].host = "localhost".into();
         options.addresses[0].tls = TlsMode::Verified(Some(path("authority.pem")));
         let clock = Arc::new(SystemClock);
-        let said = refused(ServerSource::new(options, clock, DatabasePosition::default()));
+        let said = refused(ServerSource::new(
+            options,
+            clock,
+            DatabasePosition::default(),
+        ));
         assert!(said.contains("certificate"), "{said}");
         let missing = TlsMode::Verified(Some(path("missing.pem")));
         let said = source(missing).poll().unwrap_err().to_string();

@@ -72,15 +72,21 @@ fn a_promoted_replica_is_read_on_where_the_other_ended() {
         ]);
         if kind == Kind::MariaDb {
             // A second stream of identities, as shops with several sites have.
-            first.run(&["SET SESSION gtid_domain_id = 7", "INSERT INTO shop.t VALUES (3, 'x')"]);
+            first.run(&[
+                "SET SESSION gtid_domain_id = 7",
+                "INSERT INTO shop.t VALUES (3, 'x')",
+            ]);
             let mut client = first.connect();
             client.query("SET SESSION gtid_domain_id = 7").unwrap();
-            client.query("INSERT INTO shop.t VALUES (4, 'domain 7')").unwrap();
+            client
+                .query("INSERT INTO shop.t VALUES (4, 'domain 7')")
+                .unwrap();
         }
         let mut options = first.options();
         options.addresses.push(second.address.clone());
         let clock = Arc::new(SystemClock);
-        let mut source = ServerSource::new(options.clone(), clock.clone(), DatabasePosition::default());
+        let mut source =
+            ServerSource::new(options.clone(), clock.clone(), DatabasePosition::default());
         let mut tables = Tables::default();
         drain(&mut source, &mut tables);
         // Other places in the second one's files, and changes that come while
@@ -91,7 +97,11 @@ fn a_promoted_replica_is_read_on_where_the_other_ended() {
             "UPDATE shop.t SET v = 'before the end' WHERE id = 1",
             "DELETE FROM shop.t WHERE id = 2",
         ]);
-        wait_for(&second, "SELECT v FROM shop.t WHERE id = 1", "before the end");
+        wait_for(
+            &second,
+            "SELECT v FROM shop.t WHERE id = 1",
+            "before the end",
+        );
         wait_for(&second, "SELECT COUNT(*) FROM shop.t WHERE id = 2", "0");
         first.kill();
         match kind {

@@ -36,7 +36,10 @@ fn types() -> String {
         )
         .replace(",u,ip6,ip4,vc,tc)", ",vc,tc)")
         .replace(",u,vc,tc)", ",vc,tc)")
-        .replace("'123e4567-e89b-12d3-a456-426655440000','2001:db8::ff00:42:8329','192.168.0.1',", "")
+        .replace(
+            "'123e4567-e89b-12d3-a456-426655440000','2001:db8::ff00:42:8329','192.168.0.1',",
+            "",
+        )
         .replace("'01932b5c-d1f5-7a3c-8a37-0123456789ab',", "")
         .replace("'00000000-0000-0000-0000-000000000000',", "")
 }
@@ -93,9 +96,15 @@ fn a_user_signs_in_by_caching_sha2_password_over_tls_and_then_without() {
         ServerSource::new(options, Arc::new(SystemClock), DatabasePosition::default())
     };
     // The server has no proof of the password yet and asks for itself.
-    let error = source(TlsMode::Off, "sécret").poll().unwrap_err().to_string();
+    let error = source(TlsMode::Off, "sécret")
+        .poll()
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("tls = \"required\""), "{error}");
-    let error = source(TlsMode::Required, "wrong").poll().unwrap_err().to_string();
+    let error = source(TlsMode::Required, "wrong")
+        .poll()
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("Access denied"), "{error}");
     let mut tables = Tables::default();
     drain(&mut source(TlsMode::Required, "sécret"), &mut tables);
@@ -126,9 +135,18 @@ fn json_that_is_logged_as_differences_is_refused_by_the_name_of_the_setting() {
     ] {
         client.query(statement).unwrap();
     }
-    let error = (0..100).find_map(|_| source.poll().err()).unwrap().to_string();
+    let error = (0..100)
+        .find_map(|_| source.poll().err())
+        .unwrap()
+        .to_string();
     assert!(error.contains("binlog_row_value_options = ''"), "{error}");
     server.run(&["SET GLOBAL binlog_row_value_options = PARTIAL_JSON"]);
-    let error = server.source(DatabasePosition::default()).poll().unwrap_err();
-    assert!(error.to_string().contains("binlog_row_value_options"), "{error}");
+    let error = server
+        .source(DatabasePosition::default())
+        .poll()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("binlog_row_value_options"),
+        "{error}"
+    );
 }

@@ -187,7 +187,11 @@ impl Table {
                 }
                 _ => "type = \"string\"",
             };
-            let missing = if name == self.key() { "" } else { ", missing = \"null\"" };
+            let missing = if name == self.key() {
+                ""
+            } else {
+                ", missing = \"null\""
+            };
             text.push_str(&format!(
                 "  {{ name = \"{name}\", from = \"./{name}\", {of_type}{missing} }},\n"
             ));
@@ -366,7 +370,10 @@ fn killed_again_and_again(mut database: Database) {
     let accounts = (1..=20).map(|id| format!("({id}, 1000)"));
     let accounts: Vec<String> = accounts.collect();
     database.ask("CREATE TABLE account (id INT PRIMARY KEY, cents BIGINT NOT NULL)");
-    database.ask(&format!("INSERT INTO account VALUES {}", accounts.join(",")));
+    database.ask(&format!(
+        "INSERT INTO account VALUES {}",
+        accounts.join(",")
+    ));
     let mut shop = sluice()
         .args(["shop", "--into", &database.url(), "--hours", "12"])
         .args(["--rate", "3", "--devices", "3000"])
@@ -412,7 +419,9 @@ fn killed_again_and_again(mut database: Database) {
     shop.wait().unwrap();
 
     let running = Running::start(&project, &state, &[]);
-    let rows = tables.iter().map(|table| assert_same(&database, &state, table));
+    let rows = tables
+        .iter()
+        .map(|table| assert_same(&database, &state, table));
     let rows: usize = rows.sum();
     assert!(rows > 3_000, "the shop wrote {rows} rows");
     assert_eq!(ask(&state, "SELECT * FROM money"), ["20,20000"]);
@@ -426,7 +435,13 @@ fn killed_again_and_again(mut database: Database) {
     assert!(running.stop().success());
     // Every view and every table is what the log gives.
     let mut replay = sluice();
-    succeed(replay.arg("replay").arg(&project).arg("--state").arg(&state));
+    succeed(
+        replay
+            .arg("replay")
+            .arg(&project)
+            .arg("--state")
+            .arg(&state),
+    );
     eprintln!("{rows} rows in {} tables", tables.len());
 }
 

@@ -152,7 +152,8 @@ fn as_json(column: &ColumnSchema, value: &Option<Vec<u8>>) -> Option<String> {
     let is_moment = column.type_name == "timestamp";
     // What moment it is depends on the session.
     if column.charset.as_deref() == Some("binary") && value.is_some()
-        || is_moment && value.as_deref().is_some_and(|value| !is_zero(value)) {
+        || is_moment && value.as_deref().is_some_and(|value| !is_zero(value))
+    {
         return None;
     }
     let mut out = Vec::new();

@@ -64,7 +64,12 @@ impl ServerSource {
     }
 
     /// Goes on with the first copies.
-    pub(super) fn copy(&mut self, is_quiet: bool, now_us: i64, out: &mut Decoded) -> Result<(), ServerError> {
+    pub(super) fn copy(
+        &mut self,
+        is_quiet: bool,
+        now_us: i64,
+        out: &mut Decoded,
+    ) -> Result<(), ServerError> {
         let position = self.decoder.position();
         let Some(reached) = self.decoder.reached() else {
             return Ok(());

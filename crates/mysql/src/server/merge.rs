@@ -62,7 +62,9 @@ fn member<'a>(object: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 
 /// A row with what the message of a change says of it.
 pub(super) fn changed_row(row: &[u8], message: &[u8]) -> Vec<u8> {
-    let data = member(message, b"\"data\"").map(members).unwrap_or_default();
+    let data = member(message, b"\"data\"")
+        .map(members)
+        .unwrap_or_default();
     let mut out = vec![b'{'];
     for (key, value) in members(row) {
         if out.len() > 1 {

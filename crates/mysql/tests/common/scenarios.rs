@@ -191,8 +191,14 @@ fn write_until(stop: &AtomicBool, address: &Address, row_image: &str) -> u64 {
                     count % 500
                 ),
                 // Forwards and backwards past where the copy is.
-                format!("UPDATE shop.item SET id = 'a{count}' WHERE id = 'k{}'", key + 2),
-                format!("UPDATE shop.item SET id = 'z{count}' WHERE id = 'k{}'", key + 3),
+                format!(
+                    "UPDATE shop.item SET id = 'a{count}' WHERE id = 'k{}'",
+                    key + 2
+                ),
+                format!(
+                    "UPDATE shop.item SET id = 'z{count}' WHERE id = 'k{}'",
+                    key + 3
+                ),
                 format!("INSERT IGNORE INTO shop.item (id, n) VALUES ('m{count}', 1)"),
                 "COMMIT".to_owned(),
             ];

@@ -96,13 +96,24 @@ pub(super) fn slot(
         130_000.. => ("wal_status", "safe_wal_size"),
         _ => ("NULL", "NULL"),
     };
-    let end = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
+    let end =
+        "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
     let rows = connection.query(&format!(
         "SELECT plugin, database, confirmed_flush_lsn, {status}, {left}, restart_lsn, pg_wal_lsn_diff({end}, restart_lsn), pg_wal_lsn_diff({end}, confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = {}",
         literal(name)
     ))?;
-    let Some([plugin, database, confirmed, status, left, restart, kept, behind]) =
-        rows.first().map(Vec::as_slice)
+    let Some(
+        [
+            plugin,
+            database,
+            confirmed,
+            status,
+            left,
+            restart,
+            kept,
+            behind,
+        ],
+    ) = rows.first().map(Vec::as_slice)
     else {
         return Ok(None);
     };

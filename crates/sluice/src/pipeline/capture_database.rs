@@ -105,7 +105,13 @@ impl DatabaseSource {
 
     /// How far it is behind its server.
     fn lag(&self, at_end: bool) -> Option<ServerLag> {
-        let seconds = |lag_s: i64| Some(if at_end { 0 } else { lag_s.max(0).unsigned_abs() });
+        let seconds = |lag_s: i64| {
+            Some(if at_end {
+                0
+            } else {
+                lag_s.max(0).unsigned_abs()
+            })
+        };
         match &self.source {
             Kind::Files(_) => None,
             Kind::Server(server) => Some(ServerLag {

@@ -304,7 +304,11 @@ impl Decoder {
             };
             (0..count).find(is_missing)
         };
-        if self.position.schemas.get(&name).is_none_or(|schema| missing(schema).is_some())
+        if self
+            .position
+            .schemas
+            .get(&name)
+            .is_none_or(|schema| missing(schema).is_some())
             && let Some(schema) = (context.lookup)(&name)
             && schema.columns.len() == count
         {
@@ -334,8 +338,10 @@ fn loses_partitions(statement: &str) -> bool {
         .collect();
     words.first().is_some_and(|word| word == "alter")
         && words.windows(2).any(|pair| {
-            matches!(pair[0].as_str(), "drop" | "truncate" | "exchange" | "discard")
-                && pair[1] == "partition"
+            matches!(
+                pair[0].as_str(),
+                "drop" | "truncate" | "exchange" | "discard"
+            ) && pair[1] == "partition"
         })
 }
 
@@ -347,7 +353,9 @@ mod tests {
     fn statements_that_take_partitions_out_are_known() {
         assert!(loses_partitions("ALTER TABLE t TRUNCATE  PARTITION p1"));
         assert!(loses_partitions("alter table t drop partition p0, p1"));
-        assert!(!loses_partitions("ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES IN (3))"));
+        assert!(!loses_partitions(
+            "ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES IN (3))"
+        ));
         assert!(!loses_partitions("CREATE TABLE drop_partition (id INT)"));
     }
 }
