@@ -419,12 +419,7 @@ impl QueryGenerator<'_> {
             if self.random.one_in(5) {
                 return Expr::Not(left);
             }
-            let mut right = Box::new(self.condition(types, depth - 1));
-            // DataFusion makes one list of two of the same column, by which a
-            // NULL can become true or false.
-            if ends_in_list(&left) && ends_in_list(&right) {
-                right = Box::new(Expr::IsNull(Box::new(self.column(types)), true));
-            }
+            let right = Box::new(self.condition(types, depth - 1));
             return if self.random.one_in(2) {
                 Expr::And(left, right)
             } else {
@@ -439,7 +434,8 @@ impl QueryGenerator<'_> {
             _ if data_type == Type::Float => Expr::IsNull(column, self.random.one_in(2)),
             1 | 2 if data_type == Type::Bool => *column,
             1 | 2 if !matches!(data_type, Type::Decimal(precision, _) if precision > 20) => {
-                let count = 1 + self.random.below(3);
+                // Longer lists than the planner writes as equalities, too.
+                let count = 1 + self.random.below(6);
                 let list = (0..count).map(|_| self.literal(data_type, false)).collect();
                 Expr::In(column, list, self.random.one_in(3))
             }
@@ -543,16 +539,6 @@ fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
         }
     }
     pairs
-}
-
-/// Whether the expression is an IN, below NOT, AND and OR too.
-fn ends_in_list(expression: &Expr) -> bool {
-    match expression {
-        Expr::In(..) => true,
-        Expr::Not(input) => ends_in_list(input),
-        Expr::And(left, right) | Expr::Or(left, right) => ends_in_list(left) || ends_in_list(right),
-        _ => false,
-    }
 }
 
 pub(crate) fn reads_column(expression: &Expr) -> bool {

@@ -22,6 +22,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use hashbrown::{HashSet, HashTable};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
+use sluice_memory::OrderedBytes;
 
 use crate::EngineError;
 use crate::key::{EncodedRows, RowCodec, ShardedRows, for_each_shard};
@@ -101,7 +102,7 @@ struct Shard {
     /// Keys and rows whose weight no checkpoint has.
     changed: HashSet<(Arc<[u8]>, RowBytes)>,
     row_count: usize,
-    row_bytes: usize,
+    row_bytes: OrderedBytes,
 }
 
 /// What a row takes besides its bytes: its place in the tree and its counts.
@@ -178,7 +179,7 @@ impl Shard {
         let Some((known, stored)) = partition.rows.get_key_value(row) else {
             let row: RowBytes = row.into();
             self.row_count += 1;
-            self.row_bytes += row.len() + ROW_OVERHEAD_BYTES;
+            self.row_bytes.add(row.len() + ROW_OVERHEAD_BYTES);
             self.changed.insert((partition.key.clone(), row.clone()));
             partition.rows.insert(row, change);
             return;
@@ -187,7 +188,7 @@ impl Shard {
         self.changed.insert((partition.key.clone(), known));
         if weight == 0 {
             self.row_count -= 1;
-            self.row_bytes -= row.len() + ROW_OVERHEAD_BYTES;
+            self.row_bytes.remove(row.len() + ROW_OVERHEAD_BYTES);
             partition.rows.remove(row);
         } else if let Some(stored) = partition.rows.get_mut(row) {
             stored.weight = weight;
@@ -209,7 +210,7 @@ impl Shard {
                     && last.key()[..] > boundary.row[..]
                 {
                     self.row_count -= 1;
-                    self.row_bytes -= last.key().len() + ROW_OVERHEAD_BYTES;
+                    self.row_bytes.remove(last.key().len() + ROW_OVERHEAD_BYTES);
                     let row = last.remove_entry().0;
                     self.changed.insert((partition.key.clone(), row));
                 }
@@ -494,7 +495,7 @@ impl Operator for TopK {
     }
 
     fn state_bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.row_bytes as u64).sum()
+        self.shards.iter().map(|shard| shard.row_bytes.get() as u64).sum()
     }
 
     fn state_rows(&self) -> u64 {

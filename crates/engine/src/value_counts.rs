@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Reader, Writer};
-use sluice_memory::StateVec;
+use sluice_memory::{OrderedBytes, StateVec};
 
 use crate::byte_heap::{ByteHeap, Span};
 
@@ -32,9 +32,9 @@ pub(crate) struct ValueCounts {
     singles: StateVec<Single>,
     heap: ByteHeap,
     several: HashMap<u32, Several>,
-    /// Values in `several`, and their bytes.
+    /// Values in `several`, and what they take.
     several_count: usize,
-    several_bytes: usize,
+    several_bytes: OrderedBytes,
     single_count: usize,
 }
 
@@ -109,7 +109,8 @@ impl ValueCounts {
             let first: Box<[u8]> = self.heap.get(single.span).into();
             self.clear(slot);
             self.several_count += 2;
-            self.several_bytes += first.len() + value.len();
+            let bytes = first.len() + value.len() + 2 * MAP_VALUE_BYTES;
+            self.several_bytes.add(bytes + MAP_GROUP_BYTES);
             let values = Several::from([(first, single.weight), (value.into(), weight)]);
             self.several.insert(slot as u32, values);
         }
@@ -128,20 +129,21 @@ impl ValueCounts {
         if weight != 0 {
             if values.insert(value.into(), weight).is_none() {
                 self.several_count += 1;
-                self.several_bytes += value.len();
+                self.several_bytes.add(value.len() + MAP_VALUE_BYTES);
             }
             return;
         }
         if values.remove(value).is_some() {
             self.several_count -= 1;
-            self.several_bytes -= value.len();
+            self.several_bytes.remove(value.len() + MAP_VALUE_BYTES);
         }
         if values.len() == 1
             && let Some((last, weight)) = values.pop_first()
         {
             self.several.remove(&(slot as u32));
             self.several_count -= 1;
-            self.several_bytes -= last.len();
+            let bytes = last.len() + MAP_VALUE_BYTES + MAP_GROUP_BYTES;
+            self.several_bytes.remove(bytes);
             self.put_single(slot, &last, weight);
         }
     }
@@ -154,7 +156,8 @@ impl ValueCounts {
             self.single_count -= 1;
         } else if let Some(values) = self.several.remove(&(slot as u32)) {
             self.several_count -= values.len();
-            self.several_bytes -= values.keys().map(|value| value.len()).sum::<usize>();
+            let bytes = values.keys().map(|value| value.len() + MAP_VALUE_BYTES);
+            self.several_bytes.remove(bytes.sum::<usize>() + MAP_GROUP_BYTES);
         }
     }
 
@@ -207,9 +210,7 @@ impl ValueCounts {
     pub(crate) fn memory_bytes(&self) -> usize {
         self.singles.capacity() * size_of::<Single>()
             + self.heap.allocated_bytes()
-            + self.several.len() * MAP_GROUP_BYTES
-            + self.several_count * MAP_VALUE_BYTES
-            + self.several_bytes
+            + self.several_bytes.get()
     }
 
     pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {

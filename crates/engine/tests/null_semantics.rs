@@ -402,6 +402,30 @@ fn lists_with_null_over_one_column_are_as_sql_says() {
             "x IN (1, NULL) OR x IN (2)",
             ["true", "true", "null", "null"],
         ),
+        (
+            "x IN (1, 2) AND x IN (3, 4)",
+            ["false", "false", "false", "null"],
+        ),
+        (
+            "NOT (x IN (1, 2) AND x IN (3, 4))",
+            ["true", "true", "true", "null"],
+        ),
+        (
+            "x NOT IN (1, 5) OR x NOT IN (2, 4)",
+            ["true", "true", "true", "null"],
+        ),
+        (
+            "x IN (1, 2, 5, 6) AND x NOT IN (1, 2, 5, 6)",
+            ["false", "false", "false", "null"],
+        ),
+        (
+            "(x = 1 OR x = 2) AND (x = 3 OR x = 4)",
+            ["false", "false", "false", "null"],
+        ),
+        (
+            "x IN (y, 2, 5, 6, 7) AND x IN (x, 8, 9, 10, 11)",
+            ["null", "true", "null", "null"],
+        ),
     ];
     for (condition, truths) in wanted {
         let values = ["1", "2", "3", "null"].iter().zip(truths);

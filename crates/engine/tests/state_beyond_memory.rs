@@ -17,7 +17,7 @@ const EPOCHS: u64 = 24;
 const ROWS: u64 = 20_000;
 const KEYS: u64 = 200_000;
 const MIB: u64 = 1 << 20;
-const BUDGET: u64 = 16 * MIB;
+const BUDGET: u64 = 32 * MIB;
 
 fn random(state: &mut u64) -> u64 {
     *state = state
@@ -106,8 +106,9 @@ fn a_state_of_several_budgets_changes_as_one_in_memory() {
             assert!(delta.rows() == wanted.rows(), "{name} in epoch {epoch}");
         }
         let used = usage();
-        assert!(used.memory_bytes <= BUDGET, "{used:?} in epoch {epoch}");
-        assert!(!used.is_over());
+        let of_arrays = used.memory_bytes - used.ordered_bytes;
+        assert!(of_arrays <= BUDGET * 3 / 4, "{used:?} in epoch {epoch}");
+        assert!(!used.is_over(), "{used:?} in epoch {epoch}");
         let mapped = mapped_bytes().saturating_sub(mapped_before);
         assert!(mapped <= BUDGET / 4 + 80 * MIB, "{mapped} in epoch {epoch}");
         if epoch % 5 == 0 {

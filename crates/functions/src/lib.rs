@@ -6,6 +6,7 @@
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 
+mod lists_apart;
 mod null_in_lists;
 mod split_words;
 mod uniq_count;
@@ -17,7 +18,7 @@ mod words;
 use std::sync::Arc;
 
 use datafusion::error::Result;
-use datafusion::execution::FunctionRegistry;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use uniq_merge::UNIQ_MERGE;
@@ -25,6 +26,7 @@ pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
+use crate::lists_apart::ListsApart;
 use crate::null_in_lists::NullInLists;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
@@ -77,15 +79,15 @@ impl Functions {
         self.uniq_ids_max
     }
 
-    /// Makes the functions known to a session, and how lists with NULL are
-    /// written without it (`null_in_lists.rs`). `ids` are those that
-    /// `uniq_state` finds; without them it only has a type.
+    /// Makes the functions known to a session, and how lists are written so that
+    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`).
+    /// `ids` are those that `uniq_state` finds; without them it only has a type.
     ///
     /// # Errors
-    /// When the registry takes no functions.
+    /// When the session takes no functions.
     pub fn register(
         &self,
-        registry: &mut dyn FunctionRegistry,
+        session: &mut SessionState,
         ids: Option<Arc<dyn UniqIds>>,
     ) -> Result<()> {
         let scalars = [
@@ -93,15 +95,16 @@ impl Functions {
             ScalarUDF::from(UniqCount::new()),
         ];
         for function in scalars {
-            registry.register_udf(Arc::new(function))?;
+            session.register_udf(Arc::new(function))?;
         }
         let aggregates = [
             AggregateUDF::from(UniqMerge::new()),
             AggregateUDF::from(UniqState::new(ids)),
         ];
         for function in aggregates {
-            registry.register_udaf(Arc::new(function))?;
+            session.register_udaf(Arc::new(function))?;
         }
-        registry.register_function_rewrite(Arc::new(NullInLists))
+        session.add_analyzer_rule(Arc::new(ListsApart::new()));
+        session.register_function_rewrite(Arc::new(NullInLists))
     }
 }

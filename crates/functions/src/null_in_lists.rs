@@ -4,6 +4,8 @@
 //! The planner makes one list of two over the same column by their common
 //! values, as if NULL were a value: `x IN (1, NULL) AND x IN (2, NULL)` would be
 //! `x IN (NULL)`, and `x IN (1, NULL) AND x IN (2)` false instead of unknown.
+//! It tells values by how they are written, so that `x IN (y)` and `x IN (z)` would
+//! have none in common: what is no literal leaves the list too, as `x = y`.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -28,17 +30,46 @@ impl FunctionRewrite for NullInLists {
         _schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let mut inside = match expr {
-            Expr::InList(inside) if inside.list.iter().any(is_null) => inside,
+        let inside = match expr {
+            Expr::InList(inside) if !inside.list.iter().all(is_plain) => inside,
             other => return Ok(Transformed::no(other)),
         };
-        let unknown = lit(ScalarValue::Boolean(None));
-        inside.list.retain(|item| !is_null(item));
-        Ok(Transformed::yes(match inside {
-            InList { list, .. } if list.is_empty() => unknown,
-            InList { negated: true, .. } => Expr::InList(inside).and(unknown),
-            InList { negated: false, .. } => Expr::InList(inside).or(unknown),
-        }))
+        let InList {
+            expr: value,
+            list,
+            negated,
+        } = inside;
+        let value = *value;
+        let (list, others): (Vec<Expr>, Vec<Expr>) = list.into_iter().partition(is_plain);
+        let (nulls, others): (Vec<Expr>, Vec<Expr>) = others.into_iter().partition(is_null);
+        let mut terms = Vec::new();
+        if !list.is_empty() {
+            terms.push(value.clone().in_list(list, negated));
+        }
+        terms.extend(others.into_iter().map(|other| match negated {
+            true => value.clone().not_eq(other),
+            false => value.clone().eq(other),
+        }));
+        if !nulls.is_empty() {
+            terms.push(lit(ScalarValue::Boolean(None)));
+        }
+        let together = match negated {
+            true => Expr::and,
+            false => Expr::or,
+        };
+        Ok(match terms.into_iter().reduce(together) {
+            Some(terms) => Transformed::yes(terms),
+            None => Transformed::yes(lit(negated)),
+        })
+    }
+}
+
+/// A literal that is not NULL.
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => !value.is_null(),
+        Expr::Cast(Cast { expr, .. }) => is_plain(expr),
+        _ => false,
     }
 }
 
@@ -79,8 +110,13 @@ mod tests {
             (rewritten(vec![null(), null()], false), "Boolean(NULL)"),
             (
                 rewritten(vec![lit(1), col("y")], false),
-                "x IN ([Int32(1), y])",
+                "x IN ([Int32(1)]) OR x = y",
             ),
+            (
+                rewritten(vec![col("y"), lit(1), null()], true),
+                "x NOT IN ([Int32(1)]) AND x != y AND Boolean(NULL)",
+            ),
+            (rewritten(vec![lit(1), lit(2)], false), "x IN ([Int32(1), Int32(2)])"),
         ];
         for (found, wanted) in wanted {
             assert_eq!(found, wanted);

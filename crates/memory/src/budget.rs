@@ -16,7 +16,9 @@ const PROGRAM_BYTES: usize = 64 << 20;
 
 /// Bytes of large blocks in ordinary memory.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
-/// What [`TAKEN`] may be at most; without a budget everything.
+/// Bytes of ordered maps, which are small blocks but many.
+static ORDERED: AtomicUsize = AtomicUsize::new(0);
+/// What [`TAKEN`] and [`ORDERED`] may be at most; without a budget everything.
 static TAKEN_MAX: AtomicUsize = AtomicUsize::new(usize::MAX);
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
@@ -55,17 +57,21 @@ pub enum MemoryError {
 /// What state takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of ordinary memory, small blocks not counted.
+    /// Bytes of ordinary memory, small blocks not counted, but those of
+    /// [`crate::StateBytes`].
     pub memory_bytes: u64,
+    /// Those of ordered maps among them.
+    pub ordered_bytes: u64,
     /// Bytes in the file.
     pub disk_bytes: u64,
-    /// Bytes of ordinary memory beyond the budget, for want of room on disk.
+    /// Bytes of ordinary memory beyond the budget: for want of room on disk, or
+    /// because they are of ordered maps, which cannot go there.
     pub over_bytes: u64,
 }
 
 impl Usage {
-    /// True when the budget is exceeded, because the disk has no room: state
-    /// must not grow any more.
+    /// True when the budget is exceeded and nothing can go to disk: state must not
+    /// grow any more.
     pub fn is_over(&self) -> bool {
         self.over_bytes > 0
     }
@@ -101,9 +107,14 @@ pub fn install(budget: StateBudget) -> Result<(), MemoryError> {
 /// What state takes now.
 pub fn usage() -> Usage {
     let taken = TAKEN.load(Ordering::Relaxed);
-    let over = taken.saturating_sub(TAKEN_MAX.load(Ordering::Relaxed));
+    let ordered = ORDERED.load(Ordering::Relaxed);
+    let taken_max = TAKEN_MAX.load(Ordering::Relaxed);
+    // Not of their sum: arrays that were there before the maps grew move to the
+    // file when they grow themselves, and need no waiting.
+    let over = taken.saturating_sub(taken_max) + ordered.saturating_sub(taken_max);
     Usage {
-        memory_bytes: taken as u64,
+        memory_bytes: (taken + ordered) as u64,
+        ordered_bytes: ordered as u64,
         disk_bytes: scratch().map_or(0, Scratch::used_bytes) as u64,
         over_bytes: over as u64,
     }
@@ -132,7 +143,7 @@ pub(crate) fn scratch() -> Option<&'static Scratch> {
 
 /// Takes so many bytes of the budget, if they are left.
 pub(crate) fn take(bytes: usize) -> bool {
-    let before = TAKEN.fetch_add(bytes, Ordering::Relaxed);
+    let before = TAKEN.fetch_add(bytes, Ordering::Relaxed) + ORDERED.load(Ordering::Relaxed);
     let fits = before.saturating_add(bytes) <= TAKEN_MAX.load(Ordering::Relaxed);
     if !fits {
         give_back(bytes);
@@ -147,6 +158,15 @@ pub(crate) fn take_beyond(bytes: usize) {
 
 pub(crate) fn give_back(bytes: usize) {
     TAKEN.fetch_sub(bytes, Ordering::Relaxed);
+}
+
+/// Counts bytes of an ordered map.
+pub(crate) fn take_ordered(bytes: usize) {
+    ORDERED.fetch_add(bytes, Ordering::Relaxed);
+}
+
+pub(crate) fn give_ordered_back(bytes: usize) {
+    ORDERED.fetch_sub(bytes, Ordering::Relaxed);
 }
 
 /// Bytes of files that are mapped into this process and in memory; 0 where the

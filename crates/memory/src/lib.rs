@@ -13,17 +13,21 @@
 //!   disk has no room, or the file has grown to its limit, ordinary memory is
 //!   used beyond the budget, and [`Usage::is_over`] says so: whoever feeds the
 //!   state must then wait.
+//! - Ordered maps of many small keys are ordinary memory too; [`StateBytes`] and
+//!   [`OrderedBytes`] count what they take.
 //! - [`trim`] keeps the part of the file that counts as the process's memory
 //!   small. It only unmaps pages; those still in the machine's page cache come
 //!   back without a read.
 
 mod allocator;
 mod budget;
+mod bytes;
 mod scratch;
 mod vec;
 
 pub use allocator::StateMemory;
 pub use budget::{MemoryError, StateBudget, Usage, install, trim, usage};
+pub use bytes::{OrderedBytes, StateBytes};
 pub use vec::StateVec;
 
 /// A hash table in state memory.

@@ -7,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-use sluice_memory::{StateBudget, StateTable, StateVec, install, trim, usage};
+use sluice_memory::{OrderedBytes, StateBytes, StateBudget, StateTable, StateVec, install, trim, usage};
 
 const MIB: usize = 1 << 20;
 
@@ -106,5 +106,24 @@ fn state_beyond_the_budget_is_on_disk_and_right() {
     assert!(large.iter().step_by(4096).all(|&byte| byte == 7));
     large.shrink_to(MIB);
     drop(large);
+    assert_eq!(usage().disk_bytes, 0);
+
+    // Ordered maps leave arrays less of the memory, and must not fill it alone.
+    let mut rows: Vec<StateBytes> = Vec::new();
+    let mut counted = OrderedBytes::default();
+    while usage().memory_bytes < 40 * MIB as u64 {
+        rows.push(StateBytes::from([7; 1000].as_slice()));
+    }
+    let array: StateVec<u8> = StateVec::with_capacity(20 * MIB);
+    assert!(usage().disk_bytes >= 20 * MIB as u64, "{:?}", usage());
+    assert!(!usage().is_over());
+    counted.add(16 * MIB);
+    assert!(usage().is_over());
+    counted.remove(16 * MIB);
+    assert!(!usage().is_over());
+    counted.add(16 * MIB);
+    drop(counted);
+    drop(rows);
+    drop(array);
     assert_eq!(usage().disk_bytes, 0);
 }

@@ -51,15 +51,21 @@ impl MachineGauges {
         if let Some(threads) = number_behind(&status, "Threads:") {
             self.threads.set(threads);
         }
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        if let Some(ticks) = cpu_ticks(&stat) {
-            self.cpu.set(ticks * (1_000_000 / TICKS_A_SECOND));
+        if let Some(cpu_us) = cpu_us() {
+            self.cpu.set(cpu_us);
         }
         if let Ok(disk) = statvfs(&self.state) {
             self.disk_free_bytes.set(disk.f_bavail * disk.f_frsize);
             self.disk_size_bytes.set(disk.f_blocks * disk.f_frsize);
         }
     }
+}
+
+/// Time of processors that the process used, user and system, in steps of a
+/// hundredth of a second.
+pub fn cpu_us() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    Some(cpu_ticks(&stat)? * (1_000_000 / TICKS_A_SECOND))
 }
 
 fn number_behind(status: &str, name: &str) -> Option<u64> {

@@ -10,22 +10,32 @@ use crate::failure::{Doing, Failure};
 use crate::pipeline::Warehouse;
 use crate::report::with_commas;
 
+/// How long it took.
+pub struct Took {
+    /// From the start to the end.
+    pub elapsed_us: i64,
+    /// The checkpoint at the end, which is part of it.
+    pub checkpoint_us: i64,
+    /// What that took of the processors.
+    pub checkpoint_cpu_us: u64,
+}
+
 /// Prints the summary to standard output.
 ///
 /// # Errors
 /// When standard output is closed.
-pub fn print(warehouse: &Warehouse, elapsed_us: i64, state: &Path) -> Result<(), Failure> {
-    write(&mut std::io::stdout().lock(), warehouse, elapsed_us, state).doing("writing the summary")
+pub fn print(warehouse: &Warehouse, took: &Took, state: &Path) -> Result<(), Failure> {
+    write(&mut std::io::stdout().lock(), warehouse, took, state).doing("writing the summary")
 }
 
 fn write(
     output: &mut dyn Write,
     warehouse: &Warehouse,
-    elapsed_us: i64,
+    took: &Took,
     state: &Path,
 ) -> std::io::Result<()> {
     let progress = warehouse.progress();
-    let seconds = elapsed_us as f64 / 1e6;
+    let seconds = took.elapsed_us as f64 / 1e6;
     writeln!(
         output,
         "{} records in {seconds:.2} s ({} a second) in {} epochs; the warehouse is at epoch {}",
@@ -33,6 +43,12 @@ fn write(
         with_commas((progress.records as f64 / seconds.max(1e-6)) as u64),
         with_commas(progress.epochs),
         warehouse.epoch(),
+    )?;
+    writeln!(
+        output,
+        "  of it the checkpoint at the end: {:.2} s, {:.2} s of processors",
+        took.checkpoint_us as f64 / 1e6,
+        took.checkpoint_cpu_us as f64 / 1e6,
     )?;
     let snapshot = warehouse.published().snapshot();
     let mut dead_letters = 0;

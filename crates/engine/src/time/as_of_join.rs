@@ -10,6 +10,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, SchemaRef};
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash};
+use sluice_memory::StateBytes;
 
 use super::values::ticks;
 use crate::EngineError;
@@ -18,7 +19,7 @@ use crate::operator::{Operator, StepContext};
 use crate::saved_state::{SaveScope, SavedState};
 
 /// Rows with their weights.
-type Rows = BTreeMap<Box<[u8]>, i64>;
+type Rows = BTreeMap<StateBytes, i64>;
 
 /// What is known of one key, by time.
 #[derive(Default)]
@@ -80,9 +81,9 @@ impl KeyState {
 }
 
 struct Pair {
-    left: Box<[u8]>,
+    left: StateBytes,
     /// `None` if no version held.
-    right: Option<Box<[u8]>>,
+    right: Option<StateBytes>,
     weight: i64,
 }
 
@@ -95,9 +96,9 @@ struct Changes<'a> {
 
 #[derive(Default)]
 struct Shard {
-    keys: HashMap<Box<[u8]>, KeyState>,
+    keys: HashMap<StateBytes, KeyState>,
     /// Keys that changed since the last checkpoint.
-    changed: BTreeSet<Box<[u8]>>,
+    changed: BTreeSet<StateBytes>,
 }
 
 /// One side of the join.
@@ -312,7 +313,7 @@ impl SavedState for AsOfJoin {
         let keys = &mut self.shards[shard].keys;
         let mut reader = Reader::new(bytes);
         while !reader.is_at_end() {
-            let key: Box<[u8]> = reader.bytes()?.into();
+            let key: StateBytes = reader.bytes()?.into();
             let mut state = KeyState::default();
             for side in [&mut state.left, &mut state.versions] {
                 for _ in 0..reader.u32()? {

@@ -13,6 +13,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, SchemaRef};
 use hashbrown::HashMap;
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer};
+use sluice_memory::StateBytes;
 
 use super::values::{first_kept, from_ticks, ticks};
 use crate::EngineError;
@@ -22,7 +23,7 @@ use crate::saved_state::{SaveScope, SavedState};
 
 /// A distinct row.
 struct StoredRow {
-    bytes: Box<[u8]>,
+    bytes: StateBytes,
     /// Weight with the epoch's changes.
     weight: i64,
     /// Weight without them.
@@ -31,7 +32,7 @@ struct StoredRow {
 
 /// A row that comes or goes: bytes, first and last time of its session, weight.
 struct Change {
-    bytes: Box<[u8]>,
+    bytes: StateBytes,
     first: i64,
     last: i64,
     weight: i64,
@@ -207,12 +208,12 @@ fn note(
 
 #[derive(Default)]
 struct Shard {
-    keys: HashMap<Box<[u8]>, KeyState>,
+    keys: HashMap<StateBytes, KeyState>,
     /// Keys by the last time of a session, where finished sessions are
     /// forgotten. Entries of sessions that have grown since are passed over.
-    by_last: BTreeMap<i64, Vec<Box<[u8]>>>,
+    by_last: BTreeMap<i64, Vec<StateBytes>>,
     /// Keys that changed since the last checkpoint.
-    changed: BTreeSet<Box<[u8]>>,
+    changed: BTreeSet<StateBytes>,
 }
 
 impl Shard {
@@ -479,7 +480,7 @@ impl SavedState for SessionWindow {
         let shard = &mut self.shards[shard];
         let mut reader = Reader::new(bytes);
         while !reader.is_at_end() {
-            let key: Box<[u8]> = reader.bytes()?.into();
+            let key: StateBytes = reader.bytes()?.into();
             let mut state = KeyState::default();
             for _ in 0..reader.u32()? {
                 let time = reader.i64()?;

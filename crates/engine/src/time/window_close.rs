@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::Array;
 use arrow::datatypes::{DataType, SchemaRef};
 use sluice_core::{CodecError, Delta, Reader, VIRTUAL_SHARDS, Writer, shard_of_hash};
+use sluice_memory::StateBytes;
 
 use super::bounds::TimeBound;
 use super::values::{first_kept, ticks};
@@ -18,9 +19,9 @@ use crate::saved_state::{SaveScope, SavedState};
 /// Rows that wait, by window end; their weights.
 #[derive(Default)]
 struct Shard {
-    waiting: BTreeMap<i64, BTreeMap<Box<[u8]>, i64>>,
+    waiting: BTreeMap<i64, BTreeMap<StateBytes, i64>>,
     /// Rows that came, changed or went since the last checkpoint.
-    changed: BTreeSet<(i64, Box<[u8]>)>,
+    changed: BTreeSet<(i64, StateBytes)>,
 }
 
 impl Shard {
@@ -79,7 +80,7 @@ impl WindowClose {
 
     /// Takes out the rows of windows that end before `first_kept`.
     fn release(&mut self, first_kept: i64) -> Result<Delta, EngineError> {
-        let mut rows: Vec<Box<[u8]>> = Vec::new();
+        let mut rows: Vec<StateBytes> = Vec::new();
         let mut weights = Vec::new();
         for shard in &mut self.shards {
             while let Some(entry) = shard.waiting.first_entry() {
@@ -104,7 +105,7 @@ impl WindowClose {
         }
         let columns = self
             .row_codec
-            .decode(rows.iter().map(|row| &**row as &[u8]))?;
+            .decode(rows.iter().map(|row| row.as_ref()))?;
         let rows = arrow::array::RecordBatch::try_new(self.schema.clone(), columns)?;
         Ok(Delta::try_new(rows, weights)?)
     }

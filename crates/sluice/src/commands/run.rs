@@ -23,6 +23,7 @@ use crate::erasing;
 use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
+use crate::machine_gauges::cpu_us;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
@@ -35,7 +36,7 @@ use crate::running_views::OperatorReports;
 use crate::serving::{Serving, ServingParts};
 use crate::source_gauges::SourceGauges;
 use crate::state_memory;
-use crate::summary;
+use crate::summary::{self, Took};
 use crate::watching::{WatchThreads, add_tables, open_reporting, open_watcher};
 
 /// How long the loop waits for records before it looks at other duties.
@@ -288,6 +289,7 @@ fn run_to_end(
     };
     let captured = capture.stop();
     // What is in the log is safe; the checkpoint makes the next start quick.
+    let before_checkpoint = (SystemClock.now_us(), cpu_us().unwrap_or(0));
     let outcome = worked.and_then(|ended| {
         captured?;
         warehouse.checkpoint()?;
@@ -300,8 +302,13 @@ fn run_to_end(
         return Ok(ended);
     }
     if options.until_idle && !is_stopped {
-        let elapsed_us = SystemClock.now_us() - load_start_us;
-        summary::print(&warehouse, elapsed_us, &state)?;
+        let end_us = SystemClock.now_us();
+        let took = Took {
+            elapsed_us: end_us - load_start_us,
+            checkpoint_us: end_us - before_checkpoint.0,
+            checkpoint_cpu_us: cpu_us().unwrap_or(0).saturating_sub(before_checkpoint.1),
+        };
+        summary::print(&warehouse, &took, &state)?;
     } else {
         reporter.info(&format!(
             "stopped at epoch {}, everything is durable",
