@@ -13,7 +13,7 @@ use sluice_serve::{
     ColumnMeaning, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics, Panels,
     PostgresListener, QueryEngine, QueryOptions, RunningViews, SnapshotSource, WarehouseInfo,
 };
-use sluice_watch::Watcher;
+use sluice_watch::{Alert, Watcher};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -53,6 +53,7 @@ pub struct Serving {
     http: SocketAddr,
     state: Arc<HttpState>,
     queries: Arc<QueryEngine>,
+    watcher: Arc<Watcher>,
     runtime: Runtime,
     stop: watch::Sender<bool>,
 }
@@ -138,7 +139,7 @@ impl Serving {
         let router = parts
             .collector
             .router()
-            .merge(sluice_watch::router(parts.watcher))
+            .merge(sluice_watch::router(parts.watcher.clone()))
             .merge(sluice_serve::router(state.clone()));
         let serve = listener.serve(router, until_stopped());
         runtime.spawn(async move {
@@ -151,6 +152,7 @@ impl Serving {
             http,
             state,
             queries,
+            watcher: parts.watcher,
             runtime,
             stop,
         })
@@ -188,6 +190,15 @@ impl Serving {
     /// Answers these panels from now on.
     pub fn set_panels(&self, panels: Panels) {
         self.state.set_panels(panels);
+    }
+
+    /// Goes by these alarms from now on.
+    ///
+    /// # Errors
+    /// When their state cannot be kept.
+    pub fn set_alerts(&self, alerts: Vec<Alert>) -> Result<(), Failure> {
+        let set = self.watcher.set_alerts(alerts);
+        set.doing("keeping the state of alarms")
     }
 
     /// What the API says of a change of models.
