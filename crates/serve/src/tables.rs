@@ -7,12 +7,14 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
-use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::RwLock;
 use sluice_store::Snapshot;
+
+use crate::snapshot_scan::{ScanRequest, SnapshotScan};
 
 /// Gives the newest snapshot.
 pub type SnapshotSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
@@ -59,10 +61,10 @@ impl TableProvider for SluiceTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = match &self.pinned {
             Some(snapshot) => snapshot.clone(),
@@ -74,15 +76,38 @@ impl TableProvider for SluiceTable {
             let problem = format!("`{}` has changed; send the query again", self.name);
             return Err(DataFusionError::Plan(problem));
         }
-        let columns = projection.map(Vec::as_slice);
-        let batches = snapshot
-            .scan(&self.name, columns)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let schema = match columns {
-            Some(columns) => Arc::new(self.schema.project(columns)?),
-            None => self.schema.clone(),
+        let condition = match filters.iter().cloned().reduce(Expr::and) {
+            Some(condition) => {
+                let schema = DFSchema::try_from(self.schema.clone())?;
+                Some(state.create_physical_expr(condition, &schema)?)
+            }
+            None => None,
         };
-        Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let request = ScanRequest {
+            table: &self.name,
+            schema: &self.schema,
+            columns,
+            condition,
+            limit,
+            parts_max: state.config().target_partitions(),
+        };
+        Ok(Arc::new(SnapshotScan::new(
+            request,
+            snapshot.pieces(&self.name),
+        )?))
+    }
+
+    /// Conditions are tried while pieces are read, so that what no condition
+    /// leaves need not be.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
     }
 }
 

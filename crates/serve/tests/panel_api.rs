@@ -365,3 +365,74 @@ fn a_wrong_panel_is_refused_with_its_place() {
         assert!(found.contains(expected), "{found}\nexpected {expected}");
     }
 }
+
+const SLOW: &str = r#"
+title = { en = "Slow", zh = "慢" }
+subject = "trade"
+chart = "number"
+fresh_ms = 60000
+query = """
+SELECT count(*) AS pairs FROM orders AS a, orders AS b, orders AS c
+WHERE a.id + b.id + c.id > $least
+"""
+[parameters.least]
+type = "integer"
+default = 0
+"#;
+
+/// A counter of `/metrics`.
+fn counted(server: &Server, name: &str) -> u64 {
+    let metrics = get(server.address, "/metrics");
+    let mut lines = metrics.text().lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap().parse().unwrap()
+}
+
+#[test]
+fn many_who_ask_for_one_panel_cost_one_computation() {
+    let server = served(&[("slow", SLOW)]);
+    for start in 0..3_i64 {
+        let orders = (0..100).map(|id| ((100 + start * 100 + id, "ann".to_owned(), 5), 1));
+        server.shop.apply_orders(&orders.collect::<Vec<_>>());
+    }
+    let address = server.address;
+    let before = counted(&server, "sluice_http_queries_total");
+    let clients: Vec<_> = (0..40)
+        .map(|_| std::thread::spawn(move || get(address, "/api/v1/panels/slow")))
+        .collect();
+    for client in clients {
+        let answer = client.join().unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["rows"], json!([[303_i64.pow(3)]]));
+    }
+    assert_eq!(counted(&server, "sluice_http_queries_total") - before, 1);
+    assert_eq!(counted(&server, "sluice_panel_answers_reused_total"), 39);
+    // Another value is another answer.
+    assert_eq!(get(address, "/api/v1/panels/slow?least=700").status, 200);
+    assert_eq!(counted(&server, "sluice_http_queries_total") - before, 2);
+    // A minute's answer may be given again in a later epoch, and its tag is
+    // that of its own.
+    server.shop.apply_orders(&[((9_000, "b".to_owned(), 5), 1)]);
+    let again = get(address, "/api/v1/panels/slow");
+    let tag = again.header("etag").unwrap().to_owned();
+    assert_eq!(again.json()["epoch"], 4);
+    let head = [("If-None-Match", &*tag)];
+    let known = request(address, "GET", "/api/v1/panels/slow", &head, b"");
+    assert_eq!(known.status, 304);
+}
+
+#[test]
+fn a_quick_panel_is_never_old() {
+    let server = served(&[("orders", ORDERS)]);
+    for id in 10..30 {
+        server
+            .shop
+            .apply_orders(&[((id, "zoe".to_owned(), 500), 1)]);
+        let answer = get(server.address, "/api/v1/panels/orders?buyer=zoe&limit=100").json();
+        assert_eq!(
+            answer["rows"].as_array().unwrap().len() as i64,
+            id - 9,
+            "{answer}"
+        );
+    }
+}

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
+use sluice_engine::Program;
 use sluice_serve::{Metric, Metrics, Panels};
+use sluice_watch::Alert;
 
 use crate::address;
 use crate::config::Config;
@@ -21,6 +23,7 @@ use crate::project::Project;
 use crate::project_watch::Found;
 use crate::report::{Reporter, with_commas};
 use crate::serving::Serving;
+use crate::watching::{check_alerts, load_alerts};
 
 /// How often a change that takes long says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
@@ -42,6 +45,8 @@ pub struct ModelsControl<'a> {
     coming: Option<Project>,
     /// The panels of models that are still being computed.
     waiting_panels: Option<Panels>,
+    /// The alarms of the newest project that was right.
+    waiting_alerts: Option<Vec<Alert>>,
     panels: Panels,
     applied: Metric,
     refused: Metric,
@@ -91,6 +96,7 @@ impl<'a> ModelsControl<'a> {
             refusal: None,
             coming: None,
             waiting_panels: None,
+            waiting_alerts: None,
             panels: Panels::default(),
             applied: outcome("applied"),
             refused: outcome("refused"),
@@ -123,6 +129,7 @@ impl<'a> ModelsControl<'a> {
                 let (project, program) = (&diverted.project, &diverted.program);
                 let begun = check_secrets(project)
                     .and_then(|()| self.check_masks(project))
+                    .and_then(|()| self.read_alerts(project, program))
                     .and_then(|()| warehouse.begin_change(project, program));
                 self.begun(warehouse, &diverted, begun);
             }
@@ -137,6 +144,23 @@ impl<'a> ModelsControl<'a> {
             false => Err(Failure::Definitions(
                 "what is masked has changed: that takes effect at the next start\n  help: restart the warehouse".into(),
             )),
+        }
+    }
+
+    /// The alarms take effect together with the definitions that they ask.
+    fn read_alerts(&mut self, project: &Project, program: &Program) -> Result<(), Failure> {
+        let alerts = load_alerts(project)?;
+        check_alerts(project, program, &alerts, &[])?;
+        self.waiting_alerts = Some(alerts);
+        Ok(())
+    }
+
+    fn set_alerts(&mut self) {
+        let Some(alerts) = self.waiting_alerts.take() else {
+            return;
+        };
+        if let Err(failure) = self.serving.set_alerts(alerts) {
+            self.reporter.warn(&failure.to_string());
         }
     }
 
@@ -169,6 +193,7 @@ impl<'a> ModelsControl<'a> {
             Ok(Begun::Nothing) => {
                 self.waiting_panels = None;
                 self.set_panels(project.panels.clone());
+                self.set_alerts();
             }
             Ok(Begun::Change(description)) => {
                 self.waiting_panels = Some(project.panels.clone());
@@ -266,6 +291,7 @@ impl<'a> ModelsControl<'a> {
                 if let Some(panels) = self.waiting_panels.take() {
                     self.set_panels(panels);
                 }
+                self.set_alerts();
                 self.applied.add(1);
                 self.tell_of_rules(false);
                 self.reporter.info(&format!(

@@ -482,6 +482,7 @@ pub fn project_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     files.extend(folders.files("sources", "toml")?);
     files.extend(folders.files("models", "sql")?);
     files.extend(folders.files("panels", "toml")?);
+    files.extend(folders.files("alerts", "toml")?);
     Ok(files)
 }
 

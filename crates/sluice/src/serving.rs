@@ -15,7 +15,7 @@ use sluice_serve::{
     Panels, PostgresListener, QueryEngine, QueryOptions, Rules, RunningViews, SnapshotSource, Tls,
     WarehouseInfo, guarded,
 };
-use sluice_watch::Watcher;
+use sluice_watch::{Alert, Watcher};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -61,6 +61,7 @@ pub struct Serving {
     http: SocketAddr,
     state: Arc<HttpState>,
     queries: Arc<QueryEngine>,
+    watcher: Arc<Watcher>,
     runtime: Runtime,
     stop: watch::Sender<bool>,
 }
@@ -155,7 +156,7 @@ impl Serving {
         let router = parts
             .collector
             .router()
-            .merge(sluice_watch::router(parts.watcher))
+            .merge(sluice_watch::router(parts.watcher.clone()))
             .merge(sluice_serve::router(state.clone()));
         let rules = Rules {
             access: parts.access,
@@ -176,6 +177,7 @@ impl Serving {
             http,
             state,
             queries,
+            watcher: parts.watcher,
             runtime,
             stop,
         })
@@ -213,6 +215,15 @@ impl Serving {
     /// Answers these panels from now on.
     pub fn set_panels(&self, panels: Panels) {
         self.state.set_panels(panels);
+    }
+
+    /// Goes by these alarms from now on.
+    ///
+    /// # Errors
+    /// When their state cannot be kept.
+    pub fn set_alerts(&self, alerts: Vec<Alert>) -> Result<(), Failure> {
+        let set = self.watcher.set_alerts(alerts);
+        set.doing("keeping the state of alarms")
     }
 
     /// What the API says of a change of models.

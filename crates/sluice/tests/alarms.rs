@@ -240,6 +240,52 @@ fn the_owner_of_a_stopped_source_is_told_in_time_and_of_its_recovery() {
 }
 
 #[test]
+fn files_of_alarms_take_effect_while_the_warehouse_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mail_box = MailBox::start();
+    let url = shop(Arc::new(AtomicBool::new(false)));
+    let project = project(folder.path(), &url, &mail_box);
+    let running = run(&project, &state);
+    let alert = project.join("alerts/always.toml");
+    let always = |title: &str| {
+        format!(
+            "title = \"{title}\"\nsql = \"SELECT 5 AS value\"\nevery = \"1 second\"\nwhen = {{ above = 1 }}\n"
+        )
+    };
+    write(&alert, &always("Five"));
+    wait_for("the new alarm to fire", || {
+        alarms(&state, &["list"]).starts_with("firing    warning   always")
+    });
+    // One that is wrong changes nothing, and it is said why.
+    write(
+        &alert,
+        "sql = \"SELECT nothing AS value\"\nwhen = { above = 1 }\n",
+    );
+    wait_for("the refusal", || {
+        let mut command = sluice();
+        let status = command
+            .arg("status")
+            .arg("--state")
+            .arg(&state)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&status.stdout).contains("alerts/always.toml:1:1: ")
+    });
+    assert!(alarms(&state, &["list"]).starts_with("firing    warning   always"));
+    write(&alert, &always("Five again"));
+    wait_for("the other title", || {
+        alarms(&state, &["list", "--json"]).contains("Five again")
+    });
+    std::fs::remove_file(&alert).unwrap();
+    wait_for("the end of the alarm", || {
+        let listed = alarms(&state, &["list"]);
+        listed.starts_with("resolved  warning   always") || listed.starts_with("nothing is wrong")
+    });
+    drop(running);
+}
+
+#[test]
 fn check_names_what_is_wrong_with_alarms() {
     let folder = tempfile::tempdir().unwrap();
     let mail_box = MailBox::start();

@@ -191,6 +191,7 @@ impl CheckpointJob {
             file: file.name.clone(),
             rows: segment.row_count,
             checksum: file.checksum,
+            footer: file.footer,
             column_ids: file.column_ids.clone(),
             removed,
             ages: segment.ages,

@@ -201,7 +201,11 @@ impl Collection {
         let in_memory: Vec<u64> = self
             .segments
             .iter()
-            .filter(|(_, segment)| segment.file().is_none() && !segment.is_leaving)
+            .filter(|(_, segment)| {
+                // What is large enough for a file of its own stays what it is.
+                let is_small = segment.row_count < SMALL_FILE_ROWS;
+                is_small && segment.file().is_none() && !segment.is_leaving
+            })
             .map(|(&number, _)| number)
             .collect();
         if in_memory.len() <= SMALL_SEGMENTS_MAX {
@@ -214,7 +218,8 @@ impl Collection {
         while first > 0 {
             let rows = self.segments[&in_memory[first - 1]].row_count;
             let merged_so_far = in_memory.len() - first;
-            if merged_so_far >= 2 && rows > 2 * total {
+            let is_enough = rows > 2 * total || total + rows > SMALL_FILE_ROWS;
+            if merged_so_far >= 2 && is_enough {
                 break;
             }
             total += rows;

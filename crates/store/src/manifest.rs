@@ -48,12 +48,22 @@ pub(crate) struct SegmentEntry {
     pub(crate) file: String,
     pub(crate) rows: usize,
     pub(crate) checksum: u32,
+    /// The end of the file; files of earlier versions are read as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) footer: Option<FooterEntry>,
     pub(crate) column_ids: Vec<u32>,
     /// The part that holds the mask of removed rows, if any are.
     pub(crate) removed: Option<String>,
     /// Oldest and newest time of its rows, where rows are dropped by age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ages: Option<[i64; 2]>,
+}
+
+/// The bytes of a segment file behind its column chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FooterEntry {
+    pub(crate) bytes: u32,
+    pub(crate) checksum: u32,
 }
 
 /// Where a state part lies.

@@ -1,19 +1,21 @@
-//! Segments as Parquet files. The whole file has a checksum in the manifest.
+//! Writing segments as Parquet files. The whole file has a checksum in the
+//! manifest, and so has its footer, which holds those of the column chunks.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::concat_batches;
-use bytes::Bytes;
+use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sluice_core::{Disk, OpenMode};
 
 use crate::StoreError;
-use crate::segment::{SegmentFile, Shape};
+use crate::manifest::FooterEntry;
+use crate::parquet_columns::{CHECKSUMS_KEY, chunk_checksums};
+use crate::segment::SegmentFile;
 
 /// Size of the dictionary of a column of a file.
 const DICTIONARY_BYTES_MAX: usize = 128 << 10;
@@ -35,29 +37,44 @@ pub(crate) fn write(
     column_ids: &[u32],
 ) -> Result<SegmentFile, StoreError> {
     let path = folder.join(name);
-    let parquet_error = |error: parquet::errors::ParquetError| {
-        io_error(&path, std::io::Error::other(error.to_string()))
-    };
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        // Segments are read whole: nobody asks for the least and greatest value.
-        .set_statistics_enabled(EnabledStatistics::None)
-        // A column of many different values is soon written without one.
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-        .build();
-    let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).map_err(parquet_error)?;
-    writer.write(rows).map_err(parquet_error)?;
-    writer.close().map_err(parquet_error)?;
+    let (bytes, footer_start) =
+        encode(rows).map_err(|error| io_error(&path, std::io::Error::other(error.to_string())))?;
     let checksum = write_file(disk, &path, &bytes)?;
+    let footer = bytes.get(footer_start..).unwrap_or_default();
+    let footer = FooterEntry {
+        bytes: footer.len() as u32,
+        checksum: self::checksum(footer),
+    };
     Ok(SegmentFile {
         disk: disk.clone(),
         path,
         name: name.to_owned(),
         checksum,
+        footer: Some(footer),
+        opened: OnceLock::new(),
         column_ids: column_ids.to_vec(),
     })
+}
+
+/// The bytes of a file of one row group, and where its footer begins.
+fn encode(rows: &RecordBatch) -> Result<(Vec<u8>, usize), ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        // Of the whole file: what tells a reader that it need not read it.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(None)
+        // A column of many different values is soon written without one.
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
+    writer.write(rows)?;
+    writer.flush()?;
+    writer.sync()?;
+    let footer_start = writer.inner().len();
+    let checksums = chunk_checksums(writer.inner(), writer.flushed_row_groups());
+    writer.append_key_value_metadata(KeyValue::new(CHECKSUMS_KEY.to_owned(), checksums));
+    Ok((writer.into_inner()?, footer_start))
 }
 
 /// Writes and syncs a file; returns its checksum.
@@ -94,38 +111,4 @@ pub(crate) fn read_file(
         });
     }
     Ok(bytes)
-}
-
-/// Reads a segment in the columns of `shape`: columns that the file does not
-/// have are null, and columns that were dropped are left out.
-pub(crate) fn read(file: &SegmentFile, shape: &Shape) -> Result<RecordBatch, StoreError> {
-    let bytes = read_file(&file.disk, &file.path, file.checksum)?;
-    let damaged = |problem: String| StoreError::Damaged {
-        path: file.path.display().to_string(),
-        problem,
-    };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))
-        .and_then(|builder| builder.with_batch_size(1 << 20).build())
-        .map_err(|error| damaged(error.to_string()))?;
-    let mut batches = Vec::new();
-    for batch in reader {
-        batches.push(batch?);
-    }
-    let Some(first) = batches.first() else {
-        return Ok(RecordBatch::new_empty(shape.schema.clone()));
-    };
-    let stored = concat_batches(&first.schema(), &batches)?;
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(shape.column_ids.len());
-    for (id, field) in shape.column_ids.iter().zip(shape.schema.fields()) {
-        let position = file.column_ids.iter().position(|stored| stored == id);
-        columns.push(match position {
-            Some(position) => arrow::compute::cast(stored.column(position), field.data_type())?,
-            None => new_null_array(field.data_type(), stored.num_rows()),
-        });
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(stored.num_rows()));
-    let schema = shape.schema.clone();
-    Ok(RecordBatch::try_new_with_options(
-        schema, columns, &options,
-    )?)
 }

@@ -1,9 +1,11 @@
 //! A segment: rows that never change, and which of them are gone.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter_record_batch, take_record_batch};
 use hashbrown::HashTable;
@@ -11,9 +13,10 @@ use sluice_core::{Disk, stable_hash};
 
 use crate::StoreError;
 use crate::expiry::Ages;
-use crate::parquet_file;
+use crate::manifest::FooterEntry;
+use crate::parquet_columns::OpenedFile;
 use crate::row_index::{encode, row_bytes};
-use crate::segment_cache::{CachePlace, KeyIndex, Loaded, SegmentCache};
+use crate::segment_cache::{CachePlace, KeyIndex, SegmentCache};
 
 /// A file on disk that holds a segment.
 #[derive(Debug, Clone)]
@@ -21,16 +24,39 @@ pub(crate) struct SegmentFile {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) path: PathBuf,
     pub(crate) name: String,
+    /// Of the whole file.
     pub(crate) checksum: u32,
+    /// Its end; `None` for files that can only be read as a whole.
+    pub(crate) footer: Option<FooterEntry>,
+    /// What the footer says, once it was read.
+    pub(crate) opened: OnceLock<Arc<OpenedFile>>,
     /// Permanent ids of the columns in the file, in order.
     pub(crate) column_ids: Vec<u32>,
+}
+
+/// Rows in memory that no file holds.
+#[derive(Debug)]
+struct Rows {
+    batch: RecordBatch,
+    /// Made when a reader first asks.
+    keys: OnceLock<Arc<KeyIndex>>,
+}
+
+/// How a reader uses columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It will come back to them.
+    Again,
+    /// It passes over all of a collection, so that what it reads must not
+    /// drive everything else out of the cache.
+    Scan,
 }
 
 /// Where the rows of a segment are.
 #[derive(Debug, Clone)]
 enum Place {
     /// In memory, as long as they have no file.
-    Memory(Arc<Loaded>),
+    Memory(Arc<Rows>),
     /// In a file, and in memory while there is room.
     File {
         file: Arc<SegmentFile>,
@@ -56,7 +82,10 @@ impl Segment {
     pub(crate) fn in_memory(rows: RecordBatch) -> Self {
         let row_count = rows.num_rows();
         Self {
-            place: Place::Memory(Loaded::new(rows)),
+            place: Place::Memory(Arc::new(Rows {
+                batch: rows,
+                keys: OnceLock::new(),
+            })),
             row_count,
             is_leaving: false,
             removed: None,
@@ -96,7 +125,7 @@ impl Segment {
     /// Memory of the rows, if no file holds them.
     pub(crate) fn unwritten_bytes(&self) -> usize {
         match &self.place {
-            Place::Memory(loaded) => loaded.rows.get_array_memory_size(),
+            Place::Memory(rows) => rows.batch.get_array_memory_size(),
             Place::File { .. } => 0,
         }
     }
@@ -104,9 +133,15 @@ impl Segment {
     /// Takes note that a file holds the rows, so that memory need not.
     pub(crate) fn was_written(&mut self, file: Arc<SegmentFile>, cache: &Arc<SegmentCache>) {
         self.is_leaving = false;
-        if let Place::Memory(loaded) = &self.place {
+        if let Place::Memory(rows) = &self.place {
             let cached = CachePlace::new(cache);
-            cached.put(loaded);
+            // The checkpoint wrote the columns in this order.
+            for (&id, column) in file.column_ids.iter().zip(rows.batch.columns()) {
+                cached.put_column(id, column, Use::Again);
+            }
+            if let Some(keys) = rows.keys.get() {
+                cached.put_keys(keys);
+            }
             let cached = Arc::new(cached);
             self.place = Place::File { file, cached };
         }
@@ -153,31 +188,114 @@ impl Segment {
 
     /// All rows, gone ones among them, in the collection's present columns.
     pub(crate) fn all_rows(&self, shape: &Shape) -> Result<RecordBatch, StoreError> {
-        Ok(self.load(shape)?.rows.clone())
+        if let Place::Memory(rows) = &self.place {
+            return Ok(rows.batch.clone());
+        }
+        let wanted: Vec<usize> = (0..shape.column_ids.len()).collect();
+        self.batch_of(shape, &wanted, Use::Again)
     }
 
-    fn load(&self, shape: &Shape) -> Result<Arc<Loaded>, StoreError> {
+    /// All rows, gone ones among them, in the columns `wanted`.
+    fn batch_of(
+        &self,
+        shape: &Shape,
+        wanted: &[usize],
+        usage: Use,
+    ) -> Result<RecordBatch, StoreError> {
+        let schema = Arc::new(shape.schema.project(wanted)?);
+        let mut columns = self.columns(shape, wanted, usage)?;
+        for (column, field) in columns.iter_mut().zip(schema.fields()) {
+            if column.data_type() != field.data_type() {
+                *column = arrow::compute::cast(column, field.data_type())?;
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(self.row_count));
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+
+    /// The columns `wanted`, all rows of each, gone ones among them. Text may
+    /// come as a dictionary of it.
+    pub(crate) fn columns(
+        &self,
+        shape: &Shape,
+        wanted: &[usize],
+        usage: Use,
+    ) -> Result<Vec<ArrayRef>, StoreError> {
         let (file, cached) = match &self.place {
-            Place::Memory(loaded) => return Ok(loaded.clone()),
+            Place::Memory(rows) => {
+                let columns = wanted.iter().map(|&column| rows.batch.column(column));
+                return Ok(columns.cloned().collect());
+            }
             Place::File { file, cached } => (file, cached),
         };
-        if let Some(loaded) = cached.get() {
-            return Ok(loaded);
+        let ids: Vec<u32> = wanted
+            .iter()
+            .map(|&column| shape.column_ids[column])
+            .collect();
+        let found = cached.columns(&ids);
+        let missing: Vec<usize> = wanted
+            .iter()
+            .zip(&found)
+            .filter_map(|(&column, found)| found.is_none().then_some(column))
+            .collect();
+        if missing.is_empty() {
+            return Ok(found.into_iter().flatten().collect());
         }
-        let rows = parquet_file::read(file, shape)?;
-        if rows.num_rows() != self.row_count {
-            return Err(StoreError::Damaged {
-                path: file.path.display().to_string(),
-                problem: format!(
-                    "holds {} rows, the manifest says {}",
-                    rows.num_rows(),
-                    self.row_count
-                ),
-            });
+        let mut read = file
+            .read_columns(shape, &missing, self.row_count)?
+            .into_iter();
+        let mut columns = Vec::with_capacity(wanted.len());
+        for (id, found) in ids.into_iter().zip(found) {
+            let column = match found {
+                Some(column) => column,
+                // As many were read as are missing.
+                None => match read.next() {
+                    Some(column) => {
+                        cached.put_column(id, &column, usage);
+                        column
+                    }
+                    None => continue,
+                },
+            };
+            columns.push(column);
         }
-        let loaded = Loaded::new(rows);
-        cached.put(&loaded);
-        Ok(loaded)
+        Ok(columns)
+    }
+
+    /// The least and the greatest value of a column and the number of nulls
+    /// among all rows; `None` where that is not known.
+    pub(crate) fn bounds(
+        &self,
+        shape: &Shape,
+        column: usize,
+    ) -> Result<Option<[ArrayRef; 3]>, StoreError> {
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::File { file, .. } => file.bounds(shape, column),
+        }
+    }
+
+    fn keys(&self, shape: &Shape, key_columns: &[usize]) -> Result<Arc<KeyIndex>, StoreError> {
+        match &self.place {
+            Place::Memory(rows) => {
+                if let Some(keys) = rows.keys.get() {
+                    return Ok(keys.clone());
+                }
+                let keys = key_index(&rows.batch.project(key_columns)?)?;
+                Ok(rows.keys.get_or_init(|| Arc::new(keys)).clone())
+            }
+            Place::File { cached, .. } => {
+                if let Some(keys) = cached.keys() {
+                    return Ok(keys);
+                }
+                let keys = key_index(&self.batch_of(shape, key_columns, Use::Scan)?)?;
+                let keys = Arc::new(keys);
+                cached.put_keys(&keys);
+                Ok(keys)
+            }
+        }
     }
 
     /// The rows that are there and whose key columns have the bytes `wanted`.
@@ -187,15 +305,7 @@ impl Segment {
         key_columns: &[usize],
         wanted: &[u8],
     ) -> Result<Option<RecordBatch>, StoreError> {
-        let loaded = self.load(shape)?;
-        let rows = &loaded.rows;
-        let keys = match loaded.keys.get() {
-            Some(keys) => keys,
-            None => {
-                let keys = key_index(rows, key_columns)?;
-                loaded.keys.get_or_init(|| keys)
-            }
-        };
+        let keys = self.keys(shape, key_columns)?;
         let hash = stable_hash(wanted);
         let candidates = keys
             .iter_hash(hash)
@@ -205,7 +315,8 @@ impl Segment {
             return Ok(None);
         }
         candidates.sort_unstable();
-        let candidates = take_record_batch(rows, &UInt32Array::from(candidates))?;
+        let rows = self.all_rows(shape)?;
+        let candidates = take_record_batch(&rows, &UInt32Array::from(candidates))?;
         // Other keys may have the same hash.
         let encoded = encode(candidates.project(key_columns)?.columns())?;
         let is_it =
@@ -227,8 +338,9 @@ impl Segment {
     }
 }
 
-fn key_index(rows: &RecordBatch, key_columns: &[usize]) -> Result<KeyIndex, StoreError> {
-    let encoded = encode(rows.project(key_columns)?.columns())?;
+/// The index of rows of nothing but key columns.
+fn key_index(rows: &RecordBatch) -> Result<KeyIndex, StoreError> {
+    let encoded = encode(rows.columns())?;
     let mut keys = HashTable::with_capacity(rows.num_rows());
     for row in 0..rows.num_rows() {
         let hash = stable_hash(row_bytes(encoded.as_ref(), row));

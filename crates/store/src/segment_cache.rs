@@ -1,36 +1,47 @@
-//! The rows of segments that are on disk, as far as there is room for them in
+//! Columns of segments that are on disk, as far as there is room for them in
 //! memory. Those that were used least recently go first; they are read again
 //! when somebody asks.
+//!
+//! A full cache takes only one in [`SCANS_PER_ENTRY`] of the columns that a
+//! scan reads: a scan of more than it can hold would otherwise find nothing of
+//! what it read the last time, and leave nothing for point look-ups.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef};
 use hashbrown::HashTable;
 use parking_lot::Mutex;
+
+use crate::segment::Use;
 
 /// Where rows lie by the hash of their key.
 pub(crate) type KeyIndex = HashTable<(u64, u32)>;
 
-/// Rows in memory.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) rows: RecordBatch,
-    /// Made when a reader first asks.
-    pub(crate) keys: OnceLock<KeyIndex>,
+/// See the module.
+const SCANS_PER_ENTRY: u64 = 8;
+
+/// What is held: a part of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// By its permanent id.
+    Column(u32),
+    /// Where rows lie by their key.
+    Keys,
 }
 
-impl Loaded {
-    pub(crate) fn new(rows: RecordBatch) -> Arc<Self> {
-        Arc::new(Self {
-            rows,
-            keys: OnceLock::new(),
-        })
-    }
+#[derive(Debug, Clone)]
+enum Held {
+    Column(ArrayRef),
+    Keys(Arc<KeyIndex>),
+}
 
+impl Held {
     fn bytes(&self) -> usize {
-        let keys = self.keys.get().map_or(0, HashTable::allocation_size);
-        self.rows.get_array_memory_size().saturating_add(keys)
+        match self {
+            Self::Column(column) => column.get_array_memory_size(),
+            Self::Keys(keys) => keys.allocation_size(),
+        }
     }
 }
 
@@ -39,35 +50,39 @@ impl Loaded {
 pub struct CacheCounts {
     /// Bytes that it holds.
     pub bytes: u64,
-    /// Times that rows were there.
+    /// Times that columns were there.
     pub hits: u64,
-    /// Times that rows had to be read from disk.
+    /// Times that columns had to be read from disk.
     pub misses: u64,
-    /// Times that rows gave room to others.
+    /// Times that columns gave room to others.
     pub evictions: u64,
 }
 
+/// A segment's number in the cache, and which part of it.
+type Key = (u64, Part);
+
 #[derive(Debug)]
 struct Entry {
-    loaded: Arc<Loaded>,
+    held: Held,
     bytes: usize,
     last_use: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<Key, Entry>,
     /// Entries by their last use.
-    by_use: BTreeMap<u64, u64>,
+    by_use: BTreeMap<u64, Key>,
     uses: u64,
+    scanned: u64,
     next_id: u64,
     bytes: usize,
     counts: CacheCounts,
 }
 
 impl State {
-    fn remove(&mut self, id: u64) -> bool {
-        let Some(entry) = self.entries.remove(&id) else {
+    fn remove(&mut self, key: Key) -> bool {
+        let Some(entry) = self.entries.remove(&key) else {
             return false;
         };
         self.by_use.remove(&entry.last_use);
@@ -75,19 +90,39 @@ impl State {
         true
     }
 
-    fn put(&mut self, id: u64, loaded: Arc<Loaded>) {
-        self.remove(id);
+    fn get(&mut self, key: Key) -> Option<Held> {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
+        self.by_use.remove(&entry.last_use);
         self.uses += 1;
-        let bytes = loaded.bytes();
+        entry.last_use = self.uses;
+        self.by_use.insert(self.uses, key);
+        Some(entry.held.clone())
+    }
+
+    fn put(&mut self, key: Key, held: Held, usage: Use, bytes_max: usize) {
+        self.remove(key);
+        let bytes = held.bytes();
+        if usage == Use::Scan && self.bytes + bytes > bytes_max {
+            self.scanned += 1;
+            if !self.scanned.is_multiple_of(SCANS_PER_ENTRY) {
+                return;
+            }
+        }
+        self.uses += 1;
         self.bytes += bytes;
-        self.by_use.insert(self.uses, id);
+        self.by_use.insert(self.uses, key);
         let last_use = self.uses;
         let entry = Entry {
-            loaded,
+            held,
             bytes,
             last_use,
         };
-        self.entries.insert(id, entry);
+        self.entries.insert(key, entry);
+        self.shrink(bytes_max);
     }
 
     fn shrink(&mut self, bytes_max: usize) {
@@ -142,59 +177,78 @@ impl CachePlace {
         }
     }
 
-    pub(crate) fn get(&self) -> Option<Arc<Loaded>> {
+    /// Columns by their ids, as far as they are there.
+    pub(crate) fn columns(&self, ids: &[u32]) -> Vec<Option<ArrayRef>> {
         let mut state = self.cache.state.lock();
-        let Some(loaded) = state
-            .entries
-            .get(&self.id)
-            .map(|entry| entry.loaded.clone())
-        else {
-            state.counts.misses += 1;
-            return None;
-        };
-        state.counts.hits += 1;
-        // Its key index may have been made since.
-        state.put(self.id, loaded.clone());
-        state.shrink(self.cache.bytes_max);
-        Some(loaded)
+        let columns = ids
+            .iter()
+            .map(|&id| match state.get((self.id, Part::Column(id)))? {
+                Held::Column(column) => Some(column),
+                Held::Keys(_) => None,
+            });
+        columns.collect()
     }
 
-    pub(crate) fn put(&self, loaded: &Arc<Loaded>) {
+    pub(crate) fn put_column(&self, id: u32, column: &ArrayRef, usage: Use) {
+        let held = Held::Column(column.clone());
+        self.put(Part::Column(id), held, usage);
+    }
+
+    pub(crate) fn keys(&self) -> Option<Arc<KeyIndex>> {
         let mut state = self.cache.state.lock();
-        state.put(self.id, loaded.clone());
-        state.shrink(self.cache.bytes_max);
+        match state.get((self.id, Part::Keys))? {
+            Held::Keys(keys) => Some(keys),
+            Held::Column(_) => None,
+        }
+    }
+
+    pub(crate) fn put_keys(&self, keys: &Arc<KeyIndex>) {
+        self.put(Part::Keys, Held::Keys(keys.clone()), Use::Again);
+    }
+
+    fn put(&self, part: Part, held: Held, usage: Use) {
+        let mut state = self.cache.state.lock();
+        state.put((self.id, part), held, usage, self.cache.bytes_max);
     }
 }
 
 impl Drop for CachePlace {
     fn drop(&mut self) {
-        self.cache.state.lock().remove(self.id);
+        let mut state = self.cache.state.lock();
+        let of_place = (self.id, Part::Column(0))..=(self.id, Part::Keys);
+        let keys: Vec<Key> = state.entries.range(of_place).map(|(&key, _)| key).collect();
+        for key in keys {
+            state.remove(key);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::array::Int64Array;
 
-    fn loaded() -> Arc<Loaded> {
-        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1; 1000]));
-        Loaded::new(RecordBatch::try_from_iter([("a", numbers)]).unwrap())
+    fn column() -> ArrayRef {
+        Arc::new(Int64Array::from(vec![1; 1000]))
+    }
+
+    fn has(place: &CachePlace) -> bool {
+        place.columns(&[7])[0].is_some()
     }
 
     #[test]
-    fn the_least_recently_used_rows_go_first_and_the_bound_holds() {
-        let one = loaded().bytes();
+    fn the_least_recently_used_columns_go_first_and_the_bound_holds() {
+        let one = column().get_array_memory_size();
         let cache = SegmentCache::new(3 * one);
         let places: Vec<CachePlace> = (0..4).map(|_| CachePlace::new(&cache)).collect();
         for place in &places[..3] {
-            assert!(place.get().is_none());
-            place.put(&loaded());
+            assert!(!has(place));
+            place.put_column(7, &column(), Use::Again);
         }
-        assert!(places[0].get().is_some());
-        places[3].put(&loaded());
-        assert!(places[1].get().is_none(), "it was used least recently");
-        assert!(places[0].get().is_some() && places[2].get().is_some());
+        assert!(has(&places[0]));
+        places[3].put_column(7, &column(), Use::Again);
+        assert!(!has(&places[1]), "it was used least recently");
+        assert!(has(&places[0]) && has(&places[2]));
         let counts = cache.counts();
         assert_eq!(counts.bytes, 3 * one as u64);
         assert_eq!((counts.hits, counts.misses, counts.evictions), (3, 4, 1));
@@ -206,8 +260,26 @@ mod tests {
     fn what_is_larger_than_the_cache_is_not_kept() {
         let cache = SegmentCache::new(10);
         let place = CachePlace::new(&cache);
-        place.put(&loaded());
-        assert!(place.get().is_none());
+        place.put_column(7, &column(), Use::Again);
+        assert!(!has(&place));
         assert_eq!(cache.counts().bytes, 0);
+    }
+
+    #[test]
+    fn a_scan_of_more_than_the_cache_holds_finds_most_of_it_again() {
+        let one = column().get_array_memory_size();
+        let cache = SegmentCache::new(50 * one);
+        let places: Vec<CachePlace> = (0..100).map(|_| CachePlace::new(&cache)).collect();
+        let mut found = 0;
+        for _ in 0..10 {
+            for place in &places {
+                match has(place) {
+                    true => found += 1,
+                    false => place.put_column(7, &column(), Use::Scan),
+                }
+            }
+        }
+        assert!(found > 300, "only {found} of 900 were there");
+        assert_eq!(cache.counts().bytes, 50 * one as u64);
     }
 }

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use sluice_core::Epoch;
 
+use crate::piece::Piece;
 use crate::row_index::{encode, row_bytes};
 use crate::segment::{Segment, Shape};
 use crate::{CollectionDefinition, StoreError};
@@ -111,6 +112,12 @@ impl Snapshot {
         let collection = self.collections.get(name).ok_or_else(unknown)?;
         let segment = collection.segments.get(number).ok_or_else(unknown)?;
         segment.live(&collection.shape)
+    }
+
+    /// A collection in pieces; none if there is none of that name.
+    pub fn pieces(&self, name: &str) -> Vec<Piece> {
+        let collection = self.collections.get(name);
+        collection.map(Piece::all_of).unwrap_or_default()
     }
 
     /// The rows of a collection, in the columns of `projection` (all if

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -45,6 +45,9 @@ pub struct StoreMemory {
     /// Where rows lie that can be removed.
     pub index_bytes: u64,
 }
+
+/// Segments of fewer rows stay in memory when others are written out.
+const WRITTEN_OUT_ROWS_MIN: usize = 1 << 15;
 
 /// See the crate's documentation. After an error it must be opened anew.
 #[derive(Debug)]
@@ -213,6 +216,8 @@ impl Store {
                 path: self.folder.join(&segment.file),
                 name: segment.file,
                 checksum: segment.checksum,
+                footer: segment.footer,
+                opened: OnceLock::new(),
                 column_ids: segment.column_ids,
             });
             self.files.insert(&file);
@@ -418,6 +423,32 @@ impl Store {
             state_file,
             next_file: self.next_file,
         })
+    }
+
+    /// Writes segments that are large enough to files, so that memory need not
+    /// hold them until the first checkpoint. A store that is opened before it
+    /// does not know of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_out(&mut self) -> Result<(), StoreError> {
+        for collection in self.collections.values_mut() {
+            collection.merge_for_checkpoint()?;
+            for segment in collection.segments.values_mut() {
+                if segment.file().is_some() || segment.row_count < WRITTEN_OUT_ROWS_MIN {
+                    continue;
+                }
+                let name = next_file_name(&mut self.next_file, "segment", "parquet");
+                let rows = segment.all_rows(&collection.shape)?;
+                let ids = &collection.shape.column_ids;
+                let file = parquet_file::write(&self.disk, &self.folder, &name, &rows, ids)?;
+                let file = Arc::new(file);
+                self.files.insert(&file);
+                segment.was_written(file, &self.cache);
+            }
+        }
+        self.publish_all();
+        Ok(())
     }
 
     /// Takes note of a checkpoint that was written.

@@ -115,9 +115,18 @@ fn key(alarm: &str, labels: &BTreeMap<String, String>) -> String {
     key
 }
 
-/// Pending instances of alarms that are no more defined are forgotten.
-pub(crate) fn is_kept(instance: &Instance, alerts: &[Alert]) -> bool {
-    instance.phase != Phase::Pending || alerts.iter().any(|alert| alert.name == instance.alarm)
+/// Resolves what fires of alarms that are no more defined, and forgets what is
+/// pending of them.
+pub(crate) fn end_undefined(state: &mut State, alerts: &[Alert], now_us: i64) {
+    let is_defined = |alarm: &str| alerts.iter().any(|alert| alert.name == alarm);
+    for instance in state.instances.values_mut() {
+        if instance.alarm != EVALUATION_FAILED && !is_defined(&instance.alarm) {
+            instance.is_right(now_us, 0);
+        }
+    }
+    state
+        .instances
+        .retain(|_, found| found.phase != Phase::Pending || is_defined(&found.alarm));
 }
 
 /// Forgets what is over and was told; true if something was forgotten.

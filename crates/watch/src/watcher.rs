@@ -104,16 +104,7 @@ impl Watcher {
         let file = StateFile::new(disk, folder)?;
         let mut state = file.read()?;
         let now_us = clock.now_us();
-        for instance in state.instances.values_mut() {
-            let is_defined = instance.alarm == transitions::EVALUATION_FAILED
-                || alerts.iter().any(|alert| alert.name == instance.alarm);
-            if !is_defined {
-                instance.is_right(now_us, 0);
-            }
-        }
-        state
-            .instances
-            .retain(|_, instance| transitions::is_kept(instance, &alerts));
+        transitions::end_undefined(&mut state, &alerts, now_us);
         Ok(Self {
             options,
             alerts: RwLock::new(Arc::new(alerts)),
@@ -124,6 +115,30 @@ impl Watcher {
             retries: Mutex::default(),
             clock,
         })
+    }
+
+    /// Goes by these alarms from now on. What fires of alarms that are no more is
+    /// resolved, and what is pending of them is forgotten.
+    ///
+    /// # Errors
+    /// When the state could not be kept; in memory it goes on.
+    pub fn set_alerts(&self, alerts: Vec<Alert>) -> Result<(), WatchError> {
+        if **self.alerts.read() == alerts {
+            return Ok(());
+        }
+        let now_us = self.clock.now_us();
+        let mut state = self.state.lock();
+        transitions::end_undefined(&mut state, &alerts, now_us);
+        let names: Vec<&str> = alerts.iter().map(|alert| &*alert.name).collect();
+        // One that has changed is looked at now.
+        let old = self.alerts.read().clone();
+        let is_same = |name: &str| {
+            let of = |alerts: &[Alert]| alerts.iter().find(|alert| alert.name == name).cloned();
+            names.contains(&name) && of(&old) == of(&alerts)
+        };
+        self.evaluated.lock().retain(|name, _| is_same(name));
+        *self.alerts.write() = Arc::new(alerts);
+        Ok(self.file.write(&state)?)
     }
 
     /// Evaluates the alarms that are due. Returns how many could not be.
@@ -146,6 +161,10 @@ impl Watcher {
             failed += usize::from(error.is_some());
             {
                 let mut state = self.state.lock();
+                // Its file may have gone, or changed, in the meantime.
+                if !self.alerts.read().contains(alert) {
+                    continue;
+                }
                 has_changed |= transitions::note_error(
                     &mut state,
                     &self.options,

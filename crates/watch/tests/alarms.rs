@@ -459,3 +459,50 @@ fn an_alertmanager_hears_of_what_fires_again_and_again() {
     assert_eq!(body[0]["endsAt"], "2024-11-11T10:05:01.000Z");
     assert_eq!(requests[3].1[0]["endsAt"], "2024-11-11T10:02:31.000Z");
 }
+
+#[test]
+fn other_rules_take_effect_while_the_old_ones_fire() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), &[("few_orders", ORDERS)], Vec::new());
+    bench
+        .told
+        .rows("orders", "channel,value", &["app,5", "web,30"]);
+    bench.go_on(10);
+    let firing = |bench: &Bench| -> Vec<(String, String)> {
+        let instances = bench.watcher.instances();
+        let firing = instances.iter().filter(|one| one.phase == Phase::Firing);
+        firing
+            .map(|one| (one.alarm.clone(), one.labels["channel"].clone()))
+            .collect()
+    };
+    let of = |alarm: &str, channel: &str| (alarm.to_owned(), channel.to_owned());
+    assert_eq!(firing(&bench), [of("few_orders", "app")]);
+    // A higher bound counts from the next look on, not after the old interval.
+    let higher = ORDERS.replace("below = 10", "below = 50");
+    let alert = |name: &str, text: &str| parse_alert(name, name, text).unwrap();
+    bench
+        .watcher
+        .set_alerts(vec![alert("few_orders", &higher)])
+        .unwrap();
+    bench.go_on(1);
+    assert_eq!(firing(&bench).len(), 2);
+    // Another name is another alarm: what the old one said is over.
+    bench
+        .watcher
+        .set_alerts(vec![alert("orders_fell", ORDERS)])
+        .unwrap();
+    assert_eq!(firing(&bench), []);
+    bench.go_on(10);
+    assert_eq!(firing(&bench), [of("orders_fell", "app")]);
+    let resolved = bench.watcher.instances();
+    let resolved = resolved.iter().filter(|one| one.phase == Phase::Resolved);
+    assert_eq!(resolved.count(), 2);
+    // It is so after a restart, too.
+    let bench = Bench::at(
+        bench.now_us,
+        folder.path(),
+        &[("orders_fell", ORDERS)],
+        Vec::new(),
+    );
+    assert_eq!(firing(&bench), [of("orders_fell", "app")]);
+}

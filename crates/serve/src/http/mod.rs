@@ -1,6 +1,7 @@
 //! The HTTP API: one endpoint a file.
 
 mod access;
+mod answers;
 mod catalog;
 mod connection;
 mod docs;
@@ -36,6 +37,7 @@ use parking_lot::RwLock;
 use sluice_core::Clock;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::answers::Answers;
 use self::measure::{Measure, measure_request};
 use self::problem::Problem;
 use crate::live_feed::LiveFeed;
@@ -122,6 +124,7 @@ pub struct HttpState {
     info: WarehouseInfo,
     models: RwLock<ModelsInfo>,
     panels: RwLock<Panels>,
+    answers: Answers,
     limits: HttpLimits,
     clock: Arc<dyn Clock>,
     start_us: i64,
@@ -175,12 +178,13 @@ impl HttpState {
             engine,
             source,
             live,
-            metrics,
             models: RwLock::new(ModelsInfo {
                 views: info.views.clone(),
                 change: None,
             }),
             panels: RwLock::default(),
+            answers: Answers::new(&metrics),
+            metrics,
             info,
             limits,
             clock,
@@ -227,10 +231,7 @@ impl HttpState {
             return write(&result);
         }
         let written = tokio::task::spawn_blocking(move || write(&result)).await;
-        written.map_err(|_| {
-            let detail = "writing the answer was interrupted";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })?
+        written.map_err(|_| Problem::interrupted())?
     }
 
     /// Refuses rows of a table that are given as they are, where whoever asks may

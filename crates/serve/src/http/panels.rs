@@ -154,7 +154,7 @@ pub(super) fn no_panel(name: &str) -> String {
 }
 
 async fn respond(
-    state: &HttpState,
+    state: &Arc<HttpState>,
     name: &str,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -198,24 +198,29 @@ async fn respond(
     let known = headers.get(header::IF_NONE_MATCH);
     let known = known.and_then(|known| known.to_str().ok()).unwrap_or("");
     let current = etag((state.source)().epoch());
-    let is_known = known
-        .split(',')
-        .any(|tag| tag.trim().trim_start_matches("W/") == current);
-    if is_known && !uses_clock {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, current)]).into_response());
+    let is_known = |current: &str| {
+        let mut tags = known
+            .split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/"));
+        !uses_clock && tags.any(|tag| tag == current)
+    };
+    let not_modified =
+        |tag: String| (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    if is_known(&current) {
+        return Ok(not_modified(current));
     }
-    state.queries.add(1);
-    let turn = state.query_turn().await?;
-    let asked_for = PanelAnswer::ask(&state.engine, panel.clone(), is_detail, values.clone());
-    let found = asked_for
-        .await
-        .inspect_err(|_| state.query_failures.add(1))?;
-    drop(turn);
+    let found = state
+        .panel_answer(panel.clone(), is_detail, values.clone())
+        .await?;
     let epoch = found.result.epoch;
     let bytes_max = state.limits.answer_bytes_max;
     let result = found.result.clone();
     let file = format!("{name}.{}", form.name());
     let tag = etag(epoch);
+    // An answer that is given again.
+    if is_known(&tag) {
+        return Ok(not_modified(tag));
+    }
     let bytes = state
         .write_rows(result, move |_| write(&found, form, &language, bytes_max))
         .await?;

@@ -7,7 +7,7 @@ use crate::ServeError;
 use crate::json_rows::write_text;
 
 /// An answer that is an error.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
@@ -17,6 +17,12 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { status, detail }
+    }
+
+    /// The task that made an answer ended before it.
+    pub(crate) fn interrupted() -> Self {
+        let detail = "making the answer was interrupted";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// Its HTTP status.

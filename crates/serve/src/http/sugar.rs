@@ -16,7 +16,7 @@ use super::panels::{no_panel, pairs, refuse_unknown};
 use super::problem::Problem;
 use crate::access::is_same;
 use crate::json_rows::write_text;
-use crate::panels::{PanelAnswer, sugar_data};
+use crate::panels::sugar_data;
 
 /// The header with the token.
 const TOKEN: &str = "sugar-token";
@@ -46,7 +46,7 @@ pub(super) async fn sugar(
 }
 
 async fn answer(
-    state: &HttpState,
+    state: &Arc<HttpState>,
     name: &str,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -74,10 +74,7 @@ async fn answer(
     let text_of = |name: &str| asked.get(name).cloned();
     let values = panel.values(false, text_of, state.today()?).map_err(bad)?;
     let language = asked.get("lang").map_or("zh", String::as_str);
-    state.queries.add(1);
-    let _turn = state.query_turn().await?;
-    let found = PanelAnswer::ask(&state.engine, panel, false, values).await;
-    let found = found.inspect_err(|_| state.query_failures.add(1))?;
+    let found = state.panel_answer(panel, false, values).await?;
     let data = sugar_data(&found, language)?;
     let bytes_max = state.limits.answer_bytes_max;
     match data.len() > bytes_max {

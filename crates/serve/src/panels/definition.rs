@@ -110,6 +110,9 @@ pub struct Panel {
     pub order: i64,
     /// How it is drawn.
     pub chart: Chart,
+    /// An answer may be given again for so long, in milliseconds; without it
+    /// for as long as it took to compute.
+    pub fresh_ms: Option<u64>,
     /// The query.
     pub query: String,
     /// Where it stands in the file.

@@ -41,6 +41,8 @@ struct PanelText {
     #[serde(default)]
     order: i64,
     chart: Chart,
+    #[serde(default)]
+    fresh_ms: Option<u64>,
     query: Spanned<String>,
     #[serde(default)]
     parameters: BTreeMap<String, Spanned<ParameterText>>,
@@ -177,6 +179,7 @@ fn read_panel(file: &PanelFile, defaults: &ColumnDefaults) -> Result<Panel, Vec<
         subject: read.subject.into_inner(),
         order: read.order,
         chart: read.chart,
+        fresh_ms: read.fresh_ms,
         query_offset: read.query.span().start,
         query: read.query.into_inner(),
         parameters,

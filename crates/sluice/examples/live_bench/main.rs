@@ -4,6 +4,8 @@
 //! live_bench latency    URL RATE SECONDS   from sending an event to seeing it in SQL
 //! live_bench throughput URL SECONDS [RATE] how many events are taken, and how far views lag
 //! live_bench lookups    URL RATE SECONDS   point look-ups
+//! live_bench clients    URL RATE SECONDS [POLLERS WATCHERS]
+//!                                          panels polled and live changes watched beside a load
 //! ```
 //!
 //! The warehouse must run the built-in project (`sluice run warehouse`). The
@@ -11,6 +13,8 @@
 //! not the warehouse's.
 
 #![allow(clippy::disallowed_methods, reason = "a measurement asks the clock")]
+
+mod clients;
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,7 +40,17 @@ fn main() -> Outcome<()> {
             throughput(url, seconds.parse()?, Some(rate.parse()?))
         }
         ["lookups", url, rate, seconds] => lookups(url, rate.parse()?, seconds.parse()?),
-        _ => Err("usage: live_bench latency URL RATE SECONDS | throughput URL SECONDS [RATE] | lookups URL RATE SECONDS".into()),
+        ["clients", url, rate, seconds] => {
+            clients::clients(url, rate.parse()?, seconds.parse()?, 200, 100)
+        }
+        ["clients", url, rate, seconds, pollers, watchers] => clients::clients(
+            url,
+            rate.parse()?,
+            seconds.parse()?,
+            pollers.parse()?,
+            watchers.parse()?,
+        ),
+        _ => Err("usage: live_bench latency URL RATE SECONDS | throughput URL SECONDS [RATE] | lookups URL RATE SECONDS | clients URL RATE SECONDS [POLLERS WATCHERS]".into()),
     }
 }
 

@@ -26,6 +26,9 @@ use crate::{masking, state_memory};
 /// The last microsecond of the year 9999: history is over, all windows close.
 const END_OF_TIME_US: i64 = 253_402_300_799_999_999;
 
+/// Rows in memory beyond this are written to files.
+const UNWRITTEN_BYTES_MAX: u64 = 512 << 20;
+
 /// What the person asked for.
 #[derive(Debug)]
 pub struct BatchOptions<'a> {
@@ -178,6 +181,12 @@ impl Work {
             .engine
             .step(self.epoch, changes)
             .doing("computing the views")?;
-        self.store.apply(epoch, &deltas).doing("storing the views")
+        self.store
+            .apply(epoch, &deltas)
+            .doing("storing the views")?;
+        if self.store.memory().unwritten_bytes > UNWRITTEN_BYTES_MAX {
+            self.store.write_out().doing("writing rows out")?;
+        }
+        Ok(())
     }
 }

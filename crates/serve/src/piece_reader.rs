@@ -1,0 +1,164 @@
+//! Reads pieces of a collection one after the other, as batches of the rows
+//! that pass a filter.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{BatchCoalescer, filter};
+use arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use sluice_store::Piece;
+
+use crate::row_filter::{RowFilter, as_declared};
+
+/// What every part of a scan reads.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Positions of the columns in the table.
+    pub(crate) columns: Vec<usize>,
+    /// The same columns.
+    pub(crate) schema: SchemaRef,
+    pub(crate) filter: RowFilter,
+    /// No more rows than these are asked for.
+    pub(crate) limit: Option<usize>,
+}
+
+/// See the module.
+pub(crate) struct PieceReader {
+    wanted: Arc<Wanted>,
+    pieces: VecDeque<Piece>,
+    batch_rows: usize,
+    ready: VecDeque<RecordBatch>,
+    /// Puts small remains of pieces together.
+    remains: BatchCoalescer,
+    left: usize,
+}
+
+impl PieceReader {
+    pub(crate) fn new(wanted: Arc<Wanted>, pieces: Vec<Piece>, batch_rows: usize) -> Self {
+        let left = wanted.limit.unwrap_or(usize::MAX);
+        let remains = BatchCoalescer::new(wanted.schema.clone(), batch_rows)
+            .with_biggest_coalesce_batch_size(Some(batch_rows / 2));
+        Self {
+            wanted,
+            pieces: pieces.into(),
+            batch_rows: batch_rows.max(1),
+            ready: VecDeque::new(),
+            remains,
+            left,
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if self.left == 0 {
+                return Ok(None);
+            }
+            let ready = self.ready.pop_front();
+            if let Some(batch) = ready.or_else(|| self.remains.next_completed_batch()) {
+                let rows = batch.num_rows().min(self.left);
+                self.left -= rows;
+                return Ok(Some(batch.slice(0, rows)));
+            }
+            match self.pieces.pop_front() {
+                Some(piece) => self.read(&piece)?,
+                None if self.remains.is_empty() => return Ok(None),
+                None => self.remains.finish_buffered_batch()?,
+            }
+        }
+    }
+
+    /// Takes in the rows of one piece.
+    fn read(&mut self, piece: &Piece) -> Result<()> {
+        let wanted = self.wanted.clone();
+        let mut columns = Columns {
+            piece,
+            kept: piece.kept(),
+            known: BTreeMap::new(),
+        };
+        let rows = piece.rows();
+        let passing = wanted.filter.passing(rows, |column| columns.one(column))?;
+        let found = passing.as_ref().map_or(rows, BooleanArray::true_count);
+        if found == 0 {
+            return Ok(());
+        }
+        let mut arrays = columns.all(&wanted.columns)?;
+        if let Some(passing) = &passing {
+            for array in &mut arrays {
+                *array = filter(array, passing)?;
+            }
+        }
+        let mut start = 0;
+        while start < found {
+            let length = self.batch_rows.min(found - start);
+            let fields = wanted.schema.fields().iter();
+            let slices = fields
+                .zip(&arrays)
+                .map(|(field, array)| as_declared(&array.slice(start, length), field.data_type()));
+            let slices = slices.collect::<Result<Vec<_>>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(length));
+            let schema = wanted.schema.clone();
+            let batch = RecordBatch::try_new_with_options(schema, slices, &options)?;
+            match length == self.batch_rows || wanted.columns.is_empty() {
+                true => self.ready.push_back(batch),
+                false => self.remains.push_batch(batch)?,
+            }
+            start += length;
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for PieceReader {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.next_batch().transpose();
+        if matches!(batch, Some(Err(_))) {
+            self.left = 0;
+        }
+        batch
+    }
+}
+
+/// The columns of a piece that were read, of the rows that are there.
+struct Columns<'a> {
+    piece: &'a Piece,
+    kept: Option<BooleanArray>,
+    known: BTreeMap<usize, ArrayRef>,
+}
+
+impl Columns<'_> {
+    fn one(&mut self, column: usize) -> Result<ArrayRef> {
+        let mut found = self.all(&[column])?;
+        found.pop().ok_or_else(|| {
+            let problem = format!("column {column} of a piece is not there");
+            DataFusionError::Internal(problem)
+        })
+    }
+
+    fn all(&mut self, wanted: &[usize]) -> Result<Vec<ArrayRef>> {
+        let unknown = wanted
+            .iter()
+            .filter(|column| !self.known.contains_key(column));
+        let mut unknown: Vec<usize> = unknown.copied().collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let read = self.piece.columns(&unknown);
+            let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            for (column, array) in unknown.into_iter().zip(read) {
+                let array = match &self.kept {
+                    Some(kept) => filter(&array, kept)?,
+                    None => array,
+                };
+                self.known.insert(column, array);
+            }
+        }
+        Ok(wanted
+            .iter()
+            .filter_map(|column| self.known.get(column).cloned())
+            .collect())
+    }
+}

@@ -1,0 +1,276 @@
+//! Conditions that a scan tries while it reads, against the same conditions as
+//! columns of the answer: over segments in files and in memory, with rows that
+//! are gone, unknown values, and pieces whose bounds exclude them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use sluice_core::{Delta, SimulatedDisk};
+use sluice_serve::{QueryEngine, QueryOptions, QueryResult};
+use sluice_store::{CheckpointRequest, CollectionDefinition, Store, StoreOptions};
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+const SHOPS: [&str; 5] = ["north", "south", "east", "west", "上海"];
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("shop", DataType::Utf8, true),
+        Field::new("note", DataType::Utf8, true),
+        Field::new("amount", DataType::Decimal128(16, 2), true),
+        Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        Field::new("share", DataType::Float64, true),
+        Field::new("is_new", DataType::Boolean, true),
+    ]))
+}
+
+/// Rows whose values follow from their numbers.
+fn rows(ids: &[i64]) -> RecordBatch {
+    let some = |id: i64, part: i64| (id % part != 0).then_some(id);
+    let of = |id: i64| Random((id as u64 + 1) * 0x9E37_79B9).below(1_000) as i64;
+    let shop = ids
+        .iter()
+        .map(|&id| some(id, 11).map(|id| SHOPS[of(id) as usize % 5]));
+    let note = ids
+        .iter()
+        .map(|&id| some(id, 13).map(|id| format!("note {} of {id}", of(id))));
+    let amount = ids
+        .iter()
+        .map(|&id| some(id, 17).map(|id| i128::from(of(id) - 500)));
+    let at = ids.iter().map(|&id| some(id, 19).map(|id| id * 1_000_000));
+    let share = ids.iter().map(|&id| match id % 23 {
+        0 => None,
+        1 => Some(f64::NAN),
+        _ => Some(of(id) as f64 / 7.0),
+    });
+    let is_new = ids.iter().map(|&id| some(id, 7).map(|id| of(id) % 2 == 0));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(ids.to_vec())),
+        Arc::new(shop.collect::<StringArray>()),
+        Arc::new(note.collect::<StringArray>()),
+        Arc::new(
+            amount
+                .collect::<Decimal128Array>()
+                .with_precision_and_scale(16, 2)
+                .unwrap(),
+        ),
+        Arc::new(at.collect::<TimestampMicrosecondArray>()),
+        Arc::new(share.collect::<Float64Array>()),
+        Arc::new(is_new.collect::<BooleanArray>()),
+    ];
+    RecordBatch::try_new(schema(), columns).unwrap()
+}
+
+/// A store of several files and of rows in memory; some rows are gone.
+fn filled(seed: u64, cache_bytes: usize) -> (Store, BTreeSet<i64>) {
+    let mut random = Random(seed * 7_919 + 1);
+    let options = StoreOptions {
+        segment_cache_bytes_max: cache_bytes,
+    };
+    let disk = Arc::new(SimulatedDisk::new(seed));
+    let (mut store, _) = Store::open(disk, Path::new("/store"), options).unwrap();
+    let definition = CollectionDefinition {
+        name: "sales".to_owned(),
+        schema: schema(),
+        append_only: false,
+        unique_key: Some(vec![0]),
+    };
+    store.define(vec![definition]).unwrap();
+    let (mut there, mut next) = (BTreeSet::new(), 0);
+    for epoch in 1..=6 {
+        let new: Vec<i64> = (next..next + 200 + random.below(400) as i64).collect();
+        next += new.len() as i64;
+        let gone: Vec<i64> = there
+            .iter()
+            .copied()
+            .filter(|_| random.below(9) == 0)
+            .collect();
+        let weights = std::iter::repeat_n(1, new.len()).chain(std::iter::repeat_n(-1, gone.len()));
+        let changed: Vec<i64> = new.iter().chain(&gone).copied().collect();
+        let delta = Delta::try_new(rows(&changed), weights.collect()).unwrap();
+        store
+            .apply(epoch, &BTreeMap::from([("sales".to_owned(), delta)]))
+            .unwrap();
+        there.extend(new);
+        there.retain(|id| !gone.contains(id));
+        if epoch < 6 {
+            let request = CheckpointRequest {
+                epoch,
+                changed_parts: BTreeMap::new(),
+                live_parts: BTreeSet::new(),
+                meta: serde_json::Value::Null,
+            };
+            store.checkpoint(request).unwrap();
+        }
+    }
+    (store, there)
+}
+
+fn condition(random: &mut Random, depth: u64) -> String {
+    if depth > 0 && random.below(2) == 0 {
+        let (left, right) = (condition(random, depth - 1), condition(random, depth - 1));
+        return match random.below(4) {
+            0 => format!("({left} OR {right})"),
+            1 => format!("NOT ({left} AND {right})"),
+            _ => format!("{left} AND {right}"),
+        };
+    }
+    let comparison = random.one(&["=", "<>", "<", "<=", ">", ">="]);
+    let number = random.below(2_500) as i64;
+    match random.below(12) {
+        0 => format!("id {comparison} {number}"),
+        1 => format!("shop {comparison} '{}'", random.one(&SHOPS)),
+        2 => format!("shop IN ('{}', 'nowhere')", random.one(&SHOPS)),
+        3 => format!("note LIKE 'note {}%'", number % 100),
+        4 => format!("amount {comparison} {}.5", number % 500 - 250),
+        5 => format!("at {comparison} to_timestamp({number})::timestamp"),
+        6 => format!("share {comparison} {}.0", number % 150),
+        7 => "is_new".to_owned(),
+        8 => format!(
+            "{} IS NULL",
+            random.one(&["shop", "note", "at", "share", "is_new"])
+        ),
+        9 => format!(
+            "coalesce(shop, 'none') {comparison} '{}'",
+            random.one(&SHOPS)
+        ),
+        10 => format!("note {comparison} 'note {}'", number % 1_000),
+        _ => format!("id BETWEEN {number} AND {}", number + 300),
+    }
+}
+
+fn answer(engine: &QueryEngine, sql: &str) -> QueryResult {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(engine.query(sql))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn ids(result: &QueryResult, is_wanted: impl Fn(&RecordBatch, usize) -> bool) -> BTreeSet<i64> {
+    let mut ids = BTreeSet::new();
+    for batch in &result.batches {
+        let values = batch.column(0).as_primitive::<Int64Type>();
+        let wanted = (0..batch.num_rows()).filter(|&row| is_wanted(batch, row));
+        ids.extend(wanted.map(|row| values.value(row)));
+    }
+    ids
+}
+
+fn engine(store: &Store) -> QueryEngine {
+    let snapshot = store.snapshot();
+    QueryEngine::new(Arc::new(move || snapshot.clone()), QueryOptions::default()).unwrap()
+}
+
+#[test]
+fn a_scan_gives_the_rows_for_which_the_condition_holds() {
+    let mut found = 0;
+    for seed in 1..=6 {
+        // Nothing stays in memory; a part of it; all of it.
+        let cache_bytes = [0, 20_000, 1 << 30][seed as usize % 3];
+        let (store, there) = filled(seed, cache_bytes);
+        let engine = engine(&store);
+        assert_eq!(
+            ids(&answer(&engine, "SELECT id FROM sales"), |_, _| true),
+            there
+        );
+        let mut random = Random(seed);
+        for _ in 0..60 {
+            let condition = condition(&mut random, 2);
+            let judged = answer(
+                &engine,
+                &format!("SELECT id, ({condition}) AS holds FROM sales"),
+            );
+            let wanted = ids(&judged, |batch, row| {
+                let holds = batch.column(1).as_boolean();
+                holds.is_valid(row) && holds.value(row)
+            });
+            for columns in ["id", "id, note, amount"] {
+                let sql = format!("SELECT {columns} FROM sales WHERE {condition}");
+                assert_eq!(
+                    ids(&answer(&engine, &sql), |_, _| true),
+                    wanted,
+                    "seed {seed}: {sql}"
+                );
+            }
+            let sql = format!("SELECT count(*) FROM sales WHERE {condition}");
+            let count = ids(&answer(&engine, &sql), |_, _| true);
+            assert_eq!(
+                count,
+                BTreeSet::from([wanted.len() as i64]),
+                "seed {seed}: {sql}"
+            );
+            found += wanted.len();
+        }
+    }
+    assert!(found > 50_000, "only {found} rows were found");
+}
+
+#[test]
+fn a_row_that_is_gone_cannot_fail_a_query() {
+    let (store, there) = filled(3, 0);
+    let engine = engine(&store);
+    let gone = (0..).find(|id| !there.contains(id)).unwrap();
+    // It divides by zero for that row alone.
+    let sql = format!("SELECT id FROM sales WHERE 100 / (id - {gone}) > 1000000");
+    assert!(ids(&answer(&engine, &sql), |_, _| true).is_empty());
+}
+
+#[test]
+fn a_limit_is_a_limit_and_a_plan_tells_what_is_read() {
+    let (store, there) = filled(2, 1 << 30);
+    let engine = engine(&store);
+    let some = answer(&engine, "SELECT id FROM sales LIMIT 7");
+    assert_eq!(ids(&some, |_, _| true).len(), 7);
+    let last = there.last().unwrap();
+    let plan = answer(
+        &engine,
+        &format!("EXPLAIN SELECT note FROM sales WHERE id >= {}", last - 3),
+    );
+    let plan = plan.batches[0]
+        .column(1)
+        .as_string::<i32>()
+        .iter()
+        .flatten()
+        .collect::<String>();
+    let (_, read) = plan
+        .split_once("SnapshotScan: sales [note], pieces ")
+        .unwrap();
+    let (read, all) = read.split_once(" of ").unwrap();
+    let all: usize = all
+        .split(|letter: char| !letter.is_ascii_digit())
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let read: usize = read.parse().unwrap();
+    assert!(read < all, "{read} of {all} pieces are read: {plan}");
+}
