@@ -495,7 +495,10 @@ impl Operator for TopK {
     }
 
     fn state_bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.row_bytes.get() as u64).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.row_bytes.get() as u64)
+            .sum()
     }
 
     fn state_rows(&self) -> u64 {

@@ -157,7 +157,8 @@ impl ValueCounts {
         } else if let Some(values) = self.several.remove(&(slot as u32)) {
             self.several_count -= values.len();
             let bytes = values.keys().map(|value| value.len() + MAP_VALUE_BYTES);
-            self.several_bytes.remove(bytes.sum::<usize>() + MAP_GROUP_BYTES);
+            self.several_bytes
+                .remove(bytes.sum::<usize>() + MAP_GROUP_BYTES);
         }
     }
 

@@ -116,7 +116,10 @@ mod tests {
                 rewritten(vec![col("y"), lit(1), null()], true),
                 "x NOT IN ([Int32(1)]) AND x != y AND Boolean(NULL)",
             ),
-            (rewritten(vec![lit(1), lit(2)], false), "x IN ([Int32(1), Int32(2)])"),
+            (
+                rewritten(vec![lit(1), lit(2)], false),
+                "x IN ([Int32(1), Int32(2)])",
+            ),
         ];
         for (found, wanted) in wanted {
             assert_eq!(found, wanted);

@@ -125,7 +125,8 @@ impl ConsumerContext for Listener {
             return;
         }
         // Whatever was fetched and not taken is left to the next reader.
-        let is_cooperative = consumer.rebalance_protocol() == RebalanceProtocol::Cooperative;
+        let protocol = consumer.rebalance_protocol();
+        let is_cooperative = matches!(protocol, RebalanceProtocol::Cooperative);
         let left = match is_cooperative {
             true => consumer.incremental_unassign(partitions),
             false => consumer.unassign(),

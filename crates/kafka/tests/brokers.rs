@@ -150,6 +150,7 @@ fn committed_transactions_headers_keys_and_tombstones() {
                 wanted.push(value);
             }
         }
+        producer.flush(ANSWER).unwrap();
         match round % 2 {
             0 => producer.commit_transaction(ANSWER).unwrap(),
             _ => producer.abort_transaction(ANSWER).unwrap(),
@@ -210,6 +211,36 @@ fn committed_transactions_headers_keys_and_tombstones() {
         ]
     );
     assert_eq!(again.source.unread(), 0);
+
+    // Where marks of transactions are all that was not read, nothing is
+    // missing when they are deleted.
+    let producer = broker.producer(&[("transactional.id", "till")]);
+    producer.init_transactions(ANSWER).unwrap();
+    producer.begin_transaction().unwrap();
+    for partition in 0..2 {
+        queue(
+            &producer,
+            "orders",
+            partition,
+            None,
+            Some(b"{\"never\":1}"),
+            &[],
+        );
+    }
+    producer.flush(ANSWER).unwrap();
+    producer.abort_transaction(ANSWER).unwrap();
+    let before = again.position.clone();
+    let has_moved = |reader: &Reader, partition| {
+        reader.position.next_of("orders", partition) > before.next_of("orders", partition)
+    };
+    again.until(|reader, at_end| at_end && has_moved(reader, 0) && has_moved(reader, 1));
+    for partition in 0..2 {
+        broker.delete_records("orders", partition, -1);
+    }
+    let position = again.position.clone();
+    let mut last = Reader::new(options(&broker, &["orders"]), position);
+    last.to_the_end();
+    assert!(last.payloads.is_empty(), "{:?}", last.payloads);
 }
 
 #[test]

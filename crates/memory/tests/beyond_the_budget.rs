@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
-use sluice_memory::{OrderedBytes, StateBytes, StateBudget, StateTable, StateVec, install, trim, usage};
+use sluice_memory::{
+    OrderedBytes, StateBudget, StateBytes, StateTable, StateVec, install, trim, usage,
+};
 
 const MIB: usize = 1 << 20;
 

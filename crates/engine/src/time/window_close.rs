@@ -103,9 +103,7 @@ impl WindowClose {
                 "a row of a closed window was retracted but never added".into(),
             ));
         }
-        let columns = self
-            .row_codec
-            .decode(rows.iter().map(|row| row.as_ref()))?;
+        let columns = self.row_codec.decode(rows.iter().map(|row| row.as_ref()))?;
         let rows = arrow::array::RecordBatch::try_new(self.schema.clone(), columns)?;
         Ok(Delta::try_new(rows, weights)?)
     }

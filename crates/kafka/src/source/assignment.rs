@@ -9,7 +9,7 @@ use sluice_mysql::batch::Batch;
 
 use super::KafkaSource;
 use crate::error::{KafkaSourceError, Problem};
-use crate::listener::{Heard, Partition};
+use crate::listener::{End, Heard, Partition};
 use crate::options::Start;
 use crate::partitions::{ANSWER_TIME, Begin, begin, committed, find, list};
 use crate::position::{StateStep, state_step};
@@ -115,7 +115,7 @@ impl KafkaSource {
         }
         let offsets = begins.iter().map(|(it, begin)| (it, begin.offset()));
         let list = list(offsets)?;
-        let is_eager = consumer.rebalance_protocol() == RebalanceProtocol::Eager;
+        let is_eager = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Eager);
         match is_eager {
             true => consumer.assign(&list)?,
             false if begins.is_empty() => {}
@@ -164,7 +164,7 @@ impl KafkaSource {
     }
 
     /// Takes in what the client told besides records.
-    pub(super) fn hear(&mut self, batch: &mut Batch) {
+    pub(super) fn hear(&mut self, now_us: i64, batch: &mut Batch) {
         let Heard {
             ends, given, taken, ..
         } = self.listener.take();
@@ -190,8 +190,30 @@ impl KafkaSource {
             self.unread = unread.sum::<i64>().unsigned_abs();
             // Records that came behind them are not in them.
             if batch.records.is_empty() {
+                self.pass_over_marks(&ends, now_us, batch);
                 self.ends = Some(ends);
             }
+        }
+    }
+
+    /// Moves to the ends behind which there is nothing to read: what stands
+    /// between the last record and the end are marks of transactions and
+    /// records that were taken back. Where they are deleted later, nothing is
+    /// missing.
+    fn pass_over_marks(&mut self, ends: &BTreeMap<Partition, End>, now_us: i64, batch: &mut Batch) {
+        let mut step = StateStep::default();
+        for (topic, partition) in &self.assigned {
+            let end = ends.get(&(topic.clone(), *partition));
+            let Some(end) = end.filter(|end| end.is_reached()) else {
+                continue;
+            };
+            let next = self.position.next_of(topic, *partition);
+            if next.is_some_and(|next| next < end.eof_offset) {
+                step.next.push((topic.clone(), *partition, end.eof_offset));
+            }
+        }
+        if !step.next.is_empty() {
+            self.move_to(step, now_us, batch);
         }
     }
 

@@ -197,7 +197,7 @@ impl KafkaSource {
         if self.trouble.is_some() && !batch.records.is_empty() {
             self.look_us = now_us;
         }
-        self.hear(batch);
+        self.hear(now_us, batch);
         if !self.given.is_empty() && self.trouble.is_none() {
             self.take_given(now_us, batch)?;
         }
