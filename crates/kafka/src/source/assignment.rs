@@ -1,6 +1,7 @@
 //! Which partitions are read, and from where on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
@@ -14,6 +15,9 @@ use crate::options::Start;
 use crate::partitions::{ANSWER_TIME, Begin, begin, committed, find, list};
 use crate::position::{StateStep, state_step};
 
+/// Events in which the client tells why no broker answers, at most.
+const REASONS: usize = 50;
+
 impl KafkaSource {
     /// Looks for topics and partitions that are new.
     pub(super) fn look(&mut self, now_us: i64, batch: &mut Batch) -> Result<(), Problem> {
@@ -24,8 +28,15 @@ impl KafkaSource {
         let mut cluster = String::new();
         if !self.knows_cluster {
             let asked = consumer.client().fetch_cluster_id(ANSWER_TIME);
-            let unanswered = || Problem::Later(self.unanswered());
-            cluster = asked.ok_or_else(unanswered)?;
+            let Some(asked) = asked else {
+                // Nothing is assigned yet: what the client has to say are
+                // reasons, not records.
+                for _ in 0..REASONS {
+                    drop(consumer.poll(Duration::ZERO));
+                }
+                return Err(Problem::Later(self.unanswered()));
+            };
+            cluster = asked;
             if !is_first && cluster != self.position.cluster {
                 return Err(KafkaSourceError::OtherCluster {
                     name: self.options.name.clone(),

@@ -168,6 +168,7 @@ impl KafkaSource {
     /// The brokers answer.
     fn recover(&mut self, batch: &mut Batch) {
         self.failures = 0;
+        self.listener.take_reason();
         if self.trouble.take().is_some() {
             let name = &self.options.name;
             batch
