@@ -5,127 +5,28 @@
 //! (`group_rows.rs`): their `retract_batch` assumes that rows leave in the order
 //! in which they came, and `sum` wraps.
 
+mod integers;
+mod saved;
+mod spec;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
-};
-use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::datatypes::{DataType, Float64Type};
 use hashbrown::HashSet;
-use sluice_core::{CodecError, Reader, Writer};
 use sluice_memory::StateVec;
 
+use self::integers::{integer_array, integer_reader};
+pub(crate) use self::spec::{AggregateKind, AggregateSpec, Argument};
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
 use crate::distinct_values::DistinctValues;
 use crate::exact_float::ExactFloat;
 use crate::group_rows::RowsFunction;
-use crate::key::{EncodedRows, RowCodec};
-use crate::saved_state::SaveScope;
+use crate::key::RowCodec;
 use crate::uniq_sets::GroupUniqSets;
 use crate::value_counts::ValueCounts;
-
-/// What an aggregate computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AggregateKind {
-    Count,
-    Sum,
-    Average,
-    /// The smallest, or by ORDER BY the first.
-    Min,
-    /// The greatest, or by ORDER BY the last.
-    Max,
-    /// Any other function, over the kept rows.
-    Rows,
-    /// The ids of the values, as a state: the argument is the id.
-    UniqState,
-    /// The union of such states.
-    UniqMerge,
-}
-
-/// One aggregate of a GROUP BY.
-#[derive(Debug, Clone)]
-pub(crate) struct AggregateSpec {
-    pub(crate) kind: AggregateKind,
-    pub(crate) distinct: bool,
-    /// Types of the columns read, each with its order: those of ORDER BY, then
-    /// the arguments. None for `count(*)`.
-    pub(crate) input: Vec<(DataType, SortOptions)>,
-    pub(crate) output_type: DataType,
-    /// Whether the input can retract rows.
-    pub(crate) input_retracts: bool,
-    /// Whether rows whose last argument is null do not count.
-    pub(crate) skips_nulls: bool,
-    /// The function of [`AggregateKind::Rows`].
-    pub(crate) function: Option<RowsFunction>,
-    /// The domain of the ids of [`AggregateKind::UniqState`].
-    pub(crate) domain: Option<Arc<str>>,
-}
-
-impl AggregateSpec {
-    /// The function's name.
-    pub(crate) fn name(&self) -> &str {
-        match (self.kind, &self.function) {
-            (_, Some(rows)) => rows.function.fun().name(),
-            (AggregateKind::Count, _) => "count",
-            (AggregateKind::Sum, _) => "sum",
-            (AggregateKind::Average, _) => "avg",
-            (AggregateKind::Min, _) => "min",
-            (AggregateKind::Max, _) => "max",
-            (AggregateKind::Rows, _) => "rows",
-            (AggregateKind::UniqState, _) => "uniq_state",
-            (AggregateKind::UniqMerge, _) => "uniq_merge",
-        }
-    }
-
-    /// Type of the last argument.
-    pub(crate) fn input_type(&self) -> Option<&DataType> {
-        self.input.last().map(|(data_type, _)| data_type)
-    }
-
-    /// How values are kept, for the functions that compare or keep them.
-    pub(crate) fn codec(&self) -> Result<Option<RowCodec>, EngineError> {
-        let keeps_values = matches!(
-            self.kind,
-            AggregateKind::Min | AggregateKind::Max | AggregateKind::Rows
-        );
-        if self.input.is_empty() || !(keeps_values || self.distinct) {
-            return Ok(None);
-        }
-        let columns: Vec<_> = self
-            .input
-            .iter()
-            .map(|(found, order)| (found, *order))
-            .collect();
-        RowCodec::with_order(&columns).map(Some)
-    }
-}
-
-/// The argument of an aggregate for a whole batch.
-pub(crate) struct Argument {
-    /// The last argument.
-    pub(crate) values: Option<ArrayRef>,
-    pub(crate) skips_nulls: bool,
-    /// Byte form, for the functions that compare values.
-    pub(crate) encoded: Option<EncodedRows>,
-    /// Rows that the FILTER clause leaves out.
-    pub(crate) excluded: Option<Vec<bool>>,
-}
-
-impl Argument {
-    /// Whether a row counts: not filtered out, and not null where that matters.
-    pub(crate) fn counts(&self, row: usize) -> bool {
-        let excluded = self.excluded.as_ref().is_some_and(|rows| rows[row]);
-        let is_null = self.skips_nulls
-            && self
-                .values
-                .as_ref()
-                .is_some_and(|values| values.is_null(row));
-        !excluded && !is_null
-    }
-}
 
 /// Why a group has no value.
 pub(crate) type OutputErrors = Vec<(usize, Cow<'static, str>)>;
@@ -535,178 +436,6 @@ impl Accumulator {
             _ => {}
         }
     }
-
-    /// Saves what the group has a fixed amount of.
-    pub(crate) fn save(&self, slot: usize, writer: &mut Writer) {
-        match self {
-            Self::Count { counts, .. } => writer.i64(counts[slot]),
-            Self::WideSum { sums, counts, .. } => {
-                sums[slot].save(writer);
-                writer.i64(counts[slot]);
-            }
-            Self::FloatSum { sums, counts, .. } => {
-                sums[slot].save(writer);
-                writer.i64(counts[slot]);
-            }
-            Self::Values {
-                keeps_all: true, ..
-            } => {}
-            Self::Values { values, .. } => values.save(slot, writer),
-            Self::Distinct { inner, .. } => inner.save(slot, writer),
-            Self::Uniq(sets) => sets.save(slot, writer),
-        }
-    }
-
-    pub(crate) fn load(&mut self, slot: usize, reader: &mut Reader<'_>) -> Result<(), CodecError> {
-        match self {
-            Self::Count { counts, .. } => counts[slot] = reader.i64()?,
-            Self::WideSum { sums, counts, .. } => {
-                sums[slot] = WideSum::load(reader)?;
-                counts[slot] = reader.i64()?;
-            }
-            Self::FloatSum { sums, counts, .. } => {
-                sums[slot] = ExactFloat::load(reader)?;
-                counts[slot] = reader.i64()?;
-            }
-            Self::Values {
-                keeps_all: true, ..
-            } => {}
-            Self::Values { values, .. } => values.load(slot, reader)?,
-            Self::Distinct { inner, .. } => inner.load(slot, reader)?,
-            Self::Uniq(sets) => sets.load(slot, reader)?,
-        }
-        Ok(())
-    }
-
-    /// Saves the values of the groups that `number_of` gives a number, for
-    /// functions that keep many: (number, value, weight), 0 for a value that is
-    /// gone.
-    pub(crate) fn save_values(
-        &self,
-        scope: SaveScope,
-        number_of: &dyn Fn(u32) -> Option<u32>,
-        writer: &mut Writer,
-    ) {
-        let mut count = 0_u32;
-        let mut saved = Writer::new();
-        let mut save = |slot: u32, value: &[u8], weight: i64| {
-            if let Some(number) = number_of(slot) {
-                count += 1;
-                saved.u32(number);
-                saved.bytes(value);
-                saved.i64(weight);
-            }
-        };
-        match self {
-            Self::Values {
-                values,
-                keeps_all: true,
-                changed,
-                ..
-            } => match scope {
-                SaveScope::All => {
-                    for slot in 0..values.slot_count() {
-                        for (value, weight) in values.of_group(slot) {
-                            save(slot as u32, value, weight);
-                        }
-                    }
-                }
-                SaveScope::Changes => {
-                    for (slot, value) in changed {
-                        save(*slot, value, values.weight(*slot as usize, value));
-                    }
-                }
-            },
-            Self::Distinct { seen, .. } => seen.for_each(scope, &mut save),
-            Self::Uniq(sets) if sets.counts_values() => sets.for_each(scope, &mut save),
-            _ => return,
-        }
-        writer.u32(count);
-        writer.raw(&saved.finish());
-    }
-
-    /// `slots` are the groups by the numbers that they were saved under.
-    pub(crate) fn load_values(
-        &mut self,
-        slots: &[u32],
-        reader: &mut Reader<'_>,
-    ) -> Result<(), CodecError> {
-        if !self.keeps_values() {
-            return Ok(());
-        }
-        for _ in 0..reader.u32()? {
-            let number = reader.u32()? as usize;
-            let value = reader.bytes()?;
-            let weight = reader.i64()?;
-            let slot = *slots.get(number).ok_or_else(|| {
-                CodecError::Invalid(format!("a value of group {number}, which is not there"))
-            })?;
-            match self {
-                Self::Values { values, .. } => values.set(slot as usize, value, weight),
-                Self::Distinct { seen, .. } => seen.set(slot, value, weight),
-                Self::Uniq(sets) => sets.set(slot, value, weight)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Called when the changes of the values were saved.
-    pub(crate) fn forget_changes(&mut self) {
-        match self {
-            Self::Values { changed, .. } => *changed = HashSet::default(),
-            Self::Distinct { seen, .. } => seen.forget_changes(),
-            Self::Uniq(sets) => sets.forget_changes(),
-            _ => {}
-        }
-    }
-
-    /// Whether [`Accumulator::save_values`] saves any.
-    pub(crate) fn keeps_values(&self) -> bool {
-        match self {
-            Self::Values { keeps_all, .. } => *keeps_all,
-            Self::Distinct { .. } => true,
-            Self::Uniq(sets) => sets.counts_values(),
-            _ => false,
-        }
-    }
-
-    /// Memory taken, about.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        /// What a changed value takes, about.
-        const CHANGED_VALUE_BYTES: usize = 64;
-        let count = size_of::<i64>();
-        match self {
-            Self::Count { counts, .. } => counts.capacity() * count,
-            Self::WideSum { sums, .. } => sums.capacity() * (size_of::<WideSum>() + count),
-            Self::FloatSum { sums, .. } => sums.capacity() * (size_of::<ExactFloat>() + count),
-            Self::Values {
-                values, changed, ..
-            } => values.memory_bytes() + changed.capacity() * CHANGED_VALUE_BYTES,
-            Self::Distinct { seen, inner } => seen.memory_bytes() + inner.memory_bytes(),
-            Self::Uniq(sets) => sets.memory_bytes(),
-        }
-    }
-
-    /// Values whose weight changed since the last save.
-    pub(crate) fn changed_values(&self) -> usize {
-        match self {
-            Self::Values { changed, .. } => changed.len(),
-            Self::Distinct { seen, .. } => seen.changed_count(),
-            Self::Uniq(sets) => sets.changed_count(),
-            _ => 0,
-        }
-    }
-
-    /// Values that are kept.
-    pub(crate) fn value_count(&self) -> usize {
-        match self {
-            Self::Values { values, .. } => values.value_count(),
-            Self::Distinct { seen, .. } => seen.len(),
-            Self::Uniq(sets) => sets.value_count(),
-            _ => 0,
-        }
-    }
 }
 
 /// Factor between a decimal's sum and its average's scale.
@@ -716,61 +445,5 @@ fn average_scale(spec: &AggregateSpec) -> i128 {
             10_i128.pow(u32::from((to - from).unsigned_abs()))
         }
         _ => 1,
-    }
-}
-
-/// Reads any integer or decimal array as i128.
-fn integer_reader(values: &dyn Array) -> Box<dyn Fn(usize) -> i128 + '_> {
-    if let Some(values) = values.as_primitive_opt::<Int64Type>() {
-        return Box::new(move |row| i128::from(values.value(row)));
-    }
-    if let Some(values) = values.as_primitive_opt::<UInt64Type>() {
-        return Box::new(move |row| i128::from(values.value(row)));
-    }
-    if let Some(values) = values.as_primitive_opt::<Decimal128Type>() {
-        return Box::new(move |row| values.value(row));
-    }
-    // Planning admits no other type.
-    Box::new(|_| 0)
-}
-
-/// Builds the array of an integer or decimal result and notes what does not
-/// fit.
-fn integer_array(
-    results: &[Option<(usize, i128)>],
-    output_type: &DataType,
-    errors: &mut OutputErrors,
-) -> Result<ArrayRef, EngineError> {
-    let mut fitting = |limit_low: i128, limit_high: i128| -> Vec<Option<i128>> {
-        results
-            .iter()
-            .map(|result| {
-                let (index, value) = (*result)?;
-                if value < limit_low || value > limit_high {
-                    errors.push((index, OVERFLOW.into()));
-                    return None;
-                }
-                Some(value)
-            })
-            .collect()
-    };
-    match output_type {
-        DataType::Int64 => Ok(Arc::new(Int64Array::from_iter(
-            fitting(i64::MIN.into(), i64::MAX.into())
-                .into_iter()
-                .map(|value| value.map(|value| value as i64)),
-        ))),
-        DataType::UInt64 => Ok(Arc::new(UInt64Array::from_iter(
-            fitting(0, u64::MAX.into())
-                .into_iter()
-                .map(|value| value.map(|value| value as u64)),
-        ))),
-        DataType::Decimal128(precision, scale) => {
-            let limit = 10_i128.pow(u32::from(*precision)) - 1;
-            let array = Decimal128Array::from_iter(fitting(-limit, limit))
-                .with_precision_and_scale(*precision, *scale)?;
-            Ok(Arc::new(array))
-        }
-        other => Err(EngineError::Invariant(format!("a sum of type {other}"))),
     }
 }

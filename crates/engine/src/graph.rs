@@ -26,6 +26,21 @@ pub(crate) struct AggregateCallSpec {
 }
 
 impl AggregateCallSpec {
+    /// Whether both are the same call. Functions over kept rows are not compared.
+    fn does_the_same(&self, other: &Self) -> bool {
+        let has_no_function = self.spec.function.is_none() && other.spec.function.is_none();
+        has_no_function
+            && self.spec.kind == other.spec.kind
+            && self.spec.distinct == other.spec.distinct
+            && self.spec.input == other.spec.input
+            && self.spec.output_type == other.spec.output_type
+            && self.spec.input_retracts == other.spec.input_retracts
+            && self.spec.skips_nulls == other.spec.skips_nulls
+            && self.spec.domain == other.spec.domain
+            && self.arguments == other.arguments
+            && self.filter == other.filter
+    }
+
     /// The call, for people.
     pub(crate) fn describe(&self) -> String {
         let arguments: Vec<String> = self.arguments.iter().map(ToString::to_string).collect();
@@ -79,6 +94,86 @@ pub(crate) enum NodeKind {
     },
     Window(WindowSpec),
     TopK(TopKSpec),
+}
+
+impl NodeKind {
+    /// Whether both make the same of the same input; where that is not known,
+    /// false.
+    fn does_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Filter(this), Self::Filter(other)) => this == other,
+            (Self::Project(this), Self::Project(other)) => this == other,
+            (Self::Union, Self::Union) => true,
+            (
+                Self::UniqIds { value, domain },
+                Self::UniqIds {
+                    value: other_value,
+                    domain: other_domain,
+                },
+            ) => value == other_value && domain == other_domain,
+            (
+                Self::Aggregate { group_by, calls },
+                Self::Aggregate {
+                    group_by: other_group_by,
+                    calls: other_calls,
+                },
+            ) => {
+                let mut pairs = calls.iter().zip(other_calls);
+                group_by == other_group_by
+                    && calls.len() == other_calls.len()
+                    && pairs.all(|(this, other)| this.does_the_same(other))
+            }
+            (
+                Self::Time(TimeNode::Hop {
+                    time,
+                    slide_us,
+                    size_us,
+                    piece_us,
+                }),
+                Self::Time(TimeNode::Hop {
+                    time: other_time,
+                    slide_us: other_slide_us,
+                    size_us: other_size_us,
+                    piece_us: other_piece_us,
+                }),
+            ) => {
+                (time, slide_us, size_us, piece_us)
+                    == (other_time, other_slide_us, other_size_us, other_piece_us)
+            }
+            (
+                Self::InnerJoin {
+                    left,
+                    right,
+                    residual,
+                },
+                Self::InnerJoin {
+                    left: other_left,
+                    right: other_right,
+                    residual: other_residual,
+                },
+            ) => (left, right, residual) == (other_left, other_right, other_residual),
+            (
+                Self::OuterJoin {
+                    output,
+                    left,
+                    right,
+                    residual,
+                    ..
+                },
+                Self::OuterJoin {
+                    output: other_output,
+                    left: other_left,
+                    right: other_right,
+                    residual: other_residual,
+                    ..
+                },
+            ) => {
+                (output, left, right, residual)
+                    == (other_output, other_left, other_right, other_residual)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// An operator with its inputs. Inputs always come earlier in the graph.
@@ -150,6 +245,8 @@ impl Graph {
         names
     }
 
+    /// The node, or the one of the same view that does the same: what a view says
+    /// twice, as `WITH` does where it is read twice, is computed once.
     pub(crate) fn add(&mut self, mut node: Node) -> usize {
         debug_assert!(node.inputs.iter().all(|&input| input < self.nodes.len()));
         // Whether a result can be null is the planner's guess, which the
@@ -161,8 +258,26 @@ impl Graph {
                 .collect();
             node.schema = Arc::new(Schema::new(nullable));
         }
-        self.nodes.push(node);
-        self.nodes.len() - 1
+        let is_same = |other: &Node| {
+            other.view == node.view
+                && other.inputs == node.inputs
+                && other.schema == node.schema
+                && other.append_only == node.append_only
+                && other.unique_key == node.unique_key
+                && other.kind.does_the_same(&node.kind)
+        };
+        let Some(found) = self.nodes.iter().position(is_same) else {
+            self.nodes.push(node);
+            return self.nodes.len() - 1;
+        };
+        // The node that is not made does not read them.
+        if let NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. } =
+            node.kind
+        {
+            self.arrangement_uses[left] -= 1;
+            self.arrangement_uses[right] -= 1;
+        }
+        found
     }
 
     /// The arrangement of `node` by `key_columns`, made on first demand.

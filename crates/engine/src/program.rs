@@ -15,7 +15,7 @@ use crate::time::node::TimeNode;
 
 /// Changes whenever the same definitions would give another graph, so that a
 /// checkpoint of an older planner is never misread.
-pub(crate) const PLANNER_VERSION: u32 = 2;
+pub(crate) const PLANNER_VERSION: u32 = 3;
 
 /// The SQL text of one model file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,6 +45,16 @@ const VIEWS: &[(&str, &str)] = &[
     ),
     ("v_distinct", "SELECT DISTINCT city, name FROM orders"),
     (
+        "v_part_twice",
+        "WITH c AS (SELECT o.city, o.name, sum(l.quantity) AS q FROM orders o JOIN lines l ON o.id = l.order_id GROUP BY o.city, o.name)
+         SELECT a.city, a.name, a.q, m.most FROM c AS a JOIN (SELECT city, max(q) AS most FROM c GROUP BY city) AS m ON a.city = m.city AND a.q >= m.most",
+    ),
+    (
+        "v_part_with_itself",
+        "WITH c AS (SELECT city, count(*) AS n FROM orders WHERE amount > 10 GROUP BY city)
+         SELECT a.city, a.n, b.n AS other FROM c AS a LEFT JOIN c AS b ON a.n = b.n UNION ALL SELECT city, n, n + 0 AS m FROM c UNION ALL SELECT city, n, n + 0 AS m FROM c",
+    ),
+    (
         "v_inner",
         "SELECT o.id, o.city, l.sku, l.quantity FROM orders o JOIN lines l ON o.id = l.order_id",
     ),

@@ -79,16 +79,22 @@ impl SystemTable for Operators {
     }
 }
 
-/// The table function [`EXPLAIN_FUNCTION`].
+/// The table function [`EXPLAIN_FUNCTION`]; of a warehouse that does not run,
+/// without views.
 #[derive(Debug)]
-pub(crate) struct ExplainFunction(pub(crate) Arc<dyn RunningViews>);
+pub(crate) struct ExplainFunction(pub(crate) Option<Arc<dyn RunningViews>>);
 
 impl TableFunctionImpl for ExplainFunction {
     fn call(&self, arguments: &[Expr]) -> Result<Arc<dyn TableProvider>> {
         let [Expr::Literal(ScalarValue::Utf8(Some(view)), _)] = arguments else {
             return plan_err!("{EXPLAIN_FUNCTION} takes the name of a view, in single quotes");
         };
-        let Some(lines) = self.0.explain(view) else {
+        let Some(views) = &self.0 else {
+            return plan_err!(
+                "the warehouse does not run, so that `{view}` has no operators to explain: start it with `sluice run`"
+            );
+        };
+        let Some(lines) = views.explain(view) else {
             return plan_err!(
                 "there is no table or materialized view `{view}` to explain; a query view is computed when asked: EXPLAIN SELECT * FROM {view}"
             );

@@ -194,6 +194,7 @@ impl QueryEngine {
             .functions
             .register(&mut state, Some(Arc::new(ids)))?;
         let context = SessionContext::new_with_state(state);
+        context.register_udtf(EXPLAIN_FUNCTION, Arc::new(ExplainFunction(None)));
         let schema = Arc::new(SluiceSchema {
             source,
             query_views: RwLock::default(),
@@ -246,7 +247,7 @@ impl QueryEngine {
     /// When their rows cannot be made.
     pub fn explain_with(&self, views: Arc<dyn RunningViews>) -> Result<(), ServeError> {
         self.add_table(OPERATORS_TABLE, Arc::new(Operators(views.clone())))?;
-        let function = Arc::new(ExplainFunction(views));
+        let function = Arc::new(ExplainFunction(Some(views)));
         self.context.register_udtf(EXPLAIN_FUNCTION, function);
         Ok(())
     }

@@ -191,6 +191,10 @@ fn a_stopped_warehouse_answers_from_its_state() {
     command.arg("sql").arg(example()).arg("--state").arg(&state);
     let table = succeed(command.arg("SELECT count(*) AS countries FROM revenue_by_country"));
     assert!(table.contains("countries"), "{table}");
+    let mut command = sluice();
+    command.arg("sql").arg("--state").arg(&state);
+    let said = fail(command.arg("EXPLAIN revenue_by_month"), 1);
+    assert!(said.contains("start it with `sluice run`"), "{said}");
 }
 
 #[test]
