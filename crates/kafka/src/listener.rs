@@ -105,7 +105,8 @@ impl ClientContext for Listener {
         // That all are down says less than why the last one is.
         let is_all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
-        if !is_end && !(is_all_down && heard.reason.is_some()) {
+        let says_less = is_all_down && heard.reason.is_some();
+        if !is_end && !says_less {
             heard.reason = Some(reason.to_owned());
         }
     }
