@@ -104,7 +104,7 @@ impl Reader {
     }
 
     #[track_caller]
-    fn to_the_end(&mut self) {
+    fn read_all(&mut self) {
         self.until(|_, at_end| at_end);
     }
 
@@ -157,7 +157,7 @@ fn committed_transactions_headers_keys_and_tombstones() {
         }
     }
     let mut reader = Reader::new(options(&broker, &["orders"]), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     wanted.sort();
     assert_eq!(
         reader.sorted(),
@@ -239,7 +239,7 @@ fn committed_transactions_headers_keys_and_tombstones() {
     }
     let position = again.position.clone();
     let mut last = Reader::new(options(&broker, &["orders"]), position);
-    last.to_the_end();
+    last.read_all();
     assert!(last.payloads.is_empty(), "{:?}", last.payloads);
 }
 
@@ -255,7 +255,7 @@ fn new_partitions_and_topics_of_a_pattern_are_read_from_their_first_record() {
     let mut from_now = options(&broker, &["^app-.*", "named"]);
     from_now.start = Start::Latest;
     let mut reader = Reader::new(from_now.clone(), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     assert!(reader.payloads.is_empty(), "{:?}", reader.payloads);
     assert!(reader.warnings[0].contains("no topic `named` yet"));
 
@@ -287,7 +287,7 @@ fn new_partitions_and_topics_of_a_pattern_are_read_from_their_first_record() {
     let mut of_one = options(&broker, &["app-a"]);
     of_one.partitions = vec![2];
     let mut reader = Reader::new(of_one, KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     assert_eq!(reader.payloads, ["\"in a new partition\""]);
 }
 
@@ -301,7 +301,7 @@ fn offsets_that_are_gone_are_an_error_and_never_a_gap() {
         broker.send("orders", 0, None, Some(number.to_string().as_bytes()));
     }
     let mut reader = Reader::new(options(&broker, &["orders"]), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     let mut position = reader.position.clone();
     position
         .apply(b"\x83\x01\0\0\0\0\0\0\0\0\0\0\0\x04orders")
