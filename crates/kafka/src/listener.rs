@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use serde::Deserialize;
@@ -101,8 +101,13 @@ impl ClientContext for Listener {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if !matches!(error, KafkaError::PartitionEOF(_)) {
-            self.0.lock().reason = Some(reason.to_owned());
+        let mut heard = self.0.lock();
+        // That all are down says less than why the last one is.
+        let is_all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
+        let says_less = is_all_down && heard.reason.is_some();
+        if !is_end && !says_less {
+            heard.reason = Some(reason.to_owned());
         }
     }
 }
@@ -125,7 +130,8 @@ impl ConsumerContext for Listener {
             return;
         }
         // Whatever was fetched and not taken is left to the next reader.
-        let is_cooperative = consumer.rebalance_protocol() == RebalanceProtocol::Cooperative;
+        let protocol = consumer.rebalance_protocol();
+        let is_cooperative = matches!(protocol, RebalanceProtocol::Cooperative);
         let left = match is_cooperative {
             true => consumer.incremental_unassign(partitions),
             false => consumer.unassign(),

@@ -104,7 +104,7 @@ impl Reader {
     }
 
     #[track_caller]
-    fn to_the_end(&mut self) {
+    fn read_all(&mut self) {
         self.until(|_, at_end| at_end);
     }
 
@@ -150,13 +150,14 @@ fn committed_transactions_headers_keys_and_tombstones() {
                 wanted.push(value);
             }
         }
+        producer.flush(ANSWER).unwrap();
         match round % 2 {
             0 => producer.commit_transaction(ANSWER).unwrap(),
             _ => producer.abort_transaction(ANSWER).unwrap(),
         }
     }
     let mut reader = Reader::new(options(&broker, &["orders"]), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     wanted.sort();
     assert_eq!(
         reader.sorted(),
@@ -210,6 +211,36 @@ fn committed_transactions_headers_keys_and_tombstones() {
         ]
     );
     assert_eq!(again.source.unread(), 0);
+
+    // Where marks of transactions are all that was not read, nothing is
+    // missing when they are deleted.
+    let producer = broker.producer(&[("transactional.id", "till")]);
+    producer.init_transactions(ANSWER).unwrap();
+    producer.begin_transaction().unwrap();
+    for partition in 0..2 {
+        queue(
+            &producer,
+            "orders",
+            partition,
+            None,
+            Some(b"{\"never\":1}"),
+            &[],
+        );
+    }
+    producer.flush(ANSWER).unwrap();
+    producer.abort_transaction(ANSWER).unwrap();
+    let before = again.position.clone();
+    let has_moved = |reader: &Reader, partition| {
+        reader.position.next_of("orders", partition) > before.next_of("orders", partition)
+    };
+    again.until(|reader, at_end| at_end && has_moved(reader, 0) && has_moved(reader, 1));
+    for partition in 0..2 {
+        broker.delete_records("orders", partition, -1);
+    }
+    let position = again.position.clone();
+    let mut last = Reader::new(options(&broker, &["orders"]), position);
+    last.read_all();
+    assert!(last.payloads.is_empty(), "{:?}", last.payloads);
 }
 
 #[test]
@@ -224,7 +255,7 @@ fn new_partitions_and_topics_of_a_pattern_are_read_from_their_first_record() {
     let mut from_now = options(&broker, &["^app-.*", "named"]);
     from_now.start = Start::Latest;
     let mut reader = Reader::new(from_now.clone(), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     assert!(reader.payloads.is_empty(), "{:?}", reader.payloads);
     assert!(reader.warnings[0].contains("no topic `named` yet"));
 
@@ -256,7 +287,7 @@ fn new_partitions_and_topics_of_a_pattern_are_read_from_their_first_record() {
     let mut of_one = options(&broker, &["app-a"]);
     of_one.partitions = vec![2];
     let mut reader = Reader::new(of_one, KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     assert_eq!(reader.payloads, ["\"in a new partition\""]);
 }
 
@@ -270,7 +301,7 @@ fn offsets_that_are_gone_are_an_error_and_never_a_gap() {
         broker.send("orders", 0, None, Some(number.to_string().as_bytes()));
     }
     let mut reader = Reader::new(options(&broker, &["orders"]), KafkaPosition::default());
-    reader.to_the_end();
+    reader.read_all();
     let mut position = reader.position.clone();
     position
         .apply(b"\x83\x01\0\0\0\0\0\0\0\0\0\0\0\x04orders")

@@ -212,7 +212,7 @@ fn avro_and_json_by_a_registry() {
         "one of PROTOBUF",
         "schema 6: it is no Avro schema",
         "schema 4 is one of JSON",
-        "byte 7: a union has no branch 4",
+        "byte 2: a union has no branch 4",
     ];
     for (payload, reason) in payloads[2..8].iter().zip(reasons) {
         let (found, bytes) = undecoded(payload).unwrap();

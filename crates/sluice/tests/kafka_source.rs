@@ -131,6 +131,7 @@ fn every_record_is_there_once_whatever_is_killed() {
             let name = format!("{{\"name\":\"round {round}\"}}");
             let value = (transaction % 2 == 0).then_some(name.as_bytes());
             queue(&producer, "app-customer", 0, Some(&key), value, &[]);
+            producer.flush(ANSWER).unwrap();
             match is_kept {
                 true => producer.commit_transaction(ANSWER).unwrap(),
                 false => producer.abort_transaction(ANSWER).unwrap(),

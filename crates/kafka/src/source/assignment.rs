@@ -1,6 +1,7 @@
 //! Which partitions are read, and from where on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
@@ -9,10 +10,13 @@ use sluice_mysql::batch::Batch;
 
 use super::KafkaSource;
 use crate::error::{KafkaSourceError, Problem};
-use crate::listener::{Heard, Partition};
+use crate::listener::{End, Heard, Partition};
 use crate::options::Start;
 use crate::partitions::{ANSWER_TIME, Begin, begin, committed, find, list};
 use crate::position::{StateStep, state_step};
+
+/// Events in which the client tells why no broker answers, at most.
+const REASONS: usize = 50;
 
 impl KafkaSource {
     /// Looks for topics and partitions that are new.
@@ -24,8 +28,15 @@ impl KafkaSource {
         let mut cluster = String::new();
         if !self.knows_cluster {
             let asked = consumer.client().fetch_cluster_id(ANSWER_TIME);
-            let unanswered = || Problem::Later(self.unanswered());
-            cluster = asked.ok_or_else(unanswered)?;
+            let Some(asked) = asked else {
+                // Nothing is assigned yet: what the client has to say are
+                // reasons, not records.
+                for _ in 0..REASONS {
+                    drop(consumer.poll(Duration::ZERO));
+                }
+                return Err(Problem::Later(self.unanswered()));
+            };
+            cluster = asked;
             if !is_first && cluster != self.position.cluster {
                 return Err(KafkaSourceError::OtherCluster {
                     name: self.options.name.clone(),
@@ -115,7 +126,7 @@ impl KafkaSource {
         }
         let offsets = begins.iter().map(|(it, begin)| (it, begin.offset()));
         let list = list(offsets)?;
-        let is_eager = consumer.rebalance_protocol() == RebalanceProtocol::Eager;
+        let is_eager = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Eager);
         match is_eager {
             true => consumer.assign(&list)?,
             false if begins.is_empty() => {}
@@ -164,7 +175,7 @@ impl KafkaSource {
     }
 
     /// Takes in what the client told besides records.
-    pub(super) fn hear(&mut self, batch: &mut Batch) {
+    pub(super) fn hear(&mut self, now_us: i64, batch: &mut Batch) {
         let Heard {
             ends, given, taken, ..
         } = self.listener.take();
@@ -190,8 +201,30 @@ impl KafkaSource {
             self.unread = unread.sum::<i64>().unsigned_abs();
             // Records that came behind them are not in them.
             if batch.records.is_empty() {
+                self.pass_over_marks(&ends, now_us, batch);
                 self.ends = Some(ends);
             }
+        }
+    }
+
+    /// Moves to the ends behind which there is nothing to read: what stands
+    /// between the last record and the end are marks of transactions and
+    /// records that were taken back. Where they are deleted later, nothing is
+    /// missing.
+    fn pass_over_marks(&mut self, ends: &BTreeMap<Partition, End>, now_us: i64, batch: &mut Batch) {
+        let mut step = StateStep::default();
+        for (topic, partition) in &self.assigned {
+            let end = ends.get(&(topic.clone(), *partition));
+            let Some(end) = end.filter(|end| end.is_reached()) else {
+                continue;
+            };
+            let next = self.position.next_of(topic, *partition);
+            if next.is_some_and(|next| next < end.eof_offset) {
+                step.next.push((topic.clone(), *partition, end.eof_offset));
+            }
+        }
+        if !step.next.is_empty() {
+            self.move_to(step, now_us, batch);
         }
     }
 

@@ -168,6 +168,7 @@ impl KafkaSource {
     /// The brokers answer.
     fn recover(&mut self, batch: &mut Batch) {
         self.failures = 0;
+        self.listener.take_reason();
         if self.trouble.take().is_some() {
             let name = &self.options.name;
             batch
@@ -197,7 +198,7 @@ impl KafkaSource {
         if self.trouble.is_some() && !batch.records.is_empty() {
             self.look_us = now_us;
         }
-        self.hear(batch);
+        self.hear(now_us, batch);
         if !self.given.is_empty() && self.trouble.is_none() {
             self.take_given(now_us, batch)?;
         }

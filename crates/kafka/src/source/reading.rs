@@ -91,7 +91,8 @@ impl KafkaSource {
                 self.given.extend(left);
             }
             self.look_us = i64::MIN;
-            let is_cooperative = consumer.rebalance_protocol() == RebalanceProtocol::Cooperative;
+            let protocol = consumer.rebalance_protocol();
+            let is_cooperative = matches!(protocol, RebalanceProtocol::Cooperative);
             let unassigned = match is_cooperative {
                 true => consumer
                     .assignment()

@@ -199,11 +199,14 @@ impl Broker {
         gone[0].as_ref().unwrap();
     }
 
-    /// Deletes the records before `offset`.
+    /// Deletes the records before `offset`; all if it is below 0.
     pub fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(offset))
-            .unwrap();
+        let offset = match offset {
+            0.. => Offset::Offset(offset),
+            _ => Offset::End,
+        };
+        list.add_partition_offset(topic, partition, offset).unwrap();
         let options = AdminOptions::new().operation_timeout(Some(ANSWER));
         let gone = block_on(self.admin().delete_records(&list, &options)).unwrap();
         for element in gone.elements() {
