@@ -139,7 +139,8 @@ impl Parts {
     fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
         let found = self.parts.iter().find_map(|(part_start, bytes)| {
             let skipped = usize::try_from(start.checked_sub(*part_start)?).ok()?;
-            (skipped <= bytes.len()).then(|| bytes.slice(skipped..))
+            // Behind its last byte another part may begin.
+            (skipped < bytes.len()).then(|| bytes.slice(skipped..))
         });
         found.ok_or_else(|| ParquetError::EOF(format!("byte {start} was not asked for")))
     }
