@@ -263,13 +263,15 @@ impl Graph {
                 && other.inputs == node.inputs
                 && other.schema == node.schema
                 && other.append_only == node.append_only
-                && other.unique_key == node.unique_key
                 && other.kind.does_the_same(&node.kind)
         };
         let Some(found) = self.nodes.iter().position(is_same) else {
             self.nodes.push(node);
             return self.nodes.len() - 1;
         };
+        // It says of the same rows what identifies them.
+        let key = &mut self.nodes[found].unique_key;
+        *key = key.take().or(node.unique_key);
         // The node that is not made does not read them.
         if let NodeKind::InnerJoin { left, right, .. } | NodeKind::OuterJoin { left, right, .. } =
             node.kind

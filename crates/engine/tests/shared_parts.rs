@@ -40,6 +40,19 @@ fn a_part_that_is_read_twice_is_computed_once() {
 }
 
 #[test]
+fn windows_that_are_read_twice_are_counted_once() {
+    let select = "WITH c AS (
+          SELECT k, count(*) AS n, window_start, window_end
+          FROM hop(events, t, INTERVAL '2 seconds', INTERVAL '10 seconds')
+          GROUP BY k, window_start, window_end)
+        SELECT a.k, a.n, a.window_start FROM c AS a
+        JOIN (SELECT max(n) AS most, window_start, window_end FROM c GROUP BY window_start, window_end) AS m
+          ON a.window_start = m.window_start AND a.window_end = m.window_end AND a.n >= m.most";
+    // Pieces of windows, windows, and the greatest of each.
+    assert_eq!(count_kinds(select, &["hop", "aggregate"]), [2, 3]);
+}
+
+#[test]
 fn parts_that_differ_are_computed_apart() {
     let select = "SELECT k, count(*) AS c FROM events WHERE id > 0 GROUP BY k
                   UNION ALL SELECT k, count(*) AS c FROM events WHERE id > 1 GROUP BY k";
