@@ -47,7 +47,8 @@ CREATE MATERIALIZED VIEW copies_of_copies AS SELECT number AS n, count(*) AS peo
 CREATE MATERIALIZED VIEW counted AS SELECT count(phone) AS phones FROM person;
 CREATE VIEW ids AS SELECT id FROM person;
 ";
-const PANEL: &str = "title = { en = \"People\", zh = \"People\" }\nchart = \"table\"\n";
+const PANEL: &str =
+    "subject = \"people\"\ntitle = { en = \"People\", zh = \"People\" }\nchart = \"table\"\n";
 const SOURCE: &str = r#"
 [topic.orders.capture]
 kind = "http"
@@ -81,7 +82,6 @@ fn project(folder: &Path, config: &str) -> PathBuf {
     for (file, text) in [
         ("warehouse.toml", config),
         ("sources/people.toml", SOURCE),
-        ("models/people.sql", MODELS),
         (
             "panels/phones.toml",
             &format!("{PANEL}query = \"SELECT phone FROM person\"\n"),
@@ -95,6 +95,12 @@ fn project(folder: &Path, config: &str) -> PathBuf {
         let path = project.join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+    // A file holds one model.
+    for (number, model) in MODELS.split_terminator(";\n").enumerate() {
+        let path = project.join(format!("models/m{number}.sql"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("{model}\n")).unwrap();
     }
     project
 }

@@ -81,13 +81,18 @@ fn start(folder: &Path) -> Running {
     for (file, text) in [
         ("warehouse.toml", "name = \"shop\"\n"),
         ("sources/items.toml", SOURCE),
-        ("models/items.sql", MODELS),
         ("columns.toml", "name = \"Name on the label\"\n"),
         ("items.ndjson", &items),
     ] {
         let path = project.join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+    // A file holds one model.
+    for (number, model) in MODELS.split_terminator(";\n").enumerate() {
+        let path = project.join(format!("models/m{number}.sql"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("{model}\n")).unwrap();
     }
     let state = folder.join("state");
     let mut command = run_command(&project, &state);
