@@ -13,6 +13,8 @@ pub enum ChangeKind {
     Upsert,
     /// Delete the row stored under the key; other columns may be null.
     Delete,
+    /// Delete all rows that no newer change stored; all columns are null.
+    Truncate,
 }
 
 /// Order of changes within one source. A change whose version is older than

@@ -414,7 +414,8 @@ impl TableInput {
                 kept_columns.push(*column);
             }
             let mut filled_row = None;
-            if !kept_columns.is_empty() && change.kinds[row] != ChangeKind::Delete {
+            let is_row = matches!(change.kinds[row], ChangeKind::Insert | ChangeKind::Upsert);
+            if !kept_columns.is_empty() && is_row {
                 // Before the old key loses its row.
                 let moved = key_changes.peek().filter(|(changed, _)| *changed == row);
                 let old_key = match (moved, &before_keys) {
@@ -439,6 +440,7 @@ impl TableInput {
                 ChangeKind::Delete => {
                     self.replace(keys.get(row), None, version, &mut retracted);
                 }
+                ChangeKind::Truncate => self.truncate(version, &mut retracted),
                 ChangeKind::Insert | ChangeKind::Upsert => {
                     let new = match &filled_row {
                         Some((_, encoded)) => encoded.get(0),
@@ -527,6 +529,24 @@ impl TableInput {
         }
         shard.put(hash, key, new, version);
         true
+    }
+
+    /// Retracts all rows but those that a newer change stored.
+    fn truncate(&mut self, version: SourceVersion, retracted: &mut Vec<Box<[u8]>>) {
+        for shard in &mut self.shards {
+            let slots: Vec<u32> = shard.keys.slots().collect();
+            for slot in slots {
+                if shard.stored[slot as usize].version > version {
+                    continue;
+                }
+                let Some(row) = shard.row(slot).map(Box::from) else {
+                    continue;
+                };
+                retracted.push(row);
+                let key: Box<[u8]> = shard.keys.key(slot).into();
+                shard.put(stable_hash(&key), &key, None, version);
+            }
+        }
     }
 
     /// Memory taken, about.
@@ -644,6 +664,26 @@ mod tests {
         let mut lines: Vec<String> = (0..rows.num_rows()).map(row).collect();
         lines.sort();
         lines
+    }
+
+    #[test]
+    fn a_table_that_is_emptied_keeps_what_newer_changes_stored() {
+        let mut input = input();
+        let mut first = changes(&input, &[(1, 1, None), (2, 2, None), (3, 3, None)]);
+        let version = |major| SourceVersion { major, minor: 0 };
+        first.versions = vec![version(1), version(9), version(1)];
+        input.step(&[first]).unwrap();
+        let mut second = changes(&input, &[(4, 4, None), (0, 0, None), (3, 5, None)]);
+        second.kinds[1] = ChangeKind::Truncate;
+        second.versions = vec![version(4), version(5), version(6)];
+        assert_eq!(
+            text(&input.step(&[second]).unwrap()),
+            ["-1x1|1|", "-1x3|3|", "1x3|5|"]
+        );
+        assert_eq!(
+            text(&input.step(&[changes(&input, &[(1, 7, None)])]).unwrap()),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -27,6 +27,11 @@ pub enum Problem {
         "{0}: the columns behind the log's table map are not known, {1}\n  help: set `binlog_row_metadata = FULL` on the server, so that the log says them; of files, begin with the one that creates the table"
     )]
     UnknownTable(TableName, String),
+    /// A new row lacks a column whose default is not known.
+    #[error(
+        "{0}: a new row does not say column `{1}`, and its default is not known\n  help: set `binlog_row_image = FULL` (or NOBLOB) on the server"
+    )]
+    UnknownDefault(TableName, String),
     /// Rows without a table map.
     #[error("its rows belong to table number {0}, which no event before named")]
     NoTableMap(u64),

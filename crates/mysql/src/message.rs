@@ -10,7 +10,6 @@
 use std::io::Write as _;
 
 use crate::binlog::rows::{Image, RowsKind};
-use crate::ddl::TableEvent;
 use crate::schema::TableName;
 use crate::value::layout::ColumnLayout;
 use crate::value::text::write_json_string;
@@ -41,6 +40,7 @@ pub(crate) fn change(
     columns: &[ColumnLayout],
     kind: RowsKind,
     (before, after): (&Image, &Image),
+    defaults: &[Option<String>],
     order: Order,
 ) -> Vec<u8> {
     let capacity = table_part.len() + 96 + after.json.len().max(before.json.len()) * 2;
@@ -65,8 +65,9 @@ pub(crate) fn change(
     for (index, column) in columns.iter().enumerate() {
         // Of a minimal image, what did not change is in the earlier image
         // only, if at all.
+        let default = || defaults.get(index)?.as_deref().map(str::as_bytes);
         let value = match kind {
-            RowsKind::Insert => after.value(index),
+            RowsKind::Insert => after.value(index).or_else(default),
             RowsKind::Update => after.value(index).or_else(|| before.value(index)),
             RowsKind::Delete => before.value(index),
         };
@@ -86,7 +87,41 @@ pub(crate) fn change(
             }
         }
         out.push(b'}');
+        unchanged(&mut out, columns, before, after);
     }
+    out
+}
+
+/// Names the columns that a minimal image leaves out: they stay as they were.
+fn unchanged(out: &mut Vec<u8>, columns: &[ColumnLayout], before: &Image, after: &Image) {
+    let is_missing = |index: usize| after.value(index).is_none() && before.value(index).is_none();
+    let mut is_first = true;
+    for (_, column) in columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_missing(*index))
+    {
+        out.extend_from_slice(match std::mem::take(&mut is_first) {
+            true => b",\"unchanged\":[",
+            false => b",",
+        });
+        // The name with its quotes, without the colon behind it.
+        let name = column.json_name.as_slice();
+        out.extend_from_slice(name.strip_suffix(b":").unwrap_or(name));
+    }
+    if !is_first {
+        out.push(b']');
+    }
+}
+
+/// The message of a table that was emptied.
+pub(crate) fn truncated(name: &TableName, time_s: u32, transaction: u64) -> Vec<u8> {
+    let mut out = table_part(name);
+    // Writing to memory does not fail.
+    let _ = write!(
+        out,
+        ",\"type\":\"truncate\",\"ts\":{time_s},\"xid\":{transaction},\"xoffset\":0,\"commit\":true}}"
+    );
     out
 }
 
@@ -107,19 +142,11 @@ pub(crate) fn finish(message: &mut Vec<u8>, is_last_of_transaction: bool) {
 }
 
 /// The message of a statement that changed definitions.
-pub(crate) fn definition(database: &str, statement: &str, events: &[TableEvent]) -> Vec<u8> {
+pub(crate) fn definition(database: &str, statement: &str) -> Vec<u8> {
     let mut out = b"{\"type\":\"ddl\",\"database\":".to_vec();
     write_json_string(&mut out, database);
     out.extend_from_slice(b",\"sql\":");
     write_json_string(&mut out, statement);
-    let truncated = events.iter().filter_map(|event| match event {
-        TableEvent::Truncated(name) => Some(name.to_string()),
-        _ => None,
-    });
-    for name in truncated {
-        out.extend_from_slice(b",\"truncated\":");
-        write_json_string(&mut out, &name);
-    }
     out.push(b'}');
     out
 }

@@ -127,7 +127,7 @@ impl DatabasePosition {
         Ok(())
     }
 
-    fn apply_state(&mut self, step: StateStep) {
+    pub(crate) fn apply_state(&mut self, step: StateStep) {
         for (name, schema) in step.schemas {
             match schema {
                 Some(schema) => self.schemas.insert(name, schema),

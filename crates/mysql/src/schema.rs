@@ -21,6 +21,10 @@ pub struct ColumnSchema {
     /// Values of an enumeration or of a set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+    /// What a row has that does not say it, as JSON; `None` if that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// One table.

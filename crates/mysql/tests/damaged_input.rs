@@ -31,9 +31,34 @@ impl Random {
     }
 }
 
-fn rounds() -> usize {
-    let named = std::env::var("SLUICE_FUZZ_ROUNDS").ok();
-    named.and_then(|rounds| rounds.parse().ok()).unwrap_or(300)
+/// Numbers of rounds: so many, or for `SLUICE_FUZZ_SECONDS`.
+fn rounds(usual: usize) -> impl Iterator<Item = usize> {
+    let start = std::time::Instant::now();
+    let named = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let seconds = named("SLUICE_FUZZ_SECONDS");
+    let count = match seconds {
+        Some(_) => usize::MAX,
+        None => named("SLUICE_FUZZ_ROUNDS").unwrap_or(usual),
+    };
+    (0..count).take_while(move |_| {
+        seconds.is_none_or(|seconds| start.elapsed().as_secs() < seconds as u64)
+    })
+}
+
+/// Where random numbers begin: `SLUICE_FUZZ_SEED`, or a new one for every run
+/// for some time, which is said.
+fn seed(usual: u64) -> u64 {
+    let named = |name: &str| std::env::var(name).ok();
+    let seed = match (named("SLUICE_FUZZ_SEED"), named("SLUICE_FUZZ_SECONDS")) {
+        (Some(seed), _) => seed.parse().unwrap(),
+        (None, Some(_)) => {
+            use sluice_core::Clock as _;
+            sluice_core::SystemClock.now_us().unsigned_abs()
+        }
+        (None, None) => usual,
+    };
+    eprintln!("SLUICE_FUZZ_SEED={seed}");
+    seed | 1
 }
 
 fn read_all(path: &Path) -> Result<usize, FilesError> {
@@ -70,7 +95,7 @@ fn mend_checksums(log: &mut [u8]) {
 fn damaged_logs_are_refused_by_name_or_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.000001");
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(seed(0x9e37_79b9_7f4a_7c15));
     for name in LOGS {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/logs")
@@ -80,7 +105,7 @@ fn damaged_logs_are_refused_by_name_or_read() {
         let rows = read_all(&path).unwrap();
         assert!(rows > 0, "{name}");
         let mut refused = 0;
-        for round in 0..rounds() {
+        for round in rounds(300) {
             let mut log = sound.clone();
             for _ in 0..=random.below(3) {
                 let at = random.below(log.len());
@@ -128,7 +153,7 @@ fn encrypted_and_foreign_files_are_refused_by_name() {
 #[test]
 fn descriptions_of_any_bytes_do_no_harm() {
     let mut random = Random(7);
-    for _ in 0..rounds() {
+    for _ in rounds(300) {
         let length = random.below(200);
         let bytes: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
         let _ = FormatDescription::read(&bytes);

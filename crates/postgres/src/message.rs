@@ -180,6 +180,18 @@ pub(crate) fn finish(message: &mut Vec<u8>, is_last_of_transaction: bool) {
 }
 
 /// The message of a table that was emptied.
-pub(crate) fn truncated(table_part: &[u8]) -> Vec<u8> {
-    [table_part, b",\"type\":\"truncate\"}"].concat()
+pub(crate) fn truncated(table_part: &[u8], order: Order) -> Vec<u8> {
+    let Order {
+        time_s,
+        xid,
+        lsn: Lsn(lsn),
+        row,
+    } = order;
+    let mut out = table_part.to_vec();
+    // Writing to memory does not fail.
+    let _ = write!(
+        out,
+        ",\"type\":\"truncate\",\"ts\":{time_s},\"xid\":{xid},\"lsn\":{lsn},\"xoffset\":{row}}}"
+    );
+    out
 }

@@ -25,11 +25,34 @@ impl Random {
     }
 }
 
-fn rounds() -> usize {
-    let named = std::env::var("SLUICE_FUZZ_ROUNDS").ok();
-    named
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(20_000)
+/// Numbers of rounds: so many, or for `SLUICE_FUZZ_SECONDS`.
+fn rounds(usual: usize) -> impl Iterator<Item = usize> {
+    let start = std::time::Instant::now();
+    let named = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let seconds = named("SLUICE_FUZZ_SECONDS");
+    let count = match seconds {
+        Some(_) => usize::MAX,
+        None => named("SLUICE_FUZZ_ROUNDS").unwrap_or(usual),
+    };
+    (0..count).take_while(move |_| {
+        seconds.is_none_or(|seconds| start.elapsed().as_secs() < seconds as u64)
+    })
+}
+
+/// Where random numbers begin: `SLUICE_FUZZ_SEED`, or a new one for every run
+/// for some time, which is said.
+fn seed(usual: u64) -> u64 {
+    let named = |name: &str| std::env::var(name).ok();
+    let seed = match (named("SLUICE_FUZZ_SEED"), named("SLUICE_FUZZ_SECONDS")) {
+        (Some(seed), _) => seed.parse().unwrap(),
+        (None, Some(_)) => {
+            use sluice_core::Clock as _;
+            sluice_core::SystemClock.now_us().unsigned_abs()
+        }
+        (None, None) => usual,
+    };
+    eprintln!("SLUICE_FUZZ_SEED={seed}");
+    seed | 1
 }
 
 /// Messages of a server, written like it does.
@@ -209,9 +232,9 @@ fn a_sound_stream_gives_its_rows() {
 #[test]
 fn damaged_messages_are_refused_with_their_place_or_read() {
     let sound = sound();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(seed(0x9e37_79b9_7f4a_7c15));
     let (mut refused, mut read) = (0, 0);
-    for _ in 0..rounds() {
+    for _ in rounds(20_000) {
         let mut messages = sound.clone();
         for _ in 0..=random.below(3) {
             let which = random.below(messages.len());
@@ -267,7 +290,7 @@ fn values_of_any_bytes_become_json() {
         ValueForm::Array(Box::new(ValueForm::Json), b';'),
     ];
     let letters = b"{}[]\",;\\=+-.eE0123456789NULtf $:T xBC\xc3\xff";
-    for _ in 0..rounds() {
+    for _ in rounds(20_000) {
         let length = random.below(24);
         let text: Vec<u8> = (0..length)
             .map(|_| letters[random.below(letters.len())])

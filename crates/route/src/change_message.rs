@@ -27,6 +27,9 @@ pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKi
     if is_in(&definition.insert) || is_in(&definition.update) {
         return Ok(ChangeKind::Upsert);
     }
+    if is_in(&definition.truncate) {
+        return Ok(ChangeKind::Truncate);
+    }
     Err(Refusal {
         column: definition.field.name.clone(),
         reason: "not_in_list",

@@ -60,6 +60,7 @@ impl Diversion {
 /// How Maxwell's messages, and those of a captured server, hold their rows.
 const CHANGES: &str = r#"row = "/data"
 before = "/old"
+unchanged = "/unchanged"
 change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }
 "#;
 
@@ -109,7 +110,8 @@ impl DiversionRule {
         if let Some(database) = filled(&self.source_database) {
             when.push(condition("/database", "equals", &quoted(database)));
         }
-        when.push(condition("/type", "in", &self.operations()?));
+        let has_key = filled(&self.sink_key).is_some();
+        when.push(condition("/type", "in", &self.operations(has_key)?));
         when.extend(filter(filled(&self.filter).unwrap_or_default())?);
         let key: Vec<&str> = match filled(&self.sink_key) {
             Some(key) => key.split(',').map(str::trim).collect(),
@@ -138,12 +140,14 @@ impl DiversionRule {
         Ok(text)
     }
 
-    fn operations(&self) -> Result<String, String> {
+    fn operations(&self, has_key: bool) -> Result<String, String> {
         let all = "insert,update,delete";
         let mut kinds = Vec::new();
         for kind in filled(&self.operation_types).unwrap_or(all).split(',') {
             match kind.trim() {
                 "insert" => kinds.extend(["insert", "bootstrap-insert"]),
+                // What is emptied loses all its rows.
+                "delete" if has_key => kinds.extend(["delete", "truncate"]),
                 kind @ ("update" | "delete") => kinds.push(kind),
                 other => {
                     return Err(format!(

@@ -467,6 +467,10 @@ impl<'a, 't> RowReader<'a, 't> {
         let Fields::Json { record: slots, .. } = fields else {
             return self.table_row(place, record, table, &fields);
         };
+        // A table that was emptied has no row to look at.
+        if matches!(change_kind(table, &fields), Ok(ChangeKind::Truncate)) {
+            return self.truncate(place, record, table, &fields);
+        }
         let mut inner_json = std::mem::take(&mut self.tools.inner_json);
         if let Some(array) = &table.explode {
             // Nothing that is a value inside a record fails to be parsed.
@@ -512,6 +516,23 @@ impl<'a, 't> RowReader<'a, 't> {
             self.table_row(place, record, table, &fields);
         }
         self.tools.inner_json = inner_json;
+    }
+
+    fn truncate(&mut self, place: Place, record: &LogRecord, table: &Table, fields: &Fields<'_>) {
+        match version(table, fields, record.offset, u64::from(place.element)) {
+            Ok(version) => self.rows[place.table as usize].push(&Row {
+                cells: table.columns.iter().map(|_| Cell::Null).collect(),
+                kind: ChangeKind::Truncate,
+                version,
+                old_key: None,
+                unchanged: Vec::new(),
+                candidate: None,
+            }),
+            Err(refusal) => {
+                let name = &table.definition.name;
+                self.letters.push(place, record, name, refusal);
+            }
+        }
     }
 
     fn table_row(&mut self, place: Place, record: &LogRecord, table: &Table, fields: &Fields<'_>) {

@@ -301,6 +301,13 @@ pub(crate) struct ChangeKindDefinition {
     pub(crate) update: Vec<String>,
     #[serde(default)]
     pub(crate) delete: Vec<String>,
+    #[serde(default = "truncate")]
+    pub(crate) truncate: Vec<String>,
+}
+
+/// How captured servers say that a table was emptied.
+fn truncate() -> Vec<String> {
+    vec!["truncate".to_owned()]
 }
 
 #[derive(Debug, Deserialize)]

@@ -56,6 +56,31 @@ impl SourceGauges {
                 &labels,
             );
             lag.set(state.lag_us(now_us).unsigned_abs());
+            let of_server = [
+                (
+                    "sluice_source_behind_bytes",
+                    "Bytes of a server's log that were not read yet, at the last look.",
+                    state.lag.bytes,
+                ),
+                (
+                    "sluice_source_kept_bytes",
+                    "Bytes of its log that a server keeps for a source, at the last look.",
+                    state.lag.kept_bytes,
+                ),
+            ];
+            for (name, help, value) in of_server {
+                if let Some(value) = value {
+                    metrics.gauge_of(name, help, &labels).set(value);
+                }
+            }
+            if let Some(seconds) = state.lag.seconds {
+                let behind = metrics.seconds_of(
+                    "sluice_source_behind_seconds",
+                    "Age of the newest change that was read of a server; 0 if it has no more.",
+                    &labels,
+                );
+                behind.set(seconds.saturating_mul(1_000_000));
+            }
             if let Some(last_us) = state.last_record_us {
                 let last = metrics.seconds_of(
                     "sluice_source_last_record_timestamp_seconds",

@@ -29,7 +29,10 @@ pub(crate) fn versions(changes: &[TableChanges]) -> Result<Vec<TableChanges>, En
     let mut found = Vec::with_capacity(changes.len());
     for change in changes {
         let rows: Vec<u32> = (0..change.kinds.len() as u32)
-            .filter(|&row| change.kinds[row as usize] != ChangeKind::Delete)
+            .filter(|&row| {
+                let kind = change.kinds[row as usize];
+                !matches!(kind, ChangeKind::Delete | ChangeKind::Truncate)
+            })
             .collect();
         let taken = |row: &u32| change.versions.get(*row as usize).copied();
         found.push(TableChanges {

@@ -69,6 +69,8 @@ pub struct Decoder {
     is_of_files: bool,
     /// End of the newest event in its file.
     reached: u64,
+    /// Whether tables that come into the filter by another name are copied.
+    copies_new_tables: bool,
 }
 
 impl Decoder {
@@ -87,6 +89,15 @@ impl Decoder {
             newest_s: 0,
             has_moved: false,
             is_of_files: false,
+            copies_new_tables: false,
+        }
+    }
+
+    /// Tables that get a captured name are to be copied.
+    pub fn with_copies(self, copies: bool) -> Self {
+        Self {
+            copies_new_tables: copies,
+            ..self
         }
     }
 
@@ -161,6 +172,22 @@ impl Decoder {
     pub fn reached(&self) -> Option<(&str, u64)> {
         let is_between = self.transaction.is_none() && self.next_gtid.is_none();
         is_between.then_some((&self.position.file, self.reached))
+    }
+
+    /// Whether all that was given is of whole transactions.
+    pub(crate) fn is_between_transactions(&self) -> bool {
+        self.transaction.is_none() && self.next_gtid.is_none() && self.skip_rows == 0
+    }
+
+    /// Moves by a step and gives the record that says so.
+    pub(crate) fn record_state(&mut self, step: StateStep, now_us: i64) -> Record {
+        let mark = self.transaction.as_ref().map(|open| TransactionMark {
+            id: open.id.clone(),
+            commit: false,
+        });
+        let record = state_record(&step, now_us, mark, Bytes::new());
+        self.position.apply_state(step);
+        record
     }
 
     /// Remembers how far the copy of a table has come.

@@ -135,6 +135,17 @@ impl<'a> RowsEvent<'a> {
         })
     }
 
+    /// Whether new rows lack columns: those that have their default.
+    pub fn lacks_columns(&self) -> bool {
+        self.kind == RowsKind::Insert
+            && (0..self.column_count).any(|index| !has(self.first_columns, index))
+    }
+
+    /// Whether new rows say a column.
+    pub fn has_column(&self, index: usize) -> bool {
+        has(self.first_columns, index)
+    }
+
     /// Reads the rows in turn. `each` gets the earlier and the later image;
     /// the one that there is not is empty.
     ///

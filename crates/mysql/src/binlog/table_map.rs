@@ -105,7 +105,7 @@ impl TableMap {
                     }
                 }
                 2 | 10 => {
-                    let texts = self.text_places(field == 10);
+                    let texts = self.text_places(field == 10, is_mariadb);
                     let default = charset_of_collation(value.lenenc(WHAT)?);
                     for &column in &texts {
                         self.columns[column].charset = default;
@@ -121,7 +121,7 @@ impl TableMap {
                     }
                 }
                 3 | 11 => {
-                    for column in self.text_places(field == 11) {
+                    for column in self.text_places(field == 11, is_mariadb) {
                         self.columns[column].charset = charset_of_collation(value.lenenc(WHAT)?);
                     }
                 }
@@ -167,10 +167,10 @@ impl TableMap {
         wanted.map(|(place, _)| place).collect()
     }
 
-    fn text_places(&self, enumerations: bool) -> Vec<usize> {
+    fn text_places(&self, enumerations: bool, is_mariadb: bool) -> Vec<usize> {
         self.places(|wire| match enumerations {
             true => matches!(wire.number, types::ENUM | types::SET),
-            false => types::is_text(wire.number),
+            false => types::is_text(wire.number, is_mariadb),
         })
     }
 }

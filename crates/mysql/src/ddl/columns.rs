@@ -56,6 +56,7 @@ pub(crate) fn column(name: String, mut tokens: Tokens<'_>) -> Option<ColumnDefin
             type_name: String::new(),
             charset: None,
             values,
+            default: None,
         },
         is_key: false,
         place: Place::Last,

@@ -1,5 +1,6 @@
 //! Definitions of tables as a server has them now.
 
+use super::copy::write_value;
 use crate::ddl::column_of_type;
 use crate::filter::TableFilter;
 use crate::input::name_text;
@@ -60,21 +61,29 @@ pub(super) fn table(
     let (database, table) = (sql_text(&name.database), sql_text(&name.table));
     let place = format!("table_schema = {database} AND table_name = {table}");
     let rows = connection.query(&format!(
-        "SELECT column_name, column_type, character_set_name \
+        "SELECT column_name, column_type, character_set_name, column_default, is_nullable, extra \
          FROM information_schema.columns WHERE {place} ORDER BY ordinal_position"
     ))?;
     let mut schema = TableSchema::default();
+    let is_mariadb = connection.server_version.contains("MariaDB");
     for row in rows {
+        let default = row.get(3).cloned().flatten();
         let row = texts(row);
-        let [column, column_type, charset] = row.as_slice() else {
+        let [column, column_type, charset, _, nullable, extra] = row.as_slice() else {
             continue;
         };
         let known = column_of_type(column, column_type);
         let charset = (!charset.is_empty()).then(|| charset.clone());
-        schema.columns.push(ColumnSchema {
+        let mut known = ColumnSchema {
             charset: known.charset.or(charset),
             ..known
-        });
+        };
+        known.default = match default {
+            None => (nullable == "YES").then(|| "null".to_owned()),
+            Some(_) if extra.contains("DEFAULT_GENERATED") => None,
+            Some(text) => constant(&text, is_mariadb).and_then(|text| as_json(&known, &text)),
+        };
+        schema.columns.push(known);
     }
     if schema.columns.is_empty() {
         return Ok(None);
@@ -102,4 +111,74 @@ pub(super) fn table(
         }
     }
     Ok(Some(schema))
+}
+
+/// The value of a default, as the server would send it; `Ok(None)` is null.
+/// MariaDB writes it as SQL.
+fn constant(text: &[u8], is_mariadb: bool) -> Option<Option<Vec<u8>>> {
+    if !is_mariadb {
+        return Some(Some(text.to_vec()));
+    }
+    if text.eq_ignore_ascii_case(b"NULL") {
+        return Some(None);
+    }
+    let is_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    if text.iter().all(is_number) || text.starts_with(b"b'") {
+        return Some(Some(text.to_vec()));
+    }
+    let inside = text.strip_prefix(b"'")?.strip_suffix(b"'")?;
+    // Quotes and backslashes are doubled inside.
+    let mut value = Vec::with_capacity(inside.len());
+    let mut bytes = inside.iter();
+    while let Some(&byte) = bytes.next() {
+        if matches!(byte, b'\'' | b'\\') && bytes.next() != Some(&byte) {
+            return None;
+        }
+        value.push(byte);
+    }
+    Some(Some(value))
+}
+
+/// A default as rows of the log have it; `None` if that depends on more.
+fn as_json(column: &ColumnSchema, value: &Option<Vec<u8>>) -> Option<String> {
+    let bits = value.as_deref().and_then(|value| {
+        let digits = value.strip_prefix(b"b'")?.strip_suffix(b"'")?;
+        u64::from_str_radix(std::str::from_utf8(digits).ok()?, 2).ok()
+    });
+    if column.type_name == "bit" && value.is_some() {
+        return bits.map(|bits| bits.to_string());
+    }
+    let is_zero = |value: &[u8]| value.starts_with(b"0000-00-00");
+    let is_moment = column.type_name == "timestamp";
+    // What moment it is depends on the session.
+    if column.charset.as_deref() == Some("binary") && value.is_some()
+        || is_moment && value.as_deref().is_some_and(|value| !is_zero(value))
+    {
+        return None;
+    }
+    let mut out = Vec::new();
+    write_value(&mut out, column, value.as_deref());
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_read_as_both_servers_write_them() {
+        let json = |column_type: &str, text: &str, is_mariadb: bool| {
+            let column = column_of_type("c", column_type);
+            constant(text.as_bytes(), is_mariadb).and_then(|value| as_json(&column, &value))
+        };
+        let is = |json: Option<String>, wanted: &str| assert_eq!(json.as_deref(), Some(wanted));
+        is(json("varchar(9)", "'it''s'", true), "\"it's\"");
+        is(json("varchar(9)", "it's", false), "\"it's\"");
+        is(json("int(11)", "5", true), "5");
+        is(json("decimal(5,2)", "1.50", false), "1.50");
+        is(json("varchar(9)", "NULL", true), "null");
+        is(json("bit(4)", "b'101'", true), "5");
+        assert_eq!(json("datetime", "current_timestamp()", true), None);
+        assert_eq!(json("timestamp", "2026-01-01 00:00:00", false), None);
+    }
 }

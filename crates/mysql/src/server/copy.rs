@@ -4,7 +4,8 @@
 //! A part is read in one statement without locks. It counts from the place at
 //! which the log ended after it was read: until the stream is there, rows that
 //! the stream has changed are taken out of it, because the stream's are as new
-//! or newer. So nothing is missing and nothing goes back in time (Andreakis and
+//! or newer; where the stream says a part of a row only (minimal images), that
+//! is put into the row. So nothing is missing and nothing goes back in time (Andreakis and
 //! Papapanagiotou, "DBLog: A Watermark Based Change-Data-Capture Framework",
 //! 2020).
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use sluice_core::{Record, RecordKind};
 
 use super::ServerError;
+use super::merge::changed_row;
 use super::settings::{Server, end_of_log};
 use crate::binlog::decoder::state_record;
 use crate::message::table_part;
@@ -216,7 +218,7 @@ fn literal(column: &ColumnSchema, value: &[u8]) -> String {
 }
 
 /// Appends a value that the server sent as text, as the log's would be.
-fn write_value(out: &mut Vec<u8>, column: &ColumnSchema, value: Option<&[u8]>) {
+pub(super) fn write_value(out: &mut Vec<u8>, column: &ColumnSchema, value: Option<&[u8]>) {
     let Some(value) = value else {
         out.extend_from_slice(b"null");
         return;
@@ -283,7 +285,7 @@ impl Part {
             {
                 continue;
             }
-            if self.key.is_empty() || self.has_inexact_key {
+            if self.key.is_empty() || self.has_inexact_key || message["type"] == "truncate" {
                 return false;
             }
             let new: Vec<&Value> = self.key.iter().map(|name| &message["data"][name]).collect();
@@ -292,12 +294,46 @@ impl Part {
                 None => &message["data"][name],
             });
             let old: Vec<&Value> = old.collect();
-            self.rows.retain(|(key, _)| {
-                let is = |other: &[&Value]| key.iter().zip(other).all(|(a, b)| a == *b);
-                !is(&new) && !is(&old)
-            });
+            let is = |key: &[Value], other: &[&Value]| key.iter().zip(other).all(|(a, b)| a == *b);
+            // The warehouse cannot make the row of a change that says a part
+            // of it before it has the rest.
+            if message.get("unchanged").is_some() {
+                if old != new {
+                    return false;
+                }
+                for (key, row) in &mut self.rows {
+                    if is(key, &new) {
+                        *row = changed_row(row, &record.payload);
+                    }
+                }
+                continue;
+            }
+            self.rows
+                .retain(|(key, _)| !is(key, &new) && !is(key, &old));
         }
         true
+    }
+
+    /// Whether a change takes a row that may not be copied yet to another key
+    /// without saying all of it: it may have left a part that is still to be
+    /// read for one that was read before.
+    pub(super) fn moves_half_a_row(
+        table: &TableName,
+        schema: &TableSchema,
+        records: &[Record],
+    ) -> bool {
+        records.iter().any(|record| {
+            if record.kind != RecordKind::Data {
+                return false;
+            }
+            let message: Value = serde_json::from_slice(&record.payload).unwrap_or_default();
+            let is_of_table =
+                message["database"] == *table.database && message["table"] == *table.table;
+            let mut key = schema.key.iter().filter_map(|&k| schema.columns.get(k));
+            is_of_table
+                && message.get("unchanged").is_some()
+                && key.any(|column| message["old"].get(&column.name).is_some())
+        })
     }
 
     /// The records of what is left.

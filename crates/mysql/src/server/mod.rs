@@ -3,6 +3,8 @@
 
 mod catalog;
 mod copy;
+mod copying;
+mod merge;
 mod settings;
 
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use sluice_core::Clock;
 
-use self::copy::{Part, is_reached};
+use self::copy::Part;
 use self::settings::Server;
 use crate::batch::Batch;
 use crate::binlog::decoder::{Decoded, Decoder, state_record};
@@ -28,6 +30,8 @@ const SILENCE_US_MAX: i64 = 30_000_000;
 const HEARTBEAT_NS: u64 = 2_000_000_000;
 /// Time between records that only say how far the log was read.
 const POSITION_INTERVAL_US: i64 = 10_000_000;
+/// Time between two looks how much of the log is left.
+const LOOK_INTERVAL_US: i64 = 10_000_000;
 const BACK_OFF_MIN_US: i64 = 500_000;
 const BACK_OFF_MAX_US: i64 = 60_000_000;
 /// Bytes of events in one batch, about.
@@ -84,6 +88,14 @@ pub enum ServerError {
         /// What the server says.
         message: String,
     },
+    /// Another reader has the same number.
+    #[error(
+        "another reader has come with the same `server_id`: {message}\n  help: give each reader of the server a `server_id` of its own"
+    )]
+    SameNumber {
+        /// What the server says.
+        message: String,
+    },
     /// The place in the log is gone.
     #[error(
         "the server does not have its log from {place} on any more: {message}\n  help: keep logs longer (`binlog_expire_logs_seconds`); the tables must be copied again: start with an empty state folder"
@@ -100,7 +112,7 @@ impl ServerError {
     /// Whether trying again can help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Connection(ConnectionError::Io { .. }) => true,
+            Self::Connection(ConnectionError::Io { .. }) | Self::SameNumber { .. } => true,
             // Too many connections, being stopped, killed, another replica
             // with the number, a lock that did not come.
             Self::Connection(ConnectionError::Server { code, .. }) => {
@@ -139,13 +151,19 @@ pub struct ServerSource {
     position_us: i64,
     /// What was warned about last.
     trouble: Option<String>,
+    /// Whether tables are looked for that are new to the filter.
+    wants_look: bool,
+    warned_of_replace: bool,
+    /// Bytes of the log that were not read at the last look.
+    bytes_behind: Option<u64>,
+    look_us: i64,
 }
 
 impl ServerSource {
     /// A source that goes on at `position`.
     pub fn new(options: ServerOptions, clock: Arc<dyn Clock>, position: DatabasePosition) -> Self {
         Self {
-            decoder: Decoder::new(position, options.filter.clone()),
+            decoder: decoder(position, &options),
             options,
             clock,
             open: None,
@@ -155,6 +173,10 @@ impl ServerSource {
             next_us: i64::MIN,
             position_us: 0,
             trouble: None,
+            wants_look: true,
+            warned_of_replace: false,
+            bytes_behind: None,
+            look_us: 0,
         }
     }
 
@@ -165,6 +187,11 @@ impl ServerSource {
             0 => 0,
             newest => (self.clock.now_us() / 1_000_000 - i64::from(newest)).max(0),
         }
+    }
+
+    /// Bytes of the server's log that were not read yet, at the last look.
+    pub fn bytes_behind(&self) -> Option<u64> {
+        self.bytes_behind
     }
 
     /// Takes what the server has; waits a little if it has nothing.
@@ -224,7 +251,7 @@ impl ServerSource {
         self.open = None;
         self.part = None;
         let position = self.decoder.resume_position();
-        self.decoder = Decoder::new(position, self.options.filter.clone());
+        self.decoder = decoder(position, &self.options);
     }
 
     fn step(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, ServerError> {
@@ -234,6 +261,7 @@ impl ServerSource {
         }
         let read = self.read_events(now_us, out);
         let is_quiet = read.map_err(|error| self.explained(error))?;
+        self.look(now_us, out)?;
         self.copy(is_quiet, now_us, out)?;
         if now_us - self.position_us > POSITION_INTERVAL_US {
             self.position_us = now_us;
@@ -249,6 +277,9 @@ impl ServerSource {
         };
         let address = &self.options.addresses[self.address % self.options.addresses.len().max(1)];
         match code {
+            1236 | 4052 if message.contains("same server_uuid/server_id") => {
+                ServerError::SameNumber { message }
+            }
             1227 | 1044 | 1045 | 1142 => ServerError::Privilege {
                 user: address.user.clone(),
                 message,
@@ -269,6 +300,14 @@ impl ServerSource {
         let address = self.options.addresses[number].clone();
         let mut questions = Connection::open(&address)?;
         let server = settings::check(&mut questions)?;
+        if server.is_replace_lossy && !self.warned_of_replace {
+            self.warned_of_replace = true;
+            out.warnings.push(format!(
+                "{}: the server's `binlog_row_image` is MINIMAL: MariaDB's log then does not say which columns REPLACE sets to their defaults\n  help: set it to NOBLOB or FULL if the shop uses REPLACE",
+                self.options.name
+            ));
+        }
+        self.wants_look = true;
         if self.decoder.position().file.is_empty() {
             self.begin(&mut questions, &server, now_us, out)?;
         }
@@ -340,7 +379,7 @@ impl ServerSource {
             copies: step.copies.clone(),
             ..DatabasePosition::default()
         };
-        self.decoder = Decoder::new(position, self.options.filter.clone());
+        self.decoder = decoder(position, &self.options);
         out.records
             .push(state_record(&step, now_us, None, bytes::Bytes::new()));
         Ok(())
@@ -399,82 +438,11 @@ impl ServerSource {
         {
             self.part = None;
         }
+        self.copy_moved_rows_again(first, now_us, out);
         Ok(is_quiet)
     }
+}
 
-    /// Goes on with the first copies.
-    fn copy(&mut self, is_quiet: bool, now_us: i64, out: &mut Decoded) -> Result<(), ServerError> {
-        let position = self.decoder.position();
-        let Some(reached) = self.decoder.reached() else {
-            return Ok(());
-        };
-        if let Some(part) = self
-            .part
-            .take_if(|part| is_reached(reached, (&part.end.file, part.end.offset)))
-        {
-            let transactions = position.transactions;
-            let mut position = position.clone();
-            out.records.extend(
-                part.records(now_us, transactions)
-                    .into_iter()
-                    .inspect(|record| {
-                        // Steps that were just made are understood.
-                        let _ = position.apply(&record.position);
-                    }),
-            );
-            self.decoder.set_copies(position.copies);
-        }
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
-        let position = self.decoder.position();
-        let next = position
-            .copies
-            .iter()
-            .find(|(_, progress)| *progress != CopyProgress::Done);
-        let (None, Some((table, progress))) = (&self.part, next) else {
-            return Ok(());
-        };
-        // A stream that is far behind comes first.
-        if !is_quiet
-            && self.decoder.newest_s() > 0
-            && now_us / 1_000_000 - i64::from(self.decoder.newest_s()) > 5
-        {
-            return Ok(());
-        }
-        let Some(schema) = position.schemas.get(table) else {
-            let copies = vec![(table.clone(), CopyProgress::Done)];
-            let step = StateStep {
-                copies,
-                ..StateStep::default()
-            };
-            let record = state_record(&step, now_us, None, bytes::Bytes::new());
-            let mut position = position.clone();
-            position.apply(&record.position)?;
-            self.decoder.set_copies(position.copies);
-            out.records.push(record);
-            return Ok(());
-        };
-        let place = position.place();
-        let rows = self.options.part_rows;
-        let read = copy::read(
-            &mut open.questions,
-            &open.server,
-            (table, schema, progress),
-            &place,
-            rows,
-        );
-        match read {
-            Ok(part) => self.part = part,
-            // The table changes at this moment; the stream will say how.
-            Err(ServerError::Connection(ConnectionError::Server {
-                code: 1054 | 1146 | 1412,
-                ..
-            })) => {
-                open.questions.query("ROLLBACK")?;
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
+fn decoder(position: DatabasePosition, options: &ServerOptions) -> Decoder {
+    Decoder::new(position, options.filter.clone()).with_copies(options.copies)
 }

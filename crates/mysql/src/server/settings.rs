@@ -12,6 +12,8 @@ pub(super) struct Server {
     pub(super) is_mariadb: bool,
     /// MySQL: whether transactions have identities.
     pub(super) has_gtids: bool,
+    /// Whether `REPLACE` may leave columns out of the log that it changes.
+    pub(super) is_replace_lossy: bool,
 }
 
 /// Checks that the server writes down what is needed.
@@ -49,8 +51,8 @@ pub(super) fn check(connection: &mut Connection) -> Result<Server, ServerError> 
         return wrong("binlog_format", format, "ROW");
     }
     let image = value("binlog_row_image")?;
-    if image != "FULL" && image != "FULL_NODUP" {
-        return wrong("binlog_row_image", image, "FULL");
+    if !matches!(image.as_str(), "FULL" | "FULL_NODUP" | "NOBLOB" | "MINIMAL") {
+        return wrong("binlog_row_image", image, "FULL, NOBLOB or MINIMAL");
     }
     let options = value("binlog_row_value_options")?;
     if !options.is_empty() {
@@ -60,7 +62,25 @@ pub(super) fn check(connection: &mut Connection) -> Result<Server, ServerError> 
     Ok(Server {
         is_mariadb,
         has_gtids,
+        is_replace_lossy: is_mariadb && image == "MINIMAL",
     })
+}
+
+/// Bytes of the log behind a place; `None` if the server does not say, or
+/// begins behind it.
+pub(super) fn bytes_behind(connection: &mut Connection, place: &Place) -> Option<u64> {
+    let rows = connection.query("SHOW BINARY LOGS").ok()?;
+    let mut behind: Option<u64> = None;
+    for row in rows {
+        let text = |index: usize| row.get(index)?.as_deref().map(name_text);
+        let (file, size): (String, u64) = (text(0)?, text(1)?.parse().ok()?);
+        behind = match behind {
+            Some(bytes) => Some(bytes + size),
+            None if file == place.file => Some(size.saturating_sub(place.offset)),
+            None => None,
+        };
+    }
+    behind
 }
 
 /// Where the server's log ends.

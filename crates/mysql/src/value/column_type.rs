@@ -62,9 +62,12 @@ pub fn is_numeric(number: u8, is_mariadb: bool) -> bool {
     )
 }
 
-/// Whether the list of character sets in a table map has a place for the type;
-/// geometries are stored like texts.
-pub fn is_text(number: u8) -> bool {
+/// Whether the list of character sets in a table map has a place for the type:
+/// MariaDB's has one for geometries, which are stored like texts.
+pub fn is_text(number: u8, is_mariadb: bool) -> bool {
+    if number == GEOMETRY {
+        return is_mariadb;
+    }
     matches!(
         number,
         STRING
@@ -74,7 +77,6 @@ pub fn is_text(number: u8) -> bool {
             | MEDIUM_BLOB
             | LONG_BLOB
             | BLOB
-            | GEOMETRY
             | VARCHAR_COMPRESSED
             | BLOB_COMPRESSED
     )

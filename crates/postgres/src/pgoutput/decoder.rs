@@ -446,12 +446,21 @@ impl Decoder {
             if table.columns.is_none() || taken == Taken::Nothing {
                 continue;
             }
-            out.warnings.push(format!(
-                "{} was emptied by TRUNCATE; its rows stay in the warehouse",
-                table.name
-            ));
-            let payload = Bytes::from(truncated(&table.start));
+            let order = Order {
+                time_s: transaction.time_s,
+                xid: transaction.xid,
+                lsn: transaction.commit_lsn,
+                row: transaction.rows,
+            };
+            // Rows behind it were taken before a restart, and so was it.
+            if order.row < self.rows_taken_of(order.lsn) {
+                continue;
+            }
+            let payload = Bytes::from(truncated(&table.start, order));
             self.push_state(StateStep::default(), payload, now_us, out);
+            if let Some(record) = out.records.last_mut() {
+                record.kind = RecordKind::Data;
+            }
         }
         Ok(())
     }

@@ -85,7 +85,8 @@ pub struct ServerSource {
     failures: u32,
     next_us: i64,
     look_us: i64,
-    bytes_behind: u64,
+    /// Of the server's log, at the last look.
+    kept_and_behind: Option<(u64, u64)>,
     /// Bytes behind at which a warning is given next.
     warn_at: u64,
     /// All transactions that end here or before are durable.
@@ -108,7 +109,7 @@ impl ServerSource {
             failures: 0,
             next_us: i64::MIN,
             look_us: 0,
-            bytes_behind: 0,
+            kept_and_behind: None,
             trouble: None,
         }
     }
@@ -124,8 +125,13 @@ impl ServerSource {
 
     /// Bytes of the log that the server keeps for this reader, at the last
     /// look.
-    pub fn bytes_behind(&self) -> u64 {
-        self.bytes_behind
+    pub fn bytes_kept(&self) -> Option<u64> {
+        self.kept_and_behind.map(|(kept, _)| kept)
+    }
+
+    /// Bytes of the log that were not read and made durable, at the last look.
+    pub fn bytes_behind(&self) -> Option<u64> {
+        self.kept_and_behind.map(|(_, behind)| behind)
     }
 
     /// Why the server does not answer, while it does not.
@@ -390,20 +396,20 @@ impl ServerSource {
             ..PostgresPosition::default()
         };
         let slot = settings::check_slot(slot, &self.options.wanted.database, &position)?;
-        self.bytes_behind = slot.bytes_behind;
+        self.kept_and_behind = Some((slot.bytes_kept, slot.bytes_behind));
         if let Some((table, rows)) = open.snapshot.as_ref().and_then(Snapshot::rows) {
             out.notes.push(format!("{table}: {rows} rows were copied"));
         }
-        if slot.bytes_behind >= self.warn_at {
-            self.warn_at = slot.bytes_behind.saturating_mul(2);
+        if slot.bytes_kept >= self.warn_at {
+            self.warn_at = slot.bytes_kept.saturating_mul(2);
             let left = slot.bytes_left.map_or(String::new(), |left| {
                 format!("; {} MiB more and the slot is lost", left >> 20)
             });
             out.warnings.push(format!(
                 "the server keeps {} MiB of its log for slot `{}`{left}\n  help: that is what was not read yet, or what a long transaction or a first copy still needs",
-                slot.bytes_behind >> 20, position.slot
+                slot.bytes_kept >> 20, position.slot
             ));
-        } else if slot.bytes_behind < self.options.slot_bytes_warning / 2 {
+        } else if slot.bytes_kept < self.options.slot_bytes_warning / 2 {
             self.warn_at = self.options.slot_bytes_warning;
         }
         if !self.decoder.is_between_transactions() || open.snapshot.is_some() {

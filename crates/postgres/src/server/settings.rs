@@ -79,6 +79,8 @@ pub(super) struct Slot {
     plugin: String,
     database: String,
     /// Bytes of the log that are kept for it.
+    pub(super) bytes_kept: u64,
+    /// Bytes of the log that were not confirmed yet.
     pub(super) bytes_behind: u64,
     /// Bytes until it is lost, if there is a limit.
     pub(super) bytes_left: Option<u64>,
@@ -94,12 +96,24 @@ pub(super) fn slot(
         130_000.. => ("wal_status", "safe_wal_size"),
         _ => ("NULL", "NULL"),
     };
+    let end =
+        "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
     let rows = connection.query(&format!(
-        "SELECT plugin, database, confirmed_flush_lsn, {status}, {left}, restart_lsn, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn) FROM pg_replication_slots WHERE slot_name = {}",
+        "SELECT plugin, database, confirmed_flush_lsn, {status}, {left}, restart_lsn, pg_wal_lsn_diff({end}, restart_lsn), pg_wal_lsn_diff({end}, confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = {}",
         literal(name)
     ))?;
-    let Some([plugin, database, confirmed, status, left, restart, behind]) =
-        rows.first().map(Vec::as_slice)
+    let Some(
+        [
+            plugin,
+            database,
+            confirmed,
+            status,
+            left,
+            restart,
+            kept,
+            behind,
+        ],
+    ) = rows.first().map(Vec::as_slice)
     else {
         return Ok(None);
     };
@@ -115,6 +129,7 @@ pub(super) fn slot(
         lost,
         plugin: plugin.clone().unwrap_or_default(),
         database: database.clone().unwrap_or_default(),
+        bytes_kept: number(kept).map_or(0, |bytes| bytes.max(0) as u64),
         bytes_behind: number(behind).map_or(0, |bytes| bytes.max(0) as u64),
         bytes_left: number(left).map(|bytes| bytes.max(0) as u64),
     }))

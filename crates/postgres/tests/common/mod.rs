@@ -261,6 +261,10 @@ impl Tables {
 
     fn change(&mut self, message: &Value) {
         let table = message["table"].as_str().unwrap().to_owned();
+        if message["type"] == "truncate" {
+            self.rows.retain(|(of, _), _| *of != table);
+            return;
+        }
         let key = (table.clone(), message["data"]["id"].to_string());
         let before = match message["old"].get("id") {
             Some(old) => self.rows.remove(&(table, old.to_string())),

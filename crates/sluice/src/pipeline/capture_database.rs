@@ -18,6 +18,7 @@ use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
 use super::capture_postgres as postgres;
 use super::capture_step::{Shared, secret};
 use super::door::Door;
+use super::source_states::ServerLag;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -99,6 +100,30 @@ impl DatabaseSource {
             Kind::Files(_) => None,
             Kind::Server(server) => server.trouble(),
             Kind::Postgres(server) => server.trouble(),
+        }
+    }
+
+    /// How far it is behind its server.
+    fn lag(&self, at_end: bool) -> Option<ServerLag> {
+        let seconds = |lag_s: i64| {
+            Some(if at_end {
+                0
+            } else {
+                lag_s.max(0).unsigned_abs()
+            })
+        };
+        match &self.source {
+            Kind::Files(_) => None,
+            Kind::Server(server) => Some(ServerLag {
+                seconds: seconds(server.lag_s()),
+                bytes: server.bytes_behind(),
+                kept_bytes: None,
+            }),
+            Kind::Postgres(server) => Some(ServerLag {
+                seconds: seconds(server.lag_s()),
+                bytes: server.bytes_behind(),
+                kept_bytes: server.bytes_kept(),
+            }),
         }
     }
 
@@ -189,6 +214,9 @@ pub(super) fn follow_database(
         shared
             .states
             .note(topic, count, bytes, batch.at_end, trouble);
+        if let Some(lag) = source.lag(batch.at_end && trouble.is_none()) {
+            shared.states.note_lag(topic, lag);
+        }
         if !batch.records.is_empty() {
             log.append(&source.partition, &mut batch.records)
                 .and_then(|()| log.sync())

@@ -7,6 +7,18 @@ use parking_lot::Mutex;
 use sluice_core::{Clock, SystemClock};
 use sluice_route::{CaptureDefinition, CaptureKind};
 
+/// How far reading is behind a server of a database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerLag {
+    /// Age of the newest change that was read, in seconds; 0 if the server has
+    /// no more.
+    pub seconds: Option<u64>,
+    /// Bytes of the server's log that were not read yet.
+    pub bytes: Option<u64>,
+    /// Bytes of its log that the server keeps for this reader.
+    pub kept_bytes: Option<u64>,
+}
+
 /// What is known of one source. Times are microseconds since 1970 UTC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceState {
@@ -26,6 +38,8 @@ pub struct SourceState {
     pub start_us: i64,
     /// Why it cannot be read, and since when.
     pub trouble: Option<(String, i64)>,
+    /// How far it is behind a server of a database.
+    pub lag: ServerLag,
 }
 
 impl SourceState {
@@ -113,6 +127,13 @@ impl SourceStates {
                     state.caught_up_us = Some(now_us);
                 }
             }
+        }
+    }
+
+    /// The source of `topic` is so far behind its server.
+    pub fn note_lag(&self, topic: &str, lag: ServerLag) {
+        if let Some(state) = self.0.lock().get_mut(topic) {
+            state.lag = lag;
         }
     }
 

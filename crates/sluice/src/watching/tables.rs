@@ -27,6 +27,10 @@ fn numbers(values: impl Iterator<Item = f64>) -> ArrayRef {
     Arc::new(Float64Array::from_iter_values(values))
 }
 
+fn counts(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
+    Arc::new(values.collect::<UInt64Array>())
+}
+
 fn rows<const N: usize>(columns: [(&str, ArrayRef); N]) -> Result<RecordBatch> {
     let columns = columns
         .into_iter()
@@ -90,6 +94,18 @@ impl SystemTable for SourcesTable {
             (
                 "lag_seconds",
                 numbers(states().map(|state| state.lag_us(now_us) as f64 / 1e6)),
+            ),
+            (
+                "behind_seconds",
+                counts(states().map(|state| state.lag.seconds)),
+            ),
+            (
+                "behind_bytes",
+                counts(states().map(|state| state.lag.bytes)),
+            ),
+            (
+                "kept_bytes",
+                counts(states().map(|state| state.lag.kept_bytes)),
             ),
             (
                 "up_seconds",

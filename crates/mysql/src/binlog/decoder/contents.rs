@@ -13,8 +13,8 @@ use crate::binlog::rows::{RowsEvent, RowsKind, table_id_bytes};
 use crate::binlog::table_map::TableMap;
 use crate::ddl::{TableEvent, follow};
 use crate::error::Problem;
-use crate::message::{Order, change};
-use crate::position::{StateStep, rows_step};
+use crate::message::{Order, change, truncated};
+use crate::position::{CopyProgress, StateStep, rows_step};
 use crate::schema::{TableName, TableSchema};
 
 impl Decoder {
@@ -76,6 +76,16 @@ impl Decoder {
             &query.text,
             collation,
         );
+        // Defaults are asked for again.
+        for event in &events {
+            if let TableEvent::Defined(name) = event
+                && let Some(schema) = self.position.schemas.get_mut(name)
+            {
+                for column in &mut schema.columns {
+                    column.default = None;
+                }
+            }
+        }
         let filter = &self.filter;
         self.position
             .schemas
@@ -114,14 +124,55 @@ impl Decoder {
         }
         let step = StateStep {
             schemas: changed,
-            copies: Vec::new(),
+            copies: self.joined(&events),
             at: (!is_inside).then(|| self.position.place()),
         };
         let mark = self.release_held(false, context);
-        let payload = crate::message::definition(&query.database, &query.text, &events);
+        if loses_partitions(&query.text) && is_ours {
+            context.out.warnings.push(format!(
+                "{}, before byte {}: partitions were dropped, emptied or exchanged; the log does not say which rows those are, and they stay in the warehouse",
+                self.position.file, header.end
+            ));
+        }
+        for event in &events {
+            let TableEvent::Truncated(name) = event else {
+                continue;
+            };
+            if self.filter.takes(name) {
+                let payload = truncated(name, header.time_s, self.position.transactions);
+                context.out.records.push(Record {
+                    kind: RecordKind::Data,
+                    payload: Bytes::from(payload),
+                    capture_time_us: context.now_us,
+                    // The next record says how far the log was read.
+                    position: Bytes::new(),
+                    transaction: mark.clone(),
+                });
+            }
+        }
+        let payload = crate::message::definition(&query.database, &query.text);
         let record = state_record(&step, context.now_us, mark, Bytes::from(payload));
         context.out.records.push(record);
         self.has_moved = is_inside;
+    }
+
+    /// Tables that have a name now that is captured: what they hold is copied.
+    fn joined(&mut self, events: &[TableEvent]) -> Vec<(TableName, CopyProgress)> {
+        let mut joined = Vec::new();
+        for event in events {
+            if let TableEvent::Renamed(_, to) = event
+                && self.copies_new_tables
+                && self.filter.takes(to)
+            {
+                joined.push((to.clone(), CopyProgress::Waiting));
+            }
+        }
+        let step = StateStep {
+            copies: joined.clone(),
+            ..StateStep::default()
+        };
+        self.position.apply_state(step);
+        joined
     }
 
     pub(super) fn table_map(
@@ -145,13 +196,22 @@ impl Decoder {
         }
         let table = if self.filter.takes(&name) {
             let schema = self.position.schemas.get(&name);
-            let (table, learned) = MappedTable::new(map, name.clone(), schema, context.lookup)?;
+            // No statement made it since reading began: it is new to the filter.
+            let is_new = schema.is_none() && self.copies_new_tables;
+            let (table, mut learned) = MappedTable::new(map, name.clone(), schema, context.lookup)?;
+            if is_new && learned.is_none() {
+                learned = (context.lookup)(&name);
+            }
             if let Some(schema) = learned {
-                let step = StateStep {
-                    schemas: vec![(name.clone(), Some(schema.clone()))],
+                let mut step = StateStep {
+                    schemas: vec![(name.clone(), Some(schema))],
                     ..StateStep::default()
                 };
-                self.position.schemas.insert(name, schema);
+                let mut copies = self.position.copies.iter();
+                if is_new && copies.all(|(known, _)| *known != name) {
+                    step.copies.push((name.clone(), CopyProgress::Waiting));
+                }
+                self.position.apply_state(step.clone());
                 let mark = self.release_held(false, context);
                 context
                     .out
@@ -190,6 +250,10 @@ impl Decoder {
         if self.transaction.is_none() {
             self.begin_transaction();
         }
+        let defaults = match event.lacks_columns() {
+            true => self.defaults(&table, &event, context)?,
+            false => Vec::new(),
+        };
         event.read_rows(columns, |before, after| {
             let Some(transaction) = &mut self.transaction else {
                 return Ok(());
@@ -209,6 +273,7 @@ impl Decoder {
                 columns,
                 event.kind,
                 (before, after),
+                &defaults,
                 order,
             );
             self.release_held(false, context);
@@ -221,5 +286,76 @@ impl Decoder {
             });
             Ok::<(), Problem>(())
         })
+    }
+
+    /// What the columns have that a minimal image of a new row leaves out.
+    fn defaults(
+        &mut self,
+        table: &MappedTable,
+        event: &RowsEvent<'_>,
+        context: &mut Context<'_, '_, '_>,
+    ) -> Result<Vec<Option<String>>, Problem> {
+        let name = TableName::new(table.map.database.clone(), table.map.table.clone());
+        let count = table.columns.as_ref().map_or(0, Vec::len);
+        let missing = |schema: &TableSchema| {
+            let is_missing = |&index: &usize| {
+                let column = schema.columns.get(index);
+                !event.has_column(index) && column.is_none_or(|column| column.default.is_none())
+            };
+            (0..count).find(is_missing)
+        };
+        if self
+            .position
+            .schemas
+            .get(&name)
+            .is_none_or(|schema| missing(schema).is_some())
+            && let Some(schema) = (context.lookup)(&name)
+            && schema.columns.len() == count
+        {
+            self.position.schemas.insert(name.clone(), schema);
+        }
+        let known = self.position.schemas.get(&name);
+        match known.map(|schema| (schema, missing(schema))) {
+            Some((schema, None)) => {
+                let defaults = schema.columns.iter();
+                Ok(defaults.map(|column| column.default.clone()).collect())
+            }
+            Some((schema, Some(index))) => {
+                let column = schema.columns.get(index).map(|column| column.name.clone());
+                Err(Problem::UnknownDefault(name, column.unwrap_or_default()))
+            }
+            None => Err(Problem::UnknownDefault(name, String::new())),
+        }
+    }
+}
+
+/// Whether a statement takes rows out of a table with their partitions.
+fn loses_partitions(statement: &str) -> bool {
+    let words: Vec<String> = statement
+        .split_whitespace()
+        .take(16)
+        .map(str::to_ascii_lowercase)
+        .collect();
+    words.first().is_some_and(|word| word == "alter")
+        && words.windows(2).any(|pair| {
+            matches!(
+                pair[0].as_str(),
+                "drop" | "truncate" | "exchange" | "discard"
+            ) && pair[1] == "partition"
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loses_partitions;
+
+    #[test]
+    fn statements_that_take_partitions_out_are_known() {
+        assert!(loses_partitions("ALTER TABLE t TRUNCATE  PARTITION p1"));
+        assert!(loses_partitions("alter table t drop partition p0, p1"));
+        assert!(!loses_partitions(
+            "ALTER TABLE t ADD PARTITION (PARTITION p2 VALUES IN (3))"
+        ));
+        assert!(!loses_partitions("CREATE TABLE drop_partition (id INT)"));
     }
 }

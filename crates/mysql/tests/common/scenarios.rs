@@ -1,0 +1,214 @@
+//! What any server of the kind must stand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sluice_core::{Clock as _, SystemClock};
+use sluice_mysql::filter::TableFilter;
+use sluice_mysql::net::connection::{Address, Connection};
+use sluice_mysql::position::DatabasePosition;
+use sluice_mysql::server::ServerSource;
+
+use super::{Server, Tables, assert_equal, copied, drain};
+
+pub fn every_type_is_the_same(server: &Server, types: &str, metadatas: &[&str]) {
+    for metadata in metadatas {
+        let mut client = server.connect();
+        let mut run = |sql: &str| {
+            client
+                .query(sql)
+                .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        };
+        run(&format!("SET GLOBAL binlog_row_metadata = {metadata}"));
+        run("DROP DATABASE IF EXISTS shop");
+        run("CREATE DATABASE shop CHARACTER SET utf8mb4");
+        let mut tables = Tables::default();
+        let mut source = server.source(DatabasePosition::default());
+        tables.take(source.poll().unwrap().records);
+        let mut client = server.connect();
+        for statement in types.split(';').map(str::trim) {
+            if !statement.is_empty() {
+                client
+                    .query(statement)
+                    .unwrap_or_else(|error| panic!("{statement}: {error}"));
+            }
+        }
+        // Nothing was there to be copied: all of it comes through the log.
+        let start_us = SystemClock.now_us();
+        while SystemClock.now_us() - start_us < 3_000_000 {
+            tables.take(source.poll().unwrap().records);
+        }
+        assert!(tables.rows.len() >= 4);
+        assert_equal(&tables.rows, &copied(server));
+    }
+}
+
+/// Copy and stream while writers write, connections end and the server is
+/// killed; in the end everything is as the server has it.
+pub fn copy_and_stream_meet(mut server: Server, row_image: &str, more: &[&str]) {
+    server.run(&[
+        &format!("SET GLOBAL binlog_row_image = {row_image}"),
+        "CREATE DATABASE shop CHARACTER SET utf8mb4",
+        "CREATE TABLE shop.account (id INT PRIMARY KEY, cents INT NOT NULL)",
+        "CREATE TABLE shop.item (id VARCHAR(20) PRIMARY KEY, n INT, t VARCHAR(30), d DECIMAL(20,10) DEFAULT 1.5, note TEXT)",
+        "CREATE TABLE shop.number (n INT PRIMARY KEY)",
+        "INSERT INTO shop.number VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)",
+        "INSERT INTO shop.account SELECT a.n * 10 + b.n + 1, 1000 FROM shop.number a, shop.number b WHERE a.n < 2",
+        "INSERT INTO shop.item SELECT CONCAT('k', n), n, 'first', n / 7, REPEAT('née ', 20) FROM (SELECT a.n * 1000 + b.n * 100 + c.n * 10 + d.n + 1 AS n FROM shop.number a, shop.number b, shop.number c, shop.number d WHERE a.n < 3) numbers",
+        "DROP TABLE shop.number",
+    ]);
+    server.run(more);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (stop, address) = (stop.clone(), server.address.clone());
+        let row_image = row_image.to_owned();
+        std::thread::spawn(move || write_until(&stop, &address, &row_image))
+    };
+    let mut tables = Tables::default();
+    let mut source = server.source(DatabasePosition::default());
+    for round in 0..400 {
+        let mut batch = source.poll().unwrap();
+        // As after a kill: what was not durable is lost, mid-transaction too.
+        if round % 40 == 39 {
+            let kept = batch.records.len() / 2;
+            batch.records.truncate(kept);
+            tables.take(batch.records);
+            source = server.source(tables.position.clone());
+        } else {
+            tables.take(batch.records);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        if round == 200 {
+            server.restart();
+            server.run(&[&format!("SET GLOBAL binlog_row_image = {row_image}")]);
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    let written = writer.join().unwrap();
+    assert!(written > 50, "{written} transactions were written");
+    drain(&mut source, &mut tables);
+    assert_equal(&tables.rows, &copied(&server));
+}
+
+pub fn new_rows_have_their_defaults(server: &Server) {
+    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
+    let mut tables = Tables::default();
+    let mut source = server.source(DatabasePosition::default());
+    tables.take(source.poll().unwrap().records);
+    server.run(&[
+        "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, a INT DEFAULT 5, b VARCHAR(20) NOT NULL DEFAULT 'it''s', c TIMESTAMP DEFAULT CURRENT_TIMESTAMP, d TEXT, e DECIMAL(8,3) NOT NULL DEFAULT 1.5, f ENUM('x','y') DEFAULT 'y', g BIT(4) DEFAULT b'101', h DATE DEFAULT '2026-01-02', i DATETIME(3) DEFAULT NULL)",
+        "SET SESSION binlog_row_image = MINIMAL",
+    ]);
+    let mut client = server.connect();
+    for statement in [
+        "SET SESSION binlog_row_image = MINIMAL",
+        "INSERT INTO shop.t (a) VALUES (1), (2)",
+        "INSERT INTO shop.t (b, d) VALUES ('said', 'too')",
+        "UPDATE shop.t SET e = 2 WHERE a = 2",
+        "UPDATE shop.t SET id = 70, d = 'moved' WHERE a = 1",
+        "ALTER TABLE shop.t ALTER a SET DEFAULT 6",
+        "INSERT INTO shop.t (e) VALUES (3)",
+        "DELETE FROM shop.t WHERE a = 2",
+    ] {
+        let result = client.query(statement);
+        result.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        let start_us = SystemClock.now_us();
+        while SystemClock.now_us() - start_us < 400_000 {
+            tables.take(source.poll().unwrap().records);
+        }
+    }
+    assert_eq!(tables.rows.len(), 3);
+    assert_equal(&tables.rows, &copied(server));
+}
+
+pub fn tables_join_and_are_emptied(server: &Server) {
+    server.run(&[
+        "CREATE DATABASE shop CHARACTER SET utf8mb4",
+        "CREATE TABLE shop.a (id INT PRIMARY KEY, n INT)",
+        "INSERT INTO shop.a VALUES (1, 1), (2, 2)",
+        "CREATE TABLE shop.b (id INT PRIMARY KEY, n INT)",
+        "INSERT INTO shop.b VALUES (1, 1), (2, 2), (3, 3)",
+        "CREATE DATABASE other",
+        "CREATE TABLE other.c (id INT PRIMARY KEY, n INT)",
+        "INSERT INTO other.c VALUES (7, 7)",
+    ]);
+    // Only one table at first.
+    let narrow = |position: DatabasePosition| {
+        let mut options = server.options();
+        options.filter = TableFilter::new(&["shop.a".to_owned()]).unwrap();
+        ServerSource::new(options, Arc::new(SystemClock), position)
+    };
+    let mut tables = Tables::default();
+    drain(&mut narrow(DatabasePosition::default()), &mut tables);
+    assert_eq!(tables.rows.len(), 2);
+    // Changes that nobody asked for yet, of the other one too.
+    server.run(&[
+        "INSERT INTO shop.b VALUES (4, 4)",
+        "INSERT INTO shop.a VALUES (3, 3)",
+    ]);
+    let mut source = server.source(tables.position.clone());
+    drain(&mut source, &mut tables);
+    assert_equal(&tables.rows, &copied(server));
+    assert_eq!(tables.rows.len(), 7);
+    server.run(&[
+        "TRUNCATE TABLE shop.b",
+        "INSERT INTO shop.b VALUES (9, 9)",
+        "RENAME TABLE other.c TO shop.c",
+        "UPDATE shop.c SET n = 8",
+        "CREATE TABLE shop.d LIKE shop.c",
+        "INSERT INTO shop.d VALUES (1, 2)",
+    ]);
+    drain(&mut source, &mut tables);
+    assert_equal(&tables.rows, &copied(server));
+    assert_eq!(tables.rows.len(), 3 + 1 + 1 + 1);
+}
+
+/// Moves money and changes items; gives the number of transactions.
+fn write_until(stop: &AtomicBool, address: &Address, row_image: &str) -> u64 {
+    let mut count = 0_u64;
+    while !stop.load(Ordering::SeqCst) {
+        let Ok(mut client) = Connection::open(address) else {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        };
+        let set = format!("SET SESSION binlog_row_image = {row_image}");
+        if client.query(&set).is_err() {
+            continue;
+        }
+        while !stop.load(Ordering::SeqCst) {
+            count += 1;
+            let (from, to) = (count % 20 + 1, count * 7 % 19 + 1);
+            let key = count * 37 % 3_000;
+            let statements = [
+                "BEGIN".to_owned(),
+                format!("UPDATE shop.account SET cents = cents - 1 WHERE id = {from}"),
+                format!("UPDATE shop.account SET cents = cents + 1 WHERE id = {to}"),
+                format!("UPDATE shop.item SET n = n + {count}, t = 'changed' WHERE id = 'k{key}'"),
+                format!("DELETE FROM shop.item WHERE id = 'k{}'", key + 1),
+                format!(
+                    "REPLACE INTO shop.item VALUES ('n{}', {count}, 'née', 0.1, '')",
+                    count % 500
+                ),
+                // Forwards and backwards past where the copy is.
+                format!(
+                    "UPDATE shop.item SET id = 'a{count}' WHERE id = 'k{}'",
+                    key + 2
+                ),
+                format!(
+                    "UPDATE shop.item SET id = 'z{count}' WHERE id = 'k{}'",
+                    key + 3
+                ),
+                format!("INSERT IGNORE INTO shop.item (id, n) VALUES ('m{count}', 1)"),
+                "COMMIT".to_owned(),
+            ];
+            if statements
+                .iter()
+                .any(|statement| client.query(statement).is_err())
+            {
+                break;
+            }
+        }
+    }
+    count
+}
