@@ -102,7 +102,7 @@ class Postgres:
                        check=True, cwd=self.folder, **QUIET)
         self.port = free_port()
         settings = ["listen_addresses=127.0.0.1", "wal_level=logical", "shared_buffers=1GB",
-                    "synchronous_commit=off", f"unix_socket_directories={self.folder}", f"port={self.port}"]
+                    f"unix_socket_directories={self.folder}", f"port={self.port}"]
         words = [word for setting in settings for word in ("-c", setting)]
         self.process = subprocess.Popen([*prefix, programs / "postgres", "-D", data, *words],
                                         cwd=self.folder, **QUIET)
