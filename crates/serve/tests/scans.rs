@@ -150,7 +150,7 @@ fn condition(random: &mut Random, depth: u64) -> String {
         3 => format!("note LIKE 'note {}%'", number % 100),
         4 => format!("amount {comparison} {}.5", number % 500 - 250),
         5 => format!("at {comparison} to_timestamp({number})::timestamp"),
-        6 => format!("share {comparison} {}.0", number % 150),
+        6 => format!("share {comparison} CAST({} AS DOUBLE)", number % 150),
         7 => "is_new".to_owned(),
         8 => format!(
             "{} IS NULL",
