@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sluice_core::{Clock, Disk, OpenMode, RealDisk, SystemClock};
-use sluice_shop::{Message, Shop, Topic};
+use sluice_shop::{Shop, Topic};
 
 use crate::commands::run::CompanionContext;
 use crate::failure::{Doing, Failure};
 use crate::report::{Reporter, with_commas};
+use crate::shop_records::Collector;
 
-/// Bytes of one request.
-const REQUEST_BYTES: usize = 1 << 20;
 /// Records of one step while the past is filled, about.
 const FILL_STEP_RECORDS: f64 = 20_000.0;
 /// Time between steps of the live shop.
@@ -23,11 +22,6 @@ const SAVE_INTERVAL_US: i64 = 5_000_000;
 /// A shop that is so far behind the clock says how it comes along.
 const BEHIND_US: i64 = 30_000_000;
 const PROGRESS_INTERVAL_US: i64 = 200_000;
-/// A body that is not accepted is sent again after this time, so often.
-const RETRY_WAIT: Duration = Duration::from_millis(200);
-const ATTEMPTS_MAX: u32 = 100;
-/// Time of one request.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub struct DemoShop {
@@ -35,23 +29,19 @@ pub struct DemoShop {
     saved: PathBuf,
     fill_only: bool,
     reporter: Reporter,
-    agent: ureq::Agent,
+    collector: Collector,
     saved_us: i64,
 }
 
 impl DemoShop {
     /// A shop that is saved in the file `saved`.
     pub fn new(shop: Shop, saved: PathBuf, fill_only: bool, reporter: Reporter) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(REQUEST_TIME_MAX))
-            .http_status_as_error(false)
-            .build();
         Self {
             shop,
             saved,
             fill_only,
             reporter,
-            agent: config.into(),
+            collector: Collector::new(),
             saved_us: 0,
         }
     }
@@ -112,62 +102,11 @@ impl DemoShop {
         self.shop.advance(until_us, &mut messages);
         for topic in [Topic::ShopDb, Topic::AppLog] {
             let of_topic = messages.iter().filter(|message| message.topic == topic);
-            self.send(topic, of_topic, context)?;
+            self.collector
+                .send(&context.http.to_string(), topic, of_topic)?;
         }
         if SystemClock.now_us() - self.saved_us >= SAVE_INTERVAL_US {
             self.save()?;
-        }
-        Ok(())
-    }
-
-    /// Sends records of one topic, in requests of a good size.
-    fn send<'m>(
-        &self,
-        topic: Topic,
-        messages: impl Iterator<Item = &'m Message>,
-        context: &CompanionContext,
-    ) -> Result<(), Failure> {
-        let url = format!("http://{}/collect/{}", context.http, topic.name());
-        let mut body = String::new();
-        for message in messages {
-            body.push_str(&message.payload);
-            body.push('\n');
-            if body.len() >= REQUEST_BYTES {
-                self.post(&url, &body)?;
-                body.clear();
-            }
-        }
-        match body.is_empty() {
-            true => Ok(()),
-            false => self.post(&url, &body),
-        }
-    }
-
-    /// Sends a body until it is accepted.
-    fn post(&self, url: &str, body: &str) -> Result<(), Failure> {
-        let what = format!("sending records to {url}");
-        for attempt in 1.. {
-            let answer = self
-                .agent
-                .post(url)
-                .content_type("application/x-ndjson")
-                .send(body);
-            let mut problem = match answer {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) if is_passing(answer.status().as_u16()) => {
-                    format!("the collector answers {}", answer.status())
-                }
-                Ok(answer) => {
-                    let status = answer.status();
-                    return Err(Failure::Failed(format!("{what}: {status}")));
-                }
-                Err(error) => error.to_string(),
-            };
-            if attempt >= ATTEMPTS_MAX {
-                problem.push_str(", again and again");
-                return Err(Failure::Failed(format!("{what}: {problem}")));
-            }
-            std::thread::sleep(RETRY_WAIT);
         }
         Ok(())
     }
@@ -184,9 +123,4 @@ impl DemoShop {
         self.saved_us = SystemClock.now_us();
         Ok(())
     }
-}
-
-/// Whether a status asks the client to come again.
-fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 429 | 503)
 }

@@ -29,6 +29,7 @@ mod running_views;
 mod secret;
 mod serving;
 mod settings;
+mod shop_records;
 mod source_gauges;
 mod sql;
 mod state_memory;
@@ -199,10 +200,11 @@ enum Command {
         state: PathBuf,
     },
     /// Write the demo shop into a database of one's own, in transactions, for a
-    /// capture to be tried on.
+    /// capture to be tried on; or its records into files or to a collector.
     Shop {
-        /// The database, which is empty: mysql://user:password@host:3306/name or
-        /// postgres://user:password@host:5432/name.
+        /// An empty database, mysql://user:password@host:3306/name or
+        /// postgres://user:password@host:5432/name; file:DIR for a file of each
+        /// topic; or http://host:port for the collector of a warehouse.
         #[arg(long, value_name = "URL")]
         into: String,
         /// Messages a second that the shop sends, on average over a day; about a
@@ -218,6 +220,10 @@ enum Command {
         /// Devices that may visit.
         #[arg(long, value_name = "N", default_value_t = 20_000)]
         devices: u32,
+        /// Some members pay in other currencies than CNY; the table currency_rate has
+        /// the rates of each day.
+        #[arg(long)]
+        several_currencies: bool,
         /// Then go on in real time until it is stopped.
         #[arg(long)]
         live: bool,
@@ -443,6 +449,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             hours,
             seed,
             devices,
+            several_currencies,
             live,
         } => {
             let options = ShopCommand {
@@ -451,6 +458,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
                 hours,
                 seed,
                 devices,
+                several_currencies,
                 live,
             };
             commands::shop::run(&options, reporter)

@@ -12,6 +12,11 @@ use crate::failure::{Doing, Failure};
 const MACHINE_SHARE: u64 = 4;
 /// Less would make every machine slow.
 const MEMORY_BYTES_MIN: u64 = 256 << 20;
+/// The part of the state's memory that rows may take which no file holds yet, and
+/// its bounds: fewer would make checkpoints of crumbs.
+const UNWRITTEN_SHARE: u64 = 8;
+const UNWRITTEN_BYTES_MIN: u64 = 48 << 20;
+const UNWRITTEN_BYTES_MAX: u64 = 256 << 20;
 /// Assumed where the system does not say.
 const MACHINE_BYTES: u64 = 4 << 30;
 
@@ -20,19 +25,28 @@ const MACHINE_BYTES: u64 = 4 << 30;
 /// # Errors
 /// When the file of the state that does not fit cannot be made.
 pub fn install(limits: &Limits, state: &Path) -> Result<(), Failure> {
-    let memory_bytes_max = match limits.state_memory_bytes_max {
-        Some(bytes) => bytes,
-        None => {
-            let share = machine_bytes() / MACHINE_SHARE;
-            usize::try_from(share.max(MEMORY_BYTES_MIN)).unwrap_or(usize::MAX)
-        }
-    };
     let budget = StateBudget {
         folder: state.to_path_buf(),
-        memory_bytes_max,
+        memory_bytes_max: memory_bytes_max(limits),
         disk_bytes_max: limits.state_disk_bytes_max,
     };
     sluice_memory::install(budget).doing("setting the memory budget of the state")
+}
+
+/// The memory that state may take, in bytes.
+fn memory_bytes_max(limits: &Limits) -> usize {
+    limits.state_memory_bytes_max.unwrap_or_else(|| {
+        let share = machine_bytes() / MACHINE_SHARE;
+        usize::try_from(share.max(MEMORY_BYTES_MIN)).unwrap_or(usize::MAX)
+    })
+}
+
+/// With more bytes of rows in memory that no checkpoint has written, the next one
+/// begins early. A warehouse with little memory for its state has little for these
+/// rows, too.
+pub fn unwritten_bytes_max(limits: &Limits) -> u64 {
+    let share = memory_bytes_max(limits) as u64 / UNWRITTEN_SHARE;
+    share.clamp(UNWRITTEN_BYTES_MIN, UNWRITTEN_BYTES_MAX)
 }
 
 /// What to tell people when state has no room to grow.

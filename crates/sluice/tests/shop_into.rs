@@ -211,3 +211,22 @@ fn postgresql_holds_the_shop() {
     let error = fail(sluice().args(["shop", "--into", "oracle://x"]), 2);
     assert!(error.contains("names no database"), "{error}");
 }
+
+/// The files hold what the generator makes, and are not written over.
+#[test]
+fn files_hold_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let into = format!("file:{}", folder.path().join("shop").display());
+    let mut command = sluice();
+    command.args(["shop", "--into", &into, "--hours", "3", "--rate", "2"]);
+    let output = command.args(["--several-currencies"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let read = |name| std::fs::read_to_string(folder.path().join("shop").join(name)).unwrap();
+    let (log, changes) = (read("app_log.ndjson"), read("shop_db.ndjson"));
+    let records = log.lines().count() + changes.lines().count();
+    assert!(said.contains(&format!("wrote {records} records")), "{said}");
+    assert!(log.contains("\"page\":") && changes.contains("\"currency_rate\""));
+    let error = fail(sluice().args(["shop", "--into", &into, "--hours", "1"]), 1);
+    assert!(error.contains("exists already"), "{error}");
+}

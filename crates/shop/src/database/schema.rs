@@ -2,10 +2,9 @@
 
 use super::Dialect;
 
-/// Tables with their columns; the first one identifies a row, except where
-/// [`keys_of`] says otherwise. Types: `L` a whole
-/// number of 64 bits, `I` of 32, `S` a short text, `M` an amount, `T` a time without
-/// a zone, `D` a day, `R` a rate.
+/// Tables with their columns; the first one identifies a row, of `currency_rate` the
+/// first two. Types: `L` a whole number of 64 bits, `I` of 32, `S` a short text, `M` an
+/// amount, `T` a time without a zone, `D` a day, `R` a rate.
 pub const TABLES: &[(&str, &str)] = &[
     ("base_region", "id L, region_name S"),
     (

@@ -47,12 +47,11 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const CHECKPOINT_PAUSE_SHARE: i64 = 100;
 /// But a start after a kill should not have to compute more than this again.
 const CHECKPOINT_PAUSE_MAX_US: i64 = 60_000_000;
-/// With more rows in memory that no checkpoint has written, the next one begins
-/// early; it is looked at so often.
-const UNWRITTEN_BYTES_MAX: u64 = 256 << 20;
+/// How often it is looked at how many rows in memory no checkpoint has written.
 const UNWRITTEN_INTERVAL_US: i64 = 500_000;
-/// With so many, epochs wait until the running one is written.
-const UNWRITTEN_BYTES_LIMIT: u64 = 3 * UNWRITTEN_BYTES_MAX;
+/// With so many times those with which a checkpoint begins early, epochs wait until
+/// the running one is written.
+const UNWRITTEN_LIMIT_FACTOR: u64 = 3;
 /// How often a first load says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
 
@@ -403,6 +402,8 @@ impl Worker<'_> {
         let mut said_us = start_us;
         let mut is_paused = false;
         let mut has_answered = false;
+        let unwritten_max = state_memory::unwritten_bytes_max(&self.project.config.limits);
+        let unwritten_limit = unwritten_max.saturating_mul(UNWRITTEN_LIMIT_FACTOR);
         let mut unwritten_bytes = 0;
         let mut looked_us = start_us;
         while !self.stop.load(Ordering::Acquire) {
@@ -423,7 +424,7 @@ impl Worker<'_> {
                     false => self.reporter.info("the state has room again"),
                 }
             }
-            if unwritten_bytes > UNWRITTEN_BYTES_LIMIT && warehouse.is_writing_checkpoint() {
+            if unwritten_bytes > unwritten_limit && warehouse.is_writing_checkpoint() {
                 capture.wait(WAIT_MAX / 4)?;
                 warehouse.poll_checkpoint()?;
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
@@ -462,7 +463,7 @@ impl Worker<'_> {
                 }
                 unwritten_bytes = warehouse.store_memory().unwritten_bytes;
             }
-            let is_due = now_us >= next_checkpoint_us || unwritten_bytes > UNWRITTEN_BYTES_MAX;
+            let is_due = now_us >= next_checkpoint_us || unwritten_bytes > unwritten_max;
             let is_ready = is_due && warehouse.prepare_checkpoint();
             if is_due && !is_ready {
                 // A piece between epochs, or the next one at once.

@@ -1,18 +1,21 @@
 //! `sluice shop`: the demo shop in a database of one's own, as the program of a
-//! real shop would write it, for captures to be tried on.
+//! real shop would write it, for captures to be tried on; or its records in files or
+//! sent to a collector.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sluice_core::{Clock, SystemClock};
 use sluice_mysql::net::connection::{Address, Connection};
 use sluice_mysql::net::tls::TlsMode;
 use sluice_shop::database::{Dialect, StatementWriter, create_tables};
-use sluice_shop::{Shop, ShopOptions};
+use sluice_shop::{Message, Shop, ShopOptions, Topic};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
+use crate::shop_records::{Collector, Files};
 
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3_600 * SECOND_US;
@@ -24,7 +27,8 @@ const LIVE_STEP: Duration = Duration::from_millis(200);
 /// What the person asked for.
 #[derive(Debug)]
 pub struct ShopCommand<'a> {
-    /// `mysql://user:password@host:port/database` or `postgres://…`.
+    /// `mysql://user:password@host:port/database`, `postgres://…`, `file:DIR`, or
+    /// `http://host:port` of a collector.
     pub into: &'a str,
     /// Mean number of messages a second, those of the log counted, which the
     /// database does not have.
@@ -35,6 +39,8 @@ pub struct ShopCommand<'a> {
     pub seed: u64,
     /// Devices that may visit.
     pub devices: u32,
+    /// Some members pay in other currencies.
+    pub several_currencies: bool,
     /// Go on in real time.
     pub live: bool,
 }
@@ -42,44 +48,32 @@ pub struct ShopCommand<'a> {
 /// Writes the shop.
 ///
 /// # Errors
-/// When the database does not answer, holds the tables already, or refuses
-/// something.
+/// When the database or collector does not answer or refuses something, or the
+/// tables or files are there already.
 pub fn run(options: &ShopCommand<'_>, reporter: Reporter) -> Result<(), Failure> {
-    let mut database = Database::open(options.into)?;
-    database
-        .run(&create_tables(database.dialect()))
-        .map_err(|failure| {
-            Failure::Failed(format!(
-                "{failure}\n  help: the shop makes its tables itself; give it an empty database"
-            ))
-        })?;
+    let mut target = Target::open(options.into)?;
     let clock = SystemClock;
     let start_us = clock.now_us() - i64::from(options.hours) * HOUR_US;
-    let mut shop = Shop::new(ShopOptions {
+    let mut shop_options = ShopOptions {
         messages_per_second: options.rate,
         devices: options.devices,
-        // A database has every change once.
-        duplicate_per_mille: 0,
+        several_currencies: options.several_currencies,
         ..ShopOptions::new(options.seed, start_us)
-    })
-    .map_err(|error| Failure::Definitions(error.to_string()))?;
-    let mut writer = StatementWriter::new(database.dialect());
-    let (mut messages, mut transactions) = (Vec::new(), Vec::new());
-    let (mut written, mut orders) = (0_u64, 0_usize);
+    };
+    if matches!(target, Target::Database(..)) {
+        // A database has every change once.
+        shop_options.duplicate_per_mille = 0;
+    }
+    let shop = Shop::new(shop_options);
+    let mut shop = shop.map_err(|error| Failure::Definitions(error.to_string()))?;
+    let mut messages = Vec::new();
+    let mut written = Written::default();
     loop {
         let now_us = clock.now_us();
         let until_us = (shop.now_us() + STEP_US).min(now_us);
         shop.advance(until_us, &mut messages);
-        for message in messages.drain(..) {
-            let added = writer.add(&message, &mut transactions);
-            added.doing("reading a change of the shop")?;
-        }
-        writer.flush(&mut transactions);
-        for statements in transactions.drain(..) {
-            written += 1;
-            orders += statements.iter().filter(|it| makes_order(it)).count();
-            database.transaction(&statements)?;
-        }
+        target.write(&messages, &mut written)?;
+        messages.clear();
         if until_us < now_us {
             continue;
         }
@@ -88,10 +82,82 @@ pub fn run(options: &ShopCommand<'_>, reporter: Reporter) -> Result<(), Failure>
         }
         std::thread::sleep(LIVE_STEP);
     }
-    reporter.info(&format!(
-        "wrote {written} transactions of a shop with {orders} orders"
-    ));
+    reporter.info(&match target {
+        Target::Database(..) => format!(
+            "wrote {} transactions of a shop with {} orders",
+            written.transactions, written.orders
+        ),
+        _ => format!("wrote {} records", written.records),
+    });
     Ok(())
+}
+
+/// How much was written.
+#[derive(Debug, Default)]
+struct Written {
+    transactions: u64,
+    orders: usize,
+    records: usize,
+}
+
+/// Where the shop is written to.
+enum Target {
+    /// Its tables, without the log of visitors.
+    Database(Box<Database>, StatementWriter),
+    Files(Files),
+    /// A collector's address.
+    Collector(Collector, String),
+}
+
+impl Target {
+    fn open(into: &str) -> Result<Self, Failure> {
+        match into.split_once(':') {
+            Some(("file", folder)) => Ok(Self::Files(Files::create(Path::new(folder))?)),
+            Some(("http", rest)) => {
+                let address = rest.trim_matches('/').to_owned();
+                Ok(Self::Collector(Collector::new(), address))
+            }
+            _ => {
+                let mut database = Database::open(into)?;
+                let tables = create_tables(database.dialect());
+                database.run(&tables).map_err(|failure| {
+                    Failure::Failed(format!(
+                        "{failure}\n  help: the shop makes its tables itself; give it an empty database"
+                    ))
+                })?;
+                let writer = StatementWriter::new(database.dialect());
+                Ok(Self::Database(Box::new(database), writer))
+            }
+        }
+    }
+
+    fn write(&mut self, messages: &[Message], written: &mut Written) -> Result<(), Failure> {
+        written.records += messages.len();
+        match self {
+            Self::Files(files) => files.append(messages),
+            Self::Collector(collector, address) => {
+                for topic in [Topic::ShopDb, Topic::AppLog] {
+                    let of_topic = messages.iter().filter(|it| it.topic == topic);
+                    collector.send(address, topic, of_topic)?;
+                }
+                Ok(())
+            }
+            Self::Database(database, writer) => {
+                let mut transactions = Vec::new();
+                for message in messages {
+                    let added = writer.add(message, &mut transactions);
+                    added.doing("reading a change of the shop")?;
+                }
+                writer.flush(&mut transactions);
+                for statements in transactions {
+                    written.transactions += 1;
+                    written.orders += statements.iter().filter(|it| makes_order(it)).count();
+                    database.transaction(&statements)?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Whether a statement adds an order, also one of a tester, which the shop's
@@ -116,7 +182,7 @@ impl Database {
             Some(("mysql" | "mariadb", rest)) => open_mysql(rest),
             Some(("postgres" | "postgresql", _)) => open_postgres(url),
             _ => Err(Failure::Definitions(format!(
-                "`{url}` names no database\n  help: write mysql://user:password@host:3306/database or postgres://user:password@host:5432/database"
+                "`{url}` names no database, folder or collector\n  help: write mysql://user:password@host:3306/database, postgres://user:password@host:5432/database, file:DIR, or http://host:port"
             ))),
         }
     }
