@@ -12,7 +12,6 @@
 )]
 
 mod common;
-#[allow(dead_code, reason = "the tests of the crate use the rest")]
 #[path = "../../mysql/tests/common/mod.rs"]
 mod mysql;
 #[allow(dead_code, reason = "the tests of the crate use the rest")]

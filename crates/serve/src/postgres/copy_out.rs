@@ -359,10 +359,13 @@ mod tests {
         assert_eq!(written(&[], &values), "a\\tb\\\\c\\nd\t\\N\t\tx,\"y\"\n");
         let csv = CopyOption::Format(Ident::new("csv"));
         assert_eq!(
-            written(&[csv.clone()], &values),
+            written(std::slice::from_ref(&csv), &values),
             "\"a\tb\\c\nd\",,\"\",\"x,\"\"y\"\"\"\n"
         );
-        assert_eq!(written(&[csv.clone()], &[Some("\\.")]), "\"\\.\"\n");
+        assert_eq!(
+            written(std::slice::from_ref(&csv), &[Some("\\.")]),
+            "\"\\.\"\n"
+        );
         let options = [
             csv,
             CopyOption::Delimiter(';'),
