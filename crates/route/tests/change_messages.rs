@@ -158,24 +158,27 @@ fn maxwell_messages_have_kind_version_and_before_image() {
         ],
     );
     let changes = of(&routed, "goods");
-    assert_eq!(text(&changes.rows), ["1|9.90", "2|8.00", "2|7.50", "2|"]);
-    use ChangeKind::{Delete, Upsert};
-    assert_eq!(changes.kinds, [Upsert, Upsert, Upsert, Delete]);
+    assert_eq!(
+        text(&changes.rows),
+        ["1|9.90", "2|8.00", "2|7.50", "2|", "|"]
+    );
+    use ChangeKind::{Delete, Truncate, Upsert};
+    assert_eq!(changes.kinds, [Upsert, Upsert, Upsert, Delete, Truncate]);
     let versions = changes.versions.iter();
     let versions: Vec<_> = versions
         .map(|version| (version.major, version.minor))
         .collect();
-    assert_eq!(versions, [(0, 0), (7, 3), (7, u64::MAX), (8, 0)]);
+    assert_eq!(
+        versions,
+        [(0, 0), (7, 3), (7, u64::MAX), (8, 0), (8, u64::MAX)]
+    );
     assert_eq!(
         changes.key_changes,
         [(1, 0)],
         "only the first update changed the key"
     );
     assert_eq!(text(changes.before_rows.as_ref().unwrap()), ["1|"]);
-    assert_eq!(
-        reasons(&routed),
-        ["not_in_list", "wrong_version", "no_row", "no_table"]
-    );
+    assert_eq!(reasons(&routed), ["wrong_version", "no_row", "no_table"]);
 }
 
 /// A large value that a change left as it was is not in PostgreSQL's message.

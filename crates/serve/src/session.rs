@@ -163,6 +163,13 @@ pub(crate) fn claimed_name() -> Option<String> {
     name.ok().flatten()
 }
 
+/// The session of this task, for work that goes on in another task.
+pub(crate) fn current() -> Arc<Session> {
+    SESSION
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Session::new(None))
+}
+
 /// Who asks.
 pub(crate) fn who() -> Who {
     SESSION

@@ -42,14 +42,18 @@ pub fn publish(state: &Path, address: &Address) -> Result<(), Failure> {
     let what = format!("writing {}", path(state).display());
     let text = serde_json::to_vec(address).doing(&what)?;
     let beside = state.join("address.tmp");
-    if address.secret.is_some() {
+    let mode = match address.secret {
         // Private before there is anything in it, so that nobody has it open.
-        let _ = std::fs::remove_file(&beside);
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        options.open(&beside).doing(&what)?;
-    }
-    let mut file = RealDisk.open(&beside, OpenMode::Create).doing(&what)?;
+        Some(_) => {
+            let _ = std::fs::remove_file(&beside);
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            options.open(&beside).doing(&what)?;
+            OpenMode::Append
+        }
+        None => OpenMode::Create,
+    };
+    let mut file = RealDisk.open(&beside, mode).doing(&what)?;
     file.append(&text).doing(&what)?;
     drop(file);
     RealDisk.rename(&beside, &path(state)).doing(&what)

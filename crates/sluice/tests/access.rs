@@ -97,8 +97,12 @@ fn project(folder: &Path, config: &str) -> PathBuf {
         std::fs::write(path, text).unwrap();
     }
     // A file holds one model.
-    for (number, model) in MODELS.split_terminator(";\n").enumerate() {
-        let path = project.join(format!("models/m{number}.sql"));
+    for model in MODELS.split_terminator(";\n") {
+        let name = model
+            .split(" AS ")
+            .next()
+            .and_then(|begin| begin.split(' ').next_back());
+        let path = project.join(format!("models/{}.sql", name.unwrap()));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, format!("{model}\n")).unwrap();
     }
@@ -154,9 +158,10 @@ fn http(
         }
     };
     let mut answer = answer.unwrap();
+    let body = answer.body_mut().read_to_vec().unwrap();
     (
         answer.status().as_u16(),
-        answer.body_mut().read_to_string().unwrap(),
+        String::from_utf8_lossy(&body).into_owned(),
     )
 }
 

@@ -209,7 +209,14 @@ impl Table {
                 Asked::MySql => format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {name})"),
                 Asked::Postgres => format!("(extract(epoch FROM {name}) * 1000000)::bigint"),
             },
-            _ => format!("md5({name})"),
+            _ => match of {
+                // MySQL 9 has no md5 of its own.
+                Asked::Sluice => format!("encode(sha256({name}), 'hex')"),
+                Asked::MySql => format!("sha2({name}, 256)"),
+                Asked::Postgres => {
+                    format!("encode(sha256(convert_to({name}::text, 'UTF8')), 'hex')")
+                }
+            },
         });
         let columns: Vec<String> = columns.collect();
         format!(

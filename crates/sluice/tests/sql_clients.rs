@@ -89,8 +89,12 @@ fn start(folder: &Path) -> Running {
         std::fs::write(path, text).unwrap();
     }
     // A file holds one model.
-    for (number, model) in MODELS.split_terminator(";\n").enumerate() {
-        let path = project.join(format!("models/m{number}.sql"));
+    for model in MODELS.split_terminator(";\n") {
+        let name = model
+            .split(" AS ")
+            .next()
+            .and_then(|begin| begin.split(' ').next_back());
+        let path = project.join(format!("models/{}.sql", name.unwrap()));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, format!("{model}\n")).unwrap();
     }

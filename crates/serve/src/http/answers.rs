@@ -18,8 +18,10 @@ use sluice_core::Epoch;
 
 use super::HttpState;
 use super::problem::Problem;
+use crate::access::Role;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::{CheckedPanel, PanelAnswer, print_values};
+use crate::session::{self, SESSION};
 
 /// Bytes of answers that are kept.
 const BYTES_MAX: usize = 64 << 20;
@@ -39,6 +41,8 @@ struct Key {
     panel: usize,
     is_detail: bool,
     values: String,
+    /// What is kept from one role must not come from an answer for another.
+    role: Option<Role>,
 }
 
 /// An answer, and when its computation began and ended.
@@ -176,6 +180,7 @@ impl HttpState {
             panel: Arc::as_ptr(&panel) as usize,
             is_detail,
             values: print_values(&values),
+            role: session::limiting_role(&self.engine.options.access),
         };
         let epoch = (self.source)().epoch();
         let computation = {
@@ -191,6 +196,7 @@ impl HttpState {
                 }
                 None => {
                     let work = self.clone().compute(key.clone(), panel, is_detail, values);
+                    let work = SESSION.scope(session::current(), work);
                     // A task of its own: whoever asked first may hang up.
                     let task = tokio::spawn(work);
                     let outcome = async move {

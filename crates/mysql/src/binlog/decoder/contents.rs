@@ -288,7 +288,9 @@ impl Decoder {
         })
     }
 
-    /// What the columns have that a minimal image of a new row leaves out.
+    /// What the columns have that a minimal image of a new row leaves out. Where
+    /// no server can be asked, as with files, a default that the log does not say
+    /// stays out of the record: MariaDB's full images lack computed columns too.
     fn defaults(
         &mut self,
         table: &MappedTable,
@@ -304,15 +306,18 @@ impl Decoder {
             };
             (0..count).find(is_missing)
         };
-        if self
-            .position
-            .schemas
-            .get(&name)
-            .is_none_or(|schema| missing(schema).is_some())
-            && let Some(schema) = (context.lookup)(&name)
-            && schema.columns.len() == count
-        {
-            self.position.schemas.insert(name.clone(), schema);
+        let of_log = self.position.schemas.get(&name);
+        if of_log.is_none_or(|schema| missing(schema).is_some()) {
+            match (context.lookup)(&name) {
+                Some(schema) if schema.columns.len() == count => {
+                    self.position.schemas.insert(name.clone(), schema);
+                }
+                Some(_) => {}
+                None => {
+                    let columns = of_log.map_or(&[][..], |schema| &schema.columns);
+                    return Ok(columns.iter().map(|it| it.default.clone()).collect());
+                }
+            }
         }
         let known = self.position.schemas.get(&name);
         match known.map(|schema| (schema, missing(schema))) {
