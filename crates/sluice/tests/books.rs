@@ -160,7 +160,7 @@ fn every_model_of_dws_and_ads_has_a_book() {
     assert!(names.is_empty(), "{names:?}");
 }
 
-/// The figures of a closed day, as they were then.
+/// The figures of closed days, as they were then.
 type Closed = BTreeMap<(i64, &'static str), i64>;
 
 fn close(warehouse: &Warehouse, ledger: &Ledger, day: i64) -> Closed {
@@ -232,7 +232,7 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
     let mut chance = Chance(seed + 1);
     let mut shuffle = Shuffle::default();
     let (mut killed, mut sent, mut rows) = (0, 0_u64, 0);
-    let mut closed = None;
+    let mut closed = Closed::new();
     let mut days_first = day_of(START_US);
     for hour in 1..=HOURS {
         let now_us = START_US + hour * HOUR_US;
@@ -269,8 +269,8 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
             println!("{moment}: {sent} records, {same} rows equal");
             rows += same;
             days_first = day_of(now_us) - 1;
-            if closed.is_none() && day_of(now_us) > day_of(START_US) + 1 {
-                closed = Some(close(&warehouse, &ledger, day_of(now_us) - 1));
+            if day_of(now_us) > day_of(START_US) + 1 {
+                closed.append(&mut close(&warehouse, &ledger, day_of(now_us) - 1));
             }
         }
     }
@@ -284,7 +284,7 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
         &days,
         &format!("seed {seed}, {way:?}, the end"),
     );
-    if let Some(closed) = closed {
+    if !closed.is_empty() {
         compare_closed(&warehouse, &ledger, &closed);
     }
     check_rest(&warehouse, &shop);

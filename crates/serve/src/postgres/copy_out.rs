@@ -19,6 +19,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::copy::CopyData;
 use datafusion_postgres::pgwire::messages::data::DataRow;
 use futures::StreamExt;
+use futures::future::ready;
 
 use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
@@ -115,17 +116,23 @@ async fn copy(
         (_, false) => Vec::new(),
     };
     let stream = std::mem::replace(rows.data_rows(), futures::stream::empty().boxed());
-    let lines = stream.map(move |row| {
-        let row = row?;
-        Ok(CopyData::new(written(&form, &row, &names).into()))
+    // What comes before the rows is sent with the first: clients look for the
+    // signature and a row in one piece.
+    let mut head = Some(head);
+    let lines = stream.map(Some).chain(futures::stream::once(ready(None)));
+    let lines = lines.filter_map(move |row| {
+        let mut piece = head.take().unwrap_or_default();
+        ready(match row {
+            Some(Ok(row)) => {
+                piece.extend(written(&form, &row, &names));
+                Some(Ok(CopyData::new(piece.into())))
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None if piece.is_empty() => None,
+            None => Some(Ok(CopyData::new(piece.into()))),
+        })
     });
-    // An empty piece is not sent.
-    let head = futures::stream::iter([Ok(CopyData::new(head.into()))]);
-    Ok(Response::CopyOut(CopyResponse::new(
-        code,
-        columns,
-        head.chain(lines),
-    )))
+    Ok(Response::CopyOut(CopyResponse::new(code, columns, lines)))
 }
 
 fn written(form: &Form, row: &DataRow, names: &[String]) -> Vec<u8> {

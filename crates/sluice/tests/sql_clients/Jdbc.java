@@ -49,9 +49,6 @@ class Jdbc {
             same(columns.get("sold_at"), Types.TIMESTAMP);
             same(columns.get("is_new"), Types.BIT);
             same(columns.get("weight"), Types.DOUBLE);
-            try (ResultSet rows = about.getTypeInfo()) {
-                same(rows.next(), true);
-            }
             try (ResultSet rows = about.getPrimaryKeys(null, "public", "item")) {
                 rows.next();
             }
