@@ -34,8 +34,6 @@ fn types() -> String {
             " u uuid, ip6 inet6, ip4 inet4, vc varchar(2000) compressed, tc text compressed\n",
             " vc varchar(2000), tc text\n",
         )
-        // MySQL 9 counts years among numbers with a sign: see docs/mysql.md.
-        .replace(" y year,", " y smallint,")
         .replace(",u,ip6,ip4,vc,tc)", ",vc,tc)")
         .replace(",u,vc,tc)", ",vc,tc)")
         .replace(

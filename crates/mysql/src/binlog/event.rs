@@ -3,6 +3,7 @@
 //! Format: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_event.html>
 //! and <https://mariadb.com/kb/en/replication-protocol/>.
 
+use super::table_map::Lists;
 use crate::input::{BadBytes, Input};
 
 /// Bytes of an event's header (version 4 of the format, since MySQL 5.0).
@@ -199,6 +200,17 @@ impl FormatDescription {
     /// Whether the log was written by MariaDB.
     pub fn is_mariadb(&self) -> bool {
         self.server_version.contains("MariaDB") || self.post_header_lengths.len() > 160
+    }
+
+    /// For which columns its table maps have places.
+    pub fn lists(&self) -> Lists {
+        let is_mariadb = self.is_mariadb();
+        let major = self.server_version.split('.').next();
+        let major: u32 = major.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Lists {
+            with_years: is_mariadb || major >= 9,
+            with_geometries: is_mariadb,
+        }
     }
 }
 

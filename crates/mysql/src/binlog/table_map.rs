@@ -47,16 +47,25 @@ pub struct TableMap {
     pub key: Option<Vec<usize>>,
 }
 
+/// For which columns the lists of a server have places, beside those for which
+/// all have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lists {
+    /// Years, in the list of signs: MariaDB, and MySQL since version 9.
+    pub with_years: bool,
+    /// Geometries, in the list of character sets: MariaDB.
+    pub with_geometries: bool,
+}
+
 /// Greatest number of columns of a table.
 const COLUMNS_MAX: u64 = 4_096;
 
 impl TableMap {
-    /// Reads the event's body. `id_bytes` is 6, or 4 for very old servers; the
-    /// lists of MariaDB have places for other columns than MySQL's.
+    /// Reads the event's body. `id_bytes` is 6, or 4 for very old servers.
     ///
     /// # Errors
     /// When the bytes are not understood.
-    pub fn read(body: &[u8], id_bytes: usize, is_mariadb: bool) -> Result<Self, BadBytes> {
+    pub fn read(body: &[u8], id_bytes: usize, lists: Lists) -> Result<Self, BadBytes> {
         let mut input = Input::new(body);
         let table_id = input.uint(id_bytes, "a table map")?;
         input.u16("a table map")?;
@@ -85,18 +94,19 @@ impl TableMap {
             columns: vec![ColumnMetadata::default(); count],
             key: None,
         };
-        map.read_optional(input, is_mariadb)?;
+        map.read_optional(input, lists)?;
         Ok(map)
     }
 
-    fn read_optional(&mut self, mut input: Input<'_>, is_mariadb: bool) -> Result<(), BadBytes> {
+    fn read_optional(&mut self, mut input: Input<'_>, lists: Lists) -> Result<(), BadBytes> {
         const WHAT: &str = "the optional metadata of a table map";
         while !input.is_empty() {
             let field = input.u8(WHAT)?;
             let mut value = Input::new(input.lenenc_bytes(WHAT)?);
             match field {
                 1 => {
-                    let numbers = self.places(|wire| types::is_numeric(wire.number, is_mariadb));
+                    let numbers =
+                        self.places(|wire| types::is_numeric(wire.number, lists.with_years));
                     let bits = value.take_rest();
                     for (place, column) in numbers.into_iter().enumerate() {
                         let byte = bits.get(place / 8).copied().unwrap_or(0);
@@ -105,7 +115,7 @@ impl TableMap {
                     }
                 }
                 2 | 10 => {
-                    let texts = self.text_places(field == 10, is_mariadb);
+                    let texts = self.text_places(field == 10, lists);
                     let default = charset_of_collation(value.lenenc(WHAT)?);
                     for &column in &texts {
                         self.columns[column].charset = default;
@@ -121,7 +131,7 @@ impl TableMap {
                     }
                 }
                 3 | 11 => {
-                    for column in self.text_places(field == 11, is_mariadb) {
+                    for column in self.text_places(field == 11, lists) {
                         self.columns[column].charset = charset_of_collation(value.lenenc(WHAT)?);
                     }
                 }
@@ -167,10 +177,10 @@ impl TableMap {
         wanted.map(|(place, _)| place).collect()
     }
 
-    fn text_places(&self, enumerations: bool, is_mariadb: bool) -> Vec<usize> {
+    fn text_places(&self, enumerations: bool, lists: Lists) -> Vec<usize> {
         self.places(|wire| match enumerations {
             true => matches!(wire.number, types::ENUM | types::SET),
-            false => types::is_text(wire.number, is_mariadb),
+            false => types::is_text(wire.number, lists.with_geometries),
         })
     }
 }

@@ -50,11 +50,11 @@ pub fn meta_bytes(number: u8) -> Option<usize> {
     })
 }
 
-/// Whether the list of signs in a table map has a place for the type. MariaDB's
-/// has one for years, too.
-pub fn is_numeric(number: u8, is_mariadb: bool) -> bool {
+/// Whether the list of signs in a table map has a place for the type. That of
+/// MariaDB has one for years, too, and that of MySQL since version 9.
+pub fn is_numeric(number: u8, counts_years: bool) -> bool {
     if number == YEAR {
-        return is_mariadb;
+        return counts_years;
     }
     matches!(
         number,

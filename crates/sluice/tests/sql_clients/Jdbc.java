@@ -49,9 +49,6 @@ class Jdbc {
             same(columns.get("sold_at"), Types.TIMESTAMP);
             same(columns.get("is_new"), Types.BIT);
             same(columns.get("weight"), Types.DOUBLE);
-            try (ResultSet rows = about.getPrimaryKeys(null, "public", "item")) {
-                rows.next();
-            }
             String text = "SELECT id, price, name, sold_on, sold_at, is_new FROM item WHERE id = ? AND price > ?";
             try (PreparedStatement statement = connection.prepareStatement(text)) {
                 // Beyond the driver's threshold it prepares by name and reads binary.

@@ -186,7 +186,7 @@ impl Decoder {
         let map = TableMap::read(
             body,
             table_id_bytes(format, kind::TABLE_MAP),
-            format.is_mariadb(),
+            format.lists(),
         )?;
         let id = map.table_id;
         let name = TableName::new(map.database.clone(), map.table.clone());
