@@ -103,7 +103,13 @@ impl Server {
                 make
             }
         };
-        assert!(quiet(make.arg(&data)).status().unwrap().success());
+        make.arg(&data);
+        // A machine that makes other servers at the same time may refuse once.
+        let is_made = (0..3).any(|_| {
+            let _ = std::fs::remove_dir_all(folder.path().join("data"));
+            quiet(&mut make).status().unwrap().success()
+        });
+        assert!(is_made, "{make:?}");
         let port = free_port();
         let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
         let process = spawn((kind, &program), folder.path(), port, &more);
