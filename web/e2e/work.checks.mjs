@@ -59,7 +59,7 @@ const VIEWS = [
   ['#/sql', '#statement'],
   ['#/catalogue/ads_live_day', '.lineage .is-here'],
   ['#/alarms', '[aria-labelledby="alarm-rules"] table'],
-  ['#/health', '[data-panel="dead_letters"] table'],
+  ['#/health', '[aria-labelledby="health-letters"] table'],
 ];
 
 async function visitAll(page, name) {
@@ -141,6 +141,25 @@ export const checks = {
     });
   },
 
+  async 'workbench: dead letters are tried again, and what came of it is said'() {
+    await withBrowser({}, async (context) => {
+      const page = await openPage(context, `${url}/#/health`);
+      await isDrawn(page, '[aria-labelledby="health-letters"] tbody tr');
+      const letters = page.locator('[aria-labelledby="health-letters"]');
+      const [[reason, count]] = await sql('SELECT reason, count(*) FROM sluice_dead_letters GROUP BY reason, topic, table_name ORDER BY 2 DESC, topic, table_name, reason LIMIT 1');
+      const first = letters.locator('table').first().locator('tbody tr').first();
+      assert.equal(await first.locator('td').nth(2).innerText(), reason);
+      assert.ok(Number((await first.locator('td').nth(3).innerText()).replaceAll(',', '')) <= Number(count) + 50);
+      await first.locator('button').focus();
+      await page.keyboard.press('Enter');
+      await until(page, () => /\d/.test(document.querySelector('[aria-labelledby="health-letters"] [role="status"]')?.textContent ?? ''), undefined, WAIT_MS, 'what was done');
+      await until(page, () => [...document.querySelectorAll('[aria-labelledby="health-letters"] table:last-of-type tbody tr')].length > 0, undefined, WAIT_MS, 'the newest letters');
+      await axe(page, 'dead letters that were tried again');
+      await shot(page, 'work-dead-letters');
+      assert.deepEqual(page.problems, []);
+    });
+  },
+
   async 'workbench: SQL is completed by keyboard, answered, drawn; a mistake is said'() {
     const day = await yesterday();
     const wanted = await sql(`SELECT channel, uv FROM ads_live_channel_day WHERE day = DATE '${day}' ORDER BY uv DESC, channel`);
@@ -199,6 +218,20 @@ export const checks = {
       const first = await page.locator('.explore-answer tbody tr').first().locator('td').last().innerText();
       assert.equal(Number(first.replaceAll(',', '')), Number(rows[0][1]));
       assert.match(await page.locator('.panel-file').innerText(), /chart = "table"/);
+      // Kept, it is a panel as any other.
+      await page.fill('#save-name', 'explored_by_test');
+      await page.fill('#save-en', 'Explored by a test');
+      await page.fill('#save-zh', '测试保存的面板');
+      await page.locator('#save-replace').check();
+      await page.locator('form button[type="submit"]').click();
+      await isDrawn(page, 'a[href="#/panels/own"]');
+      await axe(page, 'a saved exploration');
+      await shot(page, 'work-explore-saved');
+      await page.locator('a[href="#/panels/own"]').last().click();
+      await isDrawn(page, '[data-panel="explored_by_test"] tbody tr');
+      assert.equal(await page.locator('[data-panel="explored_by_test"] tbody tr').count(), rows.length);
+      const removed = await fetch(`${url}/api/v1/panels/explored_by_test`, { method: 'DELETE' });
+      assert.equal(removed.status, 204);
       assert.deepEqual(page.problems, []);
     });
   },

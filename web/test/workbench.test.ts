@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { routeOf } from '../src/route';
 import type { Model } from '../src/workbench/api';
 import { suggest, wordBefore } from '../src/workbench/completion';
-import { exploreQuery, isMeasure, panelFile } from '../src/workbench/exploration';
+import { exploreQuery, isMeasure, panelFile, savedPanel } from '../src/workbench/exploration';
 import { Writer } from '../src/workbench/writer';
 
 const model = (name: string, ...columns: string[]): Model => ({
@@ -35,6 +35,18 @@ describe('completion', () => {
 
 describe('exploration', () => {
   const exploration = { model: 'ads_live_day', measure: 'gmv_gross', by: 'day', filter: ' orders > 0 ', chart: 'line' as const };
+  it('is kept with its words, the English ones where no others are given', () => {
+    const words = { name: 'by_day', en: 'By day', zh: ' ', subject: 'own', replace: false };
+    expect(savedPanel(exploration, words)).toEqual({
+      name: 'by_day',
+      title: { en: 'By day', zh: 'By day' },
+      subject: 'own',
+      chart: 'line',
+      query: exploreQuery(exploration),
+      columns: { day: { role: 'category' }, gmv_gross: { role: 'value' } },
+      replace: false,
+    });
+  });
   it('becomes SQL and a panel with the same query', () => {
     const query = exploreQuery(exploration);
     expect(query).toBe('SELECT day, sum(gmv_gross) AS gmv_gross\nFROM ads_live_day\nWHERE orders > 0\nGROUP BY day\nORDER BY 1\nLIMIT 200');

@@ -15,6 +15,9 @@ pub enum RecordKind {
     /// No row: the record only moves the position in its source (a change of
     /// definitions, or a time without changes).
     Position,
+    /// An earlier record of the partition, which became a dead letter and is
+    /// tried again; the payload is a [`crate::Retry`].
+    Retry,
 }
 
 /// What the payload of a record begins with that its source could not read.

@@ -157,6 +157,7 @@ pub(crate) fn encode(
             RecordKind::Data => 0,
             RecordKind::CsvHeader => 1,
             RecordKind::Position => 2,
+            RecordKind::Retry => 3,
         });
         writer.i64(record.capture_time_us);
         writer.bytes(&record.position);
@@ -216,6 +217,7 @@ pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, Cod
             0 => RecordKind::Data,
             1 => RecordKind::CsvHeader,
             2 => RecordKind::Position,
+            3 => RecordKind::Retry,
             other => return Err(CodecError::Invalid(format!("unknown record kind {other}"))),
         };
         let capture_time_us = reader.i64()?;

@@ -13,7 +13,7 @@ use crate::error::{KeyStoreError, Malformed};
 use crate::json_masker::JsonMasker;
 use crate::key_store::KeyStore;
 use crate::rules::{RecordForm, TopicRules};
-use crate::sealed::{seal, unsealed};
+use crate::sealed::{is_whole, seal, unsealed};
 
 #[derive(Debug)]
 enum TopicMasker {
@@ -88,6 +88,8 @@ impl Masks {
                     record.payload = Bytes::new();
                     continue;
                 }
+                // Made of a record that was masked, see `mask_again`.
+                RecordKind::Retry => continue,
                 RecordKind::Data | RecordKind::CsvHeader => masker.payload(keys, record)?,
             };
             let masked = match masked {
@@ -119,6 +121,30 @@ impl Masks {
     /// person was erased.
     pub fn decrypt(&self, value: &str) -> Option<String> {
         decrypted(self.keys.as_ref()?, value)
+    }
+
+    /// The payload of a sealed record, masked by the rules of today; `None` if it
+    /// is none of these keys', is not there as a whole, or cannot be taken apart
+    /// today either. Lines of CSV files belong to a header that is gone. All keys
+    /// that were used are durable on return.
+    ///
+    /// # Errors
+    /// When a key cannot be made or kept.
+    pub fn mask_again(&self, topic: &str, record: &str) -> Result<Option<Bytes>, KeyStoreError> {
+        let (Some(TopicMasker::Json(masker)), Some(keys)) = (self.topics.get(topic), &self.keys)
+        else {
+            return Ok(None);
+        };
+        let payload = unsealed(keys, record).filter(|payload| is_whole(record, payload.len()));
+        let Some(text) = payload.and_then(|payload| String::from_utf8(payload).ok()) else {
+            return Ok(None);
+        };
+        let masked = match masker.mask(keys, &text)? {
+            Ok(masked) => masked.unwrap_or_else(|| text.into_bytes()),
+            Err(_) => return Ok(None),
+        };
+        keys.sync()?;
+        Ok((masked.len() <= self.record_bytes_max).then(|| Bytes::from(masked)))
     }
 
     /// The payload of a sealed record; `None` if it is none of these keys'.

@@ -39,6 +39,13 @@ pub(crate) fn seal(
     Ok(Bytes::from(text))
 }
 
+/// Whether a sealed record holds all of what came, of which `kept` bytes are there.
+pub(crate) fn is_whole(record: &str, kept: usize) -> bool {
+    let length = record.split_once("\"length\":");
+    let length = length.and_then(|(_, rest)| rest.split(',').next()?.parse::<usize>().ok());
+    length == Some(kept)
+}
+
 /// The payload of a sealed record; `None` if it is none of this key store's.
 pub(crate) fn unsealed(keys: &KeyStore, record: &str) -> Option<Vec<u8>> {
     let (_, rest) = record.strip_prefix(SEALED)?.split_once("\"payload\":\"")?;

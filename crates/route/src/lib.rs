@@ -23,6 +23,7 @@ mod memory;
 mod messages;
 mod read_rows;
 mod retention;
+mod retry;
 mod router;
 mod shape;
 mod skip_value;
@@ -44,5 +45,6 @@ pub use kafka_text::{
     MissingOffsets as KafkaMissingOffsets, StartText as KafkaStart,
 };
 pub use retention::Retention;
+pub use retry::Tried;
 pub use router::{RouteError, Routed, Router, RouterCheckpoint, Starts};
 pub use sources_change::SourcesChange;

@@ -9,6 +9,7 @@ use sluice_core::PartitionId;
 use crate::dedup::{Bucket, DedupMemory};
 use crate::definition::Table;
 use crate::last_values::LastValues;
+use crate::retry::{Tried, TriedRecords};
 use crate::router::{RouteError, RouterCheckpoint};
 
 /// Version of the saved state.
@@ -24,6 +25,9 @@ pub(crate) struct GeneralMemory {
     pub(crate) header: Option<Vec<String>>,
     /// Greatest accepted event time by table.
     pub(crate) event_times: BTreeMap<String, i64>,
+    /// What came of records that were tried again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tried: TriedRecords,
 }
 
 /// See the module. Acceptance is decided from earlier records of the same
@@ -58,6 +62,7 @@ impl PartitionMemory {
     /// Forgets what was remembered for a table.
     pub(crate) fn forget(&mut self, table: &str) {
         self.general.event_times.remove(table);
+        self.general.tried.remove(table);
         self.dedup.remove(table);
         self.last.retain(|(known, _), _| known != table);
     }
@@ -68,6 +73,8 @@ impl PartitionMemory {
         let event_time = other.general.event_times.remove(table);
         let event_times = &mut self.general.event_times;
         event_times.extend(event_time.map(|time| (table.to_owned(), time)));
+        let tried = other.general.tried.remove_entry(table);
+        self.general.tried.extend(tried);
         let dedup = other.dedup.remove_entry(table);
         self.dedup.extend(dedup);
         let last = std::mem::take(&mut other.last);
@@ -75,6 +82,12 @@ impl PartitionMemory {
         other.last = others;
         let ours: BTreeMap<(String, String), LastValues> = ours;
         self.last.extend(ours);
+    }
+
+    /// Notes what came of a record that was tried again.
+    pub(crate) fn note_tried(&mut self, table: &str, offset: u64, tried: Tried) {
+        let of_table = self.general.tried.entry(table.to_owned()).or_default();
+        of_table.insert(offset, tried);
     }
 
     pub(crate) fn last(&mut self, table: &str, column: &str) -> &mut LastValues {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sluice_core::{DeadLetter, EpochCut, LogRecord, PartitionId, TableChanges};
+use sluice_core::{DeadLetter, EpochCut, LogRecord, PartitionId, RecordKind, TableChanges};
 
 use crate::Sources;
 use crate::accept::Acceptance;
@@ -62,7 +62,7 @@ pub struct Routed {
 
 impl Routed {
     /// Takes in what came of the records behind.
-    fn add(&mut self, behind: Self) {
+    pub(crate) fn add(&mut self, behind: Self) {
         self.changes.extend(behind.changes);
         self.dead_letters.extend(behind.dead_letters);
         self.duplicates += behind.duplicates;
@@ -90,9 +90,9 @@ const PARALLEL_RECORDS_MIN: usize = 4_096;
 /// See the module.
 #[derive(Debug)]
 pub struct Router {
-    sources: Arc<Sources>,
+    pub(crate) sources: Arc<Sources>,
     starts: Starts,
-    memory: BTreeMap<PartitionId, PartitionMemory>,
+    pub(crate) memory: BTreeMap<PartitionId, PartitionMemory>,
     /// Threads that read records at the same time.
     threads: usize,
     /// By topic, one a thread; they hold nothing that results depend on.
@@ -168,11 +168,11 @@ impl Router {
         self.tools.clear();
     }
 
-    fn has_begun(&self, table: &Table, id: &PartitionId, offset: u64) -> bool {
+    pub(crate) fn has_begun(&self, table: &Table, id: &PartitionId, offset: u64) -> bool {
         offset >= self.start_of(table, id)
     }
 
-    fn start_of(&self, table: &Table, id: &PartitionId) -> u64 {
+    pub(crate) fn start_of(&self, table: &Table, id: &PartitionId) -> u64 {
         let start = self.starts.get(&table.definition.name);
         let start = start.and_then(|start| start.end_offsets.get(id));
         start.copied().unwrap_or(0)
@@ -194,6 +194,21 @@ impl Router {
     /// Routes records of one partition, in order. Never fails: what is wrong
     /// becomes a dead letter.
     pub fn route(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
+        let is_retry = |record: &LogRecord| record.record.kind == RecordKind::Retry;
+        let Some(first) = records.iter().position(is_retry) else {
+            return self.route_new(id, records);
+        };
+        let mut routed = self.route_new(id, &records[..first]);
+        for run in records[first..].chunk_by(|_, next| !is_retry(next)) {
+            let (retry, new) = run.split_at(1);
+            routed.add(self.route_retry(id, &retry[0]));
+            routed.add(self.route_new(id, new));
+        }
+        routed
+    }
+
+    /// Routes records that are not tried again.
+    fn route_new(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
         let (now, mut later) = records.split_at(self.alike(id, records));
         let mut routed = self.route_alike(id, now);
         while !later.is_empty() {
@@ -340,7 +355,7 @@ fn read_ranges<'a>(
 }
 
 /// Accepts rows in order and puts the ranges of each table together.
-fn merge(
+pub(crate) fn merge(
     topic: &Topic<'_>,
     memory: &mut PartitionMemory,
     ranges: Vec<ReadRange<'_>>,

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Arc;
+
+use crate::wrong_secrets::WrongSecrets;
 
 /// What a user may do; each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +115,11 @@ pub struct PersonalColumns {
 pub struct Access {
     users: BTreeMap<String, User>,
     personal: Vec<PersonalColumns>,
+    /// The user whose secret the program makes itself, so long that trying finds
+    /// nothing.
+    program: Option<String>,
+    /// Wrong secrets by address.
+    pub(crate) wrong: Arc<WrongSecrets>,
 }
 
 impl Access {
@@ -121,7 +129,24 @@ impl Access {
         Self {
             users: users.collect(),
             personal,
+            program: None,
+            wrong: Arc::default(),
         }
+    }
+
+    /// With a limit on wrong secrets, which does not hold for the user `program`:
+    /// its secret is made by the program itself.
+    #[must_use]
+    pub fn with_limit(mut self, wrong: WrongSecrets, program: &str) -> Self {
+        self.program = Some(program.to_owned());
+        self.wrong = Arc::new(wrong);
+        self
+    }
+
+    /// Whether a user may sign in from wherever, however many wrong secrets came
+    /// from there.
+    pub(crate) fn is_program(&self, name: &str) -> bool {
+        self.program.as_deref() == Some(name)
     }
 
     /// Whether nobody has to say who they are.

@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod http;
 mod json_rows;
+mod letter_retry;
 mod live_feed;
 mod metrics;
 mod output;
@@ -28,6 +29,7 @@ mod system_table;
 mod tables;
 mod tls;
 mod uniq_ids;
+mod wrong_secrets;
 
 pub use access::{Access, PersonalColumns, Role, User};
 pub use audit::{AuditEntry, Auditor};
@@ -38,13 +40,15 @@ pub use http::{
     ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, WarehouseInfo, guarded,
     router,
 };
+pub use letter_retry::{LetterPlace, RetryLetters, RetryReport};
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};
 pub use output::{OutputFormat, write_result};
-pub use panels::{PanelDefinitions, PanelError, PanelFile, Panels};
+pub use panels::{KeepPanels, PanelDefinitions, PanelError, PanelFile, Panels, SAVED_MARK};
 pub use postgres::PostgresListener;
 pub use query_engine::{QueryEngine, QueryOptions, QueryResult};
 pub use session::as_program;
 pub use system_table::SystemTable;
 pub use tables::SnapshotSource;
 pub use tls::{Tls, TlsError, WarnOfTls};
+pub use wrong_secrets::WrongSecrets;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
+use sluice_core::SystemClock;
 use sluice_engine::{EVALUATION_ERRORS, Program};
 use sluice_functions::UNIQ_IDS;
-use sluice_serve::{Access, PersonalColumns, Role, Tls, User, WarnOfTls};
+use sluice_serve::{Access, PersonalColumns, Role, Tls, User, WarnOfTls, WrongSecrets};
 
 use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::Failure;
@@ -211,7 +213,10 @@ pub fn open(project: &Project, program: &Program) -> Result<(Access, Option<Stri
             role: Role::Admin,
         }));
     }
-    Ok((Access::new(users, personal), own_secret))
+    let wrong = project.config.limits.wrong_secrets_per_minute_max;
+    let wrong = WrongSecrets::new((wrong > 0).then_some(wrong), Arc::new(SystemClock));
+    let access = Access::new(users, personal).with_limit(wrong, LOCAL_USER);
+    Ok((access, own_secret))
 }
 
 /// Gives columns of materialized views the rules of the columns that they take

@@ -142,6 +142,9 @@ pub struct Limits {
     /// Requests over HTTP that each user may send in a second; no limit without
     /// it.
     pub requests_per_second_max: Option<f64>,
+    /// Wrong secrets that are taken from an address within a minute; 0 for no
+    /// limit.
+    pub wrong_secrets_per_minute_max: u32,
     /// Time of one ad-hoc query, in milliseconds.
     pub query_time_ms_max: u64,
     /// Bytes of one record.
@@ -254,6 +257,7 @@ impl Default for Limits {
             query_memory_bytes_max: 1 << 30,
             segment_cache_bytes_max: 256 << 20,
             requests_per_second_max: None,
+            wrong_secrets_per_minute_max: 20,
             query_time_ms_max: 60_000,
             record_bytes_max: 16 << 20,
             request_bytes_max: 16 << 20,

@@ -26,6 +26,7 @@ mod project;
 mod project_watch;
 mod report;
 mod running_views;
+mod saved_panels;
 mod secret;
 mod serving;
 mod settings;
@@ -44,6 +45,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::alarms::AlarmsCommand;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
+use crate::commands::dead_letters::DeadLetterOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
@@ -158,6 +160,12 @@ enum Command {
     Alarms {
         #[command(subcommand)]
         command: AlarmsCommand,
+    },
+    /// What a running warehouse could not read, by topic, table and reason; and
+    /// trying it again.
+    DeadLetters {
+        #[command(flatten)]
+        options: DeadLetterOptions,
     },
     /// A report as it is mailed, of any day.
     Report {
@@ -367,6 +375,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
                 folder: &dir,
                 overrides: &overrides,
                 state: state.as_deref(),
+                saved_panels: None,
                 until_idle,
             };
             commands::run::run(&options, reporter)
@@ -402,6 +411,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             out: out.as_deref(),
         }),
         Command::Alarms { command } => commands::alarms::run(command),
+        Command::DeadLetters { options } => commands::dead_letters::run(&options),
         Command::Demo {
             state,
             rate,

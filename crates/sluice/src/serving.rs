@@ -11,9 +11,9 @@ use sluice_core::SystemClock;
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
-    Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, LiveFeed, Metrics,
-    Panels, PostgresListener, QueryEngine, QueryOptions, Rules, RunningViews, SnapshotSource, Tls,
-    WarehouseInfo, guarded,
+    Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, KeepPanels,
+    LiveFeed, Metrics, Panels, PostgresListener, QueryEngine, QueryOptions, RetryLetters, Rules,
+    RunningViews, SnapshotSource, Tls, WarehouseInfo, guarded,
 };
 use sluice_watch::{Alert, Watcher};
 use tokio::runtime::Runtime;
@@ -215,6 +215,16 @@ impl Serving {
     /// Answers these panels from now on.
     pub fn set_panels(&self, panels: Panels) {
         self.state.set_panels(panels);
+    }
+
+    /// Panels that are made on the page are kept from now on.
+    pub fn set_panel_keeper(&self, keeper: Arc<dyn KeepPanels>) {
+        self.state.set_panel_keeper(keeper);
+    }
+
+    /// Dead letters can be tried again from now on.
+    pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
+        self.state.set_retries(retries);
     }
 
     /// Goes by these alarms from now on.

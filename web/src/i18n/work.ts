@@ -33,6 +33,12 @@ export interface WorkMessages {
   readonly rowCount: (rows: string) => string;
   readonly kinds: Readonly<Record<string, string>>;
   readonly evaluationErrors: string;
+  readonly deadLetters: string;
+  readonly newestLetters: string;
+  readonly letterHead: Readonly<Record<'topic' | 'table' | 'reason' | 'letters' | 'settled' | 'last' | 'captured' | 'offset' | 'column' | 'detail' | 'sample' | 'outcome', string>>;
+  readonly tryAgain: string;
+  readonly replayed: (records: string) => string;
+  readonly replayMore: string;
   readonly metrics: string;
   readonly metricHead: readonly [string, string, string];
   readonly state: string;
@@ -43,13 +49,19 @@ export interface WorkMessages {
   readonly filterHint: string;
   readonly from: string;
   readonly asPanel: string;
+  readonly savePanel: string;
+  readonly saveName: string;
+  readonly saveTitle: Readonly<Record<Language, string>>;
+  readonly saveReplace: string;
+  readonly saved: string;
+  readonly notSaved: (detail: string) => string;
   readonly value: string;
 }
 
 const en: WorkMessages = {
   nav: { label: 'Pages', live: 'Live', panels: 'Panels', wall: 'Wall', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', alarms: 'Alarms', health: 'Health' },
   headings: { panels: 'Panels', wall: 'Wall screen', explore: 'Explore', sql: 'SQL', catalogue: 'Catalogue', alarms: 'Alarms', health: 'Health' },
-  subjects: { trade: 'Trade', goods: 'Goods', places: 'Places', marketing: 'Marketing', traffic: 'Traffic', members: 'Members', health: 'Health' },
+  subjects: { trade: 'Trade', goods: 'Goods', places: 'Places', marketing: 'Marketing', traffic: 'Traffic', members: 'Members', health: 'Health', own: 'Own' },
   subjectLabel: 'Subject',
   day: 'Day',
   compare: 'Compare with',
@@ -77,6 +89,12 @@ const en: WorkMessages = {
   rowCount: (rows) => `${rows} rows`,
   kinds: { table: 'table', 'materialized view': 'materialized view', 'query view': 'query view' },
   evaluationErrors: 'Rows on which a view failed',
+  deadLetters: 'Records that became no rows',
+  newestLetters: 'The newest of them',
+  letterHead: { topic: 'Topic', table: 'Table', reason: 'Reason', letters: 'Letters', settled: 'Rows since', last: 'Last', captured: 'Captured', offset: 'Record', column: 'Column', detail: 'Detail', sample: 'Sample', outcome: 'Tried again' },
+  tryAgain: 'Try again',
+  replayed: (records) => `${records} records go to their tables once more`,
+  replayMore: 'there are more: try again for the next ones',
   metrics: 'Numbers of the program',
   metricHead: ['Metric', 'Value', 'Meaning'],
   state: 'State',
@@ -86,14 +104,20 @@ const en: WorkMessages = {
   filter: 'Only where',
   filterHint: 'a condition in SQL, such as province_name = \'上海\'',
   from: 'Of',
-  asPanel: 'As a panel: save this file in panels/',
+  asPanel: 'As a panel',
+  savePanel: 'Save as panel',
+  saveName: 'Name',
+  saveTitle: { en: 'Title in English', zh: 'Title in Chinese' },
+  saveReplace: 'Replace the saved one',
+  saved: 'Saved, for everybody:',
+  notSaved: (detail) => `Not saved: ${detail}`,
   value: 'Value',
 };
 
 const zh: WorkMessages = {
   nav: { label: '页面', live: '实时', panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '目录', alarms: '告警', health: '健康' },
   headings: { panels: '面板', wall: '大屏', explore: '探索', sql: 'SQL', catalogue: '数据目录', alarms: '告警', health: '健康' },
-  subjects: { trade: '交易', goods: '商品', places: '地域', marketing: '营销', traffic: '流量', members: '用户', health: '健康' },
+  subjects: { trade: '交易', goods: '商品', places: '地域', marketing: '营销', traffic: '流量', members: '用户', health: '健康', own: '自定义' },
   subjectLabel: '主题',
   day: '日期',
   compare: '对比',
@@ -121,6 +145,12 @@ const zh: WorkMessages = {
   rowCount: (rows) => `${rows} 行`,
   kinds: { table: '表', 'materialized view': '物化视图', 'query view': '查询视图' },
   evaluationErrors: '计算失败的行',
+  deadLetters: '死信：未能成为行的记录',
+  newestLetters: '最近的死信',
+  letterHead: { topic: '主题', table: '表', reason: '原因', letters: '条数', settled: '已补入', last: '最近一条', captured: '采集时间', offset: '记录', column: '字段', detail: '说明', sample: '样本', outcome: '重试结果' },
+  tryAgain: '重试',
+  replayed: (records) => `${records} 条记录已重新送入`,
+  replayMore: '还有更多：再次点击重试其余记录',
   metrics: '程序指标',
   metricHead: ['指标', '数值', '含义'],
   state: '状态',
@@ -130,7 +160,13 @@ const zh: WorkMessages = {
   filter: '筛选条件',
   filterHint: 'SQL 条件，例如 province_name = \'上海\'',
   from: '数据',
-  asPanel: '存为面板：把此文件存入 panels/',
+  asPanel: '存为面板',
+  savePanel: '保存为面板',
+  saveName: '名称',
+  saveTitle: { en: '英文标题', zh: '中文标题' },
+  saveReplace: '替换已保存的面板',
+  saved: '已保存，所有人可见：',
+  notSaved: (detail) => `未保存：${detail}`,
   value: '数值',
 };
 

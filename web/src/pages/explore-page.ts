@@ -4,12 +4,14 @@ import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
 import { segmented } from '../ui/segmented';
 import { sql } from '../live/requests';
-import { models, type Model } from '../workbench/api';
+import { models, savePanel, type Model } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
-import { exploreQuery, isMeasure, panelFile, type Exploration } from '../workbench/exploration';
+import { exploreQuery, isMeasure, panelFile, savedPanel, type Exploration, type PanelWords } from '../workbench/exploration';
 import { PanelChart } from '../workbench/panel-chart';
 
 const kept: Exploration = { model: 'dwd_trade_order', measure: 'goods_amount', by: 'province_name', filter: '', chart: 'bar' };
+
+const words: PanelWords = { name: '', en: '', zh: '', subject: 'own', replace: false };
 
 export function explorePage(context: WorkContext): Part {
   const { texts, writer } = context;
@@ -30,12 +32,27 @@ export function explorePage(context: WorkContext): Part {
   const box = h('div', { class: 'chart-box explore-answer' }, h('p', { class: 'none' }, texts.loading));
   const chart = new PanelChart(box, writer, { nothing: texts.nothing, before: texts.before, rows: texts.rows }, undefined);
   const file = h('pre', { class: 'panel-file', tabindex: 0, role: 'group', 'aria-label': texts.asPanel });
+  const input = (id: string, key: 'name' | 'en' | 'zh' | 'subject', pattern?: string) => {
+    const control = h('input', { type: 'text', id, value: words[key], required: key !== 'zh', maxlength: 64, pattern, size: 16 });
+    control.addEventListener('input', () => (words[key] = control.value));
+    return control;
+  };
+  const name = input('save-name', 'name', '[a-z][a-z0-9_]*');
+  const replace = h('input', { type: 'checkbox', id: 'save-replace', checked: words.replace });
+  replace.addEventListener('change', () => (words.replace = replace.checked));
+  const save = h('button', { type: 'submit', class: 'primary' }, texts.savePanel);
+  const said = h('p', { class: 'panel-note', role: 'status' });
+  const form = h('form', { class: 'panel-controls', 'aria-label': texts.savePanel }, field(texts.saveName, name), field(texts.saveTitle.en, input('save-en', 'en')), field(texts.saveTitle.zh, input('save-zh', 'zh')), field(texts.subjectLabel, input('save-subject', 'subject', '[A-Za-z0-9_]+')), field(texts.saveReplace, replace), save);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    void keep();
+  });
   const element = h(
     'main',
     { id: 'numbers', class: 'work', tabindex: -1 },
     h('section', { class: 'panel', 'aria-labelledby': 'heading-explore' }, h('header', { class: 'panel-head' }, h('h2', { id: 'heading-explore' }, texts.headings.explore)), h('div', { class: 'panel-controls' }, field(texts.from, model), field(texts.measure, measure), field(texts.dimension, by), field(texts.filter, filter), views.element)),
     h('section', { class: 'panel', 'aria-label': texts.rows }, box),
-    h('section', { class: 'panel', 'aria-labelledby': 'heading-file' }, h('h2', { id: 'heading-file' }, texts.asPanel), file),
+    h('section', { class: 'panel', 'aria-labelledby': 'heading-file' }, h('h2', { id: 'heading-file' }, texts.asPanel), form, said, file),
   );
   let all: readonly Model[] = [];
   let asked = 0;
@@ -52,6 +69,19 @@ export function explorePage(context: WorkContext): Part {
     options(model, all.map(({ name }) => name), kept.model);
     options(measure, measures, kept.measure);
     options(by, dimensions, kept.by);
+  }
+
+  async function keep(): Promise<void> {
+    save.disabled = true;
+    said.replaceChildren(texts.loading);
+    try {
+      await savePanel(savedPanel(kept, words));
+      said.replaceChildren(texts.saved, ' ', h('a', { href: `#/panels/${words.subject}` }, words.en));
+    } catch (error) {
+      said.replaceChildren(texts.notSaved((error as Error).message));
+    } finally {
+      save.disabled = false;
+    }
   }
 
   async function ask(): Promise<void> {

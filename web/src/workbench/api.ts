@@ -91,6 +91,12 @@ export function panelAnswer(name: string, values: Values, isDetail = false): Pro
   return ask<PanelAnswer>(panelAddress(name, values, '', isDetail));
 }
 
+/** Keeps a panel; answered when it is there. */
+export async function savePanel(panel: object): Promise<void> {
+  const response = await fetch('/api/v1/panels', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(panel) });
+  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+}
+
 export function models(): Promise<Models> {
   return ask<Models>('/api/v1/models');
 }

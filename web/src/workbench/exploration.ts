@@ -37,3 +37,21 @@ export function panelFile(exploration: Exploration): string {
   const text = JSON.stringify(title);
   return `title = { en = ${text}, zh = ${text} }\nsubject = "own"\nchart = "${chart}"\nquery = """\n${query}\n"""\n\n[columns."${by}"]\nrole = "category"\n\n[columns."${value}"]\nrole = "value"\n`;
 }
+
+/** What people say of a panel that they keep. */
+export interface PanelWords {
+  name: string;
+  en: string;
+  zh: string;
+  subject: string;
+  replace: boolean;
+}
+
+/** The same as the warehouse takes it to keep it. */
+export function savedPanel(exploration: Exploration, words: PanelWords): object {
+  const { by, measure, chart } = exploration;
+  const value = measure === 'count(*)' ? 'count' : measure;
+  const { name, subject, replace } = words;
+  const title = { en: words.en.trim(), zh: words.zh.trim() || words.en.trim() };
+  return { name, title, subject, chart, query: exploreQuery(exploration), columns: { [by]: { role: 'category' }, [value]: { role: 'value' } }, replace };
+}

@@ -12,13 +12,13 @@ export interface TableColumn {
 }
 
 /** A row of a table can be opened where `onOpen` is given. */
-export function table(caption: string, columns: readonly TableColumn[], rows: readonly Row[], onOpen?: (row: Row) => void, openLabel = ''): HTMLElement {
+export function table(caption: string, columns: readonly TableColumn[], rows: readonly Row[], onOpen?: (row: Row) => void, openLabel = '', openText = '›'): HTMLElement {
   const head = columns.map(({ title, isNumber }) => h('th', { scope: 'col', class: isNumber ? 'number' : undefined }, title));
   if (onOpen) head.push(h('th', { scope: 'col' }, h('span', { class: 'unseen' }, openLabel)));
   const body = rows.map((row, index) => {
     const cells = columns.map(({ write, place, isNumber }) => h('td', { class: isNumber ? 'number' : undefined }, write(row[place])));
     if (onOpen) {
-      const open = h('button', { type: 'button', class: 'row-open', 'aria-label': `${openLabel} ${index + 1}` }, '›');
+      const open = h('button', { type: 'button', class: openText === '›' ? 'row-open' : 'quiet', 'aria-label': `${openLabel} ${index + 1}` }, openText);
       open.addEventListener('click', () => onOpen(row));
       cells.push(h('td', { class: 'row-end' }, open));
     }

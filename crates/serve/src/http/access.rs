@@ -20,6 +20,7 @@ use super::problem::Problem;
 use crate::access::{Access, Action, User};
 use crate::audit::{self, Auditor};
 use crate::session::{SESSION, Session};
+use crate::wrong_secrets::shut_text;
 
 /// Requests that a user may save up while it is quiet, in seconds.
 const BURST_SECONDS: f64 = 2.0;
@@ -75,12 +76,21 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
     let begin = Instant::now();
     let asked = format!("{} {}", request.method(), request.uri().path());
     let user = user(&gate.access, request.headers());
+    // Whether it was right is not told either.
+    let has_tried = request.headers().contains_key(header::AUTHORIZATION)
+        && !gate.access.is_open()
+        && !user.is_some_and(|user| gate.access.is_program(&user.name));
+    if has_tried && let Some(seconds) = gate.access.wrong.shut_s(from) {
+        return shut(seconds);
+    }
     let session = match user {
         Some(user) => Session::of(user, from),
         None => Session::new(from),
     };
     let name = user.map_or("", |user| &*user.name);
+    let mut is_last_try = false;
     let response = if user.is_none() && !gate.access.is_open() {
+        is_last_try = has_tried && gate.access.wrong.note(from);
         unknown()
     } else if let Some(problem) = gate.access.refuses(&session.who(), action) {
         Problem::new(StatusCode::FORBIDDEN, problem).into_response()
@@ -98,7 +108,25 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         }
         entry.duration = begin.elapsed();
         auditor.note(entry);
+        if is_last_try {
+            note_shut(auditor, &session, "http");
+        }
     }
+    response
+}
+
+/// Notes once that nothing more is taken from an address.
+pub(super) fn note_shut(auditor: &dyn Auditor, session: &Session, via: &'static str) {
+    let mut entry = audit::entry(auditor, session, via, "too many wrong secrets");
+    entry.outcome = "429".to_owned();
+    auditor.note(entry);
+}
+
+fn shut(seconds: u64) -> Response {
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, shut_text(seconds));
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     response
 }
 
@@ -133,6 +161,9 @@ fn action(method: &Method, path: &str, has_key: impl Fn(&str) -> bool) -> Option
     }
     Some(match (method, path) {
         (_, "/api/v1/sql") => Action::AskSql,
+        // A panel that somebody keeps is a question of their own.
+        (&Method::POST, "/api/v1/panels") => Action::AskSql,
+        (&Method::DELETE, path) if path.starts_with("/api/v1/panels/") => Action::AskSql,
         (&Method::GET | &Method::HEAD | &Method::OPTIONS, _) => Action::Read,
         _ => Action::Change,
     })
@@ -221,6 +252,15 @@ mod tests {
         assert_eq!(action(Method::POST, "/api/v1/sql"), Some(Action::AskSql));
         assert_eq!(action(Method::GET, "/api/v1/alarms"), Some(Action::Read));
         assert_eq!(action(Method::GET, "/"), Some(Action::Read));
+        assert_eq!(action(Method::POST, "/api/v1/panels"), Some(Action::AskSql));
+        assert_eq!(
+            action(Method::DELETE, "/api/v1/panels/x"),
+            Some(Action::AskSql)
+        );
+        assert_eq!(
+            action(Method::POST, "/api/v1/dead-letters/replay"),
+            Some(Action::Change)
+        );
         assert_eq!(
             action(Method::DELETE, "/api/v1/alarms/silences/1"),
             Some(Action::Change)

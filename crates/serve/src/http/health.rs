@@ -30,5 +30,9 @@ pub(super) async fn metrics(State(state): State<Arc<HttpState>>) -> Response {
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (content_type, state.metrics.render()).into_response()
+    // First, so that their failures are in the same answer.
+    let of_panels = state.panel_metrics().await;
+    let mut text = state.metrics.render();
+    text.push_str(&of_panels);
+    (content_type, text).into_response()
 }

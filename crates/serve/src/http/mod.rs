@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod catalog;
 mod connection;
+mod dead_letters;
 mod docs;
 mod forms;
 mod health;
@@ -14,9 +15,11 @@ mod maybe_tls;
 mod measure;
 mod openapi;
 mod page;
+mod panel_metrics;
 mod panels;
 mod percent;
 mod problem;
+mod saved_panels;
 mod sql;
 mod sugar;
 mod xlsx;
@@ -39,10 +42,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::answers::Answers;
 use self::measure::{Measure, measure_request};
+use self::panel_metrics::PanelMetrics;
 use self::problem::Problem;
+use crate::letter_retry::RetryLetters;
 use crate::live_feed::LiveFeed;
 use crate::metrics::{Metric, Metrics};
-use crate::panels::Panels;
+use crate::panels::{KeepPanels, Panels};
 use crate::query_engine::{QueryEngine, QueryResult};
 use crate::session;
 use crate::tables::SnapshotSource;
@@ -124,7 +129,12 @@ pub struct HttpState {
     info: WarehouseInfo,
     models: RwLock<ModelsInfo>,
     panels: RwLock<Panels>,
+    /// Keeps panels that are made on the page, where that is possible.
+    panel_keeper: RwLock<Option<Arc<dyn KeepPanels>>>,
+    /// Tries dead letters again, where that is possible.
+    retries: RwLock<Option<Arc<dyn RetryLetters>>>,
     answers: Answers,
+    panel_metrics: PanelMetrics,
     limits: HttpLimits,
     clock: Arc<dyn Clock>,
     start_us: i64,
@@ -183,7 +193,10 @@ impl HttpState {
                 change: None,
             }),
             panels: RwLock::default(),
+            panel_keeper: RwLock::default(),
+            retries: RwLock::default(),
             answers: Answers::new(&metrics),
+            panel_metrics: PanelMetrics::new(&metrics),
             metrics,
             info,
             limits,
@@ -204,6 +217,16 @@ impl HttpState {
     /// The panels are others from now on.
     pub fn set_panels(&self, panels: Panels) {
         *self.panels.write() = panels;
+    }
+
+    /// Panels that are made on the page are kept from now on.
+    pub fn set_panel_keeper(&self, keeper: Arc<dyn KeepPanels>) {
+        *self.panel_keeper.write() = Some(keeper);
+    }
+
+    /// Dead letters can be tried again from now on.
+    pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
+        *self.retries.write() = Some(retries);
     }
 
     /// Waits until a query may run.
@@ -274,14 +297,33 @@ pub fn router(state: Arc<HttpState>) -> Router {
             "/api/v1/catalog",
             measured("catalog", get(catalog::catalog)),
         )
-        .route("/api/v1/panels", measured("panels", get(panels::list)))
+        .route(
+            "/api/v1/panels",
+            measured(
+                "panels",
+                get(panels::list)
+                    .post(saved_panels::save)
+                    .layer(statement_limit),
+            ),
+        )
         .route(
             "/api/v1/panels/{name}",
-            measured("panels", get(panels::answer)),
+            measured("panels", get(panels::answer).delete(saved_panels::remove)),
         )
         .route(
             "/api/v1/panels/{name}/detail",
             measured("panels", get(panels::detail)),
+        )
+        .route(
+            "/api/v1/dead-letters",
+            measured("dead_letters", get(dead_letters::list)),
+        )
+        .route(
+            "/api/v1/dead-letters/replay",
+            measured(
+                "dead_letters",
+                post(dead_letters::replay).layer(statement_limit),
+            ),
         )
         .route(
             "/api/v1/sugar/{panel}",

@@ -12,11 +12,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::HttpState;
+use super::access::note_shut;
 use super::panels::{no_panel, pairs, refuse_unknown};
 use super::problem::Problem;
 use crate::access::is_same;
 use crate::json_rows::write_text;
 use crate::panels::sugar_data;
+use crate::session;
+use crate::wrong_secrets::shut_text;
 
 /// The header with the token.
 const TOKEN: &str = "sugar-token";
@@ -60,7 +63,17 @@ async fn answer(
     let given = headers
         .get(TOKEN)
         .map_or(&b""[..], |value| value.as_bytes());
+    let (access, session) = (&state.engine.options.access, session::current());
+    if let Some(seconds) = access.wrong.shut_s(session.from()) {
+        let detail = shut_text(seconds);
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+    }
     if !is_same(wanted.as_bytes(), given) {
+        let is_last_try = access.wrong.note(session.from());
+        let auditor = state.engine.options.auditor.as_deref();
+        if let Some(auditor) = auditor.filter(|_| is_last_try) {
+            note_shut(auditor, &session, "http");
+        }
         let detail = "the header Sugar-Token is not the token of this warehouse";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
     }

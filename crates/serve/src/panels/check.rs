@@ -20,6 +20,7 @@ pub(crate) struct CheckedColumn {
     pub(crate) role: Role,
     pub(crate) format: Format,
     pub(crate) words: BTreeMap<String, Words>,
+    pub(crate) metric: Option<String>,
 }
 
 /// A query with its columns.
@@ -95,6 +96,16 @@ impl Panels {
         self.by_name.get(name).cloned()
     }
 
+    /// Those of which a column is a metric.
+    pub(crate) fn with_metrics(&self) -> Vec<Arc<CheckedPanel>> {
+        let panels = self.by_name.values();
+        let has_metric = |panel: &&Arc<CheckedPanel>| {
+            let mut columns = panel.main.columns.iter();
+            columns.any(|column| column.metric.is_some())
+        };
+        panels.filter(has_metric).cloned().collect()
+    }
+
     /// By subject, order and name.
     pub(crate) fn sorted(&self) -> Vec<Arc<CheckedPanel>> {
         let mut panels: Vec<Arc<CheckedPanel>> = self.by_name.values().cloned().collect();
@@ -141,6 +152,16 @@ fn check_panel(panel: &Panel, engine: &QueryEngine) -> Result<CheckedPanel, Vec<
             let help = format!("its columns are {}", names.join(", "));
             let message = format!("the query has no column `{name}`");
             errors.extend(fail(*offset, message, &help));
+        }
+    }
+    for column in &main.columns {
+        let is_wrong = panel.chart != Chart::Number || column.role != Role::Value;
+        if column.metric.is_some() && is_wrong {
+            let offset = panel.column_offsets.get(&column.name);
+            let offset = offset.copied().unwrap_or(panel.query_offset);
+            let message = format!("`{}` cannot be a metric", column.name);
+            let help = "a metric is a value of a panel with chart = \"number\"";
+            errors.extend(fail(offset, message, help));
         }
     }
     let detail = match &panel.detail {
@@ -217,6 +238,7 @@ fn columns(panel: &Panel, shape: &QueryShape) -> Vec<CheckedColumn> {
                     _ => Format::Text,
                 }),
                 words: said.words,
+                metric: said.metric,
                 data_type,
             }
         })

@@ -78,6 +78,9 @@ pub struct Column {
     pub role: Option<Role>,
     /// How it is written.
     pub format: Option<Format>,
+    /// Under which name `/metrics` shows its first value, computed with the default
+    /// of each parameter.
+    pub metric: Option<String>,
     /// Where the text of its values has other words for readers of a language.
     pub words: BTreeMap<String, Words>,
 }

@@ -6,6 +6,7 @@ mod answer;
 mod check;
 mod definition;
 mod parameter;
+mod saved;
 mod sugar;
 mod text;
 
@@ -19,6 +20,8 @@ pub(crate) use check::{CheckedColumn, CheckedPanel};
 pub use definition::{Chart, Column, Detail, Format, Panel, Role};
 pub(crate) use parameter::text_of_value;
 pub use parameter::{Parameter, ParameterType};
+pub use saved::{KeepPanels, SAVED_MARK};
+pub(crate) use saved::{SavedPanel, check_name};
 pub(crate) use sugar::sugar_data;
 pub use text::{PanelDefinitions, PanelFile};
 

@@ -93,10 +93,12 @@ impl PanelDefinitions {
             }
             None => ColumnDefaults::new(),
         };
-        let mut panels = ByName::new();
+        let mut panels: ByName<Panel> = ByName::new();
+        let mut metrics = BTreeMap::new();
         for file in files {
             match read_panel(file, &defaults) {
                 Ok(panel) => {
+                    errors.extend(doubled_metrics(file, &panel, &mut metrics));
                     panels.insert(panel.name.clone(), panel);
                 }
                 Err(found) => errors.extend(found),
@@ -110,7 +112,53 @@ impl PanelDefinitions {
 }
 
 fn read_defaults(file: &PanelFile) -> Result<ColumnDefaults, PanelError> {
-    toml::from_str(&file.text).map_err(|error| not_toml(file, &error))
+    let read: ColumnDefaults =
+        toml::from_str(&file.text).map_err(|error| not_toml(file, &error))?;
+    match read.iter().find(|(_, column)| column.metric.is_some()) {
+        None => Ok(read),
+        Some((name, _)) => {
+            let message = format!("`{name}` is a metric in every panel that has it");
+            let help = "say metric = \"…\" in the one panel that it comes from";
+            Err(PanelError::at(&file.path, &file.text, 0, message, help))
+        }
+    }
+}
+
+/// Metrics of a panel that another one gives, or that no panel may give.
+fn doubled_metrics(
+    file: &PanelFile,
+    panel: &Panel,
+    known: &mut BTreeMap<String, String>,
+) -> Vec<PanelError> {
+    let mut errors = Vec::new();
+    for (name, column) in &panel.columns {
+        let Some(metric) = &column.metric else {
+            continue;
+        };
+        let offset = panel.column_offsets.get(name).copied().unwrap_or(0);
+        let mut wrong = |message: String, help: &str| {
+            errors.push(PanelError::at(
+                &file.path, &file.text, offset, message, help,
+            ));
+        };
+        if !is_metric_name(metric) {
+            let help = "use small letters, digits and _; names that begin with sluice_ are the program's own, but for sluice_shop_…";
+            wrong(format!("a metric cannot be named `{metric}`"), help);
+        } else if let Some(other) = known.insert(metric.clone(), panel.name.clone()) {
+            let message = format!("the metric `{metric}` comes from the panel `{other}` already");
+            wrong(message, "give each metric a name of its own");
+        }
+    }
+    errors
+}
+
+fn is_metric_name(name: &str) -> bool {
+    let is_own = name.starts_with("sluice_") && !name.starts_with("sluice_shop_");
+    let is_word = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let begins = name.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+    is_word && begins && !is_own
 }
 
 fn not_toml(file: &PanelFile, error: &toml::de::Error) -> PanelError {
@@ -162,6 +210,7 @@ fn read_panel(file: &PanelFile, defaults: &ColumnDefaults) -> Result<Panel, Vec<
         default.role = own.role.or(default.role);
         default.format = own.format.or(default.format);
         default.words.extend(own.words);
+        default.metric = own.metric;
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -189,7 +238,8 @@ fn read_panel(file: &PanelFile, defaults: &ColumnDefaults) -> Result<Panel, Vec<
     })
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether it is a word of letters, digits and `_`.
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

@@ -23,7 +23,7 @@ use tokio_util::codec::Framed;
 
 use super::codes::{fatal, with_code};
 use super::handlers::{Handlers, Statement};
-use super::sign_in::Startup;
+use super::sign_in::{Startup, TOO_MANY_TRIES};
 use super::stream::{Bytes, WireStream};
 use crate::audit;
 use crate::session::SESSION;
@@ -31,6 +31,8 @@ use crate::tls::is_local;
 
 /// How long signing in may take, encryption included.
 const SIGN_IN_TIME_MAX: Duration = Duration::from_secs(10);
+/// SQLSTATE invalid_password.
+const WRONG_PASSWORD: &str = "28P01";
 /// Characters of a name that nobody has vouched for.
 const NAME_LENGTH_MAX: usize = 100;
 /// A client asks for encryption (SSLRequest, GSSENCRequest).
@@ -78,13 +80,21 @@ pub(super) async fn answer(client: Client, handlers: Arc<Handlers>) -> io::Resul
         Ok(Ok(false)) | Err(_) => return Ok(()),
         Ok(Err(problem)) => {
             let info = ErrorInfo::from(problem);
-            note(
-                &handlers,
-                &socket,
-                "sign in",
-                deadline - SIGN_IN_TIME_MAX,
-                &info.code,
-            );
+            // Told once, when it began.
+            let is_shut = info.code == TOO_MANY_TRIES;
+            let begin = deadline - SIGN_IN_TIME_MAX;
+            if !is_shut {
+                note(&handlers, &socket, "sign in", begin, &info.code);
+            }
+            if info.code == WRONG_PASSWORD && startup.note_wrong(&socket) {
+                note(
+                    &handlers,
+                    &socket,
+                    "too many wrong secrets",
+                    begin,
+                    TOO_MANY_TRIES,
+                );
+            }
             return refuse(&mut socket, info).await;
         }
     }

@@ -25,13 +25,18 @@ use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontend
 use futures::Sink;
 use parking_lot::Mutex;
 
+use super::codes::fatal;
 use super::settings::note_startup;
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::session::{SESSION, Session};
+use crate::wrong_secrets::shut_text;
 
 /// The version of PostgreSQL whose protocol and catalog clients may expect.
 pub(super) const SERVER_VERSION: &str = concat!("16.6 (Sluice ", env!("CARGO_PKG_VERSION"), ")");
+
+/// SQLSTATE too_many_connections, which clients know as a reason to come again.
+pub(super) const TOO_MANY_TRIES: &str = "53300";
 
 /// The sessions that are open, for those who want to cancel.
 #[derive(Debug, Default)]
@@ -119,6 +124,23 @@ impl Startup {
         Self { door, scram }
     }
 
+    /// Refuses whoever comes from where too many wrong passwords came from.
+    fn refuse_shut(&self, name: Option<&String>, client: &impl ClientInfo) -> PgWireResult<()> {
+        let access = &self.door.access;
+        if name.is_some_and(|name| access.is_program(name)) {
+            return Ok(());
+        }
+        match access.wrong.shut_s(Some(client.socket_addr())) {
+            Some(seconds) => Err(fatal(TOO_MANY_TRIES, shut_text(seconds))),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a wrong password; tells whether it is the last that is taken.
+    pub(super) fn note_wrong(&self, client: &impl ClientInfo) -> bool {
+        self.door.access.wrong.note(Some(client.socket_addr()))
+    }
+
     /// Notes who it is.
     fn begin(&self, client: &mut impl ClientInfo) {
         note_startup(client);
@@ -152,7 +174,12 @@ impl StartupHandler for Startup {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         match &self.scram {
-            Some(scram) => scram.on_startup(client, message).await?,
+            Some(scram) => {
+                if let PgWireFrontendMessage::Startup(startup) = &message {
+                    self.refuse_shut(startup.parameters.get(METADATA_USER), client)?;
+                }
+                scram.on_startup(client, message).await?;
+            }
             None => {
                 let PgWireFrontendMessage::Startup(startup) = &message else {
                     return Ok(());

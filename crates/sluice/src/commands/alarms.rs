@@ -1,20 +1,14 @@
 //! `sluice alarms`: what is wrong with a running warehouse, and silences.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use clap::Subcommand;
 use serde_json::Value;
 use sluice_watch::SilenceRequest;
 
-use crate::address;
+use crate::commands::running::{self, Place, say, text};
 use crate::failure::{Doing, Failure};
-use crate::lock::lock_to_read;
-use crate::project::Project;
 
-/// How long the warehouse may take to answer.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// Where the alarms are answered.
+const PATH: &str = "/api/v1/alarms";
 
 /// What is asked of the alarms.
 #[derive(Debug, Subcommand)]
@@ -52,17 +46,6 @@ pub enum AlarmsCommand {
     },
 }
 
-/// Which warehouse.
-#[derive(Debug, clap::Args)]
-pub struct Place {
-    /// The project's folder (default: the current one).
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    project: PathBuf,
-    /// Where the warehouse lives on disk.
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-}
-
 /// Answers.
 ///
 /// # Errors
@@ -70,7 +53,7 @@ pub struct Place {
 pub fn run(command: AlarmsCommand) -> Result<(), Failure> {
     match command {
         AlarmsCommand::List { place, json } => {
-            let answer = ask(&place, "GET", "", None)?;
+            let answer = running::ask(&place, "GET", PATH, None)?;
             match json {
                 true => say(&format!("{answer:#}")),
                 false => list(&answer),
@@ -92,7 +75,7 @@ pub fn run(command: AlarmsCommand) -> Result<(), Failure> {
                 by: std::env::var("USER").unwrap_or_default(),
             };
             let body = serde_json::to_string(&request).doing("writing the request")?;
-            let silence = ask(&place, "POST", "/silences", Some(body))?;
+            let silence = running::ask(&place, "POST", &format!("{PATH}/silences"), Some(body))?;
             say(&format!(
                 "silence {} until {}",
                 silence["id"],
@@ -101,70 +84,10 @@ pub fn run(command: AlarmsCommand) -> Result<(), Failure> {
             Ok(())
         }
         AlarmsCommand::Unsilence { id, place } => {
-            ask(&place, "DELETE", &format!("/silences/{id}"), None)?;
+            running::ask(&place, "DELETE", &format!("{PATH}/silences/{id}"), None)?;
             say(&format!("silence {id} is over"));
             Ok(())
         }
-    }
-}
-
-fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
-    match &place.state {
-        Some(state) => Ok(state.clone()),
-        None => Ok(Project::load(&place.project, &[])?.state_folder(None)),
-    }
-}
-
-fn ask(place: &Place, method: &str, path: &str, body: Option<String>) -> Result<Value, Failure> {
-    let state = state_folder(place)?;
-    require_running(&state)?;
-    let found = address::find(&state)?;
-    let http = found.http;
-    let authorization = format!("Bearer {}", found.secret.unwrap_or_default());
-    let url = format!("http://{http}/api/v1/alarms{path}");
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(ANSWER_TIME))
-        .http_status_as_error(false)
-        .build();
-    let agent: ureq::Agent = config.into();
-    let what = "asking the running warehouse";
-    let answer = match (method, body) {
-        ("POST", Some(body)) => agent
-            .post(&url)
-            .header("Content-Type", "application/json")
-            .header("Authorization", &authorization)
-            .send(body),
-        ("DELETE", _) => agent
-            .delete(&url)
-            .header("Authorization", &authorization)
-            .call(),
-        _ => agent
-            .get(&url)
-            .header("Authorization", &authorization)
-            .call(),
-    };
-    let mut answer = answer.doing(what)?;
-    let status = answer.status();
-    let text = answer.body_mut().read_to_string().doing(what)?;
-    if status.as_u16() == 204 {
-        return Ok(Value::Null);
-    }
-    let value: Value = serde_json::from_str(&text).doing(what)?;
-    match status.is_success() {
-        true => Ok(value),
-        false => Err(Failure::Failed(
-            value["detail"].as_str().unwrap_or(&text).to_owned(),
-        )),
-    }
-}
-
-fn require_running(state: &Path) -> Result<(), Failure> {
-    match lock_to_read(state)? {
-        None => Ok(()),
-        Some(_) => Err(Failure::Failed(format!(
-            "the warehouse in {} does not run, and a warehouse that does not run has no alarms\n  help: start it with `sluice run`",
-            state.display()
-        ))),
     }
 }
 
@@ -224,17 +147,4 @@ fn list(answer: &Value) {
             text(&undelivered["error"])
         ));
     }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-/// Writes a line; whoever closed the pipe has seen enough.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -11,6 +11,7 @@ use crate::demo_shop::DemoShop;
 use crate::failure::{Doing, Failure};
 use crate::lock::lock_to_write;
 use crate::report::Reporter;
+use crate::saved_panels;
 
 // `WAREHOUSE_FILES`: what the build script found in `warehouse`.
 include!(concat!(env!("OUT_DIR"), "/warehouse_files.rs"));
@@ -49,6 +50,7 @@ pub fn run(options: &DemoOptions<'_>, reporter: Reporter) -> Result<(), Failure>
     let folder = options.state.join(DEMO_FOLDER);
     let project = folder.join("project");
     write_project(&project)?;
+    saved_panels::put_into(&project, options.state, options.overrides, reporter)?;
     let saved = folder.join("shop.json");
     let shop = open_shop(options, &saved)?;
     let demo_shop = DemoShop::new(shop, saved, options.fill_only, reporter);
@@ -60,6 +62,7 @@ pub fn run(options: &DemoOptions<'_>, reporter: Reporter) -> Result<(), Failure>
         folder: &project,
         overrides: options.overrides,
         state: Some(options.state),
+        saved_panels: Some(options.state),
         until_idle: false,
     };
     run_with(&run_options, Some(companion), reporter)
@@ -92,6 +95,7 @@ fn forget(state: &Path) -> Result<(), Failure> {
         "log",
         "keys",
         "replay",
+        "panels",
         DEMO_FOLDER,
     ] {
         let path = state.join(name);

@@ -29,12 +29,13 @@ use crate::machine_gauges::cpu_us;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
-    Capture, Published, SourceStates, Surroundings, Warehouse, collector, recover,
+    Capture, LetterRetry, Published, SourceStates, Surroundings, Warehouse, collector, recover,
 };
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
 use crate::report::{Reporter, with_commas};
 use crate::running_views::OperatorReports;
+use crate::saved_panels::SavedPanels;
 use crate::serving::{Serving, ServingParts};
 use crate::source_gauges::SourceGauges;
 use crate::state_memory;
@@ -64,6 +65,9 @@ pub struct RunOptions<'a> {
     pub overrides: &'a [(String, String)],
     /// The state's folder, where it is not the project's.
     pub state: Option<&'a Path>,
+    /// Where panels that are made on the page last, if the project is written anew
+    /// at each start.
+    pub saved_panels: Option<&'a Path>,
     /// End when the sources are drained.
     pub until_idle: bool,
 }
@@ -231,7 +235,22 @@ fn run_to_end(
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
     let asker = serving.asker();
-    add_tables(&asker.engine, &project, &watcher, &metrics, &sources)?;
+    let tried = warehouse.tried_letters();
+    add_tables(
+        &asker.engine,
+        &project,
+        &watcher,
+        &metrics,
+        &sources,
+        tried.clone(),
+    )?;
+    let panels = SavedPanels::new(options.folder, options.saved_panels);
+    serving.set_panel_keeper(Arc::new(panels));
+    serving.set_retries(Arc::new(LetterRetry::new(
+        log.clone(),
+        masks.clone(),
+        tried,
+    )));
     let states = DiversionStates::default();
     let told = Arc::new(states.clone());
     let added = asker.engine.add_table(DIVERSION_TABLE, told);

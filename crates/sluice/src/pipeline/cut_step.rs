@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
+use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId, RecordKind};
 use sluice_log::{ControlEntry, ControlLog, Log, ModelText, SourceTexts};
 
 use super::idle_partitions::{IdleChange, IdlePartitions};
@@ -333,16 +333,17 @@ fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
     }
 }
 
-/// Length of the longest beginning of `records` that splits no transaction.
+/// Length of the longest beginning of `records` that splits no transaction. One
+/// that is tried again may stand anywhere, and begins or ends none.
 fn whole_transactions(records: &[LogRecord]) -> usize {
+    let is_retry = |record: &&LogRecord| record.record.kind == RecordKind::Retry;
     let ends_whole = |record: &LogRecord| match &record.record.transaction {
         Some(mark) => mark.commit,
-        None => true,
+        None => !is_retry(&record),
     };
-    records
-        .iter()
-        .rposition(ends_whole)
-        .map_or(0, |position| position + 1)
+    let whole = records.iter().rposition(ends_whole);
+    let whole = whole.map_or(0, |position| position + 1);
+    whole + records[whole..].iter().take_while(is_retry).count()
 }
 
 /// The records of one partition from `from` to `to`, all of them.

@@ -21,6 +21,7 @@ mod fault_injection;
 #[cfg(test)]
 mod format_fixture;
 mod idle_partitions;
+mod letter_retry;
 mod log_replay;
 mod models_change;
 mod rebuild;
@@ -40,6 +41,7 @@ pub use cut_step::EpochContent;
 #[cfg(test)]
 use cut_step::read_between;
 pub use engine_step::{EngineStep, engine_options};
+pub use letter_retry::{LetterRetry, TriedLetters};
 pub use log_replay::LogReplay;
 pub use models_change::{Begun, ChangeOutcome};
 pub use rebuild::RebuildProgress;

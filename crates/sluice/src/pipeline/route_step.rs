@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sluice_capture::SourcePosition;
-use sluice_core::{LogRecord, PartitionId, TableChanges};
+use sluice_core::{LogRecord, PartitionId, RecordKind, TableChanges};
 use sluice_route::{Router, RouterCheckpoint, Sources, Starts};
 
 use super::EpochContent;
 use super::checkpoint_step::PartFiles;
+use super::letter_retry::TriedLetters;
 use super::tables_change::TablesChange;
 use crate::dead_letters;
 use crate::failure::{Doing, Failure};
@@ -41,6 +42,8 @@ pub struct RouteStep {
     positions: Positions,
     /// Of a change: the dead letters that it makes anew.
     letters_of: Option<Arc<TablesChange>>,
+    /// What came of dead letters that were tried again.
+    tried: TriedLetters,
 }
 
 impl RouteStep {
@@ -50,6 +53,7 @@ impl RouteStep {
             router: Router::new(sources),
             positions: Positions::new(),
             letters_of: None,
+            tried: TriedLetters::default(),
         }
     }
 
@@ -65,10 +69,13 @@ impl RouteStep {
     ) -> Result<Self, Failure> {
         let router = Router::restore(sources, router)
             .map_err(|error| Failure::doing(&files.of_router(error.part()), &error))?;
+        let tried = TriedLetters::default();
+        tried.set(router.tried());
         Ok(Self {
             router,
             positions,
             letters_of: None,
+            tried,
         })
     }
 
@@ -98,6 +105,12 @@ impl RouteStep {
     ) {
         let part = part.map(|part| part.router);
         self.router.change(sources, starts, part, computed);
+        self.tried.set(self.router.tried());
+    }
+
+    /// What came of dead letters that were tried again, as of the last epoch.
+    pub fn tried(&self) -> &TriedLetters {
+        &self.tried
     }
 
     /// The newest event time of each table that has one, in microseconds.
@@ -119,8 +132,11 @@ impl RouteStep {
     /// Only for faults of the program; bad records become dead letters.
     pub fn run(&mut self, content: &EpochContent) -> Result<RoutedEpoch, Failure> {
         let mut routed_epoch = RoutedEpoch::default();
+        let mut has_retries = false;
         for (id, records) in &content.records {
             observe(&mut self.positions, id, records)?;
+            let mut kinds = records.iter().map(|record| record.record.kind);
+            has_retries |= kinds.any(|kind| kind == RecordKind::Retry);
             let mut routed = self.router.route(id, records);
             let mut epoch = content.cut.epoch;
             if let Some(change) = &self.letters_of {
@@ -136,6 +152,9 @@ impl RouteStep {
                 .doing("writing down dead letters")?;
             routed_epoch.dead_letters += routed.dead_letters.len() as u64;
             routed_epoch.changes.push(changes);
+        }
+        if has_retries {
+            self.tried.set(self.router.tried());
         }
         routed_epoch.watermarks = self.router.watermarks(&content.idle);
         routed_epoch.idle = self.router.idle_tables(&content.idle);

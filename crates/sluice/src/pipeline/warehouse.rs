@@ -15,6 +15,7 @@ use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenC
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
 use super::engine_step::EngineStep;
+use super::letter_retry::TriedLetters;
 use super::rebuild::Rebuild;
 use super::recovery::observe_to_end;
 use super::route_step::{Positions, RouteStep};
@@ -374,6 +375,11 @@ impl Warehouse {
             observe_to_end(&self.log, &id, from, &mut positions)?;
         }
         Ok(positions)
+    }
+
+    /// What came of dead letters that were tried again, as of the last epoch.
+    pub fn tried_letters(&self) -> TriedLetters {
+        self.route.tried().clone()
     }
 
     /// What was done since this process started.

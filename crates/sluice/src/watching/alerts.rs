@@ -12,10 +12,10 @@ use sluice_watch::{Alert, Report, Reporting, WatchError, Watcher, parse_alert};
 
 use super::reports::{self, load_reports};
 use super::settings::{mail_server, mail_server_without_login, receivers, watch_options};
-use super::tables::{AlarmsTable, MetricsTable, OwnersTable, SourcesTable};
+use super::tables::{AlarmsTable, MetricsTable, OwnersTable, SourcesTable, TriedLettersTable};
 use crate::extended::Folders;
 use crate::failure::{Doing, Failure};
-use crate::pipeline::{SourceStates, collection_definitions};
+use crate::pipeline::{SourceStates, TriedLetters, collection_definitions};
 use crate::project::{Project, read_text};
 use crate::running_views::OperatorReports;
 use crate::serving::{EngineSettings, query_engine};
@@ -130,7 +130,10 @@ fn unknown_owners(project: &Project, alerts: &[Alert]) -> Vec<String> {
 }
 
 /// Answers queries over the project's tables and views, all of them empty.
-fn engine_without_rows(project: &Project, program: &Program) -> Result<QueryEngine, Failure> {
+///
+/// # Errors
+/// When a query view cannot be planned.
+pub fn engine_without_rows(project: &Project, program: &Program) -> Result<QueryEngine, Failure> {
     let what = "preparing to check queries";
     let disk = Arc::new(SimulatedDisk::new(0));
     let folder = Path::new("/check");
@@ -164,6 +167,7 @@ fn engine_without_rows(project: &Project, program: &Program) -> Result<QueryEngi
         &watcher,
         &Arc::default(),
         &SourceStates::default(),
+        TriedLetters::default(),
     )?;
     Ok(engine)
 }
@@ -178,6 +182,7 @@ pub fn add_tables(
     watcher: &Arc<Watcher>,
     metrics: &Arc<Metrics>,
     sources: &SourceStates,
+    tried: TriedLetters,
 ) -> Result<(), Failure> {
     let what = "preparing the tables about the warehouse itself";
     let owner = project.config.owner.clone().unwrap_or_default();
@@ -190,6 +195,8 @@ pub fn add_tables(
     add("sluice_sources", Arc::new(sources))?;
     add("sluice_metrics", Arc::new(MetricsTable(metrics.clone())))?;
     add("sluice_alarms", Arc::new(AlarmsTable(watcher.clone())))?;
+    let tried = TriedLettersTable(tried);
+    add("sluice_tried_letters", Arc::new(tried))?;
     add("sluice_owners", Arc::new(OwnersTable::new(project, &owner)))
 }
 

@@ -8,7 +8,9 @@ mod settings;
 mod tables;
 mod threads;
 
-pub use alerts::{add_tables, check_alerts, load_alerts, open_reporting, open_watcher};
+pub use alerts::{
+    add_tables, check_alerts, engine_without_rows, load_alerts, open_reporting, open_watcher,
+};
 pub use asker::{Asker, answer_of};
 pub use reports::load_reports;
 pub use settings::{AlarmsText, MailText};

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use datafusion::error::Result;
 use sluice_core::{Clock, SystemClock};
 use sluice_serve::{Metrics, SystemTable};
 use sluice_watch::Watcher;
 
-use crate::pipeline::SourceStates;
+use crate::pipeline::{SourceStates, TriedLetters};
 use crate::project::Project;
 
 fn texts<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
@@ -187,6 +187,51 @@ impl SystemTable for AlarmsTable {
         ])
     }
 }
+
+/// `sluice_tried_letters`: what came of dead letters that were tried again.
+#[derive(Debug)]
+pub struct TriedLettersTable(pub TriedLetters);
+
+impl SystemTable for TriedLettersTable {
+    fn rows(&self) -> Result<RecordBatch> {
+        let all = self.0.all();
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let partitions = all.iter().map(|(id, _, _, _)| i64::from(id.partition));
+        let offsets = all.iter().map(|(_, offset, _, _)| number(*offset));
+        let outcomes = || all.iter().map(|(_, _, _, tried)| tried);
+        let settled = outcomes().map(|tried| Some(SETTLED.contains(&&*tried.outcome)));
+        rows([
+            (
+                "topic",
+                texts(all.iter().map(|(id, _, _, _)| Some(&id.topic))),
+            ),
+            (
+                "partition_number",
+                Arc::new(Int64Array::from_iter_values(partitions)),
+            ),
+            (
+                "record_offset",
+                Arc::new(Int64Array::from_iter_values(offsets)),
+            ),
+            (
+                "table_name",
+                texts(all.iter().map(|(_, _, table, _)| Some(table))),
+            ),
+            (
+                "tried_at",
+                times(outcomes().map(|tried| Some(tried.time_us))),
+            ),
+            (
+                "outcome",
+                texts(outcomes().map(|tried| Some(&tried.outcome))),
+            ),
+            ("is_settled", Arc::new(settled.collect::<BooleanArray>())),
+        ])
+    }
+}
+
+/// Outcomes after which there is nothing more to try.
+const SETTLED: [&str; 3] = ["rows", "was_there", "duplicate"];
 
 /// `sluice_owners`: who is told of what.
 #[derive(Debug)]

@@ -1,0 +1,286 @@
+//! Dead letters of a running warehouse: listed, and tried again, through the
+//! real program, with a kill in between.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits"
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use common::{Running, ask, ask_until, fail, sluice, succeed};
+use serde_json::{Value, json};
+
+const EVENTS: &str = r#"
+[topic.events.capture]
+kind = "http"
+
+[table.visit]
+topic = "events"
+event_time = "at"
+lateness = "1 day"
+max_ahead = "4 s"
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "at", from = "/at", type = "timestamp", unit = "s" },
+]
+
+[table.other]
+topic = "events"
+columns = [{ name = "id", from = "/id", type = "int64" }]
+"#;
+const MODEL: &str =
+    "CREATE MATERIALIZED VIEW visits AS SELECT count(*) AS visits, sum(id) AS ids FROM visit\n";
+
+fn project(folder: &Path, sources: &str) -> PathBuf {
+    let project = folder.join("shop");
+    for (file, text) in [
+        (
+            "warehouse.toml",
+            "name = \"shop\"\n[limits]\ncheckpoint_interval_ms = 200\n",
+        ),
+        ("sources/events.toml", sources),
+        ("models/visits.sql", MODEL),
+    ] {
+        let path = project.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    project
+}
+
+fn http(state: &Path) -> String {
+    let text = std::fs::read_to_string(state.join("address.json")).unwrap();
+    let address: Value = serde_json::from_str(&text).unwrap();
+    format!("http://{}", address["http"].as_str().unwrap())
+}
+
+/// Status and body.
+fn post(state: &Path, path: &str, content_type: &str, body: &str) -> (u16, Value) {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(30)))
+        .http_status_as_error(false)
+        .build();
+    let agent: ureq::Agent = config.into();
+    let url = format!("{}{path}", http(state));
+    let request = agent.post(&url).header("Content-Type", content_type);
+    let mut answer = request.send(body).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    let value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    (answer.status().as_u16(), value)
+}
+
+fn dead_letters(state: &Path, more: &[&str]) -> String {
+    let mut command = sluice();
+    command.arg("dead-letters").arg("--state").arg(state);
+    succeed(command.args(more))
+}
+
+fn now_s() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
+const TRIED: &str =
+    "SELECT table_name, outcome, is_settled FROM sluice_tried_letters ORDER BY table_name";
+
+#[test]
+fn a_letter_that_is_tried_again_gives_its_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), EVENTS);
+    let state = folder.path().join("state");
+    let running = Running::start(&project, &state, &[]);
+    let at = now_s() + 9;
+    let events = format!(
+        "{{\"id\":1,\"at\":{at}}}\n{{\"id\":2,\"at\":{}}}\n{{\"id\":\"x\"}}\n",
+        now_s()
+    );
+    let (status, _) = post(&state, "/collect/events", "application/json", &events);
+    assert_eq!(status, 200);
+    ask_until(
+        &state,
+        "SELECT table_name, reason FROM sluice_dead_letters ORDER BY 1, 2",
+        &["other,wrong_type", "visit,ahead", "visit,wrong_type"],
+    );
+    let listed = dead_letters(&state, &[]);
+    assert!(
+        listed.contains("ahead") && listed.contains("wrong_type"),
+        "{listed}"
+    );
+
+    // Too early.
+    let said = dead_letters(
+        &state,
+        &["--replay", "--table", "visit", "--reason", "ahead"],
+    );
+    assert!(said.starts_with("1 records"), "{said}");
+    ask_until(&state, TRIED, &["visit,ahead,false"]);
+    assert_eq!(ask(&state, "SELECT * FROM visits"), ["1,2"]);
+
+    // In time: twice at once, as by two clicks.
+    std::thread::sleep(Duration::from_secs(at.saturating_sub(now_s() + 2)));
+    let body = json!({ "topic": "events", "reason": "ahead" }).to_string();
+    let path = "/api/v1/dead-letters/replay";
+    let json_type = "application/json";
+    let (first, told) = post(&state, path, json_type, &body);
+    assert_eq!((first, &told["records"]), (200, &json!(1)), "{told}");
+    post(&state, path, json_type, &body);
+    ask_until(&state, TRIED, &["visit,rows,true"]);
+    ask_until(&state, "SELECT * FROM visits", &["2,3"]);
+
+    // Killed; what was tried is known, and nothing is left to try.
+    drop(running);
+    let running = Running::start(&project, &state, &[]);
+    ask_until(&state, "SELECT * FROM visits", &["2,3"]);
+    ask_until(&state, TRIED, &["visit,rows,true"]);
+    assert_eq!(ask(&state, "SELECT count(*) FROM other"), ["2"]);
+    let (_, told) = post(&state, path, json_type, &body);
+    assert_eq!(told["records"], json!(0));
+    let listed = dead_letters(&state, &["--reason", "ahead"]);
+    assert!(listed.contains("1 became rows since"), "{listed}");
+
+    // The definition is mended too: the row is there once all the same.
+    let mended = EVENTS.replace("\"4 s\"", "\"1 day\"");
+    std::fs::write(project.join("sources/events.toml"), mended).unwrap();
+    ask_until(
+        &state,
+        "SELECT count(*) FROM sluice_dead_letters WHERE reason = 'ahead'",
+        &["0"],
+    );
+    ask_until(&state, "SELECT * FROM visits", &["2,3"]);
+    assert_eq!(
+        ask(&state, "SELECT count(*) FROM visit WHERE id = 1"),
+        ["1"]
+    );
+    assert!(running.stop().success());
+
+    // From the start of the log the same comes out.
+    let mut command = sluice();
+    command
+        .arg("replay")
+        .arg(&project)
+        .arg("--state")
+        .arg(&state);
+    succeed(&mut command);
+}
+
+#[test]
+fn letters_are_chosen_and_requests_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), EVENTS);
+    let state = folder.path().join("state");
+    let mut command = sluice();
+    command.arg("dead-letters").arg("--state").arg(&state);
+    fail(&mut command, 1);
+    let _running = Running::start(&project, &state, &[]);
+    let events = "{\"id\":\"a\",\"at\":1}\n{\"id\":\"b\",\"at\":1}\n";
+    post(&state, "/collect/events", "application/json", events);
+    ask_until(&state, "SELECT count(*) FROM sluice_dead_letters", &["4"]);
+    let path = "/api/v1/dead-letters/replay";
+    // A page of another origin can send text, but no JSON.
+    let (status, _) = post(&state, path, "text/plain", "{\"topic\":\"events\"}");
+    assert_eq!(status, 415);
+    for body in [
+        "{}",
+        "[]",
+        "{\"offset\":1}",
+        "{\"topic\":\"events\",\"limit\":0}",
+        "{\"topic\":\"events\",\"limit\":100000}",
+        "{\"topic\":\"events\",\"what\":1}",
+    ] {
+        let (status, told) = post(&state, path, "application/json", body);
+        assert_eq!(status, 400, "{body}: {told}");
+    }
+    // What is chosen is a value, and no part of the statement.
+    let body = json!({ "topic": "x' OR '1'='1" }).to_string();
+    let (status, told) = post(&state, path, "application/json", &body);
+    assert_eq!((status, &told["records"]), (200, &json!(0)), "{told}");
+    let body = json!({ "topic": "events", "offset": 1 }).to_string();
+    let (_, told) = post(&state, path, "application/json", &body);
+    assert_eq!(told["records"], json!(1));
+    ask_until(
+        &state,
+        "SELECT record_offset, table_name, outcome FROM sluice_tried_letters ORDER BY table_name",
+        &["1,other,wrong_type", "1,visit,wrong_type"],
+    );
+    let list = format!("{}/api/v1/dead-letters?topic=events&limit=1", http(&state));
+    let mut answer = ureq::get(&list).call().unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    let listed: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(listed["letters"]["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["groups"]["rows"].as_array().unwrap().len(), 2);
+    let wrong = format!("{}/api/v1/dead-letters?tpoic=events", http(&state));
+    assert!(ureq::get(&wrong).call().is_err());
+}
+
+const SEALED: &str = r#"
+[topic.events.capture]
+kind = "http"
+[topic.events.mask.RULES
+
+[table.visit]
+topic = "events"
+row = "/data"
+columns = [
+  { name = "id", from = "./id", type = "int64" },
+  { name = "phone", from = "./phone", type = "string" },
+]
+"#;
+/// What must not be written in clear.
+const PHONE: &str = "13955501199";
+
+fn holds(folder: &Path, wanted: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return holds(&path, wanted);
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(wanted.len()).any(|window| window == wanted)
+    })
+}
+
+#[test]
+fn a_sealed_record_is_masked_by_the_rules_of_today() {
+    let folder = tempfile::tempdir().unwrap();
+    // A record that names no table may hold anything.
+    let by_table = SEALED.replace("RULES", "tables.visit]\nphone = { tokenise = \"phone\" }");
+    let project = project(folder.path(), &by_table);
+    let model =
+        "CREATE MATERIALIZED VIEW visits AS SELECT count(*) AS visits, sum(id) AS ids FROM visit\n";
+    std::fs::write(project.join("models/visits.sql"), model).unwrap();
+    let state = folder.path().join("state");
+    let running = Running::start(&project, &state, &[]);
+    let event = format!("{{\"data\":{{\"id\":7,\"phone\":\"{PHONE}\"}}}}\n");
+    post(&state, "/collect/events", "application/json", &event);
+    ask_until(
+        &state,
+        "SELECT reason FROM sluice_dead_letters",
+        &["sealed"],
+    );
+    let said = dead_letters(&state, &["--replay", "--reason", "sealed"]);
+    assert!(said.contains("1 not tried: it is sealed"), "{said}");
+    assert!(running.stop().success());
+
+    let by_field = SEALED.replace(
+        "RULES",
+        "fields]\n\"/data/phone\" = { tokenise = \"phone\" }",
+    );
+    std::fs::write(project.join("sources/events.toml"), by_field).unwrap();
+    let running = Running::start(&project, &state, &[]);
+    let said = dead_letters(&state, &["--replay", "--reason", "sealed"]);
+    assert!(said.starts_with("1 records"), "{said}");
+    ask_until(&state, "SELECT * FROM visits", &["1,7"]);
+    let phones = ask(&state, "SELECT phone FROM visit");
+    assert!(phones.len() == 1 && phones[0] != PHONE, "{phones:?}");
+    dead_letters(&state, &["--replay", "--reason", "sealed"]);
+    ask_until(&state, TRIED, &[",rows,true", "visit,rows,true"]);
+    assert_eq!(ask(&state, "SELECT * FROM visits"), ["1,7"]);
+    assert!(running.stop().success());
+    assert!(!holds(&state, PHONE.as_bytes()));
+}

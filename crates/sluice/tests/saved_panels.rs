@@ -1,0 +1,267 @@
+//! Panels that are made on the page become files, endpoints and entries at once,
+//! stay over a restart, and lead nowhere else; numbers of panels are metrics.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits"
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use common::{ask_until, run_command};
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"name = "shop"
+[users.board]
+role = "reader"
+secret = "file:board"
+[users.li]
+role = "analyst"
+secret = "file:li"
+[[personal]]
+table = "orders"
+columns = ["phone"]
+"#;
+const SOURCE: &str = r#"
+[topic.orders.capture]
+kind = "file"
+path = "orders.ndjson"
+format = "ndjson"
+[table.orders]
+topic = "orders"
+primary_key = ["id"]
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "phone", from = "/phone", type = "string" },
+]
+"#;
+const PANEL: &str = r#"title = { en = "Orders", zh = "订单" }
+subject = "trade"
+chart = "number"
+query = "SELECT count(*) AS orders, sum(id) / (count(*) - count(*)) AS broken, min(id) AS least FROM orders"
+[columns.orders]
+metric = "sluice_shop_orders"
+[columns.least]
+metric = "shop_least"
+"#;
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn project(folder: &Path) -> PathBuf {
+    let project = folder.join("shop");
+    for (file, text) in [
+        ("warehouse.toml", CONFIG),
+        ("sources/orders.toml", SOURCE),
+        (
+            "panels/orders.toml",
+            &PANEL.replace(" sum(id) / (count(*) - count(*)) AS broken,", ""),
+        ),
+        ("board", "the-board"),
+        ("li", "the-analyst"),
+        ("orders.ndjson", "{\"id\":7,\"phone\":\"555\"}\n"),
+    ] {
+        let path = project.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    project
+}
+
+fn run(project: &Path, state: &Path) -> (Running, String) {
+    let _ = std::fs::remove_file(state.join("address.json"));
+    let mut command = run_command(project, state);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+    let running = Running(child.unwrap());
+    for _ in 0..600 {
+        if let Ok(text) = std::fs::read_to_string(state.join("address.json")) {
+            let address: Value = serde_json::from_str(&text).unwrap();
+            ask_until(state, "SELECT count(*) FROM orders", &["1"]);
+            let http = address["http"].as_str().unwrap();
+            return (running, format!("http://{http}"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the warehouse did not start");
+}
+
+/// Status and body.
+fn request(method: &str, url: &str, secret: &str, body: Option<&Value>) -> (u16, String) {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(60)))
+        .http_status_as_error(false)
+        .build();
+    let agent: ureq::Agent = config.into();
+    let authorization = format!("Bearer {secret}");
+    let answer = match (method, body) {
+        ("POST", Some(body)) => agent
+            .post(url)
+            .header("Authorization", &authorization)
+            .header("Content-Type", "application/json")
+            .send(body.to_string()),
+        ("DELETE", _) => agent
+            .delete(url)
+            .header("Authorization", &authorization)
+            .call(),
+        _ => agent
+            .get(url)
+            .header("Authorization", &authorization)
+            .call(),
+    };
+    let mut answer = answer.unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), text)
+}
+
+fn panel(name: &str, query: &str) -> Value {
+    json!({
+        "name": name,
+        "title": { "en": "Ids", "zh": "编号" },
+        "subject": "own",
+        "chart": "table",
+        "query": query,
+        "columns": { "id": { "role": "category" } },
+    })
+}
+
+#[test]
+fn a_saved_panel_is_there_at_once_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let (running, http) = run(&project, &state);
+    let panels = format!("{http}/api/v1/panels");
+    let wanted = panel("ids", "SELECT id FROM orders WHERE id > 1");
+    let save = |secret: &str, body: &Value| request("POST", &panels, secret, Some(body));
+
+    let (code, said) = save("the-board", &wanted);
+    assert_eq!(code, 403, "{said}");
+    let (code, said) = save("the-analyst", &wanted);
+    assert_eq!(code, 201, "{said}");
+    let (code, rows) = request("GET", &format!("{panels}/ids"), "the-board", None);
+    assert!(code == 200 && rows.contains("\"rows\":[[7]]"), "{rows}");
+    let (_, all) = request("GET", &panels, "the-board", None);
+    assert!(
+        all.contains("\"name\":\"ids\"") && all.contains("编号"),
+        "{all}"
+    );
+    let file = project.join("panels/ids.toml");
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("WHERE id > 1")
+    );
+
+    // Replaced only when it is said, and never one of the project.
+    assert_eq!(save("the-analyst", &wanted).0, 409);
+    let mut other = panel("ids", "SELECT id + 1 AS id FROM orders");
+    other["replace"] = json!(true);
+    assert_eq!(save("the-analyst", &other).0, 201);
+    let (_, rows) = request("GET", &format!("{panels}/ids"), "the-board", None);
+    assert!(rows.contains("\"rows\":[[8]]"), "{rows}");
+    let mut theirs = panel("orders", "SELECT id FROM orders");
+    theirs["replace"] = json!(true);
+    assert_eq!(save("the-analyst", &theirs).0, 409);
+    let remove = |name: &str| {
+        let url = format!("{panels}/{name}");
+        request("DELETE", &url, "the-analyst", None).0
+    };
+    assert_eq!(remove("orders"), 409);
+    assert_eq!(remove("nothing"), 404);
+
+    // What is no panel is no file.
+    let mut count = 0;
+    for body in [
+        panel("../../outside", "SELECT 1 AS id"),
+        panel("a/b", "SELECT 1 AS id"),
+        panel("", "SELECT 1 AS id"),
+        panel("nowhere", "SELECT id FROM nowhere"),
+        panel("writes", "DELETE FROM orders"),
+        panel("two", "SELECT 1 AS id; SELECT 2"),
+        panel("setting", "SELECT '${secret}' AS id"),
+        panel("phones", "SELECT phone AS id FROM orders"),
+        json!({ "name": "x", "metric": "sluice_shop_x" }),
+        json!([]),
+    ] {
+        let (code, said) = save("the-analyst", &body);
+        assert!((400..=403).contains(&code), "{body}: {code} {said}");
+        count += 1;
+    }
+    assert_eq!(count, 10);
+    let files = std::fs::read_dir(project.join("panels")).unwrap();
+    assert_eq!(files.count(), 2);
+    assert!(!folder.path().join("outside.toml").exists());
+    let metric = json!({ "role": "value", "metric": "sluice_shop_x" });
+    let mut with_metric = panel("metric", "SELECT id FROM orders");
+    with_metric["columns"]["id"] = metric;
+    assert_eq!(save("the-analyst", &with_metric).0, 400);
+
+    drop(running);
+    let (_running, http) = run(&project, &state);
+    let ids = format!("{http}/api/v1/panels/ids");
+    let (_, rows) = request("GET", &ids, "the-board", None);
+    assert!(rows.contains("\"rows\":[[8]]"), "{rows}");
+    assert_eq!(request("DELETE", &ids, "the-analyst", None).0, 204);
+    assert_eq!(request("GET", &ids, "the-board", None).0, 404);
+    assert!(!file.exists());
+    let audit = std::fs::read_to_string(state.join("audit/audit.jsonl")).unwrap();
+    assert!(audit.contains("POST /api/v1/panels") && audit.contains("\"user\":\"li\""));
+}
+
+#[test]
+fn numbers_of_panels_are_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let (_running, http) = run(&project, &state);
+    let metrics = || request("GET", &format!("{http}/metrics"), "the-board", None);
+    let (code, text) = metrics();
+    assert_eq!(code, 200);
+    let has = |text: &str, line: &str| text.lines().any(|found| found == line);
+    assert!(has(&text, "# TYPE sluice_shop_orders gauge"), "{text}");
+    assert!(has(&text, "sluice_shop_orders 1") && has(&text, "shop_least 7"));
+    assert!(has(&text, "sluice_panel_metric_failures_total 0"));
+    // One that fails costs itself alone.
+    let broken = PANEL.replace("sluice_shop_orders", "sluice_shop_broken");
+    let broken = broken.replace("shop_least", "shop_broken_least");
+    std::fs::write(project.join("panels/broken.toml"), broken).unwrap();
+    let listed = || request("GET", &format!("{http}/api/v1/panels"), "the-board", None).1;
+    for _ in 0..200 {
+        if listed().contains("\"broken\"") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::thread::sleep(Duration::from_millis(1_100));
+    let (code, text) = metrics();
+    assert_eq!(code, 200);
+    assert!(has(&text, "sluice_shop_orders 1"), "{text}");
+    assert!(!text.contains("sluice_shop_broken"));
+    assert!(!has(&text, "sluice_panel_metric_failures_total 0"));
+    // The same name twice, and a name of the program's own, are refused.
+    for (name, problem) in [
+        ("sluice_shop_orders", "comes from the panel"),
+        ("sluice_epoch", "cannot be named"),
+        ("Shop", "cannot be named"),
+    ] {
+        let text = PANEL.replace("sluice_shop_orders", name);
+        std::fs::write(project.join("panels/broken.toml"), text).unwrap();
+        let error = common::fail(common::sluice().arg("check").arg(&project), 2);
+        assert!(
+            error.contains(problem) && error.contains("broken.toml:"),
+            "{error}"
+        );
+    }
+}

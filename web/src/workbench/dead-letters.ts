@@ -1,0 +1,145 @@
+/** Dead letters: what could not become a row, by topic, table and reason, the newest of them, and trying them again. */
+
+import { problemDetail } from '../live/connection';
+import type { Cell, Row } from '../live/protocol';
+import { RequestError } from '../live/requests';
+import { h, setText } from '../ui/dom';
+import type { WorkContext } from './context';
+import { table, type TableColumn } from './table';
+
+const ADDRESS = '/api/v1/dead-letters';
+const LETTERS_MAX = 50;
+/** What came of trying is known with the next epoch. */
+const LOOK_AGAIN_MS = [400, 1_500, 4_000];
+
+interface Rows {
+  readonly rows: readonly Row[];
+}
+
+interface DeadLetters {
+  readonly groups: Rows;
+  readonly letters: Rows;
+}
+
+interface Chosen {
+  readonly topic: string;
+  readonly table: string;
+  readonly reason: string;
+  readonly partition?: number;
+  readonly offset?: number;
+}
+
+interface Replayed {
+  readonly records: number;
+  readonly refused_by_reason: Readonly<Record<string, number>>;
+  readonly is_all: boolean;
+}
+
+export interface DeadLetterList {
+  readonly element: HTMLElement;
+  refresh(): Promise<void>;
+  dispose(): void;
+}
+
+async function replay(chosen: Chosen): Promise<Replayed> {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(chosen) };
+  const response = await fetch(`${ADDRESS}/replay`, init);
+  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+  return (await response.json()) as Replayed;
+}
+
+function text(cell: Cell | undefined): string {
+  return cell === null || cell === undefined ? '' : String(cell);
+}
+
+export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
+  const said = h('p', { class: 'panel-note', role: 'status' });
+  const groups = h('div', {}, h('p', { class: 'none' }, texts.loading));
+  const letters = h('div', {});
+  const element = h('div', {}, said, groups, letters);
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const known = { groups: '', letters: '' };
+  let isOver = false;
+
+  const orNothing = (cell: Cell | undefined) => text(cell) || '–';
+  const time = (cell: Cell | undefined) => (text(cell) === '' ? '–' : writer.form(text(cell), 'time'));
+  const plain = (title: string, place: number): TableColumn => ({ title, isNumber: false, write: orNothing, place });
+  const moment = (title: string, place: number): TableColumn => ({ title, isNumber: false, write: time, place });
+  const count = (title: string, place: number): TableColumn => ({ title, isNumber: true, write: (cell) => writer.form(text(cell), 'integer'), place });
+
+  async function again(chosen: Chosen): Promise<void> {
+    setText(said, texts.loading);
+    try {
+      const { records, refused_by_reason: refused, is_all: isAll } = await replay(chosen);
+      const reasons = Object.entries(refused).map(([why, letters]) => `${letters} × ${why}`);
+      setText(said, [texts.replayed(writer.count(records)), ...reasons, ...(isAll ? [] : [texts.replayMore])].join(' · '));
+      for (const wait of LOOK_AGAIN_MS) {
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          void refresh();
+        }, wait);
+        timers.add(timer);
+      }
+    } catch (error) {
+      setText(said, texts.failed((error as Error).message));
+    }
+  }
+
+  /** Drawn only when it is another one: whoever is in it stays there. */
+  function draw(box: HTMLElement, name: 'groups' | 'letters', rows: readonly Row[], build: () => HTMLElement): void {
+    const now = JSON.stringify(rows);
+    if (known[name] === now) return;
+    known[name] = now;
+    const focused = box.contains(document.activeElement) ? [...box.querySelectorAll('button')].indexOf(document.activeElement as HTMLButtonElement) : -1;
+    box.replaceChildren(build());
+    const buttons = box.querySelectorAll('button');
+    if (focused >= 0) buttons[Math.min(focused, buttons.length - 1)]?.focus();
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      const response = await fetch(`${ADDRESS}?limit=${LETTERS_MAX}`, { cache: 'no-store' });
+      if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+      const found = (await response.json()) as DeadLetters;
+      if (isOver) return;
+      const head = texts.letterHead;
+      draw(groups, 'groups', found.groups.rows, () =>
+        found.groups.rows.length === 0
+          ? h('p', { class: 'none' }, texts.nothing)
+          : table(
+              texts.deadLetters,
+              [plain(head.topic, 0), plain(head.table, 1), plain(head.reason, 2), count(head.letters, 3), count(head.settled, 4), moment(head.last, 6)],
+              found.groups.rows,
+              (row) => void again({ topic: text(row[0]), table: text(row[1]), reason: text(row[2]) }),
+              texts.tryAgain,
+              texts.tryAgain,
+            ),
+      );
+      draw(letters, 'letters', found.letters.rows, () =>
+        found.letters.rows.length === 0
+          ? h('p', { class: 'none' }, texts.nothing)
+          : table(
+              texts.newestLetters,
+              [moment(head.captured, 8), plain(head.topic, 0), plain(head.offset, 2), plain(head.table, 3), plain(head.column, 4), plain(head.reason, 5), plain(head.detail, 6), plain(head.sample, 7), plain(head.outcome, 10)],
+              found.letters.rows,
+              (row) => void again({ topic: text(row[0]), partition: Number(row[1]), offset: Number(row[2]), table: text(row[3]), reason: text(row[5]) }),
+              texts.tryAgain,
+              texts.tryAgain,
+            ),
+      );
+    } catch (error) {
+      if (isOver) return;
+      known.groups = '';
+      groups.replaceChildren(h('p', { class: 'none' }, texts.failed((error as Error).message)));
+    }
+  }
+
+  return {
+    element,
+    refresh,
+    dispose: () => {
+      isOver = true;
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
+}
