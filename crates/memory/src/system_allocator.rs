@@ -20,11 +20,7 @@ const TAKEN_BYTES: libc::c_int = 16 << 20;
 pub fn keep_freed_memory() {
     let is_said = |name: &str| std::env::var_os(name).is_some();
     for (setting, name, value) in [
-        (
-            libc::M_TRIM_THRESHOLD,
-            "MALLOC_TRIM_THRESHOLD_",
-            KEPT_BYTES,
-        ),
+        (libc::M_TRIM_THRESHOLD, "MALLOC_TRIM_THRESHOLD_", KEPT_BYTES),
         (
             libc::M_MMAP_THRESHOLD,
             "MALLOC_MMAP_THRESHOLD_",
