@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sluice_core::{LogRecord, PartitionId, Record, RecordKind, Retry};
 
+use crate::csv_header::Header;
 use crate::definition::{Sources, Table};
 use crate::memory::PartitionMemory;
-use crate::read_rows::{Header, ReadRange, RowReader, Tools, Topic};
+use crate::read_rows::{ReadRange, RowReader, Tools, Topic};
 use crate::router::{Routed, Router, merge};
 use crate::slots::SlotPlan;
 
