@@ -26,6 +26,7 @@ mod session;
 mod snapshot_scan;
 mod system_table;
 mod tables;
+mod time_limit;
 mod tls;
 mod uniq_ids;
 
