@@ -8,10 +8,12 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Ident, Select, SelectItem, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::exprs::{call, name_of, text, value};
+use super::exprs::{arguments, call, called, name_of, text, value};
 use super::names::{last, plain};
+use super::subqueries::parsed;
 
 const FORMAT_TYPE: &str = "format_type";
+const TO_REGCLASS: &str = "to_regclass";
 
 /// The function that names what an identity stands for, by the type to which it
 /// is cast.
@@ -50,21 +52,53 @@ pub(super) fn identity(expr: &Expr) -> Option<Expr> {
     Some(call(namer, arguments))
 }
 
-/// An identity cast to text is a name.
+/// Identities by name, and names by identity: `'item'::regclass`,
+/// `to_regtype('int8')`, and an identity cast to text.
 pub(super) fn name_identity(expr: &mut Expr) {
-    if let Expr::Cast {
-        expr: inner,
-        data_type,
-        ..
-    } = expr
-        && matches!(
-            &*data_type.to_string().to_lowercase(),
-            "text" | "pg_catalog.text" | "varchar" | "character varying" | "name"
-        )
-        && let Some(name) = identity(inner)
-    {
-        *expr = name;
+    match expr {
+        Expr::Function(function) if last(&function.name) == "to_regtype" => {
+            let Some(wanted) = arguments(function).next() else {
+                return;
+            };
+            let sql = format!(
+                "(SELECT max(known.oid) FROM pg_catalog.pg_type AS known WHERE known.typname = {wanted})"
+            );
+            if let Some(found) = parsed(&sql) {
+                *expr = found;
+            }
+        }
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } if namer(data_type) == Some("regclass_name") => {
+            if let Expr::Value(found) = &**inner
+                && let Value::SingleQuotedString(name) = &found.value
+                && name.parse::<u32>().is_err()
+            {
+                *expr = call(TO_REGCLASS, vec![text(name)]);
+            }
+        }
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } if is_text(data_type) => {
+            if called(inner).as_deref() == Some(TO_REGCLASS) {
+                *expr = call("regclass_name", vec![(**inner).clone()]);
+            } else if let Some(name) = identity(inner) {
+                *expr = name;
+            }
+        }
+        _ => {}
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        &*data_type.to_string().to_lowercase(),
+        "text" | "pg_catalog.text" | "varchar" | "character varying" | "name"
+    )
 }
 
 /// `tableoid`: the identity of the table in which a row is.
@@ -127,7 +161,7 @@ impl VisitorMut for TableIdentities {
             _ => None,
         };
         if let Some(table) = table {
-            *expr = call("to_regclass", vec![text(table)]);
+            *expr = call(TO_REGCLASS, vec![text(table)]);
         }
         ControlFlow::Continue(())
     }

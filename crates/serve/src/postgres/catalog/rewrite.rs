@@ -23,7 +23,13 @@ use super::subqueries::{rewrite, rewrite_column};
 use super::views::is_own;
 
 /// Words of statements that may ask for the catalog.
-const WORDS: [&str; 3] = ["pg_", "information_schema", "current_setting"];
+const WORDS: [&str; 5] = [
+    "pg_",
+    "information_schema",
+    "current_setting",
+    "regclass",
+    "to_reg",
+];
 
 /// The same statements in other words; `None` where they stay as they are.
 pub(in crate::postgres) fn rewritten(sql: &str) -> Option<String> {
@@ -258,6 +264,14 @@ mod tests {
             (
                 "SELECT l.tableoid, c.oid::pg_catalog.regclass FROM pg_language l, pg_class c",
                 "SELECT to_regclass('pg_language') AS tableoid, regclass_name(c.oid) AS \"oid\" FROM",
+            ),
+            (
+                "SELECT oid::regtype::text AS name FROM pg_type t WHERE t.oid = to_regtype($1)",
+                "SELECT format_type(oid, -1) AS name FROM pg_type t WHERE t.oid = (SELECT max(known.oid) FROM pg_catalog.pg_type AS known WHERE known.typname = $1)",
+            ),
+            (
+                "SELECT 'item'::regclass::oid AS a, 'public.item'::regclass::text AS b",
+                "SELECT to_regclass('item')::oid AS a, regclass_name(to_regclass('public.item')) AS b",
             ),
             (
                 "SELECT NULL, NULL, pubname FROM pg_catalog.pg_class p",
