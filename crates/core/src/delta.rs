@@ -1,12 +1,13 @@
 //! Deltas: changes of a collection as a Z-set.
 
+mod consolidate;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, SortField};
 
 /// A batch of rows with an integer weight each: +1 adds the row once, −1 takes
 /// it away once. The sum of all deltas of a collection is its content, in which
@@ -18,6 +19,8 @@ use arrow::row::{RowConverter, SortField};
 pub struct Delta {
     rows: RecordBatch,
     weights: Vec<i64>,
+    /// Known to have no two rows that cancel each other out. Not known is false.
+    is_consolidated: bool,
 }
 
 /// A delta could not be built or changed.
@@ -48,13 +51,20 @@ impl Delta {
                 weights: weights.len(),
             });
         }
-        Ok(Self { rows, weights })
+        Ok(Self {
+            rows,
+            weights,
+            is_consolidated: false,
+        })
     }
 
     /// A delta that adds each row once.
     pub fn insert(rows: RecordBatch) -> Self {
-        let weights = vec![1; rows.num_rows()];
-        Self { rows, weights }
+        Self {
+            weights: vec![1; rows.num_rows()],
+            rows,
+            is_consolidated: true,
+        }
     }
 
     /// A delta that changes nothing.
@@ -62,7 +72,18 @@ impl Delta {
         Self {
             rows: RecordBatch::new_empty(schema),
             weights: Vec::new(),
+            is_consolidated: true,
         }
+    }
+
+    /// Notes that whoever made the delta knows that no row of it is there with
+    /// both signs, and none with weight 0: [`Delta::consolidate`] has nothing
+    /// left to do.
+    #[must_use]
+    pub fn known_consolidated(mut self) -> Self {
+        debug_assert!(self.weights.iter().all(|&weight| weight != 0));
+        self.is_consolidated = true;
+        self
     }
 
     /// The rows.
@@ -139,6 +160,7 @@ impl Delta {
         Self {
             weights: self.weights[rows.clone()].to_vec(),
             rows: self.rows.slice(rows.start, rows.len()),
+            is_consolidated: self.is_consolidated,
         }
     }
 
@@ -157,55 +179,6 @@ impl Delta {
             .collect();
         Self::try_new(rows, weights)
     }
-
-    /// Adds up the weights of equal rows and drops those that come to 0. The
-    /// order of first appearance is kept, so that the result is deterministic.
-    ///
-    /// # Errors
-    /// When the rows hold a type that cannot be compared.
-    pub fn consolidate(self) -> Result<Self, DeltaError> {
-        // Only adding, as most epochs of a log do, cannot cancel out.
-        if self.weights.iter().all(|&weight| weight > 0) {
-            return Ok(self);
-        }
-        if self.rows.num_columns() == 0 {
-            let total: i64 = self.weights.iter().sum();
-            let keep = usize::from(total != 0);
-            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(keep));
-            let rows = RecordBatch::try_new_with_options(self.rows.schema(), vec![], &options)?;
-            return Self::try_new(rows, vec![total; keep]);
-        }
-        let fields = self
-            .rows
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| SortField::new(field.data_type().clone()))
-            .collect();
-        let converter = RowConverter::new(fields)?;
-        let keys = converter.convert_columns(self.rows.columns())?;
-        let mut totals = vec![0_i64; self.weights.len()];
-        // Row numbers by hash, with linear probing: at most half full.
-        const VACANT: usize = usize::MAX;
-        let slot_count = (2 * self.weights.len()).next_power_of_two();
-        let mut slots = vec![VACANT; slot_count];
-        for (index, weight) in self.weights.iter().enumerate() {
-            let row = keys.row(index);
-            let mut slot = crate::stable_hash(row.data()) as usize & (slot_count - 1);
-            while slots[slot] != VACANT && keys.row(slots[slot]) != row {
-                slot = (slot + 1) & (slot_count - 1);
-            }
-            if slots[slot] == VACANT {
-                slots[slot] = index;
-            }
-            totals[slots[slot]] += weight;
-        }
-        let keep: arrow::array::BooleanArray =
-            totals.iter().map(|&total| Some(total != 0)).collect();
-        let rows = filter_record_batch(&self.rows, &keep)?;
-        let weights = totals.into_iter().filter(|&total| total != 0).collect();
-        Self::try_new(rows, weights)
-    }
 }
 
 impl Default for Delta {
@@ -220,33 +193,11 @@ mod tests {
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
 
-    fn delta(rows: &[(i64, i64)]) -> Delta {
-        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
-        let values: Int64Array = rows.iter().map(|(value, _)| Some(*value)).collect();
-        let batch = RecordBatch::try_new(schema, vec![Arc::new(values)]).unwrap();
-        Delta::try_new(batch, rows.iter().map(|(_, weight)| *weight).collect()).unwrap()
-    }
-
-    #[test]
-    fn consolidate_adds_weights_of_equal_rows_and_keeps_order() {
-        let result = delta(&[(7, 1), (3, 2), (7, -1), (3, -1), (5, -1)])
-            .consolidate()
-            .unwrap();
-        assert_eq!(result.weights(), &[1, -1]);
-        let values = result
-            .rows()
-            .column(0)
-            .as_any()
-            .downcast_ref::<Int64Array>()
-            .unwrap()
-            .values()
-            .to_vec();
-        assert_eq!(values, vec![3, 5]);
-    }
-
     #[test]
     fn length_mismatch_is_an_error() {
-        let (rows, _) = delta(&[(1, 1)]).into_parts();
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let column = Arc::new(Int64Array::from(vec![1]));
+        let rows = RecordBatch::try_new(schema, vec![column]).unwrap();
         assert!(Delta::try_new(rows, vec![]).is_err());
     }
 }

@@ -6,6 +6,7 @@ pub const VIRTUAL_SHARDS: usize = 64;
 
 /// The hash that is written to disk and that decides a row's shard: XXH3 with
 /// seed 0, 64 bits. It never changes without a new format version.
+#[inline]
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(bytes)
 }

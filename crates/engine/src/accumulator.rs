@@ -164,21 +164,27 @@ impl Accumulator {
         argument: &Argument,
     ) {
         if let Self::Distinct { seen, inner } = self {
+            let Some(encoded) = &argument.encoded else {
+                return;
+            };
+            let counted: Vec<(u32, u32, i64)> = slots
+                .iter()
+                .zip(rows)
+                .zip(weights)
+                .map(|((&slot, &row), &weight)| (slot, row, weight))
+                .filter(|&(_, row, _)| argument.counts(row as usize))
+                .collect();
+            let values = counted
+                .iter()
+                .map(|&(slot, row, weight)| (slot, encoded.get(row as usize), weight));
             let mut changed_rows = Vec::new();
             let (mut changed_slots, mut signs) = (Vec::new(), Vec::new());
-            for ((&slot, &row), &weight) in slots.iter().zip(rows).zip(weights) {
-                let index = row as usize;
-                if argument.counts(index)
-                    && let Some(encoded) = &argument.encoded
-                {
-                    let sign = seen.add(slot, encoded.get(index), weight);
-                    if sign != 0 {
-                        changed_slots.push(slot);
-                        changed_rows.push(row);
-                        signs.push(sign);
-                    }
-                }
-            }
+            seen.add_all(values, |place, sign| {
+                let (slot, row, _) = counted[place];
+                changed_slots.push(slot);
+                changed_rows.push(row);
+                signs.push(sign);
+            });
             seen.compact();
             inner.update(&changed_slots, &changed_rows, &signs, argument);
             return;

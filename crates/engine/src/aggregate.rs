@@ -1,11 +1,13 @@
 //! GROUP BY and DISTINCT: for every group that the epoch touches, the row
 //! before is retracted and the row after is added.
 
+mod image;
 mod input_range;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take_arrays;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::{HashMap, HashSet};
@@ -22,6 +24,7 @@ use crate::operator::{Operator, StepContext};
 use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 use crate::time::times_of_slots::TimesOfSlots;
 use crate::time::values::{first_kept, ticks};
+use image::{Image, ShardOutput};
 use input_range::InputRange;
 
 /// The groups of one shard, by slot.
@@ -42,10 +45,20 @@ struct Shard {
 impl Shard {
     fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
         let slot = self.keys.find_or_insert(hash, key);
+        self.resize();
+        slot
+    }
+
+    fn slots<'a>(&mut self, keys: impl Iterator<Item = (u64, &'a [u8])> + Clone) -> Vec<u32> {
+        let slots = self.keys.find_or_insert_all(keys, |_, _| {});
+        self.resize();
+        slots
+    }
+
+    fn resize(&mut self) {
         let slot_count = self.keys.slot_count();
         self.weights.resize(slot_count, 0);
         self.touched.resize(slot_count, false);
-        slot
     }
 
     fn resize_accumulators(&mut self) {
@@ -204,20 +217,6 @@ impl Shard {
     }
 }
 
-/// What one shard changes in an epoch: rows before and after.
-struct ShardOutput {
-    before: Image,
-    after: Image,
-}
-
-/// Rows of some groups at one moment.
-struct Image {
-    rows: RecordBatch,
-    weights: Vec<i64>,
-    /// Rows whose result does not exist, and why.
-    errors: OutputErrors,
-}
-
 /// See the module.
 pub(crate) struct Aggregate {
     view: String,
@@ -288,23 +287,27 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn image(&self, shard: &Shard, slots: &[u32]) -> Result<Image, EngineError> {
-        let existing: Vec<u32> = slots
-            .iter()
-            .copied()
-            .filter(|&slot| self.is_global || shard.weights[slot as usize] > 0)
+    /// The rows of groups as they are now. `keys` are the keys of `slots`.
+    fn image(&self, shard: &Shard, slots: &[u32], keys: &[ArrayRef]) -> Result<Image, EngineError> {
+        let places: Vec<u32> = (0_u32..)
+            .zip(slots)
+            .filter(|&(_, &slot)| self.is_global || shard.weights[slot as usize] > 0)
+            .map(|(place, _)| place)
             .collect();
-        let keys = existing.iter().map(|&slot| shard.keys.key(slot));
-        let mut columns = self.key_codec.decode(keys)?;
+        let existing: Vec<u32> = places.iter().map(|&place| slots[place as usize]).collect();
+        let mut columns = match existing.len() == slots.len() {
+            true => keys.to_vec(),
+            false => take_arrays(keys, &UInt32Array::from(places.clone()), None)?,
+        };
         let mut errors = OutputErrors::new();
         for (accumulator, codec) in shard.accumulators.iter().zip(self.value_codecs) {
             columns.push(accumulator.output(&existing, codec.as_ref(), &mut errors)?);
         }
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(existing.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(existing.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(Image {
             rows,
-            weights: vec![1; existing.len()],
+            places,
             errors,
         })
     }
@@ -319,27 +322,33 @@ impl Work<'_> {
         let mut touched = Vec::new();
         for range in ranges {
             let rows = range.rows_for_groups(number);
-            let mut slots = Vec::with_capacity(rows.len());
-            for &row in rows {
+            let keys = rows.iter().map(|&row| {
                 let row = row as usize;
-                let slot = shard.slot(range.hashes[row], range.keys.get(row));
-                slots.push(slot);
-                if let Some(times) = &range.times {
-                    let time = times.is_valid(row).then(|| times.value(row));
-                    shard.times.note(slot, time);
-                }
+                (range.hashes[row], range.keys.get(row))
+            });
+            let slots = shard.slots(keys);
+            for &slot in &slots {
                 if !std::mem::replace(&mut shard.touched[slot as usize], true) {
                     touched.push(slot);
+                }
+            }
+            if let Some(times) = &range.times {
+                for (&slot, &row) in slots.iter().zip(rows) {
+                    let row = row as usize;
+                    let time = times.is_valid(row).then(|| times.value(row));
+                    shard.times.note(slot, time);
                 }
             }
             slots_of_ranges.push(slots);
         }
         shard.resize_accumulators();
-        let before = self.image(shard, &touched)?;
+        let keys = touched.iter().map(|&slot| shard.keys.key(slot));
+        let keys = self.key_codec.decode(keys)?;
+        let before = self.image(shard, &touched, &keys)?;
         for (range, slots) in ranges.iter().zip(&slots_of_ranges) {
             range.add_to(shard, number, slots);
         }
-        let after = self.image(shard, &touched)?;
+        let after = self.image(shard, &touched, &keys)?;
         for slot in touched {
             shard.touched[slot as usize] = false;
             let weight = shard.weights[slot as usize];
@@ -355,7 +364,12 @@ impl Work<'_> {
             }
         }
         shard.keys.compact();
-        Ok(ShardOutput { before, after })
+        let key_width = self.key_codec.types().len();
+        Ok(ShardOutput {
+            before,
+            after,
+            key_width,
+        })
     }
 }
 
@@ -405,11 +419,19 @@ impl Operator for Aggregate {
         );
         let mut parts = Vec::new();
         for output in outputs.into_iter().flatten() {
-            let ShardOutput { before, after } = output?;
-            if !starts_now {
-                parts.extend(give_out(before, -1, &self.view, context)?);
+            let output = output?;
+            // What was never given out cannot be taken back.
+            let (before, after) = match starts_now {
+                true => (None, output.after),
+                false => {
+                    let (before, after) = output.without_equal()?;
+                    (Some(before), after)
+                }
+            };
+            if let Some(before) = before {
+                parts.extend(before.give_out(-1, &self.view, context)?);
             }
-            parts.extend(give_out(after, 1, &self.view, context)?);
+            parts.extend(after.give_out(1, &self.view, context)?);
         }
         if starts_now {
             self.started = true;
@@ -420,11 +442,11 @@ impl Operator for Aggregate {
                 let slot = shard.slot(hash, empty_key);
                 shard.resize_accumulators();
                 shard.changed.change(slot);
-                let image = work.image(shard, &[slot])?;
-                parts.extend(give_out(image, 1, &self.view, context)?);
+                let image = work.image(shard, &[slot], &[])?;
+                parts.extend(image.give_out(1, &self.view, context)?);
             }
         }
-        Ok(Delta::concat(&self.schema, &parts)?.consolidate()?)
+        Ok(Delta::concat(&self.schema, &parts)?.known_consolidated())
     }
 
     fn saved_state(&mut self) -> Option<&mut dyn SavedState> {
@@ -532,40 +554,4 @@ impl SavedState for Aggregate {
         self.started |= is_global && self.shards[shard].keys.len() > 0;
         Ok(())
     }
-}
-
-/// Turns an image into a delta of weight `sign`; rows without a result go to
-/// the errors with the same sign.
-fn give_out(
-    image: Image,
-    sign: i64,
-    view: &str,
-    context: &mut StepContext<'_>,
-) -> Result<Option<Delta>, EngineError> {
-    let Image {
-        rows,
-        weights,
-        errors,
-    } = image;
-    if rows.num_rows() == 0 {
-        return Ok(None);
-    }
-    let signed = weights.into_iter().map(|weight| weight * sign).collect();
-    let delta = Delta::try_new(rows, signed)?;
-    if errors.is_empty() {
-        return Ok(Some(delta));
-    }
-    let mut failed = vec![false; delta.len()];
-    for (row, message) in errors {
-        if !std::mem::replace(&mut failed[row], true) {
-            let message = message.into_owned();
-            context
-                .errors
-                .push_row(view, message, delta.rows(), row, sign);
-        }
-    }
-    let kept: Vec<u32> = (0..delta.len() as u32)
-        .filter(|&row| !failed[row as usize])
-        .collect();
-    Ok(Some(delta.take(&kept.into())?))
 }

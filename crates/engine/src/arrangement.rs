@@ -195,12 +195,14 @@ impl Arrangement {
         };
         let drops_rows = matches!(self.drop_by, Some(DropBy::Row(_)));
         for_each_shard(threads, delta.len(), &mut self.shards, |number, shard| {
-            for &row in sharded.of_shard(number) {
-                let row = row as usize;
-                let added = shard.add(hashes[row], keys.get(row), rows.get(row), weights[row]);
+            let of_shard = sharded.of_shard(number).iter().map(|&row| row as usize);
+            let entries =
+                shard.entry_numbers(of_shard.clone().map(|row| (hashes[row], keys.get(row))));
+            for (row, entry) in of_shard.zip(entries) {
+                let stored = shard.add_to_entry(entry, rows.get(row), weights[row]);
                 if let Some(times) = &times {
                     let time = times.is_valid(row).then(|| times.value(row));
-                    let slot = if drops_rows { added.row } else { added.entry };
+                    let slot = if drops_rows { stored } else { entry };
                     shard.times.note(slot, time);
                 }
             }

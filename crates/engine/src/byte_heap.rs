@@ -11,6 +11,28 @@ pub(crate) struct Span {
     length: u32,
 }
 
+impl Span {
+    /// For where a span lies among other bytes.
+    pub(crate) fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        let numbers = [self.chunk, self.offset, self.length];
+        for (bytes, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// What [`Span::to_bytes`] was made of.
+    pub(crate) fn from_bytes(bytes: [u8; 12]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        Self {
+            chunk: u32::from_le_bytes([a, b, c, d]),
+            offset: u32::from_le_bytes([e, f, g, h]),
+            length: u32::from_le_bytes([i, j, k, l]),
+        }
+    }
+}
+
 /// Chunks begin small, since most shards hold little, and grow with the heap up
 /// to this, so that at most a fifth of a heap is unused.
 const CHUNK_BYTES_MIN: usize = 256;
@@ -68,10 +90,15 @@ impl ByteHeap {
         self.dead_bytes += span.length as usize;
     }
 
+    /// Whether so much was freed that moving the rest to a fresh heap pays.
+    pub(crate) fn is_worth_compacting(&self) -> bool {
+        self.dead_bytes >= WASTE_BYTES_MIN.max(self.live_bytes)
+    }
+
     /// Moves what `spans` name to a fresh heap, if so much was freed that it is
     /// worth it. `spans` must be all that are in use.
     pub(crate) fn compact<'a>(&mut self, spans: impl Iterator<Item = &'a mut Span>) {
-        if self.dead_bytes < WASTE_BYTES_MIN.max(self.live_bytes) {
+        if !self.is_worth_compacting() {
             return;
         }
         let mut fresh = Self::default();

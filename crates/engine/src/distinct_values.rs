@@ -1,5 +1,7 @@
 //! Which values each group of a `DISTINCT` aggregate has, and how often.
 
+use std::ops::Range;
+
 use sluice_core::stable_hash;
 use sluice_memory::StateVec;
 
@@ -14,8 +16,44 @@ pub(crate) struct DistinctValues {
     weights: StateVec<i64>,
     changed: ChangedSlots,
     key: Vec<u8>,
+    batch: Batch,
     /// The values of each group, where groups are dropped.
     links: Option<Links>,
+}
+
+/// The values that are added together, as keys one behind the other.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+    hashes: Vec<u64>,
+    groups: Vec<u32>,
+    weights: Vec<i64>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ranges.clear();
+        self.hashes.clear();
+        self.groups.clear();
+        self.weights.clear();
+    }
+
+    fn push(&mut self, group: u32, value: &[u8], weight: i64) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&group.to_le_bytes());
+        self.bytes.extend_from_slice(value);
+        self.hashes.push(stable_hash(&self.bytes[start..]));
+        self.ranges.push(start..self.bytes.len());
+        self.groups.push(group);
+        self.weights.push(weight);
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (u64, &[u8])> + Clone {
+        let keys = self.ranges.iter().map(|range| &self.bytes[range.clone()]);
+        self.hashes.iter().copied().zip(keys)
+    }
 }
 
 /// The end of a list.
@@ -80,6 +118,51 @@ impl DistinctValues {
         let after = before + weight;
         self.put(number, after);
         i64::from(after > 0) - i64::from(before > 0)
+    }
+
+    /// Adds values with their weights to groups. `changed` is told of each, by
+    /// its place, that appears in its group (1) or vanishes from it (-1).
+    pub(crate) fn add_all<'a>(
+        &mut self,
+        values: impl Iterator<Item = (u32, &'a [u8], i64)>,
+        mut changed: impl FnMut(usize, i64),
+    ) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.clear();
+        for (group, value, weight) in values {
+            batch.push(group, value, weight);
+        }
+        let links = &mut self.links;
+        let numbers = self.keys.find_or_insert_all(batch.keys(), |place, number| {
+            if let Some(links) = links {
+                links.add(batch.groups[place], number);
+            }
+        });
+        self.weights.resize(self.keys.slot_count(), 0);
+        let mut vanished = Vec::new();
+        for (place, (&number, &weight)) in numbers.iter().zip(&batch.weights).enumerate() {
+            let stored = &mut self.weights[number as usize];
+            let before = std::mem::replace(stored, *stored + weight);
+            let after = *stored;
+            self.changed.change(number);
+            match (before > 0, after > 0) {
+                (false, true) => changed(place, 1),
+                (true, false) => changed(place, -1),
+                _ => {}
+            }
+            if after == 0 {
+                vanished.push(number);
+            }
+        }
+        // Not before all are added: the same value may come back behind.
+        vanished.sort_unstable();
+        vanished.dedup();
+        for number in vanished {
+            if self.weights[number as usize] == 0 && self.changed.gone(number) {
+                self.release(number);
+            }
+        }
+        self.batch = batch;
     }
 
     /// Gives the value a weight; 0 if it is gone.
@@ -221,11 +304,21 @@ mod tests {
                 250 => values.forget_changes(),
                 _ => {
                     let count = expected.entry((group, value)).or_default();
-                    let weight = if step % 3 == 0 && *count > 0 { -1 } else { 1 };
-                    let sign = values.add(group, &[value], weight);
-                    let before = *count > 0;
-                    *count += weight;
-                    assert_eq!(sign, i64::from(*count > 0) - i64::from(before));
+                    // The same value goes and comes in one batch, or goes alone.
+                    let first = if step % 3 == 0 && *count > 0 {
+                        -*count
+                    } else {
+                        1
+                    };
+                    let second = i64::from(step % 2 == 0);
+                    let mut found = [0; 2];
+                    let batch = [(group, &[value][..], first), (group, &[value][..], second)];
+                    values.add_all(batch.into_iter(), |place, sign| found[place] = sign);
+                    for (weight, sign) in [first, second].into_iter().zip(found) {
+                        let before = *count > 0;
+                        *count += weight;
+                        assert_eq!(sign, i64::from(*count > 0) - i64::from(before));
+                    }
                 }
             }
         }

@@ -48,7 +48,7 @@ const ARRANGEMENT: &str = "arrangement";
 const ID_DOMAIN: &str = "ids";
 
 /// What is collected of the state in the time of a small epoch.
-const COLLECTED_ROWS_MIN: usize = 1_024;
+const COLLECTED_ROWS_MIN: usize = 512;
 
 /// How the engine runs.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use sluice_core::{Delta, shard_of_hash};
 
 use crate::EngineError;
-use crate::arrangement::{Arrangement, EncodedDelta};
+use crate::arrangement::{Arrangement, EncodedDelta, EntryRef};
 use crate::evaluation_errors::EvaluationErrors;
 use crate::expression::{evaluate, true_rows};
 use crate::key::{for_each_shard, ranges_of_rows};
@@ -31,6 +31,24 @@ impl<'a> Pairs<'a> {
         self.left.push(left);
         self.right.push(right);
         self.weights.push(weight);
+    }
+
+    /// Pairs a changed row with the rows that are stored under its key.
+    fn add(&mut self, changes: &'a EncodedDelta, row: usize, entry: EntryRef<'a>, side: Side) {
+        let changed = changes.rows.get(row);
+        for other in entry.rows() {
+            match side {
+                Side::LeftChanges if other.old_weight != 0 => {
+                    let weight = changes.weights[row] * other.old_weight;
+                    self.push(changed, other.bytes, weight);
+                }
+                Side::RightChanges if other.weight != 0 => {
+                    let weight = changes.weights[row] * other.weight;
+                    self.push(other.bytes, changed, weight);
+                }
+                _ => {}
+            }
+        }
     }
 
     pub(crate) fn append(&mut self, mut other: Self) {
@@ -172,23 +190,20 @@ fn probe<'a>(
     let mut ranges = ranges_of_rows(pieces, rows.len());
     let parts = for_each_shard(threads, rows.len(), &mut ranges, |_, range| {
         let mut pairs = Pairs::default();
-        for &row in &rows[range.clone()] {
-            let row = row as usize;
-            let hash = changes.hashes[row];
-            let found = stored.shards[shard_of_hash(hash)].find(hash, changes.keys.get(row));
-            let Some(entry) = found else { continue };
-            let changed = changes.rows.get(row);
-            for other in entry.rows() {
-                match side {
-                    Side::LeftChanges if other.old_weight != 0 => {
-                        let weight = changes.weights[row] * other.old_weight;
-                        pairs.push(changed, other.bytes, weight);
-                    }
-                    Side::RightChanges if other.weight != 0 => {
-                        let weight = changes.weights[row] * other.weight;
-                        pairs.push(other.bytes, changed, weight);
-                    }
-                    _ => {}
+        // Rows stand shard by shard.
+        let shard_of = |&row: &u32| shard_of_hash(changes.hashes[row as usize]);
+        for of_shard in rows[range.clone()].chunk_by(|one, next| shard_of(one) == shard_of(next)) {
+            let Some(shard) = of_shard.first().map(shard_of) else {
+                continue;
+            };
+            let of_shard = of_shard.iter().map(|&row| row as usize);
+            let keys = of_shard
+                .clone()
+                .map(|row| (changes.hashes[row], changes.keys.get(row)));
+            let entries = stored.shards[shard].find_all(keys);
+            for (row, entry) in of_shard.zip(entries) {
+                if let Some(entry) = entry {
+                    pairs.add(changes, row, entry, side);
                 }
             }
         }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, new_null_array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::row::{Row, RowConverter, Rows, SortField};
@@ -57,12 +57,16 @@ impl RowCodec {
         let rows = match &self.converter {
             Some(converter) if self.types.contains(&DataType::Float64) => {
                 let columns: Vec<ArrayRef> = columns.iter().map(with_one_zero).collect();
-                Some(converter.convert_columns(&columns)?)
+                converter.convert_columns(&columns)?
             }
-            Some(converter) => Some(converter.convert_columns(columns)?),
-            None => None,
+            Some(converter) => converter.convert_columns(columns)?,
+            None => return Ok(EncodedRows::Empty { row_count }),
         };
-        Ok(EncodedRows { rows, row_count })
+        // Reading a row is cheaper from there, where the bytes fit.
+        match rows.size() < i32::MAX as usize {
+            true => Ok(EncodedRows::Array(rows.try_into_binary()?)),
+            false => Ok(EncodedRows::Large(rows)),
+        }
     }
 
     /// The byte form of a row of nulls.
@@ -99,21 +103,33 @@ fn with_one_zero(column: &ArrayRef) -> ArrayRef {
 
 /// Rows in byte form.
 #[derive(Debug)]
-pub(crate) struct EncodedRows {
-    rows: Option<Rows>,
-    row_count: usize,
+pub(crate) enum EncodedRows {
+    /// Of no columns.
+    Empty {
+        row_count: usize,
+    },
+    Array(BinaryArray),
+    /// More bytes than an array can have.
+    Large(Rows),
 }
 
 impl EncodedRows {
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> &[u8] {
-        match &self.rows {
-            Some(rows) => rows.row(index).data(),
-            None => &[],
+        match self {
+            Self::Array(rows) => rows.value(index),
+            Self::Large(rows) => rows.row(index).data(),
+            Self::Empty { .. } => &[],
         }
     }
 
     pub(crate) fn hashes(&self) -> Vec<u64> {
-        (0..self.row_count)
+        let row_count = match self {
+            Self::Array(rows) => rows.len(),
+            Self::Large(rows) => rows.num_rows(),
+            Self::Empty { row_count } => *row_count,
+        };
+        (0..row_count)
             .map(|index| stable_hash(self.get(index)))
             .collect()
     }

@@ -93,15 +93,16 @@ impl StateParts {
     /// Collects about so many rows ahead of the next checkpoint. How many it
     /// was; none if a checkpoint would not have to collect more than so many.
     pub(crate) fn collect_ahead(&mut self, state: &mut dyn SavedState, rows_max: usize) -> usize {
-        let changed = state.changed_count();
         if self.ahead.is_none() {
-            if changed <= rows_max {
+            let (changed, count) = (state.changed_count(), state.count());
+            let bases_due = self.bases_due(changed, count);
+            if changed + bases_due * count / VIRTUAL_SHARDS <= rows_max {
                 return 0;
             }
             self.ahead = Some(Ahead {
-                bases_left: self.bases_due(changed, state.count()),
+                bases_left: bases_due,
                 place: 0,
-                base: Writer::new(),
+                base: begun_base(0),
                 bases: Vec::new(),
                 changes: versioned(),
                 shard: 0,
@@ -215,12 +216,9 @@ impl StateParts {
             self.next_base = (self.next_base + 1) % VIRTUAL_SHARDS;
         }
         let epoch = epoch.saturating_sub(1);
-        for (shard, body) in ahead.bases {
+        for (shard, mut bytes) in ahead.bases {
             self.bases[shard] = Some(epoch);
-            let mut writer = versioned();
-            writer.u64(epoch);
-            writer.raw(&body);
-            let bytes = writer.finish();
+            set_base_epoch(&mut bytes, epoch);
             self.bytes_of_row = bytes.len() / (state.count() / VIRTUAL_SHARDS).max(1);
             parts.push((format!("{}/{shard}", self.prefix), bytes));
         }
@@ -231,10 +229,10 @@ impl StateParts {
         let shard = self.next_base;
         self.next_base = (shard + 1) % VIRTUAL_SHARDS;
         self.bases[shard] = Some(epoch);
-        let mut writer = versioned();
-        writer.u64(epoch);
+        let mut writer = begun_base(0);
         state.save(shard, SaveScope::All, &mut writer);
-        let bytes = writer.finish();
+        let mut bytes = writer.finish();
+        set_base_epoch(&mut bytes, epoch);
         let length = bytes.len();
         parts.push((format!("{}/{shard}", self.prefix), bytes));
         length
@@ -344,7 +342,9 @@ impl Ahead {
                 place - from
             }
             Came::ToTheEnd => {
-                let base = std::mem::replace(&mut self.base, Writer::new());
+                // Shards are about alike: the next base grows without being moved.
+                let next = begun_base(self.base.len() + self.base.len() / 8);
+                let base = std::mem::replace(&mut self.base, next);
                 self.bases.push((shard, base.finish()));
                 self.bases_left = self.bases_left.saturating_sub(1);
                 self.place = 0;
@@ -382,6 +382,21 @@ pub(crate) fn versioned() -> Writer {
     let mut writer = Writer::new();
     writer.u8(STATE_VERSION);
     writer
+}
+
+/// The beginning of a base, whose epoch is known when it is whole.
+fn begun_base(bytes_about: usize) -> Writer {
+    let mut writer = Writer::with_capacity(bytes_about);
+    writer.u8(STATE_VERSION);
+    writer.u64(0);
+    writer
+}
+
+/// Writes the epoch into a base where [`begun_base`] left room for it.
+fn set_base_epoch(base: &mut [u8], epoch: Epoch) {
+    if let Some(place) = base.get_mut(1..9) {
+        place.copy_from_slice(&epoch.to_le_bytes());
+    }
 }
 
 /// A part without its version.

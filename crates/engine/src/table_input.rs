@@ -5,283 +5,20 @@
 //! version of the last change, so that a redelivered older one is ignored.
 //! Deleted keys leave a tombstone with their version for the same purpose.
 
-use std::collections::VecDeque;
+mod shard;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use sluice_core::{
-    ChangeKind, CodecError, Delta, Reader, SourceVersion, TableChanges, TableDefinition, TableKind,
+    ChangeKind, CodecError, Delta, SourceVersion, TableChanges, TableDefinition, TableKind,
     VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash,
 };
-use sluice_memory::StateVec;
 
+use self::shard::Shard;
 use crate::EngineError;
-use crate::byte_heap::{ByteHeap, Span};
-use crate::changed_slots::ChangedSlots;
 use crate::key::{EncodedRows, RowCodec};
-use crate::key_table::KeyTable;
 use crate::saved_state::{Came, Piece, SaveScope, SavedState};
-
-/// Tombstones kept per virtual shard; beyond that the oldest is forgotten.
-const TOMBSTONES_PER_SHARD_MAX: usize = 16_384;
-
-/// What is under a key.
-#[derive(Debug, Clone, Copy)]
-enum Content {
-    Row(Span),
-    /// A deleted key, with its place in the order of deletions.
-    Tombstone(u64),
-    /// A tombstone that is forgotten, but not yet by the checkpoints.
-    Forgotten,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Stored {
-    content: Content,
-    version: SourceVersion,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    keys: KeyTable,
-    /// By the key's slot.
-    stored: StateVec<Stored>,
-    heap: ByteHeap,
-    /// Deletions in order, also of keys that live again.
-    tombstones: VecDeque<(u32, u64)>,
-    tombstone_count: usize,
-    next_deletion: u64,
-    changed: ChangedSlots,
-    /// Keys that are forgotten, but not yet for the checkpoints.
-    gone: Vec<u32>,
-}
-
-/// Kinds of saved keys.
-const TOMBSTONE: u8 = 0;
-const ROW: u8 = 1;
-const FORGOTTEN: u8 = 2;
-
-impl Shard {
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.keys.find(hash, key)
-    }
-
-    fn row(&self, slot: u32) -> Option<&[u8]> {
-        match self.stored[slot as usize].content {
-            Content::Row(span) => Some(self.heap.get(span)),
-            Content::Tombstone(_) | Content::Forgotten => None,
-        }
-    }
-
-    fn put(&mut self, hash: u64, key: &[u8], row: Option<&[u8]>, version: SourceVersion) {
-        let deletion = self.next_deletion;
-        let content = match row {
-            Some(row) => Content::Row(self.heap.add(row)),
-            None => Content::Tombstone(deletion),
-        };
-        let slot = self.replace(hash, key, Stored { content, version });
-        if row.is_none() {
-            self.next_deletion += 1;
-            self.tombstones.push_back((slot, deletion));
-            self.forget_old_tombstones();
-        }
-    }
-
-    fn replace(&mut self, hash: u64, key: &[u8], new: Stored) -> u32 {
-        let key_count = self.keys.len();
-        let slot = self.keys.find_or_insert(hash, key);
-        let is_new = self.keys.len() > key_count;
-        if is_new && slot as usize == self.stored.len() {
-            self.stored.push(new);
-        } else {
-            let old = std::mem::replace(&mut self.stored[slot as usize], new);
-            match old.content {
-                Content::Row(span) => self.heap.free(span),
-                Content::Tombstone(_) => self.tombstone_count -= 1,
-                Content::Forgotten => {}
-            }
-        }
-        if matches!(new.content, Content::Tombstone(_)) {
-            self.tombstone_count += 1;
-        }
-        self.changed.change(slot);
-        slot
-    }
-
-    fn is_current(&self, slot: u32, deletion: u64) -> bool {
-        let content = self.stored[slot as usize].content;
-        matches!(content, Content::Tombstone(found) if found == deletion)
-    }
-
-    fn forget_old_tombstones(&mut self) {
-        while self.tombstone_count > TOMBSTONES_PER_SHARD_MAX {
-            let Some((slot, deletion)) = self.tombstones.pop_front() else {
-                return;
-            };
-            // The key may live again, or have been deleted anew since.
-            if self.is_current(slot, deletion) {
-                self.forget_key(slot);
-            }
-        }
-        if self.tombstones.len() > 2 * TOMBSTONES_PER_SHARD_MAX {
-            let mut tombstones = std::mem::take(&mut self.tombstones);
-            tombstones.retain(|&(slot, deletion)| self.is_current(slot, deletion));
-            self.tombstones = tombstones;
-        }
-    }
-
-    fn forget_key(&mut self, slot: u32) {
-        self.keys.unlink(slot);
-        let old = &mut self.stored[slot as usize].content;
-        match std::mem::replace(old, Content::Forgotten) {
-            Content::Row(span) => self.heap.free(span),
-            Content::Tombstone(_) => self.tombstone_count -= 1,
-            Content::Forgotten => {}
-        }
-        if self.changed.gone(slot) {
-            self.keys.release(slot);
-        } else {
-            self.gone.push(slot);
-        }
-    }
-
-    fn compact(&mut self) {
-        let Self { stored, heap, .. } = self;
-        heap.compact(
-            stored
-                .iter_mut()
-                .filter_map(|stored| match &mut stored.content {
-                    Content::Row(span) => Some(span),
-                    Content::Tombstone(_) | Content::Forgotten => None,
-                }),
-        );
-        self.keys.compact();
-    }
-
-    fn save_slot(&self, slot: u32, writer: &mut Writer) {
-        let stored = &self.stored[slot as usize];
-        writer.bytes(self.keys.key(slot));
-        writer.u64(stored.version.major);
-        writer.u64(stored.version.minor);
-        match stored.content {
-            Content::Row(span) => {
-                writer.u8(ROW);
-                writer.bytes(self.heap.get(span));
-            }
-            Content::Tombstone(deletion) => {
-                writer.u8(TOMBSTONE);
-                writer.u64(deletion);
-            }
-            Content::Forgotten => writer.u8(FORGOTTEN),
-        }
-    }
-
-    fn is_forgotten(&self, slot: u32) -> bool {
-        matches!(self.stored[slot as usize].content, Content::Forgotten)
-    }
-
-    fn save(&self, scope: SaveScope, writer: &mut Writer) {
-        if scope == SaveScope::All {
-            for slot in self.keys.slots() {
-                self.save_slot(slot, writer);
-            }
-            return;
-        }
-        // A forgotten key may be there again under another slot: first what is
-        // gone.
-        for is_forgotten in [true, false] {
-            for &slot in self.changed.changed() {
-                if self.is_forgotten(slot) == is_forgotten {
-                    self.save_slot(slot, writer);
-                }
-            }
-        }
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
-        let mut reader = Reader::new(bytes);
-        let mut tombstones = Vec::new();
-        while !reader.is_at_end() {
-            let key = reader.bytes()?;
-            let hash = stable_hash(key);
-            let version = SourceVersion {
-                major: reader.u64()?,
-                minor: reader.u64()?,
-            };
-            match reader.u8()? {
-                ROW => {
-                    let content = Content::Row(self.heap.add(reader.bytes()?));
-                    self.replace(hash, key, Stored { content, version });
-                }
-                TOMBSTONE => {
-                    let deletion = reader.u64()?;
-                    let content = Content::Tombstone(deletion);
-                    let slot = self.replace(hash, key, Stored { content, version });
-                    tombstones.push((slot, deletion));
-                    self.next_deletion = self.next_deletion.max(deletion.saturating_add(1));
-                }
-                FORGOTTEN => {
-                    if let Some(slot) = self.find(hash, key) {
-                        self.forget_key(slot);
-                    }
-                }
-                other => {
-                    return Err(CodecError::Invalid(format!("a key of kind {other}")));
-                }
-            }
-        }
-        tombstones.sort_by_key(|&(_, deletion)| deletion);
-        self.tombstones.extend(tombstones);
-        self.forget_changes();
-        Ok(())
-    }
-
-    fn forget_changes(&mut self) {
-        let stored = &self.stored;
-        let is_forgotten = |slot: u32| matches!(stored[slot as usize].content, Content::Forgotten);
-        for slot in self.changed.saved(is_forgotten) {
-            self.keys.release(slot);
-        }
-        self.gone.clear();
-        self.compact();
-    }
-
-    fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
-        // As in `save`: what is gone comes before what may be in its place.
-        for slot in std::mem::take(&mut self.gone) {
-            self.save_slot(slot, writer);
-            self.changed.saved_one(slot, true);
-            self.keys.release(slot);
-        }
-        let (slots, came) = match piece {
-            Piece::Changes { rows_max } => {
-                let slots = self.changed.some(rows_max);
-                let is_all = slots.len() == self.changed.changed().len();
-                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
-                (slots, more)
-            }
-            Piece::Base { from, places_max } => {
-                let end = from.saturating_add(places_max).min(self.stored.len());
-                let is_there = |&slot: &u32| !self.is_forgotten(slot);
-                let slots = (from as u32..end as u32).filter(is_there).collect();
-                let is_all = end == self.stored.len();
-                let more = if is_all {
-                    Came::ToTheEnd
-                } else {
-                    Came::To(end)
-                };
-                (slots, more)
-            }
-        };
-        for slot in slots {
-            self.save_slot(slot, writer);
-            self.changed.saved_one(slot, false);
-        }
-        self.compact();
-        came
-    }
-}
 
 /// See the module.
 pub(crate) struct TableInput {
@@ -520,14 +257,16 @@ impl TableInput {
     ) -> bool {
         let hash = stable_hash(key);
         let shard = &mut self.shards[shard_of_hash(hash)];
-        if let Some(slot) = shard.find(hash, key) {
-            if version < shard.stored[slot as usize].version {
+        let slot = match shard.find(hash, key) {
+            Some(slot) if version < shard.version(slot) => {
                 self.ignored_changes += 1;
                 return false;
             }
-            retracted.extend(shard.row(slot).map(Box::from));
-        }
-        shard.put(hash, key, new, version);
+            Some(slot) => slot,
+            None => shard.slot(hash, key),
+        };
+        retracted.extend(shard.row(slot).map(Box::from));
+        shard.put_at(slot, new, version);
         true
     }
 
@@ -536,27 +275,21 @@ impl TableInput {
         for shard in &mut self.shards {
             let slots: Vec<u32> = shard.keys.slots().collect();
             for slot in slots {
-                if shard.stored[slot as usize].version > version {
+                if shard.version(slot) > version {
                     continue;
                 }
                 let Some(row) = shard.row(slot).map(Box::from) else {
                     continue;
                 };
                 retracted.push(row);
-                let key: Box<[u8]> = shard.keys.key(slot).into();
-                shard.put(stable_hash(&key), &key, None, version);
+                shard.put_at(slot, None, version);
             }
         }
     }
 
     /// Memory taken, about.
     pub(crate) fn state_bytes(&self) -> u64 {
-        let bytes = self.shards.iter().map(|shard| {
-            shard.keys.memory_bytes()
-                + shard.stored.capacity() * size_of::<Stored>()
-                + shard.heap.allocated_bytes()
-                + shard.changed.memory_bytes()
-        });
+        let bytes = self.shards.iter().map(Shard::memory_bytes);
         bytes.sum::<usize>() as u64
     }
 
@@ -594,117 +327,4 @@ impl SavedState for TableInput {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::DataType;
-    use arrow::util::display::array_value_to_string;
-    use sluice_core::{ColumnDefinition, PartitionId};
-
-    use super::*;
-
-    fn input() -> TableInput {
-        let column = |name: &str, data_type| ColumnDefinition {
-            name: name.into(),
-            data_type,
-            nullable: true,
-        };
-        let definition = TableDefinition {
-            name: "t".into(),
-            columns: vec![
-                column("id", DataType::Int64),
-                column("n", DataType::Int64),
-                column("text", DataType::Utf8),
-            ],
-            kind: TableKind::Changelog {
-                primary_key: vec![0],
-            },
-            event_time: None,
-            stored: true,
-        };
-        TableInput::new(definition).unwrap()
-    }
-
-    type RowText<'a> = (i64, i64, Option<&'a str>);
-
-    fn changes(input: &TableInput, rows: &[RowText<'_>]) -> TableChanges {
-        let batch = |rows: &[RowText<'_>]| {
-            let columns: Vec<arrow::array::ArrayRef> = vec![
-                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
-                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1))),
-                Arc::new(StringArray::from_iter(rows.iter().map(|row| row.2))),
-            ];
-            RecordBatch::try_new(input.schema.clone(), columns).unwrap()
-        };
-        TableChanges {
-            table: "t".into(),
-            partition: PartitionId {
-                topic: "t".into(),
-                partition: 0,
-            },
-            rows: batch(rows),
-            kinds: vec![ChangeKind::Upsert; rows.len()],
-            versions: vec![SourceVersion::default(); rows.len()],
-            key_changes: Vec::new(),
-            before_rows: Some(batch(&[(1, 0, None)])),
-            unchanged: Vec::new(),
-        }
-    }
-
-    fn text(delta: &Delta) -> Vec<String> {
-        let rows = delta.rows();
-        let row = |row: usize| {
-            let cells = rows.columns().iter();
-            let cells: Vec<String> = cells
-                .map(|column| array_value_to_string(column, row).unwrap())
-                .collect();
-            format!("{}x{}", delta.weights()[row], cells.join("|"))
-        };
-        let mut lines: Vec<String> = (0..rows.num_rows()).map(row).collect();
-        lines.sort();
-        lines
-    }
-
-    #[test]
-    fn a_table_that_is_emptied_keeps_what_newer_changes_stored() {
-        let mut input = input();
-        let mut first = changes(&input, &[(1, 1, None), (2, 2, None), (3, 3, None)]);
-        let version = |major| SourceVersion { major, minor: 0 };
-        first.versions = vec![version(1), version(9), version(1)];
-        input.step(&[first]).unwrap();
-        let mut second = changes(&input, &[(4, 4, None), (0, 0, None), (3, 5, None)]);
-        second.kinds[1] = ChangeKind::Truncate;
-        second.versions = vec![version(4), version(5), version(6)];
-        assert_eq!(
-            text(&input.step(&[second]).unwrap()),
-            ["-1x1|1|", "-1x3|3|", "1x3|5|"]
-        );
-        assert_eq!(
-            text(&input.step(&[changes(&input, &[(1, 7, None)])]).unwrap()),
-            [""; 0]
-        );
-    }
-
-    #[test]
-    fn what_a_change_does_not_say_stays_as_it_is_stored() {
-        let mut input = input();
-        let first = changes(&input, &[(1, 1, Some("long"))]);
-        assert_eq!(text(&input.step(&[first]).unwrap()), ["1x1|1|long"]);
-        // Twice in one batch, the second time with another key.
-        let mut second = changes(&input, &[(1, 2, None), (5, 3, None), (7, 0, None)]);
-        second.unchanged = vec![(0, 2), (1, 2), (2, 2)];
-        second.key_changes = vec![(1, 0)];
-        // Nothing is stored of the last one: it has no text.
-        assert_eq!(
-            text(&input.step(&[second]).unwrap()),
-            ["-1x1|1|long", "1x5|3|long", "1x7|0|"]
-        );
-        let third = changes(&input, &[(5, 4, None)]);
-        assert_eq!(
-            text(&input.step(&[third]).unwrap()),
-            ["-1x5|3|long", "1x5|4|"],
-            "a null that is said is one"
-        );
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ mod ranking;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
@@ -173,25 +174,34 @@ impl Shard {
         Ok(())
     }
 
-    /// Adds the weight of `change` to the row's.
+    /// Adds the weight of `change` to the row's. A row that comes is mostly new,
+    /// and one that goes is mostly gone: either takes one search in the tree.
     fn change(&mut self, slot: u32, row: &[u8], change: Stored) {
         let partition = &mut self.partitions[slot as usize];
-        let Some((known, stored)) = partition.rows.get_key_value(row) else {
-            let row: RowBytes = row.into();
-            self.row_count += 1;
-            self.row_bytes.add(row.len() + ROW_OVERHEAD_BYTES);
-            self.changed.insert((partition.key.clone(), row.clone()));
-            partition.rows.insert(row, change);
-            return;
+        let removed = match change.weight < 0 {
+            true => partition.rows.remove_entry(row),
+            false => None,
         };
-        let (known, weight) = (known.clone(), stored.weight + change.weight);
-        self.changed.insert((partition.key.clone(), known));
-        if weight == 0 {
-            self.row_count -= 1;
-            self.row_bytes.remove(row.len() + ROW_OVERHEAD_BYTES);
-            partition.rows.remove(row);
-        } else if let Some(stored) = partition.rows.get_mut(row) {
-            stored.weight = weight;
+        let (row, change) = match removed {
+            Some((row, stored)) => {
+                self.row_count -= 1;
+                self.row_bytes.remove(row.len() + ROW_OVERHEAD_BYTES);
+                let weight = stored.weight + change.weight;
+                (row, Stored { weight, ..stored })
+            }
+            None => (RowBytes::from(row), change),
+        };
+        self.changed.insert((partition.key.clone(), row.clone()));
+        if change.weight == 0 {
+            return;
+        }
+        match partition.rows.entry(row) {
+            Entry::Vacant(place) => {
+                self.row_count += 1;
+                self.row_bytes.add(place.key().len() + ROW_OVERHEAD_BYTES);
+                place.insert(change);
+            }
+            Entry::Occupied(mut known) => known.get_mut().weight += change.weight,
         }
     }
 

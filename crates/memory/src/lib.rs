@@ -23,11 +23,13 @@ mod allocator;
 mod budget;
 mod bytes;
 mod scratch;
+mod system_allocator;
 mod vec;
 
 pub use allocator::StateMemory;
 pub use budget::{MemoryError, StateBudget, Usage, install, trim, usage};
 pub use bytes::{OrderedBytes, StateBytes};
+pub use system_allocator::keep_freed_memory;
 pub use vec::StateVec;
 
 /// A hash table in state memory.

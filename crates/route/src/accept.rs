@@ -8,8 +8,8 @@ use sluice_core::LogRecord;
 
 use crate::dedup::DedupMemory;
 use crate::definition::Table;
+use crate::letters::{Letters, Place, Refusal};
 use crate::memory::PartitionMemory;
-use crate::read_rows::{Letters, Place, Refusal};
 
 /// A row that waits to be accepted.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use crate::cell::{Cell, read};
 use crate::definition::Table;
 use crate::fields::Fields;
 use crate::json::{Json, JsonParser};
-use crate::read_rows::Refusal;
+use crate::letters::Refusal;
 use crate::slots::{Field, Slots};
 
 /// What the change does to its row.

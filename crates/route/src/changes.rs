@@ -8,7 +8,7 @@ use sluice_core::{ChangeKind, PartitionId, SourceVersion, TableChanges};
 
 use crate::cell::ColumnBuilder;
 use crate::definition::Table;
-use crate::read_rows::TableRows;
+use crate::table_rows::TableRows;
 
 /// See the module.
 pub(crate) struct Changes<'a> {

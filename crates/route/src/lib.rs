@@ -8,6 +8,7 @@ mod accept;
 mod cell;
 mod change_message;
 mod changes;
+mod csv_header;
 mod dedup;
 mod definition;
 mod definition_reader;
@@ -18,6 +19,7 @@ mod history;
 mod json;
 mod kafka_text;
 mod last_values;
+mod letters;
 mod mask_text;
 mod memory;
 mod messages;
@@ -29,6 +31,7 @@ mod skip_value;
 mod slots;
 mod source_text;
 mod sources_change;
+mod table_rows;
 mod time;
 
 pub use definition::{

@@ -8,10 +8,13 @@ use sluice_core::{DeadLetter, EpochCut, LogRecord, PartitionId, TableChanges};
 use crate::Sources;
 use crate::accept::Acceptance;
 use crate::changes::Changes;
+use crate::csv_header::Header;
 use crate::definition::Table;
+use crate::letters::Letters;
 use crate::memory::{self, PartitionMemory};
-use crate::read_rows::{Header, Letters, ReadRange, RowReader, TableRows, Tools, Topic};
+use crate::read_rows::{ReadRange, RowReader, Tools, Topic};
 use crate::slots::SlotPlan;
+use crate::table_rows::TableRows;
 
 /// A saved router cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use serde::Deserialize;
 
 use crate::json::{Json, Kind, text_of};
@@ -80,7 +81,7 @@ pub(crate) struct SlotPlan {
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub(crate) slot: Option<usize>,
-    children: BTreeMap<String, usize>,
+    children: HashMap<String, usize>,
 }
 
 impl Node {
@@ -142,11 +143,101 @@ impl SlotPlan {
     /// Finds all places in a parsed record.
     pub(crate) fn fill(&self, record: Json<'_>, values: &mut Vec<Option<Value>>) {
         values.clear();
-        values.extend(self.names.iter().map(|name| {
-            let found = record.pointer(name)?;
-            let (start, end) = found.place();
-            let kind = found.kind();
-            Some(Value { kind, start, end })
-        }));
+        values.resize(self.names.len(), None);
+        if let Some(root) = self.root() {
+            self.fill_inside(root, record, values);
+        }
+    }
+
+    /// Finds the places at and below `node`, whose value `json` is: one walk over
+    /// the keys of an object, in whatever order they are.
+    fn fill_inside(&self, node: &Node, json: Json<'_>, values: &mut [Option<Value>]) {
+        if let Some(slot) = node.slot {
+            let (start, end) = json.place();
+            let kind = json.kind();
+            values[slot] = Some(Value { kind, start, end });
+        }
+        if !node.goes_inside() {
+            return;
+        }
+        for (key, value) in json.members() {
+            let Some(child) = self.child(node, &key.string()) else {
+                continue;
+            };
+            // Of equal keys the last one counts.
+            self.forget_inside(child, values);
+            self.fill_inside(child, value, values);
+        }
+        if json.is_array() {
+            for (part, &child) in &node.children {
+                let element = part.parse().ok().and_then(|at| json.elements().nth(at));
+                if let Some(element) = element {
+                    self.fill_inside(&self.nodes[child], element, values);
+                }
+            }
+        }
+    }
+
+    fn forget_inside(&self, node: &Node, values: &mut [Option<Value>]) {
+        if let Some(slot) = node.slot {
+            values[slot] = None;
+        }
+        for &child in node.children.values() {
+            self.forget_inside(&self.nodes[child], values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonParser;
+
+    #[test]
+    fn one_walk_finds_what_each_pointer_does() {
+        let names = [
+            "",
+            "/a",
+            "/a/b",
+            "/a/b/c",
+            "/list/1/x",
+            "/list/0",
+            "/list/+1",
+            "/a~1b",
+            "/m~0n",
+            "/",
+            "/a/1",
+            "/é",
+            "column",
+            "/a/b/c/d",
+        ];
+        let mut plan = SlotPlan::default();
+        for name in names {
+            plan.number(name);
+        }
+        let (mut parser, mut values) = (JsonParser::default(), Vec::new());
+        for text in [
+            r#"{"a":{"b":{"c":1}},"list":[{"x":1},{"x":[2]}],"a/b":3,"m~n":4,"":5}"#,
+            r#"{"a":{"b":{"c":1}},"a":{"b":2}}"#,
+            r#"{"a":{"b":2},"a":{"b":{"c":null}},"\u00e9":"e","é":"f"}"#,
+            r#"{"a":[0,{"b":1}],"list":{"1":{"x":7},"0":8}}"#,
+            r#"{"a":{"b":{"c":{"d":1}}},"a":1}"#,
+            r#"[{"a":1}]"#,
+            r#""a""#,
+            "{}",
+        ] {
+            let record = parser.parse(text).unwrap();
+            plan.fill(record, &mut values);
+            let expected: Vec<Option<Value>> = names
+                .iter()
+                .map(|name| {
+                    let found = record.pointer(name)?;
+                    let (start, end) = found.place();
+                    let kind = found.kind();
+                    Some(Value { kind, start, end })
+                })
+                .collect();
+            assert_eq!(values, expected, "{text}");
+        }
     }
 }

@@ -304,6 +304,7 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
+    sluice_memory::keep_freed_memory();
     let arguments = Arguments::parse();
     let reporter = Reporter::new(arguments.log_format);
     // Models are planned here, which takes more stack than a main thread has.

@@ -1,6 +1,5 @@
 //! One virtual shard of an arrangement: keys, and under each its rows in a list.
 
-use hashbrown::HashMap;
 use sluice_core::{CodecError, Reader, Writer, stable_hash};
 use sluice_memory::{StateTable, StateVec};
 
@@ -10,9 +9,10 @@ use crate::key_table::KeyTable;
 use crate::saved_state::{Came, Piece};
 use crate::time::times_of_slots::TimesOfSlots;
 
-/// Keys with more rows than this get an index of their own, so that one hot key
-/// does not make every change a search.
-const INDEXED_ROWS_MIN: u32 = 16;
+/// Rows of keys with more rows than this are in the shard's index of rows, so that
+/// a key with many does not make every change a search. Few rows are compared by
+/// their hashes.
+const LISTED_ROWS_MAX: u32 = 4;
 /// The end of a list of rows.
 const NONE: u32 = u32::MAX;
 
@@ -23,6 +23,8 @@ pub(super) struct StoredRow {
     pub(super) entry: u32,
     pub(super) previous: u32,
     pub(super) next: u32,
+    /// Of the row's bytes.
+    hash: u32,
     pub(super) touched: bool,
     /// Weight with the epoch's changes. A row of weight 0 stays until a
     /// checkpoint knows that it is gone.
@@ -37,6 +39,8 @@ struct Entry {
     first_row: u32,
     row_count: u32,
     touched: bool,
+    /// Whether its rows are in the index of rows. They stay there when others go.
+    is_indexed: bool,
     total: i64,
     old_total: i64,
 }
@@ -45,9 +49,16 @@ const EMPTY_ENTRY: Entry = Entry {
     first_row: NONE,
     row_count: 0,
     touched: false,
+    is_indexed: false,
     total: 0,
     old_total: 0,
 };
+
+/// A hash for the index of rows. The row's bytes contain its key, so that rows of
+/// different keys are different.
+fn index_hash(row_hash: u32) -> u64 {
+    u64::from(row_hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
 
 /// A row as operators see it.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +123,7 @@ pub(crate) struct Shard {
     pub(super) free_rows: StateVec<u32>,
     pub(super) heap: ByteHeap,
     /// Rows by content, for entries with many.
-    row_indexes: HashMap<u32, StateTable<u32>>,
+    row_index: StateTable<u32>,
     /// Entries and rows that the running epoch changed.
     pub(super) touched_entries: Vec<u32>,
     pub(super) touched_rows: Vec<u32>,
@@ -121,18 +132,26 @@ pub(crate) struct Shard {
     pub(super) times: TimesOfSlots,
 }
 
-/// The entry and the row that a change was added to.
-pub(super) struct Added {
-    pub(super) entry: u32,
-    pub(super) row: u32,
-}
-
 impl Shard {
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
         let number = self.keys.find(hash, key)?;
         Some(EntryRef {
             shard: self,
             number,
+        })
+    }
+
+    /// The entries of keys, in order.
+    pub(crate) fn find_all<'a>(
+        &self,
+        keys: impl Iterator<Item = (u64, &'a [u8])> + Clone,
+    ) -> impl Iterator<Item = Option<EntryRef<'_>>> {
+        let numbers = self.keys.find_all(keys).into_iter();
+        numbers.map(|number| {
+            number.map(|number| EntryRef {
+                shard: self,
+                number,
+            })
         })
     }
 
@@ -168,26 +187,49 @@ impl Shard {
 
     fn entry_number(&mut self, hash: u64, key: &[u8]) -> u32 {
         let number = self.keys.find_or_insert(hash, key);
-        if self.entries.len() < self.keys.slot_count() {
-            self.entries.resize(self.keys.slot_count(), EMPTY_ENTRY);
-        }
+        self.resize_entries();
         number
     }
 
+    /// The entries of keys, in order, which are new where the keys are. An entry
+    /// without rows must be given one.
+    pub(super) fn entry_numbers<'a>(
+        &mut self,
+        keys: impl Iterator<Item = (u64, &'a [u8])> + Clone,
+    ) -> Vec<u32> {
+        let numbers = self.keys.find_or_insert_all(keys, |_, _| {});
+        self.resize_entries();
+        numbers
+    }
+
+    fn resize_entries(&mut self) {
+        if self.entries.len() < self.keys.slot_count() {
+            self.entries.resize(self.keys.slot_count(), EMPTY_ENTRY);
+        }
+    }
+
     pub(super) fn find_row(&self, entry: u32, bytes: &[u8]) -> Option<u32> {
-        let is_it = |row: u32| self.heap.get(self.rows[row as usize].span) == bytes;
-        if let Some(index) = self.row_indexes.get(&entry) {
-            let found = index.find(stable_hash(bytes), |&row| is_it(row));
+        self.find_hashed_row(entry, stable_hash(bytes) as u32, bytes)
+    }
+
+    fn find_hashed_row(&self, entry: u32, hash: u32, bytes: &[u8]) -> Option<u32> {
+        let is_it = |row: u32| {
+            let stored = &self.rows[row as usize];
+            stored.hash == hash && self.heap.get(stored.span) == bytes
+        };
+        let of_entry = &self.entries[entry as usize];
+        if of_entry.is_indexed {
+            let found = self.row_index.find(index_hash(hash), |&row| is_it(row));
             return found.copied();
         }
-        let mut row = self.entries[entry as usize].first_row;
+        let mut row = of_entry.first_row;
         while row != NONE && !is_it(row) {
             row = self.rows[row as usize].next;
         }
         (row != NONE).then_some(row)
     }
 
-    fn add_row(&mut self, number: u32, bytes: &[u8]) -> u32 {
+    fn add_row(&mut self, number: u32, hash: u32, bytes: &[u8]) -> u32 {
         let span = self.heap.add(bytes);
         let entry = &mut self.entries[number as usize];
         let new = StoredRow {
@@ -195,6 +237,7 @@ impl Shard {
             entry: number,
             previous: NONE,
             next: entry.first_row,
+            hash,
             touched: false,
             weight: 0,
             old_weight: 0,
@@ -211,37 +254,26 @@ impl Shard {
         };
         let second = std::mem::replace(&mut entry.first_row, row);
         entry.row_count += 1;
-        let row_count = entry.row_count;
         if second != NONE {
             self.rows[second as usize].previous = row;
         }
-        // An index that is there stays when rows go, and must know all.
-        if row_count > INDEXED_ROWS_MIN || self.row_indexes.contains_key(&number) {
-            self.index_row(number, row);
+        if entry.is_indexed {
+            self.index_row(row);
+        } else if entry.row_count > LISTED_ROWS_MAX {
+            entry.is_indexed = true;
+            let mut next = row;
+            while next != NONE {
+                self.index_row(next);
+                next = self.rows[next as usize].next;
+            }
         }
         row
     }
 
-    /// Puts a new row into the index of its entry; the first time, all rows.
-    fn index_row(&mut self, number: u32, row: u32) {
-        let Self {
-            rows,
-            heap,
-            row_indexes,
-            ..
-        } = self;
-        let hash_of = |row: &u32| stable_hash(heap.get(rows[*row as usize].span));
-        if let Some(index) = row_indexes.get_mut(&number) {
-            index.insert_unique(hash_of(&row), row, hash_of);
-            return;
-        }
-        let mut index = StateTable::default();
-        let mut next = row;
-        while next != NONE {
-            index.insert_unique(hash_of(&next), next, hash_of);
-            next = rows[next as usize].next;
-        }
-        row_indexes.insert(number, index);
+    fn index_row(&mut self, row: u32) {
+        let rows = &self.rows;
+        let hash_of = |row: &u32| index_hash(rows[*row as usize].hash);
+        self.row_index.insert_unique(hash_of(&row), row, hash_of);
     }
 
     fn remove_row(&mut self, row: u32) {
@@ -250,11 +282,14 @@ impl Shard {
             entry: number,
             previous,
             next,
+            hash,
             ..
         } = self.rows[row as usize];
-        if let Some(index) = self.row_indexes.get_mut(&number) {
-            let hash = stable_hash(self.heap.get(span));
-            if let Ok(occupied) = index.find_entry(hash, |&found| found == row) {
+        if self.entries[number as usize].is_indexed {
+            let found = self
+                .row_index
+                .find_entry(index_hash(hash), |&found| found == row);
+            if let Ok(occupied) = found {
                 occupied.remove();
             }
         }
@@ -273,17 +308,22 @@ impl Shard {
         self.free_rows.push(row);
         if is_last {
             self.entries[number as usize] = EMPTY_ENTRY;
-            self.row_indexes.remove(&number);
             self.keys.unlink(number);
             self.keys.release(number);
         }
     }
 
-    pub(super) fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> Added {
+    fn add(&mut self, hash: u64, key: &[u8], bytes: &[u8], weight: i64) -> u32 {
         let number = self.entry_number(hash, key);
-        let row = match self.find_row(number, bytes) {
+        self.add_to_entry(number, bytes, weight)
+    }
+
+    /// Adds to the weight of a row, and gives its number.
+    pub(super) fn add_to_entry(&mut self, number: u32, bytes: &[u8], weight: i64) -> u32 {
+        let hash = stable_hash(bytes) as u32;
+        let row = match self.find_hashed_row(number, hash, bytes) {
             Some(row) => row,
-            None => self.add_row(number, bytes),
+            None => self.add_row(number, hash, bytes),
         };
         let stored = &mut self.rows[row as usize];
         stored.weight += weight;
@@ -295,7 +335,7 @@ impl Shard {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched_entries.push(number);
         }
-        Added { entry: number, row }
+        row
     }
 
     /// Drops rows of times before `first_kept`.
@@ -445,13 +485,10 @@ impl Shard {
     pub(super) fn memory_bytes(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Entry>();
         let rows = self.rows.capacity() * size_of::<StoredRow>();
-        let indexes = self.row_indexes.values();
-        let indexes: usize = indexes
-            .map(|index| index.capacity() * (size_of::<u32>() + 1))
-            .sum();
+        let index = self.row_index.capacity() * (size_of::<u32>() + 1);
         let heaps = self.keys.memory_bytes() + self.heap.allocated_bytes();
         let marks = self.changed_rows.memory_bytes() + self.times.memory_bytes();
-        entries + rows + indexes + heaps + marks
+        entries + rows + index + heaps + marks
     }
 }
 

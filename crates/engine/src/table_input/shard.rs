@@ -1,0 +1,299 @@
+//! One virtual shard of a table: its keys, and under each a row or a tombstone.
+
+use std::collections::VecDeque;
+
+use sluice_core::{CodecError, Reader, SourceVersion, Writer, stable_hash};
+use sluice_memory::StateVec;
+
+use crate::byte_heap::{ByteHeap, Span};
+use crate::changed_slots::ChangedSlots;
+use crate::key_table::KeyTable;
+use crate::saved_state::{Came, Piece, SaveScope};
+
+/// Tombstones kept per virtual shard; beyond that the oldest is forgotten.
+const TOMBSTONES_PER_SHARD_MAX: usize = 16_384;
+
+/// What is under a key.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Row(Span),
+    /// A deleted key, with its place in the order of deletions.
+    Tombstone(u64),
+    /// A tombstone that is forgotten, but not yet by the checkpoints.
+    Forgotten,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    content: Content,
+    version: SourceVersion,
+}
+
+/// What is in a slot before it is given to a key, or after.
+const NOTHING: Stored = Stored {
+    content: Content::Forgotten,
+    version: SourceVersion { major: 0, minor: 0 },
+};
+
+/// The keys of one shard and what is under each.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    pub(super) keys: KeyTable,
+    /// By the key's slot.
+    stored: StateVec<Stored>,
+    heap: ByteHeap,
+    /// Deletions in order, also of keys that live again.
+    tombstones: VecDeque<(u32, u64)>,
+    tombstone_count: usize,
+    next_deletion: u64,
+    pub(super) changed: ChangedSlots,
+    /// Keys that are forgotten, but not yet for the checkpoints.
+    gone: Vec<u32>,
+}
+
+/// Kinds of saved keys.
+const TOMBSTONE: u8 = 0;
+const ROW: u8 = 1;
+const FORGOTTEN: u8 = 2;
+
+impl Shard {
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.keys.find(hash, key)
+    }
+
+    pub(super) fn row(&self, slot: u32) -> Option<&[u8]> {
+        match self.stored[slot as usize].content {
+            Content::Row(span) => Some(self.heap.get(span)),
+            Content::Tombstone(_) | Content::Forgotten => None,
+        }
+    }
+
+    /// Puts a row, or a tombstone, under a key that has a slot.
+    pub(super) fn put_at(&mut self, slot: u32, row: Option<&[u8]>, version: SourceVersion) {
+        let deletion = self.next_deletion;
+        let content = match row {
+            Some(row) => Content::Row(self.heap.add(row)),
+            None => Content::Tombstone(deletion),
+        };
+        self.replace_at(slot, Stored { content, version });
+        if row.is_none() {
+            self.next_deletion += 1;
+            self.tombstones.push_back((slot, deletion));
+            self.forget_old_tombstones();
+        }
+    }
+
+    /// The slot of a key, which is new, and holds nothing, if the key is.
+    pub(super) fn slot(&mut self, hash: u64, key: &[u8]) -> u32 {
+        let slot = self.keys.find_or_insert(hash, key);
+        if slot as usize == self.stored.len() {
+            self.stored.push(NOTHING);
+        }
+        slot
+    }
+
+    fn replace(&mut self, hash: u64, key: &[u8], new: Stored) -> u32 {
+        let slot = self.slot(hash, key);
+        self.replace_at(slot, new);
+        slot
+    }
+
+    fn replace_at(&mut self, slot: u32, new: Stored) {
+        let old = std::mem::replace(&mut self.stored[slot as usize], new);
+        match old.content {
+            Content::Row(span) => self.heap.free(span),
+            Content::Tombstone(_) => self.tombstone_count -= 1,
+            Content::Forgotten => {}
+        }
+        if matches!(new.content, Content::Tombstone(_)) {
+            self.tombstone_count += 1;
+        }
+        self.changed.change(slot);
+    }
+
+    fn is_current(&self, slot: u32, deletion: u64) -> bool {
+        let content = self.stored[slot as usize].content;
+        matches!(content, Content::Tombstone(found) if found == deletion)
+    }
+
+    fn forget_old_tombstones(&mut self) {
+        while self.tombstone_count > TOMBSTONES_PER_SHARD_MAX {
+            let Some((slot, deletion)) = self.tombstones.pop_front() else {
+                return;
+            };
+            // The key may live again, or have been deleted anew since.
+            if self.is_current(slot, deletion) {
+                self.forget_key(slot);
+            }
+        }
+        if self.tombstones.len() > 2 * TOMBSTONES_PER_SHARD_MAX {
+            let mut tombstones = std::mem::take(&mut self.tombstones);
+            tombstones.retain(|&(slot, deletion)| self.is_current(slot, deletion));
+            self.tombstones = tombstones;
+        }
+    }
+
+    fn forget_key(&mut self, slot: u32) {
+        self.keys.unlink(slot);
+        let old = &mut self.stored[slot as usize].content;
+        match std::mem::replace(old, Content::Forgotten) {
+            Content::Row(span) => self.heap.free(span),
+            Content::Tombstone(_) => self.tombstone_count -= 1,
+            Content::Forgotten => {}
+        }
+        if self.changed.gone(slot) {
+            self.keys.release(slot);
+        } else {
+            self.gone.push(slot);
+        }
+    }
+
+    pub(super) fn compact(&mut self) {
+        let Self { stored, heap, .. } = self;
+        heap.compact(
+            stored
+                .iter_mut()
+                .filter_map(|stored| match &mut stored.content {
+                    Content::Row(span) => Some(span),
+                    Content::Tombstone(_) | Content::Forgotten => None,
+                }),
+        );
+        self.keys.compact();
+    }
+
+    fn save_slot(&self, slot: u32, writer: &mut Writer) {
+        let stored = &self.stored[slot as usize];
+        writer.bytes(self.keys.key(slot));
+        writer.u64(stored.version.major);
+        writer.u64(stored.version.minor);
+        match stored.content {
+            Content::Row(span) => {
+                writer.u8(ROW);
+                writer.bytes(self.heap.get(span));
+            }
+            Content::Tombstone(deletion) => {
+                writer.u8(TOMBSTONE);
+                writer.u64(deletion);
+            }
+            Content::Forgotten => writer.u8(FORGOTTEN),
+        }
+    }
+
+    fn is_forgotten(&self, slot: u32) -> bool {
+        matches!(self.stored[slot as usize].content, Content::Forgotten)
+    }
+
+    pub(super) fn save(&self, scope: SaveScope, writer: &mut Writer) {
+        if scope == SaveScope::All {
+            for slot in self.keys.slots() {
+                self.save_slot(slot, writer);
+            }
+            return;
+        }
+        // A forgotten key may be there again under another slot: first what is
+        // gone.
+        for is_forgotten in [true, false] {
+            for &slot in self.changed.changed() {
+                if self.is_forgotten(slot) == is_forgotten {
+                    self.save_slot(slot, writer);
+                }
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        let mut reader = Reader::new(bytes);
+        let mut tombstones = Vec::new();
+        while !reader.is_at_end() {
+            let key = reader.bytes()?;
+            let hash = stable_hash(key);
+            let version = SourceVersion {
+                major: reader.u64()?,
+                minor: reader.u64()?,
+            };
+            match reader.u8()? {
+                ROW => {
+                    let content = Content::Row(self.heap.add(reader.bytes()?));
+                    self.replace(hash, key, Stored { content, version });
+                }
+                TOMBSTONE => {
+                    let deletion = reader.u64()?;
+                    let content = Content::Tombstone(deletion);
+                    let slot = self.replace(hash, key, Stored { content, version });
+                    tombstones.push((slot, deletion));
+                    self.next_deletion = self.next_deletion.max(deletion.saturating_add(1));
+                }
+                FORGOTTEN => {
+                    if let Some(slot) = self.find(hash, key) {
+                        self.forget_key(slot);
+                    }
+                }
+                other => {
+                    return Err(CodecError::Invalid(format!("a key of kind {other}")));
+                }
+            }
+        }
+        tombstones.sort_by_key(|&(_, deletion)| deletion);
+        self.tombstones.extend(tombstones);
+        self.forget_changes();
+        Ok(())
+    }
+
+    pub(super) fn forget_changes(&mut self) {
+        let stored = &self.stored;
+        let is_forgotten = |slot: u32| matches!(stored[slot as usize].content, Content::Forgotten);
+        for slot in self.changed.saved(is_forgotten) {
+            self.keys.release(slot);
+        }
+        self.gone.clear();
+        self.compact();
+    }
+
+    pub(super) fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        // As in `save`: what is gone comes before what may be in its place.
+        for slot in std::mem::take(&mut self.gone) {
+            self.save_slot(slot, writer);
+            self.changed.saved_one(slot, true);
+            self.keys.release(slot);
+        }
+        let (slots, came) = match piece {
+            Piece::Changes { rows_max } => {
+                let slots = self.changed.some(rows_max);
+                let is_all = slots.len() == self.changed.changed().len();
+                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
+                (slots, more)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(self.stored.len());
+                let is_there = |&slot: &u32| !self.is_forgotten(slot);
+                let slots = (from as u32..end as u32).filter(is_there).collect();
+                let is_all = end == self.stored.len();
+                let more = if is_all {
+                    Came::ToTheEnd
+                } else {
+                    Came::To(end)
+                };
+                (slots, more)
+            }
+        };
+        for slot in slots {
+            self.save_slot(slot, writer);
+            self.changed.saved_one(slot, false);
+        }
+        self.compact();
+        came
+    }
+
+    /// The version of what is in a slot.
+    pub(super) fn version(&self, slot: u32) -> SourceVersion {
+        self.stored[slot as usize].version
+    }
+
+    /// Memory taken, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.keys.memory_bytes()
+            + self.stored.capacity() * size_of::<Stored>()
+            + self.heap.allocated_bytes()
+            + self.changed.memory_bytes()
+    }
+}

@@ -1,0 +1,114 @@
+//! What a table makes of changes.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, StringArray};
+use arrow::datatypes::DataType;
+use arrow::util::display::array_value_to_string;
+use sluice_core::{ColumnDefinition, PartitionId};
+
+use super::*;
+
+fn input() -> TableInput {
+    let column = |name: &str, data_type| ColumnDefinition {
+        name: name.into(),
+        data_type,
+        nullable: true,
+    };
+    let definition = TableDefinition {
+        name: "t".into(),
+        columns: vec![
+            column("id", DataType::Int64),
+            column("n", DataType::Int64),
+            column("text", DataType::Utf8),
+        ],
+        kind: TableKind::Changelog {
+            primary_key: vec![0],
+        },
+        event_time: None,
+        stored: true,
+    };
+    TableInput::new(definition).unwrap()
+}
+
+type RowText<'a> = (i64, i64, Option<&'a str>);
+
+fn changes(input: &TableInput, rows: &[RowText<'_>]) -> TableChanges {
+    let batch = |rows: &[RowText<'_>]| {
+        let columns: Vec<arrow::array::ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1))),
+            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.2))),
+        ];
+        RecordBatch::try_new(input.schema.clone(), columns).unwrap()
+    };
+    TableChanges {
+        table: "t".into(),
+        partition: PartitionId {
+            topic: "t".into(),
+            partition: 0,
+        },
+        rows: batch(rows),
+        kinds: vec![ChangeKind::Upsert; rows.len()],
+        versions: vec![SourceVersion::default(); rows.len()],
+        key_changes: Vec::new(),
+        before_rows: Some(batch(&[(1, 0, None)])),
+        unchanged: Vec::new(),
+    }
+}
+
+fn text(delta: &Delta) -> Vec<String> {
+    let rows = delta.rows();
+    let row = |row: usize| {
+        let cells = rows.columns().iter();
+        let cells: Vec<String> = cells
+            .map(|column| array_value_to_string(column, row).unwrap())
+            .collect();
+        format!("{}x{}", delta.weights()[row], cells.join("|"))
+    };
+    let mut lines: Vec<String> = (0..rows.num_rows()).map(row).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_table_that_is_emptied_keeps_what_newer_changes_stored() {
+    let mut input = input();
+    let mut first = changes(&input, &[(1, 1, None), (2, 2, None), (3, 3, None)]);
+    let version = |major| SourceVersion { major, minor: 0 };
+    first.versions = vec![version(1), version(9), version(1)];
+    input.step(&[first]).unwrap();
+    let mut second = changes(&input, &[(4, 4, None), (0, 0, None), (3, 5, None)]);
+    second.kinds[1] = ChangeKind::Truncate;
+    second.versions = vec![version(4), version(5), version(6)];
+    assert_eq!(
+        text(&input.step(&[second]).unwrap()),
+        ["-1x1|1|", "-1x3|3|", "1x3|5|"]
+    );
+    assert_eq!(
+        text(&input.step(&[changes(&input, &[(1, 7, None)])]).unwrap()),
+        [""; 0]
+    );
+}
+
+#[test]
+fn what_a_change_does_not_say_stays_as_it_is_stored() {
+    let mut input = input();
+    let first = changes(&input, &[(1, 1, Some("long"))]);
+    assert_eq!(text(&input.step(&[first]).unwrap()), ["1x1|1|long"]);
+    // Twice in one batch, the second time with another key.
+    let mut second = changes(&input, &[(1, 2, None), (5, 3, None), (7, 0, None)]);
+    second.unchanged = vec![(0, 2), (1, 2), (2, 2)];
+    second.key_changes = vec![(1, 0)];
+    // Nothing is stored of the last one: it has no text.
+    assert_eq!(
+        text(&input.step(&[second]).unwrap()),
+        ["-1x1|1|long", "1x5|3|long", "1x7|0|"]
+    );
+    let third = changes(&input, &[(5, 4, None)]);
+    assert_eq!(
+        text(&input.step(&[third]).unwrap()),
+        ["-1x5|3|long", "1x5|4|"],
+        "a null that is said is one"
+    );
+}
