@@ -27,6 +27,7 @@ mod session;
 mod snapshot_scan;
 mod system_table;
 mod tables;
+mod time_limit;
 mod tls;
 mod uniq_ids;
 mod wrong_secrets;

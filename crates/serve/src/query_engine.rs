@@ -164,14 +164,14 @@ impl QueryPlanner for OneSnapshotPlanner {
             plan,
             self.time_ms_max,
             self.memory_bytes_max,
-        )))
+        )?))
     }
 }
 
 /// See the module.
 pub struct QueryEngine {
     context: Arc<SessionContext>,
-    schema: Arc<SluiceSchema>,
+    pub(crate) schema: Arc<SluiceSchema>,
     pub(crate) options: QueryOptions,
 }
 

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,10 +19,11 @@ use datafusion::physical_plan::{
     PlanProperties,
 };
 use futures::{Stream, StreamExt};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::ServeError;
 use crate::session::{SESSION, Session};
+use crate::time_limit::{TimeLimit, watched};
 
 /// See the module. Time runs from the first batch that is asked for.
 #[derive(Debug)]
@@ -35,21 +35,27 @@ pub(crate) struct QueryLimits {
     used_bytes: Arc<AtomicUsize>,
     /// Of whoever asks.
     session: Option<Arc<Session>>,
+    /// Known to the joins of the plan too.
+    limit: Arc<TimeLimit>,
 }
 
 impl QueryLimits {
+    /// # Errors
+    /// When a join of the plan cannot be made again.
     pub(crate) fn new(
         input: Arc<dyn ExecutionPlan>,
         time_ms_max: u64,
         memory_bytes_max: usize,
-    ) -> Self {
-        Self {
-            input,
+    ) -> Result<Self> {
+        let limit = Arc::default();
+        Ok(Self {
+            input: watched(input, &limit)?,
             time_ms_max,
             memory_bytes_max,
             used_bytes: Arc::default(),
             session: SESSION.try_with(Arc::clone).ok(),
-        }
+            limit,
+        })
     }
 
     /// The same context with the query's own memory limit before the one of
@@ -110,12 +116,14 @@ impl ExecutionPlan for QueryLimits {
         self: Arc<Self>,
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.pop().unwrap_or_else(|| self.input.clone());
-        Ok(Arc::new(Self::new(
-            input,
-            self.time_ms_max,
-            self.memory_bytes_max,
-        )))
+        Ok(Arc::new(Self {
+            input: children.pop().unwrap_or_else(|| self.input.clone()),
+            time_ms_max: self.time_ms_max,
+            memory_bytes_max: self.memory_bytes_max,
+            used_bytes: Arc::default(),
+            session: self.session.clone(),
+            limit: self.limit.clone(),
+        }))
     }
 
     fn execute(
@@ -131,7 +139,7 @@ impl ExecutionPlan for QueryLimits {
         let timeout_ms = session.as_ref().and_then(|session| session.timeout_ms());
         let time_ms_max =
             timeout_ms.map_or(self.time_ms_max, |wanted| wanted.min(self.time_ms_max));
-        let deadline = Instant::now() + Duration::from_millis(time_ms_max);
+        let deadline = self.limit.begin(time_ms_max, session.clone());
         Ok(Box::pin(LimitedStream {
             input: self
                 .input

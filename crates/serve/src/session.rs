@@ -101,6 +101,16 @@ impl Session {
         self.asked.lock().1 += rows as u64;
     }
 
+    /// The statement that is answered.
+    pub(crate) fn asked(&self) -> Option<String> {
+        self.asked.lock().0.clone()
+    }
+
+    /// The name that they gave, which may be anybody's.
+    pub(crate) fn claimed(&self) -> Option<String> {
+        self.claimed.lock().clone()
+    }
+
     /// What was asked, and the rows that were made for it.
     pub(crate) fn take_asked(&self) -> (Option<String>, u64) {
         std::mem::take(&mut self.asked.lock())
@@ -145,6 +155,11 @@ impl Session {
         self.cancelled.send_modify(|count| *count += 1);
     }
 
+    /// How often [`Session::cancel`] was called.
+    pub(crate) fn cancels(&self) -> u64 {
+        *self.cancelled.borrow()
+    }
+
     /// Done when [`Session::cancel`] is called from now on.
     pub(crate) fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut cancelled = self.cancelled.subscribe();
@@ -159,7 +174,7 @@ impl Session {
 
 /// The name that whoever asks gave, which may be anybody's.
 pub(crate) fn claimed_name() -> Option<String> {
-    let name = SESSION.try_with(|session| session.claimed.lock().clone());
+    let name = SESSION.try_with(|session| session.claimed());
     name.ok().flatten()
 }
 

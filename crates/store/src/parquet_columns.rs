@@ -183,6 +183,12 @@ impl SegmentFile {
         opened.map_err(|error| io_error(&self.path, error))
     }
 
+    /// Bytes of the whole file.
+    pub(crate) fn bytes(&self) -> Result<u64, StoreError> {
+        let length = self.open()?.len();
+        length.map_err(|error| io_error(&self.path, error))
+    }
+
     fn read_range(
         &self,
         file: &dyn DiskFile,

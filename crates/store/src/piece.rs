@@ -41,6 +41,14 @@ impl Piece {
         self.segment().live_rows()
     }
 
+    /// Bytes that it takes: of its file, or of memory while it has none.
+    ///
+    /// # Errors
+    /// When the file is missing or cannot be read.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        self.segment().bytes()
+    }
+
     /// True for the stored rows that are there; `None` if all are.
     pub fn kept(&self) -> Option<BooleanArray> {
         let segment = self.segment();

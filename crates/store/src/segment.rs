@@ -130,6 +130,14 @@ impl Segment {
         }
     }
 
+    /// Bytes of the file that holds the rows, or of memory if none does.
+    pub(crate) fn bytes(&self) -> Result<u64, StoreError> {
+        match &self.place {
+            Place::Memory(_) => Ok(self.unwritten_bytes() as u64),
+            Place::File { file, .. } => file.bytes(),
+        }
+    }
+
     /// Takes note that a file holds the rows, so that memory need not.
     pub(crate) fn was_written(&mut self, file: Arc<SegmentFile>, cache: &Arc<SegmentCache>) {
         self.is_leaving = false;

@@ -32,6 +32,7 @@ use datafusion_postgres::pgwire::messages::extendedquery::{
 use datafusion_postgres::pgwire::messages::response::EmptyQueryResponse;
 use futures::{Sink, SinkExt};
 
+use super::catalog::rewritten;
 use super::codes::error;
 use super::cursors::{self, fetch};
 use crate::session::SESSION;
@@ -80,7 +81,7 @@ impl ExtendedQueryHandler for Extended {
         self.0.query_parser()
     }
 
-    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
+    async fn on_parse<C>(&self, client: &mut C, mut message: Parse) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Self::Statement>,
@@ -93,6 +94,9 @@ impl ExtendedQueryHandler for Extended {
             // 42601: syntax_error. The library would leave out all but the first.
             let problem = "cannot insert multiple commands into a prepared statement";
             return Err(error("42601", problem.to_owned()));
+        }
+        if let Some(query) = rewritten(&message.query) {
+            message.query = query;
         }
         // As the library does, but not before there is room for it.
         let parser = self.query_parser();

@@ -67,19 +67,6 @@ pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Com
             }),
         ),
         ("shobj_description", vec![2], Arc::new(|_| None)),
-        ("pg_get_viewdef", vec![1, 2], Arc::new(|_| None)),
-        ("pg_get_function_result", vec![1], Arc::new(|_| None)),
-        ("pg_get_function_arguments", vec![1], Arc::new(|_| None)),
-        (
-            "pg_get_function_identity_arguments",
-            vec![1],
-            Arc::new(|_| None),
-        ),
-        ("pg_get_indexdef", vec![1, 3], Arc::new(|_| None)),
-        ("pg_get_ruledef", vec![1, 2], Arc::new(|_| None)),
-        ("pg_get_triggerdef", vec![1, 2], Arc::new(|_| None)),
-        ("pg_get_serial_sequence", vec![2], Arc::new(|_| None)),
-        ("pg_tablespace_location", vec![1], Arc::new(|_| None)),
         (
             "pg_client_encoding",
             vec![0],
@@ -87,12 +74,24 @@ pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Com
         ),
     ];
     for (name, counts, answer) in functions {
-        context.register_udf(ScalarUDF::new_from_impl(Function {
-            name,
-            signature: signature(&counts),
-            answer,
-        }));
+        context.register_udf(function(name, &counts, DataType::Utf8, answer));
     }
+}
+
+/// A function of texts, by the numbers of arguments that it may have: what it
+/// answers is read as a value of the type. Numbers come to it as their digits.
+pub(super) fn function(
+    name: &'static str,
+    counts: &[usize],
+    data_type: DataType,
+    answer: Answer,
+) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Function {
+        name,
+        signature: signature(counts),
+        data_type,
+        answer,
+    })
 }
 
 /// The user of the connection.
@@ -112,12 +111,14 @@ fn signature(counts: &[usize]) -> Signature {
     Signature::one_of(kinds.collect(), Volatility::Stable)
 }
 
-type Answer = Arc<dyn Fn(&[Option<String>]) -> Option<String> + Send + Sync>;
+/// What a function makes of its arguments.
+pub(super) type Answer = Arc<dyn Fn(&[Option<String>]) -> Option<String> + Send + Sync>;
 
-/// A function that makes a text of texts.
+/// A function that makes a value of texts.
 struct Function {
     name: &'static str,
     signature: Signature,
+    data_type: DataType,
     answer: Answer,
 }
 
@@ -151,7 +152,7 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+        Ok(self.data_type.clone())
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -186,7 +187,7 @@ impl ScalarUDFImpl for Function {
             (self.answer)(&texts)
         });
         let answers: StringArray = answers.collect();
-        let answers: ArrayRef = Arc::new(answers);
+        let answers = cast(&answers, &self.data_type)?;
         Ok(match is_scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
             false => ColumnarValue::Array(answers),

@@ -13,8 +13,10 @@ use super::cursors::CursorHook;
 use super::explain_hook::ExplainHook;
 use super::extended::Extended;
 use super::guard::Guard;
+use super::savepoints::SavepointHook;
 use super::settings::SettingsHook;
 use super::sign_in::{Door, OpenSessions, Startup};
+use super::simple::Simple;
 use crate::audit::Auditor;
 
 /// A parsed statement as the library keeps it.
@@ -23,7 +25,7 @@ pub(super) type Statement = (String, Option<(ast::Statement, LogicalPlan)>);
 /// See the module.
 pub(super) struct Handlers {
     /// Statements as texts.
-    pub(super) simple: Arc<DfSessionService>,
+    pub(super) simple: Arc<Simple>,
     /// Statements that are prepared.
     pub(super) extended: Arc<Extended>,
     door: Arc<Door>,
@@ -40,12 +42,13 @@ impl Handlers {
             Arc::new(SettingsHook {
                 time_zone: door.time_zone.clone(),
             }),
+            Arc::new(SavepointHook),
             Arc::new(TransactionStatementHook),
         ];
-        let simple = Arc::new(DfSessionService::new_with_hooks(session, hooks));
+        let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));
         Self {
-            extended: Arc::new(Extended(simple.clone())),
-            simple,
+            extended: Arc::new(Extended(service.clone())),
+            simple: Arc::new(Simple(service)),
             door: Arc::new(door),
         }
     }

@@ -1,5 +1,6 @@
 //! The PostgreSQL wire protocol, by pgwire and datafusion-postgres.
 
+mod catalog;
 mod codes;
 mod comments;
 mod connection;
@@ -11,8 +12,10 @@ mod functions;
 mod guard;
 mod handlers;
 mod roles;
+mod savepoints;
 mod settings;
 mod sign_in;
+mod simple;
 mod stream;
 mod too_many;
 
@@ -23,6 +26,7 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use self::catalog::Identities;
 use self::comments::Comments;
 use self::connection::Client;
 pub(crate) use self::cursors::Cursors;
@@ -85,11 +89,15 @@ impl PostgresListener {
         setup_pg_catalog(&session, CATALOG, Roles(access))
             .map_err(|error| ServeError::Query(error.strip_backtrace()))?;
         let comments = Comments::default();
+        let identities = Identities::default();
         functions::register(&session, &engine.options.time_zone, &comments);
-        comments.register(&session)?;
+        let sessions = Arc::default();
+        catalog::register_functions(&session, &identities, &engine.schema, &sessions);
+        let source = &engine.schema.source;
+        catalog::register_schema(&session, &comments, &identities, source, &sessions)?;
         let door = Door {
             access: engine.options.access.clone(),
-            sessions: Arc::default(),
+            sessions,
             time_zone: engine.options.time_zone.clone(),
             auditor: engine.options.auditor.clone(),
             keys: Arc::default(),
@@ -125,9 +133,12 @@ impl PostgresListener {
             let tls = self.tls.as_ref().map(|tls| tls.postgres());
             let client = Client { stream, from, tls };
             let (engine, session, comments) = (engine.clone(), session.clone(), comments.clone());
+            let identities = identities.clone();
             let answering = async move {
                 // Comments that are not found are missing, no more.
-                let _ = comments.refresh(&session, &engine.options).await;
+                if let Ok(true) = identities.refresh(&session).await {
+                    comments.refresh(&identities, &engine.options);
+                }
                 // A connection that breaks concerns nobody else.
                 let _ = connection::answer(client, handlers).await;
                 drop(permit);

@@ -89,6 +89,12 @@ pub(super) fn statement_timeout_ms<C: ClientInfo + ?Sized>(client: &C) -> u64 {
 
 const TIMEOUT: &str = "statement_timeout";
 
+/// All settings where nobody has set them.
+pub(super) fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let known = DEFAULTS.iter().map(|(name, value, _)| (*name, *value));
+    known.chain([("server_version", SERVER_VERSION), (TIMEOUT, "0")])
+}
+
 /// What a setting is where nobody has set it; `None` where there is no such one.
 pub(super) fn default_of(name: &str) -> Option<String> {
     match name {

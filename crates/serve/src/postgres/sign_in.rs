@@ -49,6 +49,25 @@ impl OpenSessions {
         sessions.push((pid, key, Arc::downgrade(session)));
     }
 
+    /// All of them, with the numbers by which they are known.
+    pub(super) fn all(&self) -> Vec<(i32, Arc<Session>)> {
+        let sessions = self.0.lock();
+        let open = sessions
+            .iter()
+            .filter_map(|(pid, _, session)| Some((*pid, session.upgrade()?)));
+        open.collect()
+    }
+
+    /// The number of the session of whoever asks.
+    pub(super) fn own_pid(&self) -> Option<i32> {
+        let own = SESSION.try_with(Arc::clone).ok()?;
+        let sessions = self.all();
+        let found = sessions
+            .iter()
+            .find(|(_, session)| Arc::ptr_eq(session, &own));
+        found.map(|(pid, _)| *pid)
+    }
+
     /// Ends the statement of the session whose key the request shows.
     pub(super) fn cancel(&self, request: &CancelRequest) {
         let sessions = self.0.lock();

@@ -18,6 +18,39 @@ class Jdbc {
         }
     }
 
+    /** The values of a column. */
+    static TreeSet<String> all(ResultSet rows, String column) throws SQLException {
+        TreeSet<String> values = new TreeSet<>();
+        try (rows) {
+            while (rows.next()) {
+                values.add(rows.getString(column));
+            }
+        }
+        return values;
+    }
+
+    /** Everything that tools ask of the catalog when they draw their tree. */
+    static void describe(DatabaseMetaData about) throws SQLException {
+        TreeSet<String> nothing = new TreeSet<>();
+        TreeSet<String> types = all(about.getTypeInfo(), "TYPE_NAME");
+        same(types.contains("int8") && types.contains("numeric") && types.contains("timestamptz"), true);
+        same(all(about.getPrimaryKeys(null, "public", "item"), "COLUMN_NAME"), nothing);
+        same(all(about.getIndexInfo(null, "public", "item", false, true), "INDEX_NAME"), nothing);
+        same(all(about.getImportedKeys(null, "public", "item"), "FK_NAME"), nothing);
+        same(all(about.getExportedKeys(null, "public", "item"), "FK_NAME"), nothing);
+        same(all(about.getCrossReference(null, "public", "item", null, "public", "by_day"), "FK_NAME"), nothing);
+        same(all(about.getFunctions(null, "public", "%"), "FUNCTION_NAME"), nothing);
+        same(all(about.getProcedures(null, "public", "%"), "PROCEDURE_NAME"), nothing);
+        same(all(about.getFunctions(null, "pg_catalog", "lower"), "FUNCTION_NAME").contains("lower"), true);
+        same(all(about.getTablePrivileges(null, "public", "item"), "PRIVILEGE").contains("INSERT"), false);
+        same(all(about.getColumnPrivileges(null, "public", "item", "id"), "PRIVILEGE").contains("INSERT"), false);
+        same(all(about.getCatalogs(), "TABLE_CAT").contains("sluice"), true);
+        same(all(about.getTableTypes(), "TABLE_TYPE").contains("VIEW"), true);
+        same(all(about.getBestRowIdentifier(null, "public", "item", DatabaseMetaData.bestRowSession, true), "COLUMN_NAME"), nothing);
+        same(all(about.getUDTs(null, "public", "%", null), "TYPE_NAME"), nothing);
+        same(all(about.getTables(null, "public", "%", new String[] {"VIEW"}), "TABLE_NAME").contains("new_items"), true);
+    }
+
     public static void main(String[] arguments) throws Exception {
         try (Connection connection = DriverManager.getConnection(arguments[0])) {
             DatabaseMetaData about = connection.getMetaData();
@@ -39,9 +72,18 @@ class Jdbc {
             TreeMap<String, Integer> columns = new TreeMap<>();
             try (ResultSet rows = about.getColumns(null, "public", "item", "%")) {
                 while (rows.next()) {
-                    columns.put(rows.getString("COLUMN_NAME"), rows.getInt("DATA_TYPE"));
+                    String column = rows.getString("COLUMN_NAME");
+                    columns.put(column, rows.getInt("DATA_TYPE"));
+                    if (column.equals("price")) {
+                        same(rows.getInt("COLUMN_SIZE"), 18);
+                        same(rows.getInt("DECIMAL_DIGITS"), 2);
+                    }
+                    if (column.equals("name")) {
+                        same(rows.getString("REMARKS"), "Name on the label");
+                    }
                 }
             }
+            describe(about);
             same(columns.get("id"), Types.BIGINT);
             same(columns.get("name"), Types.VARCHAR);
             same(columns.get("price"), Types.NUMERIC);
