@@ -176,7 +176,7 @@ fn letters_are_chosen_and_requests_are_judged() {
     let state = folder.path().join("state");
     let mut command = sluice();
     command.arg("dead-letters").arg("--state").arg(&state);
-    fail(&mut command, 1);
+    fail(&mut command, 2);
     let _running = Running::start(&project, &state, &[]);
     let events = "{\"id\":\"a\",\"at\":1}\n{\"id\":\"b\",\"at\":1}\n";
     post(&state, "/collect/events", "application/json", events);

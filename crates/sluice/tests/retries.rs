@@ -135,9 +135,12 @@ fn retries_and_kills_lose_nothing_and_double_nothing() {
 
     let mut expected = all_rows(&calm);
     let mut found = all_rows(&disturbed);
-    // A record that cannot be read has no key: sent twice, it is told of twice.
+    // A record that cannot be read has no key: sent twice, it is told of twice. A
+    // value that comes and goes within an epoch needs no id, and how records fall
+    // into epochs is not the same in two runs.
     for rows in [&mut expected, &mut found] {
         rows.remove("sluice_dead_letters");
+        rows.remove("sluice_uniq_ids");
     }
     assert_eq!(
         expected.keys().collect::<Vec<_>>(),

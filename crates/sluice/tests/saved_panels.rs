@@ -251,16 +251,17 @@ fn numbers_of_panels_are_metrics() {
     assert!(!text.contains("sluice_shop_broken"));
     assert!(!has(&text, "sluice_panel_metric_failures_total 0"));
     // The same name twice, and a name of the program's own, are refused.
+    std::fs::remove_file(project.join("panels/broken.toml")).unwrap();
     for (name, problem) in [
         ("sluice_shop_orders", "comes from the panel"),
         ("sluice_epoch", "cannot be named"),
         ("Shop", "cannot be named"),
     ] {
         let text = PANEL.replace("sluice_shop_orders", name);
-        std::fs::write(project.join("panels/broken.toml"), text).unwrap();
+        std::fs::write(project.join("panels/wrong.toml"), text).unwrap();
         let error = common::fail(common::sluice().arg("check").arg(&project), 2);
         assert!(
-            error.contains(problem) && error.contains("broken.toml:"),
+            error.contains(problem) && error.contains("wrong.toml:"),
             "{error}"
         );
     }

@@ -114,6 +114,13 @@ pub(in crate::postgres) fn register(
         ),
         ("pg_is_in_recovery", 0, DataType::Boolean, said("false")),
         ("pg_my_temp_schema", 0, DataType::Int32, said("0")),
+        ("getdatabaseencoding", 0, DataType::Utf8, said("UTF8")),
+        (
+            "pg_relation_is_publishable",
+            1,
+            DataType::Boolean,
+            said("false"),
+        ),
         ("pg_jit_available", 0, DataType::Boolean, said("false")),
         ("pg_indexes_size", 1, DataType::Int64, said("0")),
         ("regrole_name", 1, DataType::Utf8, said(OWNER)),
@@ -124,6 +131,12 @@ pub(in crate::postgres) fn register(
     for name in VISIBLE {
         add(name, &[1], DataType::Boolean, said("true"));
     }
+    add(
+        "format",
+        &[1, 2, 3, 4, 5, 6, 7, 8],
+        DataType::Utf8,
+        Arc::new(formatted),
+    );
     for name in PRIVILEGES {
         add(name, &[1, 2, 3, 4], DataType::Boolean, Arc::new(may));
     }
@@ -274,6 +287,33 @@ fn identifier(name: &str) -> String {
 fn size(source: &SnapshotSource, name: &str) -> Option<u64> {
     let pieces = source().pieces(name);
     pieces.iter().map(|piece| piece.bytes().ok()).sum()
+}
+
+/// PostgreSQL's `format`, with the places that clients use: `%s`, `%I`, `%L`, `%%`.
+fn formatted(values: &[Option<String>]) -> Option<String> {
+    let (text, values) = values.split_first()?;
+    let mut values = values.iter();
+    let mut parts = text.as_ref()?.chars();
+    let mut answer = String::new();
+    while let Some(next) = parts.next() {
+        if next != '%' {
+            answer.push(next);
+            continue;
+        }
+        match parts.next()? {
+            's' => answer.push_str(values.next()?.as_deref().unwrap_or_default()),
+            'I' => {
+                let name = values.next()?.as_deref()?.replace('"', "\"\"");
+                answer.push_str(&format!("\"{name}\""));
+            }
+            'L' => {
+                let value = quoted(&[values.next()?.clone()]);
+                answer.push_str(value.as_deref().unwrap_or("NULL"));
+            }
+            other => answer.push(other),
+        }
+    }
+    Some(answer)
 }
 
 /// A number of bytes for people.

@@ -79,6 +79,19 @@ pub(super) fn name_identity(expr: &mut Expr) {
                 *expr = call(TO_REGCLASS, vec![text(name)]);
             }
         }
+        // Functions are known by their names.
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } if is_function(data_type) => {
+            if let Expr::Value(found) = &**inner
+                && let Value::SingleQuotedString(name) = &found.value
+            {
+                let name = name.rsplit('.').next().unwrap_or(name);
+                *expr = text(name);
+            }
+        }
         Expr::Cast {
             expr: inner,
             data_type,
@@ -92,6 +105,13 @@ pub(super) fn name_identity(expr: &mut Expr) {
         }
         _ => {}
     }
+}
+
+fn is_function(data_type: &DataType) -> bool {
+    matches!(
+        &*data_type.to_string().to_lowercase(),
+        "regproc" | "pg_catalog.regproc" | "regprocedure" | "pg_catalog.regprocedure"
+    )
 }
 
 fn is_text(data_type: &DataType) -> bool {
