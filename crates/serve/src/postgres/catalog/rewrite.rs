@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
 
 use super::empty::{is_empty_select, simplify};
-use super::exprs::{is_renamed, name_of, null_like, value};
+use super::exprs::{call, is_renamed, name_of, null_like, text, value};
 use super::identity_names::{find_table_identities, identity, name_identity};
 use super::names::{INFORMATION, parts, plain};
 use super::subqueries::{rewrite, rewrite_column};
@@ -73,6 +73,7 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         shorten(expr);
         name_operator(expr);
+        escape_with_backslash(expr);
         rewrite(expr);
         name_identity(expr);
         ControlFlow::Continue(())
@@ -159,6 +160,40 @@ fn name_operator(expr: &mut Expr) {
             _ => return,
         };
     }
+}
+
+/// `LIKE pattern ESCAPE '/'` with the backslash, the only one that is known here.
+/// A pattern in which the character escapes itself is not one of a client's.
+fn escape_with_backslash(expr: &mut Expr) {
+    let (Expr::Like {
+        pattern,
+        escape_char,
+        ..
+    }
+    | Expr::ILike {
+        pattern,
+        escape_char,
+        ..
+    }) = expr
+    else {
+        return;
+    };
+    let Some(Value::SingleQuotedString(escape)) = escape_char.take().map(|found| found.value)
+    else {
+        return;
+    };
+    if escape == "\\" {
+        return;
+    }
+    let literal = call(
+        "replace",
+        vec![(**pattern).clone(), text("\\"), text("\\\\")],
+    );
+    let escaped = match escape.is_empty() {
+        true => literal,
+        false => call("replace", vec![literal, text(&escape), text("\\")]),
+    };
+    **pattern = escaped;
 }
 
 fn rewrite_item(item: &mut SelectItem) {
@@ -280,6 +315,10 @@ mod tests {
             (
                 "SELECT relname FROM pg_class WHERE relname OPERATOR(pg_catalog.=) 'a'",
                 "WHERE relname = 'a'",
+            ),
+            (
+                "SELECT relname FROM pg_class WHERE relname NOT LIKE $1 || '%' ESCAPE '/'",
+                "NOT LIKE replace(replace($1 || '%', '\\', '\\\\'), '/', '\\')",
             ),
         ] {
             let found = rewritten(sql).unwrap_or_default();
