@@ -1,6 +1,7 @@
 //! Tables of the library with PostgreSQL's columns and types.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -258,8 +259,8 @@ impl AdaptedRows {
         let mut modifiers = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {
             let table = tables.value(row);
-            if !known.contains_key(&table) {
-                known.insert(table, self.surroundings.columns(table).await);
+            if let Entry::Vacant(place) = known.entry(table) {
+                place.insert(self.surroundings.columns(table).await);
             }
             let schema = known.get(&table).and_then(Option::as_ref);
             let field = schema.and_then(|schema| schema.field_with_name(names.value(row)).ok());
