@@ -29,6 +29,7 @@ const rowsOf = (page, id) => page.locator(`[aria-labelledby="${id}"] tbody tr`).
 export const checks = {
   async 'alarms: what is wrong, what was, rules, and text that is no markup'() {
     await withAlarms({}, async (page) => {
+      await until(page, () => document.querySelectorAll('[aria-labelledby="alarm-instances"] tbody tr').length >= 2, undefined, 5_000, 'the alarms');
       const [first, second] = await rowsOf(page, 'alarm-instances');
       assert.match(first, /firing\s+critical\s+orders_fell\s+channel=app\s+12 orders from app/);
       assert.match(second, /resolved.*<img src=x onerror=alert\(1\)>/s);
