@@ -42,6 +42,7 @@ export interface WorkMessages {
   readonly metrics: string;
   readonly metricHead: readonly [string, string, string];
   readonly state: string;
+  readonly runsFor: string;
   readonly stateOf: Readonly<Record<'ready' | 'notReady', string>>;
   readonly measure: string;
   readonly dimension: string;
@@ -98,6 +99,7 @@ const en: WorkMessages = {
   metrics: 'Numbers of the program',
   metricHead: ['Metric', 'Value', 'Meaning'],
   state: 'State',
+  runsFor: 'Runs for',
   stateOf: { ready: 'takes records', notReady: 'not ready' },
   measure: 'Measure',
   dimension: 'By',
@@ -154,6 +156,7 @@ const zh: WorkMessages = {
   metrics: '程序指标',
   metricHead: ['指标', '数值', '含义'],
   state: '状态',
+  runsFor: '已运行',
   stateOf: { ready: '正在接收', notReady: '未就绪' },
   measure: '指标',
   dimension: '维度',

@@ -19,7 +19,7 @@ export function healthPage(context: WorkContext): Part {
   const state = h('dd', { class: 'figure-value' });
   const epoch = h('dd', { class: 'figure-value' });
   const uptime = h('dd', { class: 'figure-value' });
-  const figures = h('dl', { class: 'figure-grid' }, h('div', { class: 'figure' }, h('dt', {}, texts.state), state), h('div', { class: 'figure' }, h('dt', {}, messages.footer.epoch), epoch), h('div', { class: 'figure' }, h('dt', {}, '⏱'), uptime));
+  const figures = h('dl', { class: 'figure-grid' }, h('div', { class: 'figure' }, h('dt', {}, texts.state), state), h('div', { class: 'figure' }, h('dt', {}, messages.footer.epoch), epoch), h('div', { class: 'figure' }, h('dt', {}, texts.runsFor), uptime));
   const errors = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const numbers = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const letters = deadLetterList(context);
