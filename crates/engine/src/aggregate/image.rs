@@ -36,9 +36,12 @@ impl ShardOutput {
         if before.places.is_empty() || after.places.is_empty() {
             return Ok((before, after));
         }
-        let columns = before.rows.columns().iter().zip(after.rows.columns());
-        let comparators = columns
-            .skip(key_width)
+        // Of one group, so that the columns of the key are equal.
+        let (_, old_values) = before.rows.columns().split_at(key_width);
+        let (_, new_values) = after.rows.columns().split_at(key_width);
+        let comparators = old_values
+            .iter()
+            .zip(new_values)
             .map(|(before, after)| make_comparator(before, after, SortOptions::default()))
             .collect::<Result<Vec<_>, _>>()?;
         let mut kept_before = vec![true; before.places.len()];
