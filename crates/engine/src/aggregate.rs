@@ -158,26 +158,8 @@ impl Shard {
             self.changed.saved_one(slot, true);
             self.keys.release(slot);
         }
-        let (slots, came) = match piece {
-            Piece::Changes { rows_max } => {
-                let slots = self.changed.some(rows_max);
-                let is_all = slots.len() == self.changed.changed().len();
-                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
-                (slots, more)
-            }
-            Piece::Base { from, places_max } => {
-                let end = from.saturating_add(places_max).min(self.weights.len());
-                let is_there = |&slot: &u32| self.weights[slot as usize] != 0;
-                let slots: Vec<u32> = (from as u32..end as u32).filter(is_there).collect();
-                let is_all = end == self.weights.len();
-                let more = if is_all {
-                    Came::ToTheEnd
-                } else {
-                    Came::To(end)
-                };
-                (slots, more)
-            }
-        };
+        let is_there = |slot: u32| self.weights[slot as usize] != 0;
+        let (slots, came) = self.changed.of_piece(piece, self.weights.len(), is_there);
         self.save_groups(&slots, SaveScope::Changes, writer);
         for slot in slots {
             self.changed.saved_one(slot, false);

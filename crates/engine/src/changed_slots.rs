@@ -5,6 +5,8 @@
 
 use sluice_memory::StateVec;
 
+use crate::saved_state::{Came, Piece};
+
 const UNCHANGED: u32 = u32::MAX;
 
 /// See the module.
@@ -47,9 +49,35 @@ impl ChangedSlots {
     }
 
     /// At most so many of the changed slots.
-    pub(crate) fn some(&self, most: usize) -> Vec<u32> {
+    fn some(&self, most: usize) -> Vec<u32> {
         let first = self.changed.len().saturating_sub(most);
         self.changed[first..].to_vec()
+    }
+
+    /// The slots that a piece of a checkpoint saves, of `places` in all, and how far
+    /// it comes by that. Slots of a base are those for which `is_there` holds.
+    pub(crate) fn of_piece(
+        &self,
+        piece: Piece,
+        places: usize,
+        is_there: impl Fn(u32) -> bool,
+    ) -> (Vec<u32>, Came) {
+        let (slots, is_all, place): (Vec<u32>, bool, usize) = match piece {
+            Piece::Changes { rows_max } => {
+                let slots = self.some(rows_max);
+                let is_all = slots.len() == self.changed.len();
+                (slots, is_all, 0)
+            }
+            Piece::Base { from, places_max } => {
+                let end = from.saturating_add(places_max).min(places);
+                let there = (from as u32..end as u32).filter(|&slot| is_there(slot));
+                (there.collect(), end == places, end)
+            }
+        };
+        match is_all {
+            true => (slots, Came::ToTheEnd),
+            false => (slots, Came::To(place)),
+        }
     }
 
     /// Notes that a slot's content was saved as it is now, or that it is gone.

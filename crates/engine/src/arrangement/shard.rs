@@ -436,26 +436,8 @@ impl Shard {
     }
 
     pub(super) fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
-        let (rows, came) = match piece {
-            Piece::Changes { rows_max } => {
-                let rows = self.changed_rows.some(rows_max);
-                let is_all = rows.len() == self.changed_rows.changed().len();
-                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
-                (rows, more)
-            }
-            Piece::Base { from, places_max } => {
-                let end = from.saturating_add(places_max).min(self.rows.len());
-                let is_there = |&row: &u32| self.rows[row as usize].weight != 0;
-                let rows = (from as u32..end as u32).filter(is_there).collect();
-                let is_all = end == self.rows.len();
-                let more = if is_all {
-                    Came::ToTheEnd
-                } else {
-                    Came::To(end)
-                };
-                (rows, more)
-            }
-        };
+        let is_there = |row: u32| self.rows[row as usize].weight != 0;
+        let (rows, came) = self.changed_rows.of_piece(piece, self.rows.len(), is_there);
         self.save_rows(rows.iter().copied(), writer);
         for row in rows {
             let is_gone = self.rows[row as usize].weight == 0;

@@ -256,26 +256,8 @@ impl Shard {
             self.changed.saved_one(slot, true);
             self.keys.release(slot);
         }
-        let (slots, came) = match piece {
-            Piece::Changes { rows_max } => {
-                let slots = self.changed.some(rows_max);
-                let is_all = slots.len() == self.changed.changed().len();
-                let more = if is_all { Came::ToTheEnd } else { Came::To(0) };
-                (slots, more)
-            }
-            Piece::Base { from, places_max } => {
-                let end = from.saturating_add(places_max).min(self.stored.len());
-                let is_there = |&slot: &u32| !self.is_forgotten(slot);
-                let slots = (from as u32..end as u32).filter(is_there).collect();
-                let is_all = end == self.stored.len();
-                let more = if is_all {
-                    Came::ToTheEnd
-                } else {
-                    Came::To(end)
-                };
-                (slots, more)
-            }
-        };
+        let is_there = |slot: u32| !self.is_forgotten(slot);
+        let (slots, came) = self.changed.of_piece(piece, self.stored.len(), is_there);
         for slot in slots {
             self.save_slot(slot, writer);
             self.changed.saved_one(slot, false);
