@@ -5,7 +5,7 @@ mod consolidate;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 
@@ -134,8 +134,7 @@ impl Delta {
         schema: SchemaRef,
         columns: Vec<ArrayRef>,
     ) -> Result<Self, DeltaError> {
-        let options =
-            arrow::array::RecordBatchOptions::new().with_row_count(Some(self.weights.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.weights.len()));
         let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
         Self::try_new(rows, self.weights.clone())
     }
@@ -145,7 +144,14 @@ impl Delta {
     /// # Errors
     /// When an index is out of range.
     pub fn take(&self, indices: &UInt32Array) -> Result<Self, DeltaError> {
-        let rows = take_record_batch(&self.rows, indices)?;
+        let rows = match self.rows.num_columns() {
+            // Of rows without columns only their number can be taken.
+            0 => {
+                let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
+                RecordBatch::try_new_with_options(self.schema(), Vec::new(), &options)?
+            }
+            _ => take_record_batch(&self.rows, indices)?,
+        };
         let weights = indices
             .values()
             .iter()

@@ -4,6 +4,7 @@
 //! This crate holds words, not helpers. Nothing here depends on another crate
 //! of the workspace, and every other crate may depend on it.
 
+mod back_off;
 mod change;
 mod clock;
 mod codec;
@@ -18,6 +19,7 @@ mod simulated_disk;
 mod sql_size;
 mod table;
 
+pub use back_off::BackOff;
 pub use change::{ChangeKind, SourceVersion, TableChanges};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecError, Reader, Writer, read_framed_file, write_framed_file};

@@ -4,12 +4,14 @@
 
 use std::ops::ControlFlow;
 
+use arrow::array::timezone::Tz;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Volatility;
 use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
-    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, WindowType, visit_expressions,
+    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, UnaryOperator, Value,
+    WindowType, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
@@ -362,7 +364,7 @@ impl Checker<'_> {
                 Expr::Subquery(subquery)
                 | Expr::InSubquery { subquery, .. }
                 | Expr::Exists { subquery, .. } => subqueries.push(subquery.clone()),
-                _ => {}
+                other => self.wrong_in_library(other),
             }
             ControlFlow::Continue(())
         });
@@ -392,6 +394,51 @@ impl Checker<'_> {
         }
         for subquery in subqueries {
             self.query(&subquery);
+        }
+    }
+
+    /// Refuses what the library would take and answer otherwise than SQL.
+    fn wrong_in_library(&mut self, expression: &Expr) {
+        let at = expression.span().start;
+        match expression {
+            Expr::SimilarTo { .. } => self.refuse_if(
+                true,
+                at,
+                "SIMILAR TO",
+                "write a regular expression: value ~ '^(…)$'",
+            ),
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            } => {
+                let Expr::Interval(interval) = &**expr else {
+                    return;
+                };
+                // Only the first of several parts would become negative.
+                let has_parts = interval.value.to_string().split_whitespace().count() > 2;
+                self.refuse_if(
+                    has_parts,
+                    at,
+                    "the negative of an interval of several parts",
+                    "write each part with its sign: INTERVAL '-1 hour -30 minutes'",
+                );
+            }
+            Expr::AtTimeZone { time_zone, .. } => {
+                let Expr::Value(zone) = &**time_zone else {
+                    return;
+                };
+                let Value::SingleQuotedString(zone) = &zone.value else {
+                    return;
+                };
+                if zone.parse::<Tz>().is_err() {
+                    self.refuse(
+                        time_zone.span().start,
+                        format!("there is no time zone `{zone}`"),
+                        "write one as in 'Asia/Shanghai', 'UTC' or '+08:00'",
+                    );
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -16,7 +16,6 @@ pub(crate) struct DistinctValues {
     weights: StateVec<i64>,
     changed: ChangedSlots,
     key: Vec<u8>,
-    batch: Batch,
     /// The values of each group, where groups are dropped.
     links: Option<Links>,
 }
@@ -32,14 +31,6 @@ struct Batch {
 }
 
 impl Batch {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ranges.clear();
-        self.hashes.clear();
-        self.groups.clear();
-        self.weights.clear();
-    }
-
     fn push(&mut self, group: u32, value: &[u8], weight: i64) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&group.to_le_bytes());
@@ -127,8 +118,7 @@ impl DistinctValues {
         values: impl Iterator<Item = (u32, &'a [u8], i64)>,
         mut changed: impl FnMut(usize, i64),
     ) {
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.clear();
+        let mut batch = Batch::default();
         for (group, value, weight) in values {
             batch.push(group, value, weight);
         }
@@ -162,7 +152,6 @@ impl DistinctValues {
                 self.release(number);
             }
         }
-        self.batch = batch;
     }
 
     /// Gives the value a weight; 0 if it is gone.

@@ -1,19 +1,21 @@
 //! Expressions over a delta, with the rows that fail set apart.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::concat;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, plan_err};
+use datafusion::common::{DFSchema, ScalarValue, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::{Expr, Operator as BinaryOperator};
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use sluice_core::Delta;
 
 use crate::EngineError;
+use crate::canonical::canonical;
 use crate::evaluation_errors::EvaluationErrors;
 
 /// Compiles a logical expression. Integer arithmetic that overflows is an
@@ -44,6 +46,17 @@ pub(crate) fn compile(
         &Default::default(),
     )?;
     let checked = compiled.transform_up(|node| {
+        if let Some(negative) = node.downcast_ref::<NegativeExpr>() {
+            let data_type = negative.arg().data_type(schema.as_arrow())?;
+            if !data_type.is_signed_integer() {
+                return Ok(Transformed::no(node));
+            }
+            // The least integer has no negative.
+            let zero = Arc::new(Literal::new(ScalarValue::new_zero(&data_type)?));
+            let checked = BinaryExpr::new(zero, BinaryOperator::Minus, negative.arg().clone())
+                .with_fail_on_overflow(true);
+            return Ok(Transformed::yes(Arc::new(checked) as Arc<dyn PhysicalExpr>));
+        }
         let Some(binary) = node.downcast_ref::<BinaryExpr>() else {
             return Ok(Transformed::no(node));
         };
@@ -106,10 +119,21 @@ fn evaluate_batch(
     expressions: &[Arc<dyn PhysicalExpr>],
     rows: &RecordBatch,
 ) -> Result<Vec<ArrayRef>, DataFusionError> {
-    expressions
-        .iter()
-        .map(|expression| expression.evaluate(rows)?.into_array(rows.num_rows()))
-        .collect()
+    let array = |expression: &Arc<dyn PhysicalExpr>| {
+        let array = expression.evaluate(rows)?.into_array(rows.num_rows())?;
+        Ok(canonical(&array))
+    };
+    let arrays = || expressions.iter().map(array).collect();
+    // Functions of the library panic for some values: that is their row's fault,
+    // not the end of the warehouse. Nothing that they touch is used again.
+    catch_unwind(AssertUnwindSafe(arrays)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        let said = said.unwrap_or("no words");
+        Err(DataFusionError::Execution(format!(
+            "a function failed: {said}"
+        )))
+    })
 }
 
 /// Halves a batch until the failing rows stand alone: k failures among n rows

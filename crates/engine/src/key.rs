@@ -2,16 +2,16 @@
 //! dealt out to the virtual shards.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, new_null_array};
+use arrow::array::{Array, ArrayRef, BinaryArray, new_null_array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::DataType;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use parking_lot::Mutex;
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 
 use crate::EngineError;
+use crate::canonical::canonical;
 
 /// Turns columns into byte keys and back. Equal rows have equal bytes, and
 /// bytes order as the rows do (nulls first).
@@ -56,7 +56,7 @@ impl RowCodec {
     ) -> Result<EncodedRows, EngineError> {
         let rows = match &self.converter {
             Some(converter) if self.types.contains(&DataType::Float64) => {
-                let columns: Vec<ArrayRef> = columns.iter().map(with_one_zero).collect();
+                let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
                 converter.convert_columns(&columns)?
             }
             Some(converter) => converter.convert_columns(columns)?,
@@ -90,14 +90,6 @@ impl RowCodec {
         let parser = converter.parser();
         let parsed: Vec<Row<'_>> = rows.map(|bytes| parser.parse(bytes)).collect();
         Ok(converter.convert_rows(parsed)?)
-    }
-}
-
-/// SQL's 0.0 equals its -0.0, so they must have the same bytes.
-fn with_one_zero(column: &ArrayRef) -> ArrayRef {
-    match column.as_primitive_opt::<Float64Type>() {
-        Some(floats) => Arc::new(floats.unary::<_, Float64Type>(|float| float + 0.0)),
-        None => column.clone(),
     }
 }
 

@@ -22,10 +22,11 @@ use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggreg
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use sluice_functions::rewrite_in_subqueries;
 
 use crate::distinct_on::DistinctOnToRowNumber;
 use crate::false_joins::EmptyFalseJoins;
-use crate::in_subquery::rewrite_in_subqueries;
+use crate::scalar_subquery::require_one_row;
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 
@@ -62,6 +63,7 @@ fn join_rules() -> Rules {
 
 /// The plan that the engine runs.
 pub(crate) fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    require_one_row(&plan)?;
     let plan = rewrite_in_subqueries(plan)?;
     let plan = state.optimize(&plan)?;
     let plan = guard_empty_groupings(plan)?;

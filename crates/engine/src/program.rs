@@ -110,9 +110,25 @@ impl Program {
         let mut planner = Planner::new(tables, functions);
         let parsed = planner.parse(views);
         let order = planner.order(views, &parsed);
+        // What reads a wrong view would only hide what is wrong with it.
+        let mut wrong: BTreeSet<&str> = BTreeSet::new();
+        for (definition, view) in views.iter().zip(&parsed) {
+            if view.is_none() {
+                wrong.insert(&definition.name);
+            }
+        }
         for index in order {
-            if let Some(view) = &parsed[index] {
+            let Some(view) = &parsed[index] else {
+                continue;
+            };
+            let before = planner.errors.len();
+            let mut read = planner.references(view).into_iter();
+            let reads_wrong = read.any(|name| wrong.contains(name.as_str()));
+            if !reads_wrong {
                 planner.plan_view(&views[index], view);
+            }
+            if reads_wrong || planner.errors.len() > before {
+                wrong.insert(&views[index].name);
             }
         }
         if planner.errors.is_empty() {

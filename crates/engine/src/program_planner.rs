@@ -207,7 +207,8 @@ impl Planner {
         usable
     }
 
-    fn references(&self, view: &ParsedView) -> Vec<String> {
+    /// Names of what a view reads.
+    pub(crate) fn references(&self, view: &ParsedView) -> Vec<String> {
         let statement =
             DataFusionStatement::Statement(Box::new(Statement::Query(view.query.clone())));
         let references = self.state.resolve_table_references(&statement);

@@ -52,8 +52,8 @@ pub(crate) struct StateParts {
     next_base: usize,
     /// Bytes of changes for which no base was written yet.
     owed_bytes: usize,
-    /// Of the last changes, about.
-    bytes_of_row: usize,
+    /// By shard: bytes of its last base.
+    base_bytes: Vec<usize>,
     ahead: Option<Ahead>,
 }
 
@@ -85,7 +85,7 @@ impl StateParts {
             changes: BTreeSet::new(),
             next_base: 0,
             owed_bytes: 0,
-            bytes_of_row: 0,
+            base_bytes: vec![0; VIRTUAL_SHARDS],
             ahead: None,
         }
     }
@@ -109,7 +109,7 @@ impl StateParts {
                 rounds: 0,
             });
         }
-        let Some(ahead) = &mut self.ahead else {
+        let Some(mut ahead) = self.ahead.take() else {
             return 0;
         };
         let mut collected = 0;
@@ -118,8 +118,7 @@ impl StateParts {
             if let Some((shard, bytes)) = ahead.bases.last()
                 && *shard == self.next_base
             {
-                self.owed_bytes -= self.owed_bytes.min(bytes.len());
-                self.next_base = (shard + 1) % VIRTUAL_SHARDS;
+                self.note_base(bytes.len());
             }
         }
         while collected < rows_max && ahead.shard < VIRTUAL_SHARDS {
@@ -132,6 +131,7 @@ impl StateParts {
             ahead.shard = 0;
             ahead.rounds += 1;
         }
+        self.ahead = Some(ahead);
         collected
     }
 
@@ -140,8 +140,21 @@ impl StateParts {
         if count >= WHOLE_COUNT_MIN && changed >= count / 2 {
             return VIRTUAL_SHARDS;
         }
-        let base_bytes_about = (self.bytes_of_row * count / VIRTUAL_SHARDS).max(1);
-        (self.owed_bytes / base_bytes_about).min(VIRTUAL_SHARDS)
+        let mut owed_bytes = self.owed_bytes;
+        let is_next_due = |step: &usize| {
+            let base_bytes = self.base_bytes[(self.next_base + step) % VIRTUAL_SHARDS];
+            let is_due = owed_bytes > base_bytes;
+            owed_bytes = owed_bytes.saturating_sub(base_bytes);
+            is_due
+        };
+        (0..VIRTUAL_SHARDS).take_while(is_next_due).count()
+    }
+
+    /// The next base has so many bytes: the one after it is the next.
+    fn note_base(&mut self, bytes: usize) {
+        self.base_bytes[self.next_base] = bytes;
+        self.owed_bytes -= self.owed_bytes.min(bytes);
+        self.next_base = (self.next_base + 1) % VIRTUAL_SHARDS;
     }
 
     /// The parts to write for a checkpoint at `epoch`.
@@ -178,21 +191,16 @@ impl StateParts {
         forget_all_changes(state);
         let bytes = writer.finish();
         self.owed_bytes += bytes.len();
-        if !was_collected {
-            self.bytes_of_row = bytes.len() / changed;
-        }
-        let base_bytes_about = self.bytes_of_row * count / VIRTUAL_SHARDS;
         self.changes.insert(epoch);
         parts.push((self.changes_name(epoch), bytes));
         let mut must_save = self.changes.len() > CHANGE_PARTS_MAX;
         for _ in 0..VIRTUAL_SHARDS {
             // Bases that are due are collected ahead where anything is.
-            let is_due = !was_collected && self.owed_bytes > base_bytes_about;
+            let is_due = !was_collected && self.owed_bytes > self.base_bytes[self.next_base];
             if !must_save && !is_due {
                 break;
             }
-            let base_bytes = self.save_next_base(epoch, state, &mut parts);
-            self.owed_bytes -= self.owed_bytes.min(base_bytes);
+            self.save_next_base(epoch, state, &mut parts);
             must_save = false;
         }
         let oldest_base = self.bases.iter().min().copied().flatten();
@@ -213,29 +221,27 @@ impl StateParts {
         if ahead.place > 0 {
             // Rows of a base that was begun count as saved.
             ahead.collect_base(state, self.next_base, usize::MAX);
-            self.next_base = (self.next_base + 1) % VIRTUAL_SHARDS;
+            let bytes = ahead.bases.last().map_or(0, |(_, bytes)| bytes.len());
+            self.note_base(bytes);
         }
         let epoch = epoch.saturating_sub(1);
         for (shard, mut bytes) in ahead.bases {
             self.bases[shard] = Some(epoch);
             set_base_epoch(&mut bytes, epoch);
-            self.bytes_of_row = bytes.len() / (state.count() / VIRTUAL_SHARDS).max(1);
             parts.push((format!("{}/{shard}", self.prefix), bytes));
         }
         ahead.changes
     }
 
-    fn save_next_base(&mut self, epoch: Epoch, state: &dyn SavedState, parts: &mut Parts) -> usize {
+    fn save_next_base(&mut self, epoch: Epoch, state: &dyn SavedState, parts: &mut Parts) {
         let shard = self.next_base;
-        self.next_base = (shard + 1) % VIRTUAL_SHARDS;
         self.bases[shard] = Some(epoch);
         let mut writer = begun_base(0);
         state.save(shard, SaveScope::All, &mut writer);
         let mut bytes = writer.finish();
         set_base_epoch(&mut bytes, epoch);
-        let length = bytes.len();
+        self.note_base(bytes.len());
         parts.push((format!("{}/{shard}", self.prefix), bytes));
-        length
     }
 
     fn changes_name(&self, epoch: Epoch) -> String {
@@ -296,6 +302,7 @@ impl StateParts {
             .split_first_chunk()
             .ok_or_else(|| CodecError::Invalid("it is too short".into()))?;
         self.bases[shard] = Some(Epoch::from_le_bytes(*epoch));
+        self.base_bytes[shard] = bytes.len();
         state.load(shard, rest)
     }
 
@@ -424,13 +431,18 @@ mod tests {
     struct Numbers {
         values: BTreeMap<u64, u64>,
         changed: BTreeSet<u64>,
-    }
-
-    fn shard_of(number: u64) -> usize {
-        shard_of_hash(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        /// As of one key that all rows have.
+        are_in_one_shard: bool,
     }
 
     impl Numbers {
+        fn shard_of(&self, number: u64) -> usize {
+            match self.are_in_one_shard {
+                true => 17,
+                false => shard_of_hash(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            }
+        }
+
         fn set(&mut self, number: u64, value: u64) {
             self.values.insert(number, value);
             self.changed.insert(number);
@@ -449,7 +461,7 @@ mod tests {
         fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
             for (number, value) in &self.values {
                 let is_wanted = scope == SaveScope::All || self.changed.contains(number);
-                if shard_of(*number) == shard && is_wanted {
+                if self.shard_of(*number) == shard && is_wanted {
                     writer.u64(*number);
                     writer.u64(*value);
                 }
@@ -458,7 +470,7 @@ mod tests {
 
         fn forget_changes(&mut self, shard: usize) {
             let changed = self.changed.iter().copied();
-            let of_shard: Vec<u64> = changed.filter(|&it| shard_of(it) == shard).collect();
+            let of_shard: Vec<u64> = changed.filter(|&it| self.shard_of(it) == shard).collect();
             for number in of_shard {
                 self.changed.remove(&number);
                 if self.values[&number] == 0 {
@@ -522,5 +534,61 @@ mod tests {
         }
         // Each wrote 20 changes, a base of 5,000 bytes at most, and little else.
         assert!(written_later < 500 * 6_500, "{written_later} bytes");
+    }
+
+    /// Bytes of 300 checkpoints of 1,000 changes each, of 20,000 rows of 16 bytes,
+    /// with a restart after every tenth; all of them, and the most of one but the
+    /// first.
+    fn written(are_in_one_shard: bool) -> (usize, usize) {
+        let mut state = Numbers {
+            are_in_one_shard,
+            ..Numbers::default()
+        };
+        let mut parts = StateParts::new("node/7".into());
+        let mut stored: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for number in 0..20_000 {
+            state.set(number, 1);
+        }
+        let (mut all, mut most) = (0, 0);
+        for epoch in 1..=300_u64 {
+            for step in 0..1_000 {
+                state.set((epoch * 1_000 + step) % 20_000, epoch + 1);
+            }
+            while parts.collect_ahead(&mut state, 100) > 0 && state.changed_count() > 100 {}
+            let mut written = 0;
+            for (name, bytes) in parts.save(epoch, &mut state) {
+                written += bytes.len();
+                stored.insert(name, bytes);
+            }
+            all += written;
+            most = most.max(if epoch > 1 { written } else { 0 });
+            let names: BTreeSet<String> = parts.names().collect();
+            stored.retain(|name, _| names.contains(name));
+            if epoch % 10 == 0 {
+                let mut loaded = Numbers {
+                    are_in_one_shard,
+                    ..Numbers::default()
+                };
+                let mut loaded_parts = StateParts::new("node/7".into());
+                loaded_parts.load(&mut loaded, &stored).unwrap();
+                assert_eq!(loaded.values, state.values);
+                (state, parts) = (loaded, loaded_parts);
+            }
+        }
+        (all, most)
+    }
+
+    #[test]
+    fn no_checkpoint_after_a_restart_stands_out() {
+        let (all, most) = written(false);
+        // 16,000 bytes of changes and as many of bases, of 5,000 each.
+        assert!(most < 45_000, "{most} bytes in one checkpoint");
+        assert!(all < 300 * 40_000, "{all} bytes");
+    }
+
+    #[test]
+    fn state_in_one_shard_is_not_written_each_time() {
+        let (all, _) = written(true);
+        assert!(all < 300 * 40_000, "{all} bytes");
     }
 }

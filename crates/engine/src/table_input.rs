@@ -17,6 +17,7 @@ use sluice_core::{
 
 use self::shard::Shard;
 use crate::EngineError;
+use crate::canonical::canonical;
 use crate::key::{EncodedRows, RowCodec};
 use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 
@@ -78,9 +79,10 @@ impl TableInput {
         let mut parts = Vec::new();
         for change in changes {
             self.check(change)?;
+            let rows = self.with_own_schema(&change.rows)?;
             parts.push(match self.primary_key.clone() {
-                None => Delta::insert(self.with_own_schema(&change.rows)?),
-                Some(primary_key) => self.upsert(change, &primary_key)?,
+                None => Delta::insert(rows),
+                Some(primary_key) => self.upsert(rows, change, &primary_key)?,
             });
         }
         if parts.is_empty() {
@@ -119,20 +121,21 @@ impl TableInput {
         Ok(())
     }
 
+    /// The rows in the table's schema, with values in one form: what is taken back
+    /// later must be what was given out.
     fn with_own_schema(&self, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
-        let columns = rows.columns().to_vec();
+        let columns = rows.columns().iter().map(canonical).collect();
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
     fn upsert(
         &mut self,
+        rows: RecordBatch,
         change: &TableChanges,
         primary_key: &[usize],
     ) -> Result<Delta, EngineError> {
-        let keys = self.keys(&change.rows, primary_key)?;
-        let rows = self
-            .row_codec
-            .encode(change.rows.columns(), change.rows.num_rows())?;
+        let keys = self.keys(&rows, primary_key)?;
+        let encoded = self.row_codec.encode(rows.columns(), rows.num_rows())?;
         let before_keys = match &change.before_rows {
             Some(before) => Some(self.keys(before, primary_key)?),
             None => None,
@@ -144,7 +147,7 @@ impl TableInput {
         let mut unchanged = change.unchanged.iter().peekable();
         // A row added in this batch may be replaced in it too, so both lists
         // are netted by the caller's consolidate.
-        for row in 0..change.rows.num_rows() {
+        for row in 0..rows.num_rows() {
             let version = change.versions[row];
             let mut kept_columns: Vec<usize> = Vec::new();
             while let Some((_, column)) = unchanged.next_if(|(of_row, _)| *of_row <= row) {
@@ -159,7 +162,7 @@ impl TableInput {
                     (Some((_, before)), Some(before_keys)) => before_keys.get(*before),
                     _ => keys.get(row),
                 };
-                filled_row = self.fill(old_key, change.rows.slice(row, 1), &kept_columns)?;
+                filled_row = self.fill(old_key, rows.slice(row, 1), &kept_columns)?;
             }
             while let Some(&&(changed, before)) = key_changes.peek() {
                 if changed > row {
@@ -181,7 +184,7 @@ impl TableInput {
                 ChangeKind::Insert | ChangeKind::Upsert => {
                     let new = match &filled_row {
                         Some((_, encoded)) => encoded.get(0),
-                        None => rows.get(row),
+                        None => encoded.get(row),
                     };
                     if self.replace(keys.get(row), Some(new), version, &mut retracted) {
                         match filled_row {
@@ -195,8 +198,8 @@ impl TableInput {
         for shard in &mut self.shards {
             shard.compact();
         }
-        let added_rows = take_record_batch(&change.rows, &UInt32Array::from(added))?;
-        let mut additions = Delta::insert(self.with_own_schema(&added_rows)?);
+        let added_rows = take_record_batch(&rows, &UInt32Array::from(added))?;
+        let mut additions = Delta::insert(added_rows);
         if !filled.is_empty() {
             let filled = concat_batches(&self.schema, &filled)?;
             additions = Delta::concat(&self.schema, &[additions, Delta::insert(filled)])?;

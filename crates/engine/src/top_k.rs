@@ -201,7 +201,15 @@ impl Shard {
                 self.row_bytes.add(place.key().len() + ROW_OVERHEAD_BYTES);
                 place.insert(change);
             }
-            Entry::Occupied(mut known) => known.get_mut().weight += change.weight,
+            Entry::Occupied(mut known) => {
+                known.get_mut().weight += change.weight;
+                // Its removal came before it.
+                if known.get().weight == 0 {
+                    let (row, _) = known.remove_entry();
+                    self.row_count -= 1;
+                    self.row_bytes.remove(row.len() + ROW_OVERHEAD_BYTES);
+                }
+            }
         }
     }
 

@@ -204,6 +204,136 @@ fn a_sum_that_overflows_is_an_error_until_it_fits_again() {
 }
 
 #[test]
+fn a_sum_that_overflows_is_another_than_one_of_nothing() {
+    for select in [
+        "SELECT sum(b) AS s FROM t",
+        "SELECT a % 1 AS k, sum(b) AS s FROM t GROUP BY a % 1",
+    ] {
+        let mut engine = engine(select);
+        let all = |value: Option<i64>, version| {
+            changes(&[(1, value), (2, value)], ChangeKind::Upsert, version)
+        };
+        engine.step(1, all(Some(i64::MAX), 1)).unwrap();
+        for version in [2, 4, 6] {
+            // The group's row without a value comes, and the error goes.
+            let output = engine.step(version, all(None, version)).unwrap();
+            assert_eq!(output.deltas["v"].weights(), &[1], "{select}");
+            assert_eq!(
+                output.deltas[EVALUATION_ERRORS].weights(),
+                &[-1],
+                "{select}"
+            );
+            let output = engine
+                .step(version + 1, all(Some(i64::MAX), version + 1))
+                .unwrap();
+            assert_eq!(output.deltas["v"].weights(), &[-1], "{select}");
+            assert_eq!(output.deltas[EVALUATION_ERRORS].weights(), &[1], "{select}");
+        }
+        let output = engine.step(8, all(Some(4), 8)).unwrap();
+        assert_eq!(output.deltas["v"].weights(), &[1], "{select}");
+        assert_eq!(
+            output.deltas[EVALUATION_ERRORS].weights(),
+            &[-1],
+            "{select}"
+        );
+    }
+}
+
+#[test]
+fn a_scalar_subquery_has_one_row_by_its_form() {
+    for select in [
+        "SELECT a, (SELECT b FROM t) AS x FROM t",
+        "SELECT a FROM t WHERE b > (SELECT b FROM t WHERE a = 1)",
+        "SELECT a FROM t WHERE b > (SELECT max(b) FROM t GROUP BY a)",
+        "SELECT a FROM t WHERE b > (SELECT b FROM t UNION ALL SELECT 1)",
+    ] {
+        let found = error_of(select);
+        assert!(found.contains("scalar subquery"), "{select}: {found}");
+    }
+    for select in [
+        "SELECT a, (SELECT max(b) FROM t) AS x FROM t",
+        "SELECT a FROM t WHERE b > (SELECT b + 1 FROM t ORDER BY a LIMIT 1)",
+        "SELECT a FROM t WHERE b > (SELECT 1)",
+        "SELECT a FROM t AS o WHERE b > (SELECT max(b) FROM t AS i WHERE i.a = o.a)",
+    ] {
+        engine(select);
+    }
+}
+
+#[test]
+fn what_the_library_answers_otherwise_than_sql_is_refused() {
+    for (select, expected) in [
+        (
+            "SELECT a FROM t WHERE CAST(a AS TEXT) SIMILAR TO '1'",
+            "SIMILAR TO is not supported in a view",
+        ),
+        (
+            "SELECT to_timestamp(a) + (-INTERVAL '1 hour 30 minutes') AS x FROM t",
+            "the negative of an interval of several parts",
+        ),
+        (
+            "SELECT to_timestamp(a) AT TIME ZONE 'Mars/Phobos' AS x FROM t",
+            "there is no time zone `Mars/Phobos`",
+        ),
+    ] {
+        let found = error_of(select);
+        assert!(found.contains(expected), "{select}: {found}");
+    }
+    engine(
+        "SELECT to_timestamp(a) AT TIME ZONE 'Asia/Shanghai' - INTERVAL '1 hour 30 minutes' AS x FROM t",
+    );
+    engine("SELECT to_timestamp(a) + (-INTERVAL '90 minutes') AS x FROM t");
+}
+
+#[test]
+fn the_least_integer_has_no_negative() {
+    let mut engine = engine("SELECT a, -b AS x FROM t");
+    let rows = [(1, Some(i64::MIN)), (2, Some(5))];
+    let output = engine.step(1, changes(&rows, ChangeKind::Upsert, 1));
+    let output = output.unwrap();
+    assert_eq!(output.deltas["v"].weights(), &[1]);
+    assert_eq!(output.deltas[EVALUATION_ERRORS].weights(), &[1]);
+}
+
+#[test]
+fn a_view_that_reads_a_wrong_one_hides_nothing() {
+    let views = [
+        view("a", "CREATE MATERIALIZED VIEW a AS SELECT x FROM b"),
+        view(
+            "b",
+            "CREATE MATERIALIZED VIEW b AS SELECT wrong AS x FROM t",
+        ),
+        view("c", "CREATE MATERIALIZED VIEW c AS SELECT x FROM a"),
+        view("d", "CREATE MATERIALIZED VIEW d AS SELECT other FROM t"),
+    ];
+    let errors = errors_of(&views);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].contains("wrong"), "{errors:?}");
+    assert!(errors[1].contains("other"), "{errors:?}");
+}
+
+#[test]
+fn what_fails_without_a_column_or_by_a_panic_is_an_error_of_its_row() {
+    for select in [
+        "SELECT 1 / (0 * 1) AS x FROM t",
+        "SELECT 1 AS x FROM t WHERE 1 / 0 = 1",
+        "SELECT lpad('a', b) AS x FROM t",
+    ] {
+        let mut engine = engine(select);
+        let rows = [(1, Some(i64::MAX)), (2, Some(i64::MAX - 1))];
+        let output = engine.step(1, changes(&rows, ChangeKind::Upsert, 1));
+        let output = output.unwrap();
+        assert!(output.deltas["v"].is_empty(), "{select}");
+        let errors: i64 = output.deltas[EVALUATION_ERRORS].weights().iter().sum();
+        assert_eq!(errors, 2, "{select}");
+        let gone = changes(&[(1, None), (2, None)], ChangeKind::Delete, 2);
+        let output = engine.step(2, gone).unwrap();
+        let errors: i64 = output.deltas[EVALUATION_ERRORS].weights().iter().sum();
+        assert_eq!(errors, -2, "{select}");
+    }
+}
+
+#[test]
 fn a_global_aggregate_has_a_row_before_any_input() {
     let mut engine = engine("SELECT count(*) AS n, sum(b) AS s FROM t");
     assert_eq!(rows_of(&mut engine, 1, vec![], "v"), [1]);

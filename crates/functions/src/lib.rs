@@ -6,6 +6,7 @@
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 
+mod in_subquery;
 mod lists_apart;
 mod null_in_lists;
 mod split_words;
@@ -21,11 +22,13 @@ use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use in_subquery::rewrite_in_subqueries;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
+use crate::in_subquery::InSubqueries;
 use crate::lists_apart::ListsApart;
 use crate::null_in_lists::NullInLists;
 use crate::split_words::SplitWords;
@@ -80,7 +83,7 @@ impl Functions {
     }
 
     /// Makes the functions known to a session, and how lists are written so that
-    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`).
+    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`, `in_subquery.rs`).
     /// `ids` are those that `uniq_state` finds; without them it only has a type.
     ///
     /// # Errors
@@ -104,6 +107,7 @@ impl Functions {
         for function in aggregates {
             session.register_udaf(Arc::new(function))?;
         }
+        session.add_analyzer_rule(Arc::new(InSubqueries));
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
         session.register_function_rewrite(Arc::new(NullInLists))
     }

@@ -120,6 +120,11 @@ impl Log {
         self.partitions.read().keys().cloned().collect()
     }
 
+    /// Bytes that the payload of a record may have.
+    pub fn record_bytes_max(&self) -> usize {
+        self.options.record_bytes_max
+    }
+
     fn partition(&self, id: &PartitionId) -> Result<Arc<Partition>, LogError> {
         let found = self.partitions.read().get(id).cloned();
         found.ok_or_else(|| LogError::UnknownPartition(id.clone()))

@@ -14,6 +14,9 @@ use crate::router::{RouteError, RouterCheckpoint};
 
 /// Version of the saved state.
 const STATE_VERSION: u32 = 2;
+/// The same with records that were tried again, which a program that knows only
+/// the one before would forget.
+const TRIED_VERSION: u32 = 3;
 pub(crate) const GENERAL_PART: &str = "general";
 const DEDUP_PREFIX: &str = "dedup";
 const LAST_PREFIX: &str = "last";
@@ -110,8 +113,13 @@ fn part_name(prefix: &str, id: &PartitionId, rest: &[&str]) -> String {
 pub(crate) fn save(memory: &mut BTreeMap<PartitionId, PartitionMemory>) -> RouterCheckpoint {
     let mut changed = BTreeMap::new();
     let mut live = BTreeSet::new();
+    let has_tried = memory.values().any(|it| !it.general.tried.is_empty());
     let general = SavedGeneral {
-        version: STATE_VERSION,
+        version: if has_tried {
+            TRIED_VERSION
+        } else {
+            STATE_VERSION
+        },
         partitions: memory
             .iter()
             .map(|(id, memory)| (id.clone(), memory.general.clone()))
@@ -150,10 +158,10 @@ pub(crate) fn load(
 ) -> Result<BTreeMap<PartitionId, PartitionMemory>, RouteError> {
     let general = parts.get(GENERAL_PART).map_or(&[][..], Vec::as_slice);
     let general: SavedGeneral = serde_json::from_slice(general)?;
-    if general.version != STATE_VERSION {
+    if !matches!(general.version, STATE_VERSION | TRIED_VERSION) {
         return Err(RouteError::Version {
             found: general.version,
-            expected: STATE_VERSION,
+            expected: TRIED_VERSION,
         });
     }
     let mut memory: BTreeMap<PartitionId, PartitionMemory> = BTreeMap::new();

@@ -26,8 +26,10 @@ pub struct Tried {
     /// When it was tried last, microseconds since 1970 UTC.
     pub time_us: i64,
     /// `rows`: it is in its table; `was_there`: it had been before; `part`: some of
-    /// its rows had been; `duplicate`: its key had been; `no_row`: its table has nothing to take from it; else the
-    /// reason of the dead letter that it would be again.
+    /// its rows are; `duplicate`: its key had been; `no_row`: its table has nothing
+    /// to take from it; `no_table`: there is no such table any more; `csv_line`,
+    /// `last_values`: what its table needs is not in the record; else the reason of
+    /// the dead letter that it would be again.
     pub outcome: String,
     /// Whether it has been given to the table, and must not be once more.
     pub given: bool,
@@ -53,23 +55,25 @@ impl<'a> OneTable<'a> {
     /// record alone.
     fn before(&self, record: &LogRecord) -> Before {
         let read = self.read(record);
-        let rows = read.rows.first();
-        let candidates = rows.map_or(&[][..], |rows| rows.candidates.as_slice());
-        let limit = record.record.capture_time_us;
-        let limit = limit.saturating_add(self.table.max_ahead_us);
-        let is_ahead = |time: Option<i64>| time.is_some_and(|time| time > limit);
-        let has_time = self.table.definition.event_time.is_some();
-        let ahead = candidates
-            .iter()
-            .filter(|it| has_time && is_ahead(it.event_time));
-        let ahead = ahead.count();
-        let count = rows.map_or(0, |rows| rows.kinds.len());
+        let ahead = self.ahead(&read, record.record.capture_time_us);
+        let count = read.rows.first().map_or(0, |rows| rows.kinds.len());
         let has_failed = ahead > 0 || !read.letters.letters.is_empty();
         match (has_failed, count > ahead) {
             (true, false) => Before::Failed,
             (true, true) => Before::Partly,
             (false, _) => Before::Rows,
         }
+    }
+
+    /// How many of its rows have a time that is too far ahead of this one.
+    fn ahead(&self, read: &ReadRange<'_>, time_us: i64) -> usize {
+        if self.table.definition.event_time.is_none() {
+            return 0;
+        }
+        let limit = time_us.saturating_add(self.table.max_ahead_us);
+        let candidates = read.rows.first().map(|rows| rows.candidates.as_slice());
+        let times = candidates.into_iter().flatten().map(|it| it.event_time);
+        times.flatten().filter(|&time| time > limit).count()
     }
 }
 
@@ -257,6 +261,11 @@ impl Again<'_> {
             tried.outcome = letter.reason.to_owned();
             return (Routed::default(), tried);
         }
+        // All or nothing: what is given cannot be given again with the rest.
+        if one.ahead(&read, self.time_us) > 0 {
+            tried.outcome = "ahead".to_owned();
+            return (Routed::default(), tried);
+        }
         let row_count = read.rows.first().map_or(0, |rows| rows.kinds.len());
         // Its time is compared with the time of trying.
         let now = self.record(self.time_us);
@@ -264,7 +273,8 @@ impl Again<'_> {
         let refused = std::mem::take(&mut routed.dead_letters);
         tried.given = row_count > refused.len();
         if let Some(letter) = refused.first() {
-            tried.outcome = letter.reason.to_owned();
+            let outcome = if tried.given { "part" } else { letter.reason };
+            tried.outcome = outcome.to_owned();
         } else if routed.duplicates > 0 {
             tried.outcome = "duplicate".to_owned();
         } else if row_count > 0 {

@@ -15,6 +15,9 @@ pub enum ServeError {
     /// Whoever asked does not want the answer any more.
     #[error("canceling statement due to user request")]
     Cancelled,
+    /// The task that made an answer ended before it.
+    #[error("making the answer was interrupted")]
+    Interrupted,
     /// The query took too long.
     #[error("the query was stopped after {0} ms; narrow it down, or raise query_time_ms_max")]
     TimeLimit(u64),

@@ -61,7 +61,8 @@ impl<'a> RowWriter<'a> {
             if number > 0 {
                 output.push(',');
             }
-            match column.is_null(row) {
+            // A column of the type of NULL has no mask that says so.
+            match column.is_null(row) || column.data_type() == &DataType::Null {
                 true => output.push_str("null"),
                 false => write(row, output),
             }

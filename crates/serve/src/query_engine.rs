@@ -1,8 +1,7 @@
 //! Ad-hoc SQL on one snapshot a statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -22,21 +21,25 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
+use sluice_store::Snapshot;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::column_docs::{self, ColumnMeaning};
+use crate::column_names::name_casts;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
-use crate::session;
+use crate::session::{self, SESSION};
 use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
@@ -73,6 +76,9 @@ pub struct QueryOptions {
     pub auditor: Option<Arc<dyn Auditor>>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
+    /// The threads that compute answers to HTTP clients, so that a long
+    /// computation holds up no connection; without them, those that ask do.
+    pub threads: Option<Handle>,
 }
 
 impl Default for QueryOptions {
@@ -90,21 +96,46 @@ impl Default for QueryOptions {
             access: Arc::default(),
             auditor: None,
             connections_max: 100,
+            threads: None,
         }
     }
 }
 
 tokio::task_local! {
-    /// Told the epoch of the snapshot that a statement is pinned to.
-    static PINNED_EPOCH: AtomicU64;
+    /// Told what a statement is pinned to.
+    static PINNED: Mutex<Pinned>;
+}
+
+/// What of the warehouse an answer was computed from.
+#[derive(Debug, Clone, Default)]
+pub struct Pinned {
+    /// The epoch of the snapshot; 0 where that is not known.
+    pub epoch: Epoch,
+    /// The tables and views that were read; `None` where something else was, of
+    /// which no epoch tells when it changes.
+    pub tables: Option<BTreeSet<String>>,
+    /// The epoch that last changed one of them, up to that of the snapshot.
+    pub changed: Epoch,
+}
+
+impl Pinned {
+    /// Whether the same would be read from `newest`.
+    pub(crate) fn is_same_in(&self, newest: &Snapshot) -> bool {
+        match &self.tables {
+            Some(tables) => {
+                let mut changed = tables.iter().map(|table| newest.changed(table));
+                changed.all(|changed| changed.is_some_and(|epoch| epoch <= self.epoch))
+            }
+            None => self.epoch == newest.epoch(),
+        }
+    }
 }
 
 /// The answer of a query.
 #[derive(Debug, Clone)]
 pub struct QueryResult {
-    /// The epoch of the snapshot that it was computed on; 0 where that is not
-    /// known.
-    pub epoch: Epoch,
+    /// What it was computed from.
+    pub pinned: Pinned,
     /// Its columns.
     pub schema: SchemaRef,
     /// Its rows.
@@ -134,16 +165,19 @@ impl QueryPlanner for OneSnapshotPlanner {
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let snapshot = (self.source)();
-        // Not set for statements of the PostgreSQL wire, which says no epoch.
-        let _ = PINNED_EPOCH.try_with(|epoch| epoch.store(snapshot.epoch(), Ordering::Relaxed));
+        let mut tables = Some(BTreeSet::new());
         let pinned = plan.clone().transform_up_with_subqueries(|node| {
             let LogicalPlan::TableScan(mut scan) = node else {
                 return Ok(Transformed::no(node));
             };
             let provider = source_as_provider(&scan.source)?;
             let Some(table) = provider.downcast_ref::<SluiceTable>() else {
+                tables = None;
                 return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
             };
+            if let Some(tables) = &mut tables {
+                tables.insert(table.name.clone());
+            }
             if let Some(role) = session::limiting_role(&self.access) {
                 let fields = scan.projected_schema.fields().iter();
                 let shown = fields.map(|field| field.name().as_str());
@@ -157,6 +191,19 @@ impl QueryPlanner for OneSnapshotPlanner {
             scan.source = provider_as_source(Arc::new(table.pin(snapshot.clone())));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         })?;
+        let epoch = snapshot.epoch();
+        let read = tables.iter().flatten();
+        let changed = read.filter_map(|table| snapshot.changed(table)).max();
+        let pin = Pinned {
+            epoch,
+            changed: match tables {
+                Some(_) => changed.unwrap_or(0).min(epoch),
+                None => epoch,
+            },
+            tables,
+        };
+        // Not set for statements of the PostgreSQL wire, which says no epoch.
+        let _ = PINNED.try_with(|pinned| *pinned.lock() = pin);
         let plan = DefaultPhysicalPlanner::default()
             .create_physical_plan(&pinned.data, state)
             .await?;
@@ -318,7 +365,10 @@ impl QueryEngine {
         let dialect = state.config_options().sql_parser.dialect;
         let explained = explain_query_of_text(sql);
         let sql = explained.as_deref().unwrap_or(sql);
-        let statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        if let DataFusionStatement::Statement(inner) = &mut statement {
+            name_casts(inner);
+        }
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner).or_else(|| sets(inner)) {
@@ -333,6 +383,40 @@ impl QueryEngine {
             }
         }
         Ok(statement)
+    }
+
+    /// Begins work on the threads for answers, for whoever asks now.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let work = SESSION.scope(session::current(), work);
+        match &self.options.threads {
+            Some(threads) => threads.spawn(work),
+            None => tokio::spawn(work),
+        }
+    }
+
+    /// Work on the threads for answers, which is given up as soon as nobody waits
+    /// for it.
+    ///
+    /// # Errors
+    /// Those of the work, and when it is interrupted.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ServeError>> + Send + 'static,
+    ) -> Result<T, ServeError> {
+        let work = SESSION.scope(session::current(), work);
+        // Dropping a set ends its tasks.
+        let mut tasks = JoinSet::new();
+        match &self.options.threads {
+            Some(threads) => tasks.spawn_on(work, threads),
+            None => tasks.spawn(work),
+        };
+        match tasks.join_next().await {
+            Some(Ok(result)) => result,
+            _ => Err(ServeError::Interrupted),
+        }
     }
 
     /// Answers one statement.
@@ -355,14 +439,14 @@ impl QueryEngine {
             let frame = self.context.execute_logical_plan(plan.await?).await?;
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = self.collect(frame).await?;
-            let epoch = PINNED_EPOCH.with(|epoch| epoch.load(Ordering::Relaxed));
+            let pinned = PINNED.with(|pinned| pinned.lock().clone());
             Ok::<_, DataFusionError>(QueryResult {
-                epoch,
+                pinned,
                 schema,
                 batches,
             })
         };
-        let work = PINNED_EPOCH.scope(AtomicU64::new(0), work);
+        let work = PINNED.scope(Mutex::default(), work);
         let limit_ms = self.options.time_ms_max;
         match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
             Ok(result) => Ok(result?),

@@ -96,6 +96,19 @@ fn sql_answers_json_in_the_forms_of_the_contract() {
         rows(server.address, lists),
         json!([[true, null], [null, null], [false, null]])
     );
+    // The same for subqueries, below OR and NOT and as a column.
+    let subqueries = "WITH t(id, b) AS (VALUES (4, NULL), (5, 2), (6, 7)), s(k) AS (VALUES (7))
+                      SELECT id FROM t WHERE id = 1 OR b NOT IN (SELECT k FROM s) ORDER BY id";
+    assert_eq!(rows(server.address, subqueries), json!([[5]]));
+    let subqueries = "WITH t(id, b) AS (VALUES (4, NULL), (5, 2), (6, 7)), s(k) AS (VALUES (7))
+                      SELECT id, b IN (SELECT k FROM s) FROM t ORDER BY id";
+    assert_eq!(
+        rows(server.address, subqueries),
+        json!([[4, null], [5, false], [6, true]])
+    );
+    assert_eq!(rows(server.address, "SELECT NULL AS z"), json!([[null]]));
+    let casts = "SELECT id, id::text FROM orders ORDER BY id LIMIT 1";
+    assert_eq!(rows(server.address, casts), json!([[1, "1"]]));
 }
 
 #[test]

@@ -10,8 +10,10 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::client::{get, request};
-use common::{Options, Server};
+use common::{Options, Server, stock_delta};
 use serde_json::json;
 use sluice_serve::{PanelDefinitions, PanelFile, Panels};
 
@@ -420,6 +422,63 @@ fn many_who_ask_for_one_panel_cost_one_computation() {
     let head = [("If-None-Match", &*tag)];
     let known = request(address, "GET", "/api/v1/panels/slow", &head, b"");
     assert_eq!(known.status, 304);
+}
+
+const BIG: &str = r#"
+title = { en = "Big orders", zh = "大订单" }
+subject = "trade"
+chart = "table"
+query = "SELECT id FROM big_orders WHERE id IN (SELECT pieces FROM visits) OR id > 0 ORDER BY id"
+"#;
+
+#[test]
+fn an_answer_holds_until_what_it_reads_changes() {
+    let server = served(&[("big", BIG)]);
+    let path = "/api/v1/panels/big";
+    let computed = || counted(&server, "sluice_http_queries_total");
+    server
+        .shop
+        .apply_orders(&[((7, "zoe".to_owned(), 50_000), 1)]);
+    let first = get(server.address, path);
+    let (epoch, tag) = (first.json()["epoch"].clone(), first.header("etag"));
+    let before = computed();
+    // Other tables change, or nothing does.
+    let stock = BTreeMap::from([("stock".to_owned(), stock_delta(&[("a", 1, 5)]))]);
+    server.shop.apply(stock);
+    server.shop.apply_orders(&[]);
+    server.shop.apply(BTreeMap::new());
+    let again = get(server.address, path);
+    assert_eq!(again.json()["epoch"], epoch);
+    assert_eq!(again.header("etag"), tag);
+    let known = [("If-None-Match", tag.unwrap())];
+    assert_eq!(
+        request(server.address, "GET", path, &known, b"").status,
+        304
+    );
+    assert_eq!(computed(), before);
+    // What a view of it reads, in a subquery too.
+    let visits = BTreeMap::from([("visits".to_owned(), stock_delta(&[("a", 1, 5)]))]);
+    server.shop.apply(visits);
+    assert_eq!(
+        request(server.address, "GET", path, &known, b"").status,
+        200
+    );
+    assert_eq!(computed(), before + 1);
+    server
+        .shop
+        .apply_orders(&[((8, "zoe".to_owned(), 50_000), 1)]);
+    assert_eq!(
+        get(server.address, path).json()["rows"],
+        json!([["7"], ["8"]])
+    );
+    // Models that change may leave the panel as it is, and its tables too.
+    let before = computed();
+    server.state.note_changed_models();
+    assert_eq!(
+        request(server.address, "GET", path, &known, b"").status,
+        200
+    );
+    assert_eq!(computed(), before + 1);
 }
 
 #[test]

@@ -157,13 +157,23 @@ pub fn put_into(
         texts.push((name, RealDisk.read(&path).doing(what)?));
         RealDisk.remove(&path).doing(what)?;
     }
+    let mut right = Vec::new();
     for (name, text) in texts {
-        write(&folder, &name, &String::from_utf8_lossy(&text)).doing(what)?;
-        if let Err(failure) = check() {
-            let path = folder.join(format!("{name}.toml"));
-            RealDisk.remove(&path).doing(what)?;
-            reporter.warn(&format!("the saved panel `{name}` is left out: {failure}"));
+        let text = String::from_utf8_lossy(&text).into_owned();
+        write(&folder, &name, &text).doing(what)?;
+        let checked = check();
+        // Out of the way, so that the next one is planned without it.
+        let path = folder.join(format!("{name}.toml"));
+        RealDisk.remove(&path).doing(what)?;
+        match checked {
+            Ok(_) => right.push((name, text)),
+            Err(failure) => {
+                reporter.warn(&format!("the saved panel `{name}` is left out: {failure}"));
+            }
         }
+    }
+    for (name, text) in right {
+        write(&folder, &name, &text).doing(what)?;
     }
     Ok(())
 }

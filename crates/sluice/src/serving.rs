@@ -16,7 +16,7 @@ use sluice_serve::{
     RunningViews, SnapshotSource, Tls, WarehouseInfo, guarded,
 };
 use sluice_watch::{Alert, Watcher};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 use crate::config::{Config, Limits};
@@ -54,6 +54,9 @@ pub struct ServingParts {
     pub sugar_token: Option<String>,
 }
 
+/// Threads that take connections, and as many that compute answers.
+const THREADS: usize = 2;
+
 /// The running servers.
 #[derive(Debug)]
 pub struct Serving {
@@ -62,8 +65,22 @@ pub struct Serving {
     state: Arc<HttpState>,
     queries: Arc<QueryEngine>,
     watcher: Arc<Watcher>,
-    runtime: Runtime,
+    /// Takes records, asks for panels, tells what changes.
+    connections: Runtime,
+    /// Computes what is asked. PostgreSQL clients, each of whom waits for one
+    /// statement at a time, are all here.
+    answers: Runtime,
     stop: watch::Sender<bool>,
+}
+
+fn threads(name: &str) -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_stack_size(sluice_core::PLANNING_STACK_BYTES)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .doing("starting the server's threads")
 }
 
 impl Serving {
@@ -77,13 +94,8 @@ impl Serving {
         parts: ServingParts,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_stack_size(sluice_core::PLANNING_STACK_BYTES)
-            .thread_name("serve")
-            .enable_all()
-            .build()
-            .doing("starting the server's threads")?;
+        let connections = threads("connections")?;
+        let answers = threads("answers")?;
         let query_views = program.query_views().to_vec();
         let time_zone = config.time_zone.get_ref();
         let engine = query_engine(
@@ -96,6 +108,7 @@ impl Serving {
                 access: parts.access.clone(),
                 auditor: parts.auditor.clone(),
                 table_meanings: parts.docs.table_meanings(),
+                threads: Some(answers.handle().clone()),
             },
             parts.source.clone(),
         )?;
@@ -113,20 +126,20 @@ impl Serving {
         };
 
         let wanted = config.postgres_address();
-        let listener = runtime
+        let listener = answers
             .block_on(PostgresListener::bind(wanted))
             .doing(&format!("listening on {wanted} for PostgreSQL clients"))?
             .with_tls(parts.tls.clone());
         let postgres = listener.local_address();
         let serve = listener.serve(engine.clone(), until_stopped());
-        runtime.spawn(async move {
+        answers.spawn(async move {
             if let Err(error) = serve.await {
                 reporter.error(&format!("the PostgreSQL wire ended: {error}"));
             }
         });
 
         let wanted = config.http_address();
-        let listener = runtime
+        let listener = connections
             .block_on(HttpListener::bind(wanted))
             .doing(&format!("listening on {wanted} for HTTP clients"))?
             .with_tls(parts.tls);
@@ -167,7 +180,7 @@ impl Serving {
         };
         let router = guarded(router, rules);
         let serve = listener.serve(router, until_stopped());
-        runtime.spawn(async move {
+        connections.spawn(async move {
             if let Err(error) = serve.await {
                 reporter.error(&format!("the HTTP server ended: {error}"));
             }
@@ -178,7 +191,8 @@ impl Serving {
             state,
             queries,
             watcher: parts.watcher,
-            runtime,
+            connections,
+            answers,
             stop,
         })
     }
@@ -209,7 +223,9 @@ impl Serving {
             .set_views(views.map(|view| view.name.clone()).collect());
         self.queries
             .set_query_views(program.query_views())
-            .doing("planning the query views")
+            .doing("planning the query views")?;
+        self.state.note_changed_models();
+        Ok(())
     }
 
     /// Answers these panels from now on.
@@ -245,14 +261,15 @@ impl Serving {
     pub fn asker(&self) -> Asker {
         Asker {
             engine: self.queries.clone(),
-            runtime: self.runtime.handle().clone(),
+            runtime: self.answers.handle().clone(),
         }
     }
 
     /// Ends open connections and stops.
     pub fn stop(self) {
         let _ = self.stop.send(true);
-        self.runtime.shutdown_timeout(STOP_TIME_MAX);
+        self.connections.shutdown_timeout(STOP_TIME_MAX);
+        self.answers.shutdown_timeout(STOP_TIME_MAX);
     }
 }
 
@@ -266,6 +283,8 @@ pub struct EngineSettings {
     pub auditor: Option<Arc<dyn Auditor>>,
     /// What tables and views mean.
     pub table_meanings: BTreeMap<String, String>,
+    /// The threads that compute answers to HTTP clients.
+    pub threads: Option<Handle>,
 }
 
 /// Answers ad-hoc queries on what `source` gives.
@@ -291,6 +310,7 @@ pub fn query_engine(
         access: settings.access,
         auditor: settings.auditor,
         table_meanings: settings.table_meanings,
+        threads: settings.threads,
         ..QueryOptions::default()
     };
     QueryEngine::new(source, options).doing("preparing the query engine")

@@ -13,10 +13,12 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{ask, fail, run_command, sluice, succeed};
+use common::{
+    Running, ask_until, fail, request, run_command, sluice, succeed, write_files, write_models,
+};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,114 +70,57 @@ columns = [
 ]
 "#;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn project(folder: &Path, config: &str) -> PathBuf {
     let project = folder.join("shop");
-    for (file, text) in [
-        ("warehouse.toml", config),
-        ("sources/people.toml", SOURCE),
-        (
-            "panels/phones.toml",
-            &format!("{PANEL}query = \"SELECT phone FROM person\"\n"),
-        ),
-        (
-            "panels/ids.toml",
-            &format!("{PANEL}query = \"SELECT id FROM person\"\n"),
-        ),
-        ("people.ndjson", "{\"id\":1,\"phone\":\"555\"}\n"),
-    ] {
-        let path = project.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    // A file holds one model.
-    for model in MODELS.split_terminator(";\n") {
-        let name = model
-            .split(" AS ")
-            .next()
-            .and_then(|begin| begin.split(' ').next_back());
-        let path = project.join(format!("models/{}.sql", name.unwrap()));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{model}\n")).unwrap();
-    }
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", config),
+            ("sources/people.toml", SOURCE),
+            (
+                "panels/phones.toml",
+                &format!("{PANEL}query = \"SELECT phone FROM person\"\n"),
+            ),
+            (
+                "panels/ids.toml",
+                &format!("{PANEL}query = \"SELECT id FROM person\"\n"),
+            ),
+            ("people.ndjson", "{\"id\":1,\"phone\":\"555\"}\n"),
+        ],
+    );
+    write_models(&project, MODELS);
     project
 }
 
-fn run(project: &Path, state: &Path) -> (Running, Value) {
+fn run(project: &Path, state: &Path) -> Running {
     let mut command = run_command(project, state);
     for (name, value) in [("READER", "r"), ("ANALYST", "a"), ("ADMIN", "b")] {
         command.env(format!("SLUICE_TEST_{name}"), format!("secret-{value}"));
     }
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.unwrap());
-    let start = Instant::now();
-    loop {
-        assert!(start.elapsed() < PATIENCE, "it does not start");
-        if let Ok(text) = std::fs::read(state.join("address.json")) {
-            let address: Value = serde_json::from_slice(&text).unwrap();
-            if ask(state, "SELECT id FROM person") == ["1"] {
-                return (running, address);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let running = Running::of(&mut command, state);
+    ask_until(state, "SELECT id FROM person", &["1"]);
+    running
 }
 
 /// Status and body.
 fn http(
-    address: &Value,
+    running: &Running,
     path: &str,
     authorization: Option<&str>,
     sql: Option<&str>,
 ) -> (u16, String) {
-    let url = format!("http://{}{path}", address["http"].as_str().unwrap());
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build();
-    let agent: ureq::Agent = config.into();
-    let answer = match sql {
-        Some(sql) => {
-            let mut request = agent.post(&url).header("Content-Type", "text/plain");
-            if let Some(authorization) = authorization {
-                request = request.header("Authorization", authorization);
-            }
-            request.send(sql)
-        }
-        None => {
-            let mut request = agent.get(&url);
-            if let Some(authorization) = authorization {
-                request = request.header("Authorization", authorization);
-            }
-            request.call()
-        }
-    };
-    let mut answer = answer.unwrap();
-    let body = answer.body_mut().read_to_vec().unwrap();
-    (
-        answer.status().as_u16(),
-        String::from_utf8_lossy(&body).into_owned(),
-    )
+    let url = format!("{}{path}", running.http);
+    let method = if sql.is_some() { "POST" } else { "GET" };
+    let body = sql.map(|sql| ("text/plain", sql));
+    request(method, &url, authorization, body)
 }
 
 /// `psql`, or nothing where it is not here.
-fn psql(address: &Value, user: &str, password: &str, sql: &str) -> Option<(bool, String)> {
-    let (host, port) = address["postgres"]
-        .as_str()
-        .unwrap()
-        .rsplit_once(':')
-        .unwrap();
+fn psql(running: &Running, user: &str, password: &str, sql: &str) -> Option<(bool, String)> {
+    let port = running.port.to_string();
     let mut command = Command::new("psql");
-    command.args([
-        "-X", "-A", "-t", "-h", host, "-p", port, "-U", user, "-d", "sluice",
-    ]);
+    command.args(["-X", "-A", "-t", "-h", "127.0.0.1", "-p", &port]);
+    command.args(["-U", user, "-d", "sluice"]);
     command
         .env("PGPASSWORD", password)
         .env("PGCONNECT_TIMEOUT", "10");
@@ -196,18 +141,13 @@ fn psql(address: &Value, user: &str, password: &str, sql: &str) -> Option<(bool,
 }
 
 /// The answer of a prepared statement, as drivers ask: rows, or the error.
-fn prepared(address: &Value, user: &str, password: &str, sql: &str) -> String {
+fn prepared(running: &Running, user: &str, password: &str, sql: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let (host, port) = address["postgres"]
-        .as_str()
-        .unwrap()
-        .rsplit_once(':')
-        .unwrap();
     let mut config = tokio_postgres::Config::new();
-    config.host(host).port(port.parse().unwrap()).user(user);
+    config.host("127.0.0.1").port(running.port).user(user);
     config.password(password).dbname("sluice");
     runtime.block_on(async {
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
@@ -240,11 +180,11 @@ fn users_may_do_what_their_role_may() {
         let error = fail(sluice().arg("check").arg(&wrong), 2);
         assert!(error.contains(problem), "{error}");
     }
-    let (_running, address) = run(&project, &state);
+    let running = run(&project, &state);
 
     let bearer = |secret: &str| format!("Bearer {secret}");
     let status =
-        |path: &str, authorization: Option<&str>| http(&address, path, authorization, None).0;
+        |path: &str, authorization: Option<&str>| http(&running, path, authorization, None).0;
     assert_eq!(status("/healthz", None), 200);
     assert_eq!(status("/api/v1/info", None), 401);
     assert_eq!(status("/api/v1/info", Some(&bearer("wrong"))), 401);
@@ -253,7 +193,7 @@ fn users_may_do_what_their_role_may() {
     assert_eq!(status("/api/v1/info", Some("Basic bGk6c2VjcmV0LWE=")), 200);
     assert_eq!(status("/metrics", Some(&bearer("secret-r"))), 200);
     let asked =
-        |secret: &str, sql: &str| http(&address, "/api/v1/sql", Some(&bearer(secret)), Some(sql));
+        |secret: &str, sql: &str| http(&running, "/api/v1/sql", Some(&bearer(secret)), Some(sql));
     assert_eq!(asked("secret-r", "SELECT id FROM person").0, 403);
     assert_eq!(asked("secret-a", "SELECT id FROM person").0, 200);
     for sql in [
@@ -332,10 +272,7 @@ fn users_may_do_what_their_role_may() {
         assert_eq!(status(path, Some(&bearer("secret-b"))), 200, "{path}");
     }
     let sugar = |panel: &str| {
-        let url = format!(
-            "http://{}/api/v1/sugar/{panel}",
-            address["http"].as_str().unwrap()
-        );
+        let url = format!("{}/api/v1/sugar/{panel}", running.http);
         let request = ureq::post(&url).header("Sugar-Token", "secret-r");
         let mut answer = request
             .config()
@@ -356,7 +293,7 @@ fn users_may_do_what_their_role_may() {
         let authorization = secret.map(bearer);
         let path = format!("/collect/{topic}");
         http(
-            &address,
+            &running,
             &path,
             authorization.as_deref(),
             Some("{\"id\":1}"),
@@ -373,16 +310,16 @@ fn users_may_do_what_their_role_may() {
     assert_eq!(sent("keyed", Some("secret-r")), 200);
     let silence = "/api/v1/alarms/silences";
     for (secret, expected) in [("secret-r", 403), ("secret-a", 403), ("secret-b", 415)] {
-        let given = http(&address, silence, Some(&bearer(secret)), Some("{}")).0;
+        let given = http(&running, silence, Some(&bearer(secret)), Some("{}")).0;
         assert_eq!(given, expected, "{secret}");
     }
 
-    let Some((is_good, text)) = psql(&address, "li", "secret-a", "SELECT id FROM person") else {
+    let Some((is_good, text)) = psql(&running, "li", "secret-a", "SELECT id FROM person") else {
         return;
     };
     assert!(is_good && text.trim() == "1", "{text}");
     let refused = |user: &str, password: &str, sql: &str, expected: &str| {
-        let (is_good, text) = psql(&address, user, password, sql).unwrap();
+        let (is_good, text) = psql(&running, user, password, sql).unwrap();
         assert!(!is_good && text.contains(expected), "{user}: {text}");
     };
     // Before a connection stands, psql shows no codes.
@@ -404,7 +341,7 @@ fn users_may_do_what_their_role_may() {
         "SET SESSION timezone TO 'Asia/Tokyo'",
         "RESET ALL",
     ] {
-        let (is_good, text) = psql(&address, "li", "secret-a", sql).unwrap();
+        let (is_good, text) = psql(&running, "li", "secret-a", sql).unwrap();
         assert!(is_good, "{sql}: {text}");
     }
     for sql in [
@@ -431,13 +368,13 @@ fn users_may_do_what_their_role_may() {
         "SET ROLE boss; SELECT phone FROM person",
         "SET SESSION AUTHORIZATION boss; SELECT phone FROM person",
     ] {
-        let (is_good, text) = psql(&address, "li", "secret-a", sql).unwrap();
+        let (is_good, text) = psql(&running, "li", "secret-a", sql).unwrap();
         assert!(!is_good && !text.contains("555"), "{sql}: {text}");
     }
     let phones = "SELECT phone FROM person";
-    let text = prepared(&address, "li", "secret-a", phones);
+    let text = prepared(&running, "li", "secret-a", phones);
     assert!(text.contains("person.phone"), "{text}");
-    assert_eq!(prepared(&address, "boss", "secret-b", phones), "555");
+    assert_eq!(prepared(&running, "boss", "secret-b", phones), "555");
     // The log is written behind the answers.
     std::thread::sleep(Duration::from_secs(1));
     let log = std::fs::read_to_string(state.join("audit/audit.jsonl")).unwrap();
@@ -528,11 +465,6 @@ fn certificate(folder: &Path, name: &str) {
     assert!(made.status.success(), "{made:?}");
 }
 
-fn port(address: &Value, name: &str) -> String {
-    let text = address[name].as_str().unwrap();
-    text.rsplit_once(':').unwrap().1.to_owned()
-}
-
 #[test]
 fn what_goes_to_other_machines_is_encrypted() {
     let folder = tempfile::tempdir().unwrap();
@@ -547,9 +479,10 @@ fn what_goes_to_other_machines_is_encrypted() {
     let error = fail(&mut command, 2);
     assert!(error.contains("own.pem"), "{error}");
     certificate(&project, "own");
-    let (_running, address) = run(&project, &state);
+    let running = run(&project, &state);
 
-    let (postgres, http) = (port(&address, "postgres"), port(&address, "http"));
+    let postgres = running.port;
+    let http = running.http.rsplit(':').next().unwrap();
     let connection = |mode: &str, root: &str| {
         let root = project.join(root);
         format!(
@@ -658,22 +591,19 @@ fn a_query_ends_when_its_client_wants_it_to() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let project = project(folder.path(), "name = \"shop\"\n");
-    let (_running, address) = run(&project, &state);
+    let running = run(&project, &state);
     let start = Instant::now();
     let sql = format!("SET statement_timeout = '500ms'; {SLOW}");
-    let Some((is_good, text)) = psql(&address, "li", "", &sql) else {
+    let Some((is_good, text)) = psql(&running, "li", "", &sql) else {
         return;
     };
     assert!(!is_good && text.contains("57014"), "{text}");
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 
-    let (host, port) = address["postgres"]
-        .as_str()
-        .unwrap()
-        .rsplit_once(':')
-        .unwrap();
+    let port = running.port.to_string();
     let mut command = Command::new("psql");
-    command.args(["-X", "-h", host, "-p", port, "-U", "li", "-d", "sluice"]);
+    command.args(["-X", "-h", "127.0.0.1", "-p", &port]);
+    command.args(["-U", "li", "-d", "sluice"]);
     command.args(["-v", "VERBOSITY=verbose", "-c", SLOW]);
     let child = command
         .stdin(Stdio::null())

@@ -16,21 +16,15 @@ mod mail;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{ask, fail, root, run_command, sluice, succeed};
+use common::{Running, ask, fail, root, run_command, sluice, succeed, write_files};
 use mail::{MailBox, certificate};
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
 
 /// An address with orders, which stops to answer when it is told to.
 fn shop(is_down: Arc<AtomicBool>) -> String {
@@ -83,7 +77,6 @@ group_wait = "1 second"
         mail_box.address.port(),
         certificate().display()
     );
-    write(&project.join("warehouse.toml"), &config);
     let source = format!(
         r#"[topic.orders]
 owner = "orders-team"
@@ -97,32 +90,28 @@ topic = "orders"
 columns = [{{ name = "id", from = "/id", type = "int64" }}]
 "#
     );
-    write(&project.join("sources/orders.toml"), &source);
     let shipped = root().join("warehouse/alerts/source_stopped.toml");
     let alarm = std::fs::read_to_string(shipped).unwrap();
     let quick = alarm
         .replace("every = \"10 seconds\"", "every = \"1 second\"")
         .replace("for = \"30 seconds\"", "for = \"2 seconds\"");
     assert_ne!(alarm, quick);
-    write(&project.join("alerts/source_stopped.toml"), &quick);
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", &config),
+            ("sources/orders.toml", &source),
+            ("alerts/source_stopped.toml", &quick),
+        ],
+    );
     project
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn run(project: &Path, state: &Path) -> Running {
     let mut command = run_command(project, state);
     command.env("SLUICE_TEST_MAIL_PASSWORD", "secret");
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.unwrap());
-    wait_for("the warehouse to start", || {
+    let running = Running::of(&mut command, state);
+    wait_for("the alarms to answer", || {
         let mut command = sluice();
         command.args(["alarms", "list", "--state"]).arg(state);
         command.output().unwrap().status.success()
@@ -247,21 +236,19 @@ fn files_of_alarms_take_effect_while_the_warehouse_runs() {
     let url = shop(Arc::new(AtomicBool::new(false)));
     let project = project(folder.path(), &url, &mail_box);
     let running = run(&project, &state);
-    let alert = project.join("alerts/always.toml");
+    let file = "alerts/always.toml";
+    let write = |text: &str| write_files(&project, &[(file, text)]);
     let always = |title: &str| {
         format!(
             "title = \"{title}\"\nsql = \"SELECT 5 AS value\"\nevery = \"1 second\"\nwhen = {{ above = 1 }}\n"
         )
     };
-    write(&alert, &always("Five"));
+    write(&always("Five"));
     wait_for("the new alarm to fire", || {
         alarms(&state, &["list"]).starts_with("firing    warning   always")
     });
     // One that is wrong changes nothing, and it is said why.
-    write(
-        &alert,
-        "sql = \"SELECT nothing AS value\"\nwhen = { above = 1 }\n",
-    );
+    write("sql = \"SELECT nothing AS value\"\nwhen = { above = 1 }\n");
     wait_for("the refusal", || {
         let mut command = sluice();
         let status = command
@@ -273,11 +260,11 @@ fn files_of_alarms_take_effect_while_the_warehouse_runs() {
         String::from_utf8_lossy(&status.stdout).contains("alerts/always.toml:1:1: ")
     });
     assert!(alarms(&state, &["list"]).starts_with("firing    warning   always"));
-    write(&alert, &always("Five again"));
+    write(&always("Five again"));
     wait_for("the other title", || {
         alarms(&state, &["list", "--json"]).contains("Five again")
     });
-    std::fs::remove_file(&alert).unwrap();
+    std::fs::remove_file(project.join(file)).unwrap();
     wait_for("the end of the alarm", || {
         let listed = alarms(&state, &["list"]);
         listed.starts_with("resolved  warning   always") || listed.starts_with("nothing is wrong")
@@ -295,28 +282,16 @@ fn check_names_what_is_wrong_with_alarms() {
         let error = fail(command.arg("check").arg(&project), 2);
         assert!(error.contains(expected), "{error}");
     };
-    let alert = project.join("alerts/a.toml");
-    write(
-        &alert,
-        "sql = \"SELECT ordres FROM orders\"\nwhen = { above = 1 }\n",
-    );
+    let write = |text: &str| write_files(&project, &[("alerts/a.toml", text)]);
+    write("sql = \"SELECT ordres FROM orders\"\nwhen = { above = 1 }\n");
     check("alerts/a.toml:1:1: ");
-    write(
-        &alert,
-        "sql = \"SELECT id FROM orders\"\nwhen = { above = 1 }\n",
-    );
+    write("sql = \"SELECT id FROM orders\"\nwhen = { above = 1 }\n");
     check(
         "alerts/a.toml:1:1: the query has no column `value`, which is judged; its columns are id",
     );
-    write(
-        &alert,
-        "sql = \"SELECT id AS value FROM orders\"\nowner = \"nobody\"\nwhen = { above = 1 }\n",
-    );
+    write("sql = \"SELECT id AS value FROM orders\"\nowner = \"nobody\"\nwhen = { above = 1 }\n");
     check("alerts/a.toml: `nobody` is no mail address");
-    write(
-        &alert,
-        "sql = \"DROP TABLE orders\"\nwhen = { any_row = true }\n",
-    );
+    write("sql = \"DROP TABLE orders\"\nwhen = { any_row = true }\n");
     check("is refused");
 }
 

@@ -130,6 +130,11 @@ fn a_backup_of_a_busy_warehouse_holds_all_that_was_acknowledged() {
     for (number, (made, known)) in made.iter().zip(known_before).enumerate() {
         let again = folder.path().join(format!("again-{number}"));
         succeed(&mut restore(made, &again));
+        // It is a state before it ran.
+        let count: u64 = ask(&again, "SELECT count(*) FROM click")[0]
+            .parse()
+            .unwrap();
+        assert!(count <= sent);
         let running = Running::start(&project, &again, &[]);
         let ends = [format!("{known}"), format!("{sent}")];
         let counts = ask(&again, "SELECT count(*), max(number) + 1 FROM click");

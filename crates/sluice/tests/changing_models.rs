@@ -10,13 +10,13 @@
 )]
 
 mod common;
+#[path = "common/world.rs"]
+mod world;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{ask, run_command, sluice, succeed};
+use world::{World, wait, write};
 
 const SOURCES: &str = r#"
 [topic.sales]
@@ -40,15 +40,6 @@ const TOTAL: &str = "CREATE MATERIALIZED VIEW total AS
 SELECT sum(sales) AS sales, sum(pieces) AS pieces FROM by_shop";
 const BUSY: &str = "CREATE VIEW busy AS SELECT shop FROM by_shop WHERE sales > 10";
 
-#[expect(clippy::disallowed_methods, reason = "a test writes its project")]
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // In one step: the watch must not read half a file.
-    let beside = path.with_extension("beside");
-    std::fs::write(&beside, text).unwrap();
-    std::fs::rename(&beside, path).unwrap();
-}
-
 fn sales(from: usize, count: usize) -> String {
     let line = |number: usize| {
         let (shop, pieces) = (number % 97, number % 7);
@@ -57,109 +48,35 @@ fn sales(from: usize, count: usize) -> String {
     (from..from + count).map(line).collect()
 }
 
-struct World {
-    folder: tempfile::TempDir,
+fn new_world() -> World {
+    let world = World::with(
+        "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\nepoch_records_max = 500\n",
+    );
+    world.sources("sales", SOURCES);
+    world.model("by_shop", BY_SHOP);
+    world.model("total", TOTAL);
+    world.model("busy", BUSY);
+    world
 }
 
 impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let world = Self { folder };
-        write(
-            &world.project().join("warehouse.toml"),
-            "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\nepoch_records_max = 500\n",
-        );
-        write(&world.project().join("sources/sales.toml"), SOURCES);
-        world.model("by_shop", BY_SHOP);
-        world.model("total", TOTAL);
-        world.model("busy", BUSY);
-        world
-    }
-
-    fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn model(&self, name: &str, sql: &str) {
-        write(&self.project().join(format!("models/{name}.sql")), sql);
-    }
-
     fn feed(&self, file: usize, count: usize) {
         let path = self.project().join(format!("{file:04}.ndjson"));
         write(&path, &sales(file * count, count));
     }
 
-    fn start(&self) -> Running {
-        let _ = std::fs::remove_file(self.state().join("address.json"));
-        let mut command = run_command(&self.project(), &self.state());
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let running = Running(child);
-        wait("it answers", || self.state().join("address.json").exists());
-        running
-    }
-
-    fn is_answered(&self, sql: &str) -> Option<Vec<String>> {
-        let mut command = sluice();
-        let state = self.state();
-        let command = command.arg("sql").arg("--state").arg(&state);
-        let output = common::output(command.args(["--format", "csv", sql]));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().skip(1).map(str::to_owned).collect();
-        output.status.success().then_some(lines)
-    }
-
     /// All rows, sorted, of a run that began with today's models.
     fn computed_anew(&self, sql: &str) -> Vec<String> {
-        let state = self.folder.path().join("scratch");
+        let state = self.folder().join("scratch");
         let _ = std::fs::remove_dir_all(&state);
         succeed(run_command(&self.project(), &state).arg("--until-idle"));
         ask(&state, sql)
     }
 }
 
-struct Running(Child);
-
-impl Running {
-    /// Ends it at once; what it said.
-    fn kill(mut self) -> String {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-        let mut said = String::new();
-        let mut errors = self.0.stderr.take().unwrap();
-        errors.read_to_string(&mut said).unwrap();
-        assert!(!said.contains("panicked"), "{said}");
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[track_caller]
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn models_change_while_the_warehouse_works() {
-    let world = World::new();
+    let world = new_world();
     world.feed(0, 3_000);
     let running = world.start();
     let sales = || world.is_answered("SELECT sales FROM total");
@@ -243,7 +160,7 @@ fn models_change_while_the_warehouse_works() {
 
 #[test]
 fn models_that_changed_while_it_was_stopped_are_computed_from_the_checkpoint() {
-    let world = World::new();
+    let world = new_world();
     world.feed(0, 2_000);
     succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
     world.model(
@@ -271,7 +188,7 @@ fn models_that_changed_while_it_was_stopped_are_computed_from_the_checkpoint() {
 
 #[test]
 fn a_kill_at_any_moment_gives_the_old_models_or_the_new() {
-    let world = World::new();
+    let world = new_world();
     let variants = [
         BY_SHOP,
         "CREATE MATERIALIZED VIEW by_shop AS SELECT shop, count(*) AS sales, sum(pieces) AS pieces, min(number) AS first FROM sale GROUP BY shop",

@@ -10,13 +10,13 @@
 )]
 
 mod common;
+#[path = "common/world.rs"]
+mod world;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{ask, run_command, sluice, succeed};
+use world::{World, wait, write};
 
 const SALES: &str = r#"
 [topic.sales]
@@ -38,78 +38,23 @@ SELECT shop, count(*) AS sales FROM sale GROUP BY shop";
 const OTHERS: &str = "CREATE MATERIALIZED VIEW letters AS
 SELECT table_name, count(*) AS letters FROM sluice_dead_letters GROUP BY table_name";
 
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // In one step: the watch must not read half a file.
-    let beside = path.with_extension("beside");
-    std::fs::write(&beside, text).unwrap();
-    std::fs::rename(&beside, path).unwrap();
-}
-
-struct World {
-    folder: tempfile::TempDir,
+fn new_world() -> World {
+    let world = World::with(
+        "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\nepoch_records_max = 500\n",
+    );
+    world.sources("sales", SALES);
+    world.model("by_shop", BY_SHOP);
+    world.model("letters", OTHERS);
+    world
 }
 
 impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let world = Self { folder };
-        write(
-            &world.project().join("warehouse.toml"),
-            "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\nepoch_records_max = 500\n",
-        );
-        world.sources("sales", SALES);
-        write(&world.project().join("models/by_shop.sql"), BY_SHOP);
-        write(&world.project().join("models/letters.sql"), OTHERS);
-        world
-    }
-
-    fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn sources(&self, name: &str, text: &str) {
-        write(&self.project().join(format!("sources/{name}.toml")), text);
-    }
-
     /// Numbers from `from` on, spread over 100 shops.
     fn feed(&self, topic: &str, file: usize, from: usize, count: usize) {
         let line = |number: usize| format!("{{\"n\":{number},\"shop\":{}}}\n", number % 100);
         let lines: String = (from..from + count).map(line).collect();
         let path = self.project().join(format!("{topic}{file:04}.ndjson"));
         write(&path, &lines);
-    }
-
-    fn start(&self) -> Running {
-        let _ = std::fs::remove_file(self.state().join("address.json"));
-        let mut command = run_command(&self.project(), &self.state());
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let running = Running(child);
-        wait("it answers", || self.state().join("address.json").exists());
-        running
-    }
-
-    fn is_answered(&self, sql: &str) -> Option<Vec<String>> {
-        let mut command = sluice();
-        let state = self.state();
-        let command = command.arg("sql").arg("--state").arg(&state);
-        let output = common::output(command.args(["--format", "csv", sql]));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().skip(1).map(str::to_owned).collect();
-        output.status.success().then_some(lines)
-    }
-
-    fn says(&self, sql: &str, answer: &str) -> bool {
-        self.is_answered(sql) == Some(vec![answer.to_owned()])
     }
 
     fn status(&self) -> String {
@@ -124,40 +69,9 @@ impl World {
     }
 }
 
-struct Running(Child);
-
-impl Running {
-    /// Ends it at once; what it said.
-    fn kill(mut self) -> String {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-        let mut said = String::new();
-        let mut errors = self.0.stderr.take().unwrap();
-        errors.read_to_string(&mut said).unwrap();
-        assert!(!said.contains("panicked"), "{said}");
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[track_caller]
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn tables_and_sources_come_change_and_go_while_the_warehouse_works() {
-    let world = World::new();
+    let world = new_world();
     world.feed("sales", 0, 0, 3_000);
     let running = world.start();
     let count = "SELECT count(*) FROM sale";
@@ -250,7 +164,7 @@ columns = [{ name = "number", from = "/n", type = "int64" }]
 
 #[test]
 fn a_change_that_needs_a_part_of_the_log_that_is_gone_is_refused() {
-    let world = World::new();
+    let world = new_world();
     write(
         &world.project().join("warehouse.toml"),
         "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\n[log]\nretain_bytes = 1\nsegment_bytes_max = 20000\n",
@@ -301,7 +215,7 @@ fn a_change_that_needs_a_part_of_the_log_that_is_gone_is_refused() {
 
 #[test]
 fn a_kill_at_any_moment_gives_the_old_tables_or_the_new() {
-    let world = World::new();
+    let world = new_world();
     let variants = ["max = 90", "max = 80", "max = 99, min = 3"];
     let rounds = 9;
     world.feed("sales", 0, 0, 4_000);

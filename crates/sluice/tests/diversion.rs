@@ -10,18 +10,20 @@
 )]
 
 mod common;
+#[path = "common/world.rs"]
+mod world;
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{run_command, sluice, succeed};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use world::{World, wait};
 
 const SOURCES: &str = r#"
 [topic.shop]
@@ -91,92 +93,15 @@ impl Shop {
     }
 }
 
-struct World {
-    folder: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let world = Self { folder };
-        std::fs::create_dir_all(world.project().join("sources")).unwrap();
-        let warehouse = "name = \"diverted\"\n[limits]\ncheckpoint_interval_ms = 200\n";
-        std::fs::write(world.project().join("warehouse.toml"), warehouse).unwrap();
-        std::fs::write(world.project().join("sources/shop.toml"), SOURCES).unwrap();
-        world
-    }
-
-    fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn start(&self) -> Running {
-        let _ = std::fs::remove_file(self.state().join("address.json"));
-        let mut command = run_command(&self.project(), &self.state());
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let running = Running(child);
-        wait("it answers", || self.state().join("address.json").exists());
-        running
-    }
-
-    fn is_answered(&self, sql: &str) -> Option<Vec<String>> {
-        let mut command = sluice();
-        let state = self.state();
-        let command = command.arg("sql").arg("--state").arg(&state);
-        let output = common::output(command.args(["--format", "csv", sql]));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().skip(1).map(str::to_owned).collect();
-        output.status.success().then_some(lines)
-    }
-
-    fn says(&self, sql: &str, answer: &str) -> bool {
-        self.is_answered(sql) == Some(vec![answer.to_owned()])
-    }
-}
-
-struct Running(Child);
-
-impl Running {
-    /// Ends it at once; what it said.
-    fn kill(mut self) -> String {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-        let mut said = String::new();
-        let mut errors = self.0.stderr.take().unwrap();
-        errors.read_to_string(&mut said).unwrap();
-        assert!(!said.contains("panicked"), "{said}");
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[track_caller]
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(120), "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn new_world() -> World {
+    let world = World::with("name = \"diverted\"\n[limits]\ncheckpoint_interval_ms = 200\n");
+    world.sources("shop", SOURCES);
+    world
 }
 
 #[test]
 fn rules_that_come_among_changes_make_change_and_stop_tables() {
-    let world = World::new();
+    let world = new_world();
     let shop = Arc::new(Shop::open(&world.project()));
     shop.orders(2_000);
     let running = world.start();

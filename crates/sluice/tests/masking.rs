@@ -9,11 +9,9 @@
 
 mod common;
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
@@ -264,32 +262,13 @@ fn look_below(folder: &Path, found: &mut Vec<String>) -> usize {
     files
 }
 
-fn address_of(state: &Path) -> String {
-    let text = std::fs::read_to_string(state.join("address.json")).unwrap();
-    let address: serde_json::Value = serde_json::from_str(&text).unwrap();
-    address["http"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn what_is_personal_is_nowhere_in_clear() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());
     let state = folder.path().join("state");
-    let errors = folder.path().join("stderr");
-    let child = run_command(&project, &state)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(&errors).unwrap())
-        .spawn()
-        .unwrap();
-    let running = Running { child, port: 0 };
-    for _ in 0..600 {
-        if state.join("address.json").exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let address = address_of(&state);
+    let running = Running::start(&project, &state, &[]);
+    let address = running.http.strip_prefix("http://").unwrap().to_owned();
 
     let live_address = address.clone();
     let live = std::thread::Builder::new()
@@ -402,11 +381,12 @@ fn what_is_personal_is_nowhere_in_clear() {
     // Once as a kill leaves it, and once as a stop does.
     let mut found = Vec::new();
     look_below(&state, &mut found);
-    assert!(running.stop().success());
+    let (status, said) = running.stop_and_tell();
+    assert!(status.success(), "{said}");
     let files = look_below(&state, &mut found);
     assert!(files > 10, "{files}");
     look("the wire", wire.as_bytes(), &mut found);
-    look("stderr", &std::fs::read(&errors).unwrap(), &mut found);
+    look("stderr", said.as_bytes(), &mut found);
     assert!(found.is_empty(), "{found:#?}");
     // The search finds what is there.
     look_below(&project, &mut found);

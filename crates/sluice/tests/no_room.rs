@@ -11,9 +11,7 @@
 mod common;
 
 use std::fmt::Write;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use common::{Running, ask, run_command, succeed};
@@ -64,13 +62,13 @@ fn records() -> String {
     text
 }
 
-fn click(address: &str) -> Result<u16, ureq::Error> {
+fn click(http: &str) -> Result<u16, ureq::Error> {
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(5)))
         .http_status_as_error(false)
         .build()
         .new_agent();
-    let url = format!("http://{address}/collect/clicks");
+    let url = format!("{http}/collect/clicks");
     let answer = agent.post(url).send("{\"device\":\"d\"}")?;
     Ok(answer.status().as_u16())
 }
@@ -105,22 +103,13 @@ fn without_room_everything_waits_and_nothing_is_lost() {
         "--set",
         "limits.epoch_records_max=5000",
     ];
-    let mut running = Running::start(&project, &state, &limits);
-    let (sender, receiver) = sync_channel(1);
-    let errors = BufReader::new(running.child.stderr.take().unwrap());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test reads beside what it does"
-    )]
-    let reading = std::thread::spawn(move || {
-        for line in errors.lines().map_while(Result::ok) {
-            if line.contains("the state has reached its limits") {
-                let _ = sender.try_send(());
-            }
-        }
+    let running = Running::start(&project, &state, &limits);
+    // At most two minutes.
+    let is_said = (0..2_400).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        running.said().contains("the state has reached its limits")
     });
-    let said = receiver.recv_timeout(Duration::from_secs(120));
-    assert!(said.is_ok(), "it never said that there is no room");
+    assert!(is_said, "it never said that there is no room");
 
     // Whole epochs, and no further ones.
     let stopped = counts(&state);
@@ -129,11 +118,8 @@ fn without_room_everything_waits_and_nothing_is_lost() {
         stopped.iter().all(|count| *count == stopped[0]),
         "{stopped:?}"
     );
-    let text = std::fs::read_to_string(state.join("address.json")).unwrap();
-    let address: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let address = address["http"].as_str().unwrap();
-    assert_eq!(click(address).unwrap(), 503);
-    let metrics = ureq::get(format!("http://{address}/metrics"))
+    assert_eq!(click(&running.http).unwrap(), 503);
+    let metrics = ureq::get(format!("{}/metrics", running.http))
         .call()
         .unwrap();
     let metrics = metrics.into_body().read_to_string().unwrap();
@@ -144,7 +130,6 @@ fn without_room_everything_waits_and_nothing_is_lost() {
     assert!(over.parse::<f64>().unwrap() > 0.0, "{over}");
     assert_eq!(counts(&state), stopped);
     assert!(running.stop().success());
-    reading.join().unwrap();
 
     succeed(run_command(&project, &state).arg("--until-idle"));
     assert_eq!(counts(&state), [RECORDS; 4]);

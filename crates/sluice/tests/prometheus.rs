@@ -13,19 +13,19 @@
 mod common;
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{root, run_command, sluice};
+use common::{Running, root, sluice, write_files};
 use serde_json::Value;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Running(Child);
+/// A program that runs beside the warehouse, and is killed at the end of the test.
+struct Tool(Child);
 
-impl Drop for Running {
+impl Drop for Tool {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -33,12 +33,12 @@ impl Drop for Running {
 }
 
 /// Starts a program; `None`, loudly, where this machine does not have it.
-fn start(program: &str, arguments: &[String]) -> Option<Running> {
+fn start(program: &str, arguments: &[String]) -> Option<Tool> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     match command.spawn() {
-        Ok(child) => Some(Running(child)),
+        Ok(child) => Some(Tool(child)),
         Err(error) => {
             eprintln!(
                 "SKIPPED: {program} is not here ({error}); scripts/install-test-tools installs it"
@@ -83,15 +83,6 @@ fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Where the HTTP API of a running warehouse is.
-fn http_of(state: &Path) -> String {
-    wait_for("the warehouse to start", || {
-        let text = std::fs::read(state.join("address.json")).ok()?;
-        let address: Value = serde_json::from_slice(&text).ok()?;
-        Some(address["http"].as_str()?.to_owned())
-    })
-}
-
 fn encode(text: &str) -> String {
     let bytes = text.bytes().map(|byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => (byte as char).to_string(),
@@ -134,10 +125,9 @@ fn prometheus_evaluates_the_rules_and_answers_every_query_of_the_dashboard() {
         .args(["--set", "listen.http=127.0.0.1:0"]);
     command.args(["--set", "listen.postgres=127.0.0.1:0"]);
     command.args(["--set", "limits.checkpoint_interval_ms=1000"]);
-    command.stdin(Stdio::null()).stderr(Stdio::null());
-    let demo = Running(command.spawn().unwrap());
+    let demo = Running::of(&mut command, &state);
 
-    let shop = http_of(&state);
+    let shop = demo.http.strip_prefix("http://").unwrap().to_owned();
     let config = folder.path().join("prometheus.yml");
     let rules = root().join("deploy/prometheus/sluice.rules.yml");
     let text = format!(
@@ -204,19 +194,12 @@ fn prometheus_evaluates_the_rules_and_answers_every_query_of_the_dashboard() {
     drop(prometheus);
 }
 
-fn write(path: PathBuf, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
 #[test]
 fn a_real_alertmanager_gets_the_alarms() {
     let folder = tempfile::tempdir().unwrap();
+    let receivers = "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n";
+    write_files(folder.path(), &[("alertmanager.yml", receivers)]);
     let config = folder.path().join("alertmanager.yml");
-    write(
-        config.clone(),
-        "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n",
-    );
     let address = format!("127.0.0.1:{}", free_port());
     let arguments = [
         format!("--config.file={}", config.display()),
@@ -228,22 +211,24 @@ fn a_real_alertmanager_gets_the_alarms() {
         return;
     };
     let project = folder.path().join("shop");
-    let text = format!(
+    let warehouse = format!(
         "name = \"shop\"\nowner = \"data\"\n[alarms.alertmanager.main]\nurl = \"http://{address}\"\n"
     );
-    write(project.join("warehouse.toml"), &text);
     // Nothing answers there.
     let url = format!("http://127.0.0.1:{}/", free_port());
     let source = format!(
         "[topic.orders.capture]\nkind = \"poll\"\nurl = \"{url}\"\ninterval = \"1 s\"\n[table.orders]\ntopic = \"orders\"\ncolumns = [{{ name = \"id\", from = \"/id\", type = \"int64\" }}]\n"
     );
-    write(project.join("sources/orders.toml"), &source);
     let alarm = "severity = \"critical\"\nsql = \"SELECT source, error, 1 AS value FROM sluice_sources WHERE state = 'failing'\"\nlabels = [\"source\"]\nevery = \"1 second\"\nmessage = \"{error}\"\nwhen = { any_row = true }\n";
-    write(project.join("alerts/stopped.toml"), alarm);
-    let state = folder.path().join("state");
-    let mut command = run_command(&project, &state);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.unwrap());
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", &warehouse),
+            ("sources/orders.toml", &source),
+            ("alerts/stopped.toml", alarm),
+        ],
+    );
+    let running = Running::start(&project, &folder.path().join("state"), &[]);
     let alert = wait_for("the alarm", || {
         let alerts = get(&format!("http://{address}/api/v2/alerts"))?;
         Some(alerts.as_array()?.first()?.clone())

@@ -11,10 +11,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::{ask_until, run_command};
+use common::{Running, ask_until, write_files};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"name = "shop"
@@ -51,78 +50,37 @@ metric = "sluice_shop_orders"
 metric = "shop_least"
 "#;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn project(folder: &Path) -> PathBuf {
     let project = folder.join("shop");
-    for (file, text) in [
-        ("warehouse.toml", CONFIG),
-        ("sources/orders.toml", SOURCE),
-        (
-            "panels/orders.toml",
-            &PANEL.replace(" sum(id) / (count(*) - count(*)) AS broken,", ""),
-        ),
-        ("board", "the-board"),
-        ("li", "the-analyst"),
-        ("orders.ndjson", "{\"id\":7,\"phone\":\"555\"}\n"),
-    ] {
-        let path = project.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", CONFIG),
+            ("sources/orders.toml", SOURCE),
+            (
+                "panels/orders.toml",
+                &PANEL.replace(" sum(id) / (count(*) - count(*)) AS broken,", ""),
+            ),
+            ("board", "the-board"),
+            ("li", "the-analyst"),
+            ("orders.ndjson", "{\"id\":7,\"phone\":\"555\"}\n"),
+        ],
+    );
     project
 }
 
-fn run(project: &Path, state: &Path) -> (Running, String) {
-    let _ = std::fs::remove_file(state.join("address.json"));
-    let mut command = run_command(project, state);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.unwrap());
-    for _ in 0..600 {
-        if let Ok(text) = std::fs::read_to_string(state.join("address.json")) {
-            let address: Value = serde_json::from_str(&text).unwrap();
-            ask_until(state, "SELECT count(*) FROM orders", &["1"]);
-            let http = address["http"].as_str().unwrap();
-            return (running, format!("http://{http}"));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the warehouse did not start");
+fn run(project: &Path, state: &Path) -> Running {
+    let running = Running::start(project, state, &[]);
+    ask_until(state, "SELECT count(*) FROM orders", &["1"]);
+    running
 }
 
 /// Status and body.
 fn request(method: &str, url: &str, secret: &str, body: Option<&Value>) -> (u16, String) {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(60)))
-        .http_status_as_error(false)
-        .build();
-    let agent: ureq::Agent = config.into();
     let authorization = format!("Bearer {secret}");
-    let answer = match (method, body) {
-        ("POST", Some(body)) => agent
-            .post(url)
-            .header("Authorization", &authorization)
-            .header("Content-Type", "application/json")
-            .send(body.to_string()),
-        ("DELETE", _) => agent
-            .delete(url)
-            .header("Authorization", &authorization)
-            .call(),
-        _ => agent
-            .get(url)
-            .header("Authorization", &authorization)
-            .call(),
-    };
-    let mut answer = answer.unwrap();
-    let text = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), text)
+    let body = body.map(Value::to_string);
+    let body = body.as_deref().map(|body| ("application/json", body));
+    common::request(method, url, Some(&authorization), body)
 }
 
 fn panel(name: &str, query: &str) -> Value {
@@ -141,8 +99,8 @@ fn a_saved_panel_is_there_at_once_and_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());
     let state = folder.path().join("state");
-    let (running, http) = run(&project, &state);
-    let panels = format!("{http}/api/v1/panels");
+    let running = run(&project, &state);
+    let panels = format!("{}/api/v1/panels", running.http);
     let wanted = panel("ids", "SELECT id FROM orders WHERE id > 1");
     let save = |secret: &str, body: &Value| request("POST", &panels, secret, Some(body));
 
@@ -209,8 +167,8 @@ fn a_saved_panel_is_there_at_once_and_after_a_restart() {
     assert_eq!(save("the-analyst", &with_metric).0, 400);
 
     drop(running);
-    let (_running, http) = run(&project, &state);
-    let ids = format!("{http}/api/v1/panels/ids");
+    let running = run(&project, &state);
+    let ids = format!("{}/api/v1/panels/ids", running.http);
     let (_, rows) = request("GET", &ids, "the-board", None);
     assert!(rows.contains("\"rows\":[[8]]"), "{rows}");
     assert_eq!(request("DELETE", &ids, "the-analyst", None).0, 204);
@@ -225,7 +183,8 @@ fn numbers_of_panels_are_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());
     let state = folder.path().join("state");
-    let (_running, http) = run(&project, &state);
+    let running = run(&project, &state);
+    let http = running.http.as_str();
     let metrics = || request("GET", &format!("{http}/metrics"), "the-board", None);
     let (code, text) = metrics();
     assert_eq!(code, 200);

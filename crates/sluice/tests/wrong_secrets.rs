@@ -10,11 +10,9 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::{ask, run_command};
+use common::{Running, ask, write_files};
 use serde_json::Value;
 
 const CONFIG: &str = r#"name = "shop"
@@ -37,39 +35,6 @@ topic = "orders"
 columns = [{ name = "id", from = "/id", type = "int64" }]
 "#;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(folder: &Path) -> (Running, Value) {
-    let (project, state) = (folder.join("shop"), folder.join("state"));
-    for (file, text) in [
-        ("warehouse.toml", CONFIG),
-        ("sources/orders.toml", SOURCE),
-        ("board", "the-board"),
-        ("li", "the-analyst"),
-    ] {
-        let path = project.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    let mut command = run_command(&project, &state);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.unwrap());
-    for _ in 0..600 {
-        if let Ok(text) = std::fs::read_to_string(state.join("address.json")) {
-            return (running, serde_json::from_str(&text).unwrap());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the warehouse did not start");
-}
-
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(30)))
@@ -79,7 +44,7 @@ fn agent() -> ureq::Agent {
 }
 
 fn status(http: &str, secret: Option<&str>) -> (u16, Option<String>) {
-    let mut request = agent().get(format!("http://{http}/api/v1/info"));
+    let mut request = agent().get(format!("{http}/api/v1/info"));
     if let Some(secret) = secret {
         request = request.header("Authorization", format!("Bearer {secret}"));
     }
@@ -90,10 +55,9 @@ fn status(http: &str, secret: Option<&str>) -> (u16, Option<String>) {
 }
 
 /// The code of the error, if signing in fails.
-fn sign_in(postgres: &str, user: &str, password: &str) -> Option<String> {
-    let (host, port) = postgres.rsplit_once(':').unwrap();
+fn sign_in(port: u16, user: &str, password: &str) -> Option<String> {
     let mut config = tokio_postgres::Config::new();
-    config.host(host).port(port.parse().unwrap());
+    config.host("127.0.0.1").port(port);
     config.user(user).password(password).dbname("sluice");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -106,7 +70,7 @@ fn sign_in(postgres: &str, user: &str, password: &str) -> Option<String> {
 }
 
 fn sugar(http: &str, token: &str) -> Value {
-    let request = agent().post(format!("http://{http}/api/v1/sugar/none"));
+    let request = agent().post(format!("{http}/api/v1/sugar/none"));
     let mut answer = request.header("Sugar-Token", token).send("").unwrap();
     let text = answer.body_mut().read_to_string().unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["status"].clone()
@@ -115,11 +79,20 @@ fn sugar(http: &str, token: &str) -> Value {
 #[test]
 fn too_many_wrong_secrets_shut_an_address_out_everywhere() {
     let folder = tempfile::tempdir().unwrap();
-    let (_running, address) = start(folder.path());
-    let http = address["http"].as_str().unwrap();
-    let postgres = address["postgres"].as_str().unwrap();
+    let (project, state) = (folder.path().join("shop"), folder.path().join("state"));
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", CONFIG),
+            ("sources/orders.toml", SOURCE),
+            ("board", "the-board"),
+            ("li", "the-analyst"),
+        ],
+    );
+    let running = Running::start(&project, &state, &[]);
+    let (http, port) = (running.http.as_str(), running.port);
     assert_eq!(status(http, Some("the-board")).0, 200);
-    assert_eq!(sign_in(postgres, "li", "the-analyst"), None);
+    assert_eq!(sign_in(port, "li", "the-analyst"), None);
     // Who says nothing has tried nothing.
     for _ in 0..10 {
         assert_eq!(status(http, None).0, 401);
@@ -127,13 +100,10 @@ fn too_many_wrong_secrets_shut_an_address_out_everywhere() {
     // One of each way, and a user that there is not.
     assert_eq!(status(http, Some("guess-one")), (401, None));
     assert_eq!(sugar(http, "guess-two"), 401);
-    assert_eq!(
-        sign_in(postgres, "li", "guess-three").as_deref(),
-        Some("28P01")
-    );
+    assert_eq!(sign_in(port, "li", "guess-three").as_deref(), Some("28P01"));
     assert_eq!(sugar(http, "the-board"), 404);
     assert_eq!(
-        sign_in(postgres, "nobody", "guess-four").as_deref(),
+        sign_in(port, "nobody", "guess-four").as_deref(),
         Some("28P01")
     );
     // Now right ones are not taken either.
@@ -143,11 +113,10 @@ fn too_many_wrong_secrets_shut_an_address_out_everywhere() {
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(status(http, Some("guess-five")).0, 429);
     assert_eq!(sugar(http, "the-board"), 429);
-    let refused = sign_in(postgres, "li", "the-analyst");
+    let refused = sign_in(port, "li", "the-analyst");
     assert_eq!(refused.as_deref(), Some("53300"));
     assert_eq!(status(http, None).0, 401);
     // The program itself gets in, with a secret that nobody guesses.
-    let state = folder.path().join("state");
     assert_eq!(ask(&state, "SELECT count(*) FROM orders"), ["0"]);
     std::thread::sleep(Duration::from_millis(500));
     let audit = std::fs::read_to_string(state.join("audit/audit.jsonl")).unwrap();

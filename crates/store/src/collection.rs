@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use sluice_core::Delta;
+use sluice_core::{Delta, Epoch};
 
 use crate::StoreError;
 use crate::expiry::Ages;
@@ -45,6 +45,8 @@ pub(crate) struct Collection {
     index: RowIndex,
     /// False after recovery, until the first removal asks for the index.
     indexed: bool,
+    /// The epoch that last changed its rows, or that of recovery.
+    pub(crate) changed: Epoch,
 }
 
 impl Collection {
@@ -57,6 +59,7 @@ impl Collection {
             next_segment: 0,
             index: RowIndex::default(),
             indexed: true,
+            changed: 0,
         }
     }
 

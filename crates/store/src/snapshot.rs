@@ -18,6 +18,7 @@ pub(crate) struct CollectionSnapshot {
     pub(crate) definition: Arc<CollectionDefinition>,
     pub(crate) shape: Shape,
     pub(crate) segments: Vec<Segment>,
+    pub(crate) changed: Epoch,
 }
 
 /// See the module. Cheap to clone; it holds its rows as long as it lives,
@@ -32,6 +33,14 @@ impl Snapshot {
     /// The epoch.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The epoch that last changed the rows of a collection, or that at which the
+    /// program began; `None` if there is none of that name. As long as it is the
+    /// same, so are the rows.
+    pub fn changed(&self, name: &str) -> Option<Epoch> {
+        let collection = self.collections.get(name)?;
+        Some(collection.changed)
     }
 
     /// All collections, by name.

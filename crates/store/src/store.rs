@@ -244,6 +244,9 @@ impl Store {
             };
             self.collections.insert(name, collection);
         }
+        for collection in self.collections.values_mut() {
+            collection.changed = self.epoch;
+        }
         self.publish_all();
         Ok(())
     }
@@ -264,9 +267,11 @@ impl Store {
         for definition in definitions {
             let name = definition.name;
             let collection = staged.take(&name).or_else(|| old.remove(&name));
-            let Some(collection) = collection else {
+            let Some(mut collection) = collection else {
                 return Err(StoreError::UnknownCollection(name));
             };
+            // Readers see it with the next epoch.
+            collection.changed = self.epoch + 1;
             self.collections.insert(name, collection);
         }
         self.publish_all();
@@ -302,7 +307,11 @@ impl Store {
             let Some(collection) = self.collections.get_mut(name) else {
                 return Err(StoreError::UnknownCollection(name.clone()));
             };
+            if delta.is_empty() {
+                continue;
+            }
             collection.apply(delta)?;
+            collection.changed = epoch;
             snapshots.insert(name.clone(), snapshot_of(collection));
         }
         self.snapshots = Arc::new(snapshots);
@@ -323,6 +332,7 @@ impl Store {
                 return Err(StoreError::UnknownCollection(name.clone()));
             };
             if collection.expire(horizon.column, horizon.before_us)? {
+                collection.changed = self.epoch;
                 let snapshots = Arc::make_mut(&mut self.snapshots);
                 snapshots.insert(name.clone(), snapshot_of(collection));
             }
@@ -478,6 +488,7 @@ fn snapshot_of(collection: &Collection) -> Arc<CollectionSnapshot> {
         definition: collection.definition.clone(),
         shape: collection.shape.clone(),
         segments: collection.segments.values().cloned().collect(),
+        changed: collection.changed,
     })
 }
 

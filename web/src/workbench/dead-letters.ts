@@ -27,12 +27,15 @@ interface Chosen {
   readonly reason: string;
   readonly partition?: number;
   readonly offset?: number;
+  /** Letters to pass over: those that were refused before. */
+  readonly skip?: number;
 }
 
 interface Replayed {
   readonly records: number;
   readonly refused_by_reason: Readonly<Record<string, number>>;
   readonly is_all: boolean;
+  readonly skip: number;
 }
 
 export interface DeadLetterList {
@@ -60,6 +63,9 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const known = { groups: '', letters: '' };
   let isOver = false;
+  let isAsking = false;
+  /** What was refused of a group whose rest is still to be tried. */
+  const skipped = new Map<string, number>();
 
   const orNothing = (cell: Cell | undefined) => text(cell) || '–';
   const time = (cell: Cell | undefined) => (text(cell) === '' ? '–' : writer.form(text(cell), 'time'));
@@ -70,7 +76,10 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
   async function again(chosen: Chosen): Promise<void> {
     setText(said, texts.loading);
     try {
-      const { records, refused_by_reason: refused, is_all: isAll } = await replay(chosen);
+      const group = JSON.stringify(chosen);
+      const { records, refused_by_reason: refused, is_all: isAll, skip } = await replay({ ...chosen, skip: skipped.get(group) ?? 0 });
+      if (isAll) skipped.delete(group);
+      else skipped.set(group, skip);
       const reasons = Object.entries(refused).map(([why, letters]) => `${letters} × ${why}`);
       setText(said, [texts.replayed(writer.count(records)), ...reasons, ...(isAll ? [] : [texts.replayMore])].join(' · '));
       for (const wait of LOOK_AGAIN_MS) {
@@ -97,6 +106,8 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
   }
 
   async function refresh(): Promise<void> {
+    if (isAsking) return;
+    isAsking = true;
     try {
       const response = await fetch(`${ADDRESS}?limit=${LETTERS_MAX}`, { cache: 'no-store' });
       if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
@@ -131,6 +142,8 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
       if (isOver) return;
       known.groups = '';
       groups.replaceChildren(h('p', { class: 'none' }, texts.failed((error as Error).message)));
+    } finally {
+      isAsking = false;
     }
   }
 

@@ -46,32 +46,36 @@ impl ShardOutput {
             .collect::<Result<Vec<_>, _>>()?;
         let mut kept_before = vec![true; before.places.len()];
         let mut kept_after = vec![true; after.places.len()];
+        let (old_failed, new_failed) = (before.failed(), after.failed());
         let (mut old, mut new) = (0, 0);
         while old < before.places.len() && new < after.places.len() {
             match before.places[old].cmp(&after.places[new]) {
                 std::cmp::Ordering::Less => old += 1,
                 std::cmp::Ordering::Greater => new += 1,
                 std::cmp::Ordering::Equal => {
-                    let is_equal = comparators.iter().all(|compare| compare(old, new).is_eq());
+                    // A row without a result was never given out: it equals nothing.
+                    let is_equal = !old_failed[old]
+                        && !new_failed[new]
+                        && comparators.iter().all(|compare| compare(old, new).is_eq());
                     (kept_before[old], kept_after[new]) = (!is_equal, !is_equal);
                     (old, new) = (old + 1, new + 1);
                 }
             }
         }
-        // Rows without a result are told of, even if nothing else differs.
-        before
-            .errors
-            .iter()
-            .for_each(|(row, _)| kept_before[*row] = true);
-        after
-            .errors
-            .iter()
-            .for_each(|(row, _)| kept_after[*row] = true);
         Ok((before.keep(kept_before)?, after.keep(kept_after)?))
     }
 }
 
 impl Image {
+    /// For each row, whether its result does not exist.
+    fn failed(&self) -> Vec<bool> {
+        let mut failed = vec![false; self.places.len()];
+        for (row, _) in &self.errors {
+            failed[*row] = true;
+        }
+        failed
+    }
+
     fn keep(self, kept: Vec<bool>) -> Result<Self, EngineError> {
         if !kept.contains(&false) {
             return Ok(self);

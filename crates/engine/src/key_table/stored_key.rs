@@ -1,4 +1,4 @@
-//! A key with its hash, in half a line of the processor's cache.
+//! A key with its hash, as long as half a line of the processor's cache.
 
 use crate::byte_heap::{ByteHeap, Span};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{AsArray, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
 use sluice_core::{ColumnDefinition, PartitionId};
 
@@ -111,4 +111,56 @@ fn what_a_change_does_not_say_stays_as_it_is_stored() {
         ["-1x5|3|long", "1x5|4|"],
         "a null that is said is one"
     );
+}
+
+#[test]
+fn a_zero_is_taken_back_as_it_was_given() {
+    let column = |name: &str, data_type| ColumnDefinition {
+        name: name.into(),
+        data_type,
+        nullable: true,
+    };
+    let mut input = TableInput::new(TableDefinition {
+        name: "t".into(),
+        columns: vec![
+            column("id", DataType::Int64),
+            column("f", DataType::Float64),
+        ],
+        kind: TableKind::Changelog {
+            primary_key: vec![0],
+        },
+        event_time: None,
+        stored: true,
+    })
+    .unwrap();
+    let mut step = |float: f64, kind, major| {
+        let columns: Vec<arrow::array::ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values([1])),
+            Arc::new(Float64Array::from_iter_values([float])),
+        ];
+        let change = TableChanges {
+            table: "t".into(),
+            partition: PartitionId {
+                topic: "t".into(),
+                partition: 0,
+            },
+            rows: RecordBatch::try_new(input.schema.clone(), columns).unwrap(),
+            kinds: vec![kind],
+            versions: vec![SourceVersion { major, minor: 0 }],
+            key_changes: Vec::new(),
+            before_rows: None,
+            unchanged: Vec::new(),
+        };
+        let delta = input.step(&[change]).unwrap();
+        let floats = delta.rows().column(1).as_primitive::<Float64Type>();
+        let bits = floats.values().iter().map(|float| float.to_bits());
+        bits.zip(delta.weights().to_vec()).collect::<Vec<_>>()
+    };
+    let zero = 0.0_f64.to_bits();
+    assert_eq!(step(-0.0, ChangeKind::Upsert, 1), [(zero, 1)]);
+    assert_eq!(step(0.0, ChangeKind::Upsert, 2), []);
+    assert_eq!(step(-0.0, ChangeKind::Delete, 3), [(zero, -1)]);
+    let nan = f64::NAN.to_bits();
+    assert_eq!(step(-f64::NAN, ChangeKind::Upsert, 4), [(nan, 1)]);
+    assert_eq!(step(f64::NAN, ChangeKind::Delete, 5), [(nan, -1)]);
 }

@@ -10,7 +10,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_core::Clock;
+use sluice_core::{BackOff, Clock};
 
 use self::copy::Part;
 use self::settings::Server;
@@ -32,8 +32,6 @@ const HEARTBEAT_NS: u64 = 2_000_000_000;
 const POSITION_INTERVAL_US: i64 = 10_000_000;
 /// Time between two looks how much of the log is left.
 const LOOK_INTERVAL_US: i64 = 10_000_000;
-const BACK_OFF_MIN_US: i64 = 500_000;
-const BACK_OFF_MAX_US: i64 = 60_000_000;
 /// Bytes of events in one batch, about.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -146,11 +144,8 @@ pub struct ServerSource {
     part: Option<Part>,
     /// Which address is tried next.
     address: usize,
-    failures: u32,
-    next_us: i64,
+    back_off: BackOff,
     position_us: i64,
-    /// What was warned about last.
-    trouble: Option<String>,
     /// Whether tables are looked for that are new to the filter.
     wants_look: bool,
     warned_of_replace: bool,
@@ -169,10 +164,8 @@ impl ServerSource {
             open: None,
             part: None,
             address: 0,
-            failures: 0,
-            next_us: i64::MIN,
+            back_off: BackOff::default(),
             position_us: 0,
-            trouble: None,
             wants_look: true,
             warned_of_replace: false,
             bytes_behind: None,
@@ -204,7 +197,7 @@ impl ServerSource {
             at_end: true,
             ..Batch::default()
         };
-        if now_us < self.next_us {
+        if !self.back_off.is_due(now_us) {
             return Ok(batch);
         }
         let mut decoded = Decoded::default();
@@ -215,24 +208,14 @@ impl ServerSource {
         match result {
             Ok(at_end) => {
                 batch.at_end = at_end;
-                self.failures = 0;
-                if self.trouble.take().is_some() {
-                    batch
-                        .warnings
-                        .push(format!("{name}: the server answers again"));
-                }
+                let said = self.back_off.succeed();
+                let said = said.map(|said| format!("{name}: {said}"));
+                batch.warnings.extend(said);
             }
             Err(error) if error.is_passing() => {
-                let message = error.to_string();
-                if self.trouble.as_ref() != Some(&message) {
-                    batch
-                        .warnings
-                        .push(format!("{name}: {message}; trying again"));
-                    self.trouble = Some(message);
-                }
-                let doubled = BACK_OFF_MIN_US << self.failures.min(16);
-                self.failures += 1;
-                self.next_us = now_us + doubled.min(BACK_OFF_MAX_US);
+                let said = self.back_off.fail(now_us, error.to_string());
+                let said = said.map(|said| format!("{name}: {said}"));
+                batch.warnings.extend(said);
                 self.address += 1;
                 self.close();
             }
@@ -243,7 +226,7 @@ impl ServerSource {
 
     /// Why the server does not answer, while it does not.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        self.back_off.trouble()
     }
 
     /// Everything that was given stays; what was begun is read again.

@@ -10,7 +10,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_core::Clock;
+use sluice_core::{BackOff, Clock};
 use sluice_mysql::batch::Batch;
 
 use self::catalog::Types;
@@ -35,8 +35,6 @@ const CATCH_UP_INTERVAL_US: i64 = 100_000;
 /// Time between two looks at the slot and for new tables, and between records
 /// that only say how far the stream was read.
 const LOOK_INTERVAL_US: i64 = 10_000_000;
-const BACK_OFF_MIN_US: i64 = 500_000;
-const BACK_OFF_MAX_US: i64 = 60_000_000;
 /// Bytes of changes or rows in one batch, about.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -82,8 +80,7 @@ pub struct ServerSource {
     open: Option<Open>,
     /// Which address is tried next.
     address: usize,
-    failures: u32,
-    next_us: i64,
+    back_off: BackOff,
     look_us: i64,
     /// Of the server's log, at the last look.
     kept_and_behind: Option<(u64, u64)>,
@@ -91,8 +88,6 @@ pub struct ServerSource {
     warn_at: u64,
     /// All transactions that end here or before are durable.
     durable: crate::lsn::Lsn,
-    /// What was warned about last.
-    trouble: Option<String>,
 }
 
 impl ServerSource {
@@ -106,11 +101,9 @@ impl ServerSource {
             clock,
             open: None,
             address: 0,
-            failures: 0,
-            next_us: i64::MIN,
+            back_off: BackOff::default(),
             look_us: 0,
             kept_and_behind: None,
-            trouble: None,
         }
     }
 
@@ -136,7 +129,7 @@ impl ServerSource {
 
     /// Why the server does not answer, while it does not.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+        self.back_off.trouble()
     }
 
     fn address(&self) -> &Address {
@@ -156,7 +149,7 @@ impl ServerSource {
             at_end: true,
             ..Batch::default()
         };
-        if now_us < self.next_us {
+        if !self.back_off.is_due(now_us) {
             return Ok(batch);
         }
         let mut decoded = Decoded::default();
@@ -170,24 +163,14 @@ impl ServerSource {
         match result.map_err(|error| error.explained(&user)) {
             Ok(at_end) => {
                 batch.at_end = at_end;
-                self.failures = 0;
-                if self.trouble.take().is_some() {
-                    batch
-                        .warnings
-                        .push(format!("{name}: the server answers again"));
-                }
+                let said = self.back_off.succeed();
+                let said = said.map(|said| format!("{name}: {said}"));
+                batch.warnings.extend(said);
             }
             Err(error) if error.is_passing() => {
-                let message = error.to_string();
-                if self.trouble.as_ref() != Some(&message) {
-                    batch
-                        .warnings
-                        .push(format!("{name}: {message}; trying again"));
-                    self.trouble = Some(message);
-                }
-                let doubled = BACK_OFF_MIN_US << self.failures.min(16);
-                self.failures += 1;
-                self.next_us = now_us + doubled.min(BACK_OFF_MAX_US);
+                let said = self.back_off.fail(now_us, error.to_string());
+                let said = said.map(|said| format!("{name}: {said}"));
+                batch.warnings.extend(said);
                 self.address += 1;
                 self.close();
             }

@@ -60,6 +60,8 @@ struct Chosen {
     partition: Option<i64>,
     offset: Option<i64>,
     limit: Option<i64>,
+    /// Letters to pass over: those that answers before have refused.
+    skip: Option<i64>,
 }
 
 fn bad(detail: impl Into<String>) -> Problem {
@@ -103,7 +105,7 @@ impl Chosen {
     async fn ask(&self, state: &HttpState, sql: &str, limit: i64) -> Result<QueryResult, Problem> {
         let type_of = |name: &str| match name {
             "topic" | "table" | "reason" => Some(DataType::Utf8),
-            "partition" | "offset" | "limit" => Some(DataType::Int64),
+            "partition" | "offset" | "limit" | "skip" => Some(DataType::Int64),
             _ => None,
         };
         let text = |value: &Option<String>| Some(ScalarValue::Utf8(value.clone()));
@@ -113,11 +115,22 @@ impl Chosen {
             "reason" => text(&self.reason),
             "partition" => Some(ScalarValue::Int64(self.partition)),
             "offset" => Some(ScalarValue::Int64(self.offset)),
+            "skip" => Some(ScalarValue::Int64(Some(self.skip.unwrap_or(0).max(0)))),
             _ => Some(ScalarValue::Int64(Some(limit))),
         };
         let query = BoundQuery::parse(sql, type_of)?;
         let _turn = state.query_turn().await?;
-        Ok(state.engine.query_bound(&query, value_of).await?)
+        let values = query
+            .names()
+            .iter()
+            .map(|name| (name.clone(), value_of(name)));
+        let values: BTreeMap<String, Option<ScalarValue>> = values.collect();
+        let engine = state.engine.clone();
+        let ask = async move {
+            let value_of = |name: &str| values.get(name).cloned().flatten();
+            engine.query_bound(&query, value_of).await
+        };
+        Ok(state.engine.apart(ask).await?)
     }
 }
 
@@ -161,7 +174,7 @@ LIMIT $limit"
     let groups = chosen.ask(&state, &groups, GROUPS_MAX).await?;
     let letters = chosen.ask(&state, &letters, limit).await?;
     let bytes_max = state.limits.answer_bytes_max;
-    let mut text = format!("{{\"epoch\":{}", letters.epoch);
+    let mut text = format!("{{\"epoch\":{}", letters.pinned.epoch);
     for (name, result) in [("groups", &groups), ("letters", &letters)] {
         text.push_str(&format!(",\"{name}\":{{\"columns\":"));
         write_columns(&result.schema, &mut text);
@@ -232,7 +245,7 @@ LIMIT $limit"
 GROUP BY d.topic, d.partition_number, d.record_offset, d.table_name
 ORDER BY tried NULLS FIRST, captured DESC, d.topic, d.partition_number, d.record_offset,
   d.table_name
-LIMIT $limit"
+LIMIT $limit OFFSET $skip"
     );
     let found = chosen.ask(&state, &sql, limit).await?;
     let mut places = Vec::new();
@@ -248,7 +261,9 @@ LIMIT $limit"
     for batch in &hopeless.batches {
         by_reason.extend(hopeless_of(batch)?);
     }
-    Ok(as_json(format!("{}\n", told(&report, is_all, by_reason))))
+    let skip = chosen.skip.unwrap_or(0).max(0) + report.refused.len() as i64;
+    let told = told(&report, is_all, skip, by_reason);
+    Ok(as_json(format!("{told}\n")))
 }
 
 /// How many letters are not tried for each reason.
@@ -286,7 +301,7 @@ fn letter_places(batch: &RecordBatch) -> Result<Vec<LetterPlace>, ServeError> {
     Ok((0..batch.num_rows()).map(place).collect())
 }
 
-fn told(report: &RetryReport, is_all: bool, hopeless: BTreeMap<String, u64>) -> Value {
+fn told(report: &RetryReport, is_all: bool, skip: i64, hopeless: BTreeMap<String, u64>) -> Value {
     let refused = report.refused.iter().map(|(letter, why)| {
         json!({
             "topic": letter.topic,
@@ -306,5 +321,6 @@ fn told(report: &RetryReport, is_all: bool, hopeless: BTreeMap<String, u64>) -> 
         "refused": refused,
         "refused_by_reason": by_reason,
         "is_all": is_all,
+        "skip": skip,
     })
 }

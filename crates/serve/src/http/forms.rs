@@ -75,7 +75,7 @@ impl Form {
     pub(super) fn write(self, result: &QueryResult, bytes_max: usize) -> Result<Vec<u8>, Problem> {
         match self {
             Self::Json => {
-                let mut text = format!("{{\"epoch\":{},\"columns\":", result.epoch);
+                let mut text = format!("{{\"epoch\":{},\"columns\":", result.pinned.epoch);
                 write_columns(&result.schema, &mut text);
                 json_rows(result, bytes_max, &mut text)?;
                 text.push_str("}\n");

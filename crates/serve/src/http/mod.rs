@@ -131,6 +131,8 @@ pub struct HttpState {
     panels: RwLock<Panels>,
     /// Keeps panels that are made on the page, where that is possible.
     panel_keeper: RwLock<Option<Arc<dyn KeepPanels>>>,
+    /// Held from what is kept until it is in force or taken back.
+    panel_change: tokio::sync::Mutex<()>,
     /// Tries dead letters again, where that is possible.
     retries: RwLock<Option<Arc<dyn RetryLetters>>>,
     answers: Answers,
@@ -194,6 +196,7 @@ impl HttpState {
             }),
             panels: RwLock::default(),
             panel_keeper: RwLock::default(),
+            panel_change: tokio::sync::Mutex::default(),
             retries: RwLock::default(),
             answers: Answers::new(&metrics),
             panel_metrics: PanelMetrics::new(&metrics),

@@ -1,6 +1,6 @@
 //! Numbers of the business in `/metrics`: columns of panels that name a metric.
-//! Whoever scrapes does not decide how often they are computed, and none of them
-//! can keep the scrape from its answer.
+//! Whoever scrapes does not decide how often they are computed, and waits for
+//! them only when none were computed lately.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,6 +19,8 @@ use crate::session::as_program;
 
 /// A number is given again for so long.
 const FRESH_US: i64 = 1_000_000;
+/// And for so long while newer ones are being computed.
+const STALE_US: i64 = 5_000_000;
 /// All of them together may take so long, or none is told.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -31,18 +33,27 @@ struct Kept {
     text: String,
 }
 
+impl Kept {
+    fn is_younger(&self, age_us: i64, now_us: i64, fingerprint: u64) -> bool {
+        let is_young = |then| (0..age_us).contains(&(now_us - then));
+        self.fingerprint == fingerprint && self.computed_us.is_some_and(is_young)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct PanelMetrics {
+    kept: parking_lot::Mutex<Kept>,
     /// Held while they are computed, so that they are once for all who ask.
-    kept: Mutex<Kept>,
+    turn: Arc<Mutex<()>>,
     failures: Metric,
 }
 
 impl PanelMetrics {
     pub(super) fn new(metrics: &Metrics) -> Self {
         Self {
-            kept: Mutex::default(),
+            kept: parking_lot::Mutex::default(),
+            turn: Arc::default(),
             failures: metrics.counter(
                 "sluice_panel_metric_failures_total",
                 "Computations of metrics of panels that failed or took too long.",
@@ -76,22 +87,50 @@ impl HttpState {
         if named.is_empty() {
             return String::new();
         }
-        let mut kept = self.panel_metrics.kept.lock().await;
-        let now_us = self.clock.now_us();
-        let is_fresh = kept
-            .computed_us
-            .is_some_and(|then| (0..FRESH_US).contains(&(now_us - then)));
-        if is_fresh && kept.fingerprint == panels.fingerprint {
-            return kept.text.clone();
+        let fingerprint = panels.fingerprint;
+        let kept_for = |age_us: i64| {
+            let kept = self.panel_metrics.kept.lock();
+            let is_young = kept.is_younger(age_us, self.clock.now_us(), fingerprint);
+            is_young.then(|| kept.text.clone())
+        };
+        if let Some(text) = kept_for(FRESH_US) {
+            return text;
         }
-        let computed = tokio::time::timeout(TIME_MAX, self.computed(&named)).await;
-        kept.text = computed.unwrap_or_else(|_| {
+        let turn = self.panel_metrics.turn.clone();
+        if let Some(text) = kept_for(STALE_US) {
+            if let Ok(turn) = turn.try_lock_owned() {
+                let state = self.clone();
+                tokio::spawn(async move {
+                    state.renew_metrics(&named, fingerprint).await;
+                    drop(turn);
+                });
+            }
+            return text;
+        }
+        let _turn = turn.lock_owned().await;
+        // Those who had the turn before may have computed them.
+        match kept_for(FRESH_US) {
+            Some(text) => text,
+            None => self.renew_metrics(&named, fingerprint).await,
+        }
+    }
+
+    async fn renew_metrics(
+        self: &Arc<Self>,
+        named: &[Arc<CheckedPanel>],
+        fingerprint: u64,
+    ) -> String {
+        let computed = tokio::time::timeout(TIME_MAX, self.computed(named)).await;
+        let text = computed.unwrap_or_else(|_| {
             self.panel_metrics.failures.add(1);
             String::new()
         });
-        kept.fingerprint = panels.fingerprint;
-        kept.computed_us = Some(self.clock.now_us());
-        kept.text.clone()
+        *self.panel_metrics.kept.lock() = Kept {
+            computed_us: Some(self.clock.now_us()),
+            fingerprint,
+            text: text.clone(),
+        };
+        text
     }
 
     async fn computed(self: &Arc<Self>, panels: &[Arc<CheckedPanel>]) -> String {

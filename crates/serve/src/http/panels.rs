@@ -186,41 +186,34 @@ async fn respond(
         .map_err(bad)?;
     let language = asked.get("lang").map_or("en", String::as_str).to_owned();
     let uses_clock = panel.query(is_detail).is_none_or(|query| query.uses_clock);
-    let etag = |epoch: u64| {
-        let mut writer = Writer::new();
-        writer.u64(panels.fingerprint);
-        writer.u64(state.start_us as u64);
-        writer.str(&print_values(&values));
-        writer.str(form.name());
-        writer.str(&language);
-        format!("\"{epoch}-{:016x}\"", stable_hash(&writer.finish()))
-    };
-    let known = headers.get(header::IF_NONE_MATCH);
-    let known = known.and_then(|known| known.to_str().ok()).unwrap_or("");
-    let current = etag((state.source)().epoch());
-    let is_known = |current: &str| {
-        let mut tags = known
-            .split(',')
-            .map(|tag| tag.trim().trim_start_matches("W/"));
-        !uses_clock && tags.any(|tag| tag == current)
-    };
-    let not_modified =
-        |tag: String| (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
-    if is_known(&current) {
-        return Ok(not_modified(current));
-    }
+    let changes_of_models = state.changes_of_models();
     let found = state
         .panel_answer(panel.clone(), is_detail, values.clone())
         .await?;
-    let epoch = found.result.epoch;
+    let tag = {
+        let mut writer = Writer::new();
+        writer.u64(panels.fingerprint);
+        writer.u64(state.start_us as u64);
+        writer.u64(changes_of_models);
+        writer.str(&print_values(&values));
+        writer.str(form.name());
+        writer.str(&language);
+        // Two answers between which nothing that they read has changed are one.
+        let changed = found.result.pinned.changed;
+        format!("\"{changed}-{:016x}\"", stable_hash(&writer.finish()))
+    };
+    let known = headers.get(header::IF_NONE_MATCH);
+    let known = known.and_then(|known| known.to_str().ok()).unwrap_or("");
+    let mut known = known
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"));
+    if !uses_clock && known.any(|known| known == tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let epoch = found.result.pinned.epoch;
     let bytes_max = state.limits.answer_bytes_max;
     let result = found.result.clone();
     let file = format!("{name}.{}", form.name());
-    let tag = etag(epoch);
-    // An answer that is given again.
-    if is_known(&tag) {
-        return Ok(not_modified(tag));
-    }
     let bytes = state
         .write_rows(result, move |_| write(&found, form, &language, bytes_max))
         .await?;
@@ -263,7 +256,7 @@ fn write(
             let mut text = format!(
                 "{{\"panel\":{},\"epoch\":{},\"parameters\":{},\"columns\":{}",
                 json!(answer.panel.panel.name),
-                answer.result.epoch,
+                answer.result.pinned.epoch,
                 json!(values),
                 json!(columns),
             );

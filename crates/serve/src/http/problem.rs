@@ -19,10 +19,9 @@ impl Problem {
         Self { status, detail }
     }
 
-    /// The task that made an answer ended before it.
+    /// See [`ServeError::Interrupted`].
     pub(crate) fn interrupted() -> Self {
-        let detail = "making the answer was interrupted";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        ServeError::Interrupted.into()
     }
 
     /// Its HTTP status.
@@ -43,9 +42,10 @@ impl From<ServeError> for Problem {
             ServeError::ReadOnly(_) | ServeError::Refused(_) => StatusCode::FORBIDDEN,
             ServeError::TimeLimit(_) => StatusCode::GATEWAY_TIMEOUT,
             ServeError::MemoryLimit(_) => StatusCode::INSUFFICIENT_STORAGE,
-            ServeError::Io(_) | ServeError::Arrow(_) | ServeError::Store(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            ServeError::Interrupted
+            | ServeError::Io(_)
+            | ServeError::Arrow(_)
+            | ServeError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
     }

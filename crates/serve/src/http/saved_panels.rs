@@ -75,20 +75,6 @@ pub(super) async fn save(
     let name = panel.name.clone();
     // For the audit log, which leaves out what stands in a statement.
     let _ = SESSION.try_with(|session| session.ask(panel.query()));
-    let before = text_of(&state, &name);
-    match &before {
-        Some(known) if !known.starts_with(SAVED_MARK) => {
-            return Err(conflict(format!(
-                "`{name}` is a panel of the project; take another name"
-            )));
-        }
-        Some(_) if !panel.replace => {
-            return Err(conflict(format!(
-                "there is a panel `{name}` that was saved before; say so to replace it"
-            )));
-        }
-        _ => {}
-    }
     let file = PanelFile {
         path: format!("panels/{name}.toml"),
         text: text.clone(),
@@ -102,28 +88,14 @@ pub(super) async fn save(
     // Asked once: whoever keeps it must be able to read it, within the limits.
     if let Some(checked) = checked.get(&name) {
         let _turn = state.query_turn().await?;
-        PanelAnswer::ask(&state.engine, checked, false, BTreeMap::new()).await?;
+        let engine = state.engine.clone();
+        let ask = async move { PanelAnswer::ask(&engine, checked, false, BTreeMap::new()).await };
+        state.engine.apart(ask).await?;
     }
-    let kept = {
-        let (keeper, name, text) = (keeper.clone(), name.clone(), text.clone());
-        blocking(move || keeper.keep(&name, &text))
-    };
-    kept.await?;
-    if !in_force(&state, &name, Some(&text)).await {
-        let undo = {
-            let name = name.clone();
-            blocking(move || match before {
-                Some(before) => keeper.keep(&name, &before),
-                None => keeper.remove(&name),
-            })
-        };
-        undo.await?;
-        let why = state.models.read().change.clone();
-        return Err(conflict(format!(
-            "the panel was taken back: {}",
-            why.unwrap_or_else(|| "the warehouse did not take it in time".to_owned())
-        )));
-    }
+    // A task of its own: whoever hangs up leaves no panel that is not in force.
+    let keeping = keep_in_force(state, keeper, name.clone(), text, panel.replace);
+    let kept = tokio::spawn(keeping).await;
+    kept.map_err(|_| Problem::interrupted())??;
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (header::LOCATION, format!("/api/v1/panels/{name}")),
@@ -132,11 +104,58 @@ pub(super) async fn save(
     Ok((StatusCode::CREATED, headers, format!("{body}\n")).into_response())
 }
 
+/// Why the warehouse does not take the files of its project.
+fn refusal(state: &HttpState) -> String {
+    let why = state.models.read().change.clone();
+    why.unwrap_or_else(|| "the warehouse did not take it in time".to_owned())
+}
+
+/// Keeps the file of a panel until it is in force, or takes it back.
+async fn keep_in_force(
+    state: Arc<HttpState>,
+    keeper: Arc<dyn KeepPanels>,
+    name: String,
+    text: String,
+    may_replace: bool,
+) -> Result<(), Problem> {
+    let _one = state.panel_change.lock().await;
+    let before = text_of(&state, &name);
+    match &before {
+        Some(known) if !known.starts_with(SAVED_MARK) => {
+            return Err(conflict(format!(
+                "`{name}` is a panel of the project; take another name"
+            )));
+        }
+        Some(_) if !may_replace => {
+            return Err(conflict(format!(
+                "there is a panel `{name}` that was saved before; say so to replace it"
+            )));
+        }
+        _ => {}
+    }
+    let kept = {
+        let (keeper, name, text) = (keeper.clone(), name.clone(), text.clone());
+        blocking(move || keeper.keep(&name, &text))
+    };
+    kept.await?;
+    if in_force(&state, &name, Some(&text)).await {
+        return Ok(());
+    }
+    let why = refusal(&state);
+    blocking(move || match before {
+        Some(before) => keeper.keep(&name, &before),
+        None => keeper.remove(&name),
+    })
+    .await?;
+    Err(conflict(format!("the panel was taken back: {why}")))
+}
+
 pub(super) async fn remove(
     State(state): State<Arc<HttpState>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let keeper = keeper(&state)?;
+    let _one = state.panel_change.lock().await;
     check_name(&name).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
     match text_of(&state, &name) {
         None => return Err(Problem::new(StatusCode::NOT_FOUND, no_panel(&name))),
@@ -147,6 +166,11 @@ pub(super) async fn remove(
     }
     let removed = name.clone();
     blocking(move || keeper.remove(&removed)).await?;
-    in_force(&state, &name, None).await;
+    if !in_force(&state, &name, None).await {
+        return Err(conflict(format!(
+            "its file is removed, and the panel goes as soon as the project is right again: {}",
+            refusal(&state)
+        )));
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -44,9 +44,11 @@ async fn answer(
     let statement = statement(headers, body)?;
     let _ = SESSION.try_with(|session| session.ask(&statement));
     let turn = state.query_turn().await?;
-    let result = state.engine.query(&statement).await?;
+    let engine = state.engine.clone();
+    let query = async move { engine.query(&statement).await };
+    let result = state.engine.apart(query).await?;
     drop(turn);
-    let epoch = result.epoch;
+    let epoch = result.pinned.epoch;
     let bytes_max = state.limits.answer_bytes_max;
     let bytes = state
         .write_rows(result, move |result| form.write(result, bytes_max))

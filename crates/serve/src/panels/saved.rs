@@ -89,9 +89,6 @@ impl SavedPanel {
                 ));
             }
         }
-        if self.query.contains("${") {
-            return Err("`${` is for settings, which only files of the project name".to_owned());
-        }
         if self.columns.len() > COLUMNS_MAX {
             return Err(format!("at most {COLUMNS_MAX} columns can be named"));
         }
@@ -129,6 +126,10 @@ impl SavedPanel {
         }
         let text = toml::to_string_pretty(&table);
         let text = text.map_err(|error| format!("the panel has no form of a file: {error}"))?;
+        // Settings are put into the whole of a file.
+        if text.contains("${") {
+            return Err("`${` is for settings, which only files of the project name".to_owned());
+        }
         Ok(format!("{SAVED_MARK}\n{text}"))
     }
 }
@@ -210,5 +211,8 @@ mod tests {
         assert!(panel(|panel| panel.subject = "two words".to_owned()).is_err());
         assert!(panel(|panel| panel.query = "SELECT ${x}".to_owned()).is_err());
         assert!(panel(|panel| panel.title.zh = " ".to_owned()).is_err());
+        assert!(panel(|panel| panel.title.zh = "${x}".to_owned()).is_err());
+        let column = ("${x}".to_owned(), SavedColumn::default());
+        assert!(panel(|panel| panel.columns.extend([column])).is_err());
     }
 }

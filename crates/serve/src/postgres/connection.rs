@@ -191,6 +191,10 @@ fn note(handlers: &Handlers, socket: &Socket, action: &str, begin: Instant, outc
             let name = socket.metadata().get(METADATA_USER);
             entry.user = name.map(|name| name.chars().take(NAME_LENGTH_MAX).collect());
         }
+        if entry.statement.is_none() {
+            // Of the catalogue, which is looked at when somebody signs in.
+            entry.rows = 0;
+        }
         entry.outcome = outcome.to_owned();
         entry.duration = begin.elapsed();
         auditor.note(entry);

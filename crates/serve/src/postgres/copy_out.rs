@@ -3,13 +3,12 @@
 //! Source of the formats: <https://www.postgresql.org/docs/current/sql-copy.html>.
 
 use async_trait::async_trait;
-use datafusion::common::{DFSchema, ParamValues};
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{
     CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Statement,
 };
-use datafusion_postgres::QueryHook;
 use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
@@ -23,6 +22,7 @@ use futures::future::ready;
 
 use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
+use super::hook::Hook;
 
 /// What a binary copy begins with: the signature, no flags, no extension.
 const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -49,21 +49,6 @@ enum Kind {
 
 /// See the module.
 pub(super) struct CopyHook;
-
-async fn answer(statement: &Statement, session: &SessionContext) -> Option<PgWireResult<Response>> {
-    let Statement::Copy {
-        source,
-        to: true,
-        target: CopyTarget::Stdout,
-        options,
-        legacy_options,
-        ..
-    } = statement
-    else {
-        return None;
-    };
-    Some(copy(source, options, legacy_options, session).await)
-}
 
 async fn copy(
     source: &CopySource,
@@ -318,34 +303,33 @@ fn form(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> PgWireResult<For
 }
 
 #[async_trait]
-impl QueryHook for CopyHook {
-    async fn handle_simple_query(
+impl Hook for CopyHook {
+    async fn answer(
         &self,
         statement: &Statement,
         session: &SessionContext,
         _client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        answer(statement, session).await
+        let Statement::Copy {
+            source,
+            to: true,
+            target: CopyTarget::Stdout,
+            options,
+            legacy_options,
+            ..
+        } = statement
+        else {
+            return None;
+        };
+        Some(copy(source, options, legacy_options, session).await)
     }
 
-    async fn handle_extended_parse_query(
+    fn prepared(
         &self,
         statement: &Statement,
-        _session: &SessionContext,
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         matches!(statement, Statement::Copy { .. }).then(|| Ok(without_rows(DFSchema::empty())))
-    }
-
-    async fn handle_extended_query(
-        &self,
-        statement: &Statement,
-        _plan: &LogicalPlan,
-        _parameters: &ParamValues,
-        session: &SessionContext,
-        _client: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        answer(statement, session).await
     }
 }
 

@@ -258,7 +258,10 @@ impl QueryHook for CursorHook {
                 Some(rows.map(Response::Query))
             }
             Statement::Close { cursor } => Some(close(cursor)),
-            Statement::Commit { .. } | Statement::Rollback { .. } => {
+            Statement::Commit { .. }
+            | Statement::Rollback {
+                savepoint: None, ..
+            } => {
                 let _ = with_cursors(|cursors| cursors.retain(|_, cursor| cursor.is_held));
                 None
             }

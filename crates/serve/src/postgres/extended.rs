@@ -35,6 +35,7 @@ use futures::{Sink, SinkExt};
 use super::catalog::rewritten;
 use super::codes::error;
 use super::cursors::{self, fetch};
+use crate::column_names::with_names;
 use crate::session::SESSION;
 
 /// Answers messages of the extended protocol.
@@ -95,7 +96,8 @@ impl ExtendedQueryHandler for Extended {
             let problem = "cannot insert multiple commands into a prepared statement";
             return Err(error("42601", problem.to_owned()));
         }
-        if let Some(query) = rewritten(&message.query) {
+        let other = rewritten(&message.query).or_else(|| with_names(&message.query));
+        if let Some(query) = other {
             message.query = query;
         }
         // As the library does, but not before there is room for it.

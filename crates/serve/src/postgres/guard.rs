@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::Response;
@@ -16,6 +14,7 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use sluice_core::too_many_operators;
 
 use super::codes::error;
+use super::hook::Hook;
 use super::settings::statement_timeout_ms;
 use crate::ServeError;
 use crate::access::{Access, Action};
@@ -53,8 +52,8 @@ fn refusal(statement: &Statement) -> Option<PgWireError> {
 }
 
 #[async_trait]
-impl QueryHook for Guard {
-    async fn handle_simple_query(
+impl Hook for Guard {
+    async fn answer(
         &self,
         statement: &Statement,
         _session: &SessionContext,
@@ -63,23 +62,11 @@ impl QueryHook for Guard {
         self.begin(statement, &*client).map(Err)
     }
 
-    async fn handle_extended_parse_query(
+    fn prepared(
         &self,
         statement: &Statement,
-        _session: &SessionContext,
         client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         self.begin(statement, client).map(Err)
-    }
-
-    async fn handle_extended_query(
-        &self,
-        statement: &Statement,
-        _plan: &LogicalPlan,
-        _parameters: &ParamValues,
-        _session: &SessionContext,
-        client: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        self.begin(statement, &*client).map(Err)
     }
 }

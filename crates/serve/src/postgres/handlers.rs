@@ -13,6 +13,7 @@ use super::cursors::CursorHook;
 use super::explain_hook::ExplainHook;
 use super::extended::Extended;
 use super::guard::Guard;
+use super::hook::Both;
 use super::savepoints::SavepointHook;
 use super::settings::SettingsHook;
 use super::sign_in::{Door, OpenSessions, Startup};
@@ -35,14 +36,14 @@ impl Handlers {
     pub(super) fn new(session: Arc<SessionContext>, door: Door) -> Self {
         // The first hook sees every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
-            Arc::new(Guard(door.access.clone())),
+            Arc::new(Both(Guard(door.access.clone()))),
             Arc::new(ExplainHook),
             Arc::new(CursorHook),
-            Arc::new(CopyHook),
-            Arc::new(SettingsHook {
+            Arc::new(Both(CopyHook)),
+            Arc::new(Both(SettingsHook {
                 time_zone: door.time_zone.clone(),
-            }),
-            Arc::new(SavepointHook),
+            })),
+            Arc::new(Both(SavepointHook)),
             Arc::new(TransactionStatementHook),
         ];
         let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));

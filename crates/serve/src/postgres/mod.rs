@@ -11,6 +11,7 @@ mod extended;
 mod functions;
 mod guard;
 mod handlers;
+mod hook;
 mod roles;
 mod savepoints;
 mod settings;

@@ -2,11 +2,13 @@
 //! nothing to keep or to take back but its error.
 
 use async_trait::async_trait;
-use datafusion::common::{DFSchema, ParamValues};
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion_postgres::QueryHook;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::{Response, Tag};
@@ -15,99 +17,107 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 
 use super::codes::error;
 use super::cursors::without_rows;
+use super::hook::Hook;
 
 /// See the module. Before the hook that ends transactions, which takes
 /// `ROLLBACK TO` for the end of one.
 pub(super) struct SavepointHook;
 
-fn is_about_savepoints(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Savepoint { .. }
-            | Statement::ReleaseSavepoint { .. }
-            | Statement::Rollback {
-                savepoint: Some(_),
-                ..
-            }
-    )
+/// A statement about savepoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Savepoint,
+    Release,
+    WayBack,
 }
 
-/// The answer, for a transaction in that state.
-fn answer(statement: &Statement, status: TransactionStatus) -> Option<PgWireResult<Response>> {
-    let (words, is_way_back) = match statement {
-        Statement::Savepoint { .. } => ("SAVEPOINT", false),
-        Statement::ReleaseSavepoint { .. } => ("RELEASE", false),
-        Statement::Rollback {
-            savepoint: Some(_), ..
-        } => ("ROLLBACK", true),
-        _ => return None,
-    };
-    Some(match status {
-        // 25P01: no_active_sql_transaction.
-        TransactionStatus::Idle => Err(error(
-            "25P01",
-            format!("{words} of a savepoint can only be used in transaction blocks"),
-        )),
-        // 25P02: in_failed_sql_transaction.
-        TransactionStatus::Error if !is_way_back => Err(error(
-            "25P02",
-            "current transaction is aborted, commands ignored until end of transaction block"
-                .to_owned(),
-        )),
-        TransactionStatus::Error | TransactionStatus::Transaction => {
-            Ok(Response::Execution(Tag::new(words)))
+impl About {
+    fn of(statement: &Statement) -> Option<Self> {
+        match statement {
+            Statement::Savepoint { .. } => Some(Self::Savepoint),
+            Statement::ReleaseSavepoint { .. } => Some(Self::Release),
+            Statement::Rollback {
+                savepoint: Some(_), ..
+            } => Some(Self::WayBack),
+            _ => None,
         }
-    })
-}
-
-/// The answer to a client, whose error is over once its transaction goes on.
-fn answer_to(client: &mut dyn HookClient, statement: &Statement) -> Option<PgWireResult<Response>> {
-    let answer = answer(statement, client.transaction_status())?;
-    if answer.is_ok() {
-        client.set_transaction_status(TransactionStatus::Transaction);
     }
-    Some(answer)
+
+    /// The word of the answer, and those of an error.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Savepoint => ("SAVEPOINT", "SAVEPOINT"),
+            Self::Release => ("RELEASE", "RELEASE SAVEPOINT"),
+            Self::WayBack => ("ROLLBACK", "ROLLBACK TO SAVEPOINT"),
+        }
+    }
+
+    /// The answer, for a transaction in that state.
+    fn answer(self, status: TransactionStatus) -> PgWireResult<Response> {
+        let (word, words) = self.words();
+        match status {
+            // 25P01: no_active_sql_transaction.
+            TransactionStatus::Idle => Err(error(
+                "25P01",
+                format!("{words} can only be used in transaction blocks"),
+            )),
+            // 25P02: in_failed_sql_transaction.
+            TransactionStatus::Error if self != Self::WayBack => Err(error(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block"
+                    .to_owned(),
+            )),
+            TransactionStatus::Error | TransactionStatus::Transaction => {
+                Ok(Response::Execution(Tag::new(word)))
+            }
+        }
+    }
 }
 
 /// Whether a text goes back to a savepoint: the library keeps the state that the
 /// transaction had before a text, so that it must change before.
 pub(super) fn goes_back(sql: &str) -> bool {
-    let words: Vec<String> = sql.split_whitespace().map(str::to_uppercase).collect();
-    match words.first().map(String::as_str) {
-        Some("ROLLBACK") => words.iter().take(3).any(|word| word == "TO"),
-        _ => false,
-    }
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize();
+    let words = tokens.unwrap_or_default().into_iter();
+    let mut words = words.filter(|token| !matches!(token, Token::Whitespace(_)));
+    let is = |token: Token, known| matches!(token, Token::Word(word) if word.keyword == known);
+    words
+        .next()
+        .is_some_and(|first| is(first, Keyword::ROLLBACK))
+        && words.take(2).any(|word| is(word, Keyword::TO))
 }
 
 #[async_trait]
-impl QueryHook for SavepointHook {
-    async fn handle_simple_query(
+impl Hook for SavepointHook {
+    async fn answer(
         &self,
         statement: &Statement,
         _session: &SessionContext,
         client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        answer_to(client, statement)
+        let status = client.transaction_status();
+        // Statements behind it in the same text are asked before the library notes
+        // that a transaction began.
+        if matches!(statement, Statement::StartTransaction { .. })
+            && matches!(status, TransactionStatus::Idle)
+        {
+            client.set_transaction_status(TransactionStatus::Transaction);
+            return Some(Ok(Response::TransactionStart(Tag::new("BEGIN"))));
+        }
+        let answer = About::of(statement)?.answer(status);
+        if answer.is_ok() {
+            // An error is over once its transaction goes on.
+            client.set_transaction_status(TransactionStatus::Transaction);
+        }
+        Some(answer)
     }
 
-    async fn handle_extended_parse_query(
+    fn prepared(
         &self,
         statement: &Statement,
-        _session: &SessionContext,
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
-        is_about_savepoints(statement).then(|| Ok(without_rows(DFSchema::empty())))
-    }
-
-    async fn handle_extended_query(
-        &self,
-        statement: &Statement,
-        _plan: &LogicalPlan,
-        _parameters: &ParamValues,
-        _session: &SessionContext,
-        client: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        answer_to(client, statement)
+        About::of(statement).map(|_| Ok(without_rows(DFSchema::empty())))
     }
 }
 
@@ -122,6 +132,8 @@ mod tests {
             "rollback to a",
             " ROLLBACK WORK TO SAVEPOINT a;",
             "ROLLBACK TRANSACTION\nTO a",
+            "/* told */ ROLLBACK TO a",
+            "-- told\nROLLBACK TO a",
         ] {
             assert!(goes_back(sql), "{sql}");
         }

@@ -7,12 +7,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::{DFSchema, ParamValues, ToDFSchema};
+use datafusion::common::{DFSchema, ToDFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{Expr, Reset, Set, Statement};
-use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::results::{
     DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
@@ -25,6 +24,7 @@ use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 
 use super::codes::error;
 use super::cursors::without_rows;
+use super::hook::Hook;
 use super::sign_in::SERVER_VERSION;
 
 /// Settings that one connection may keep.
@@ -164,40 +164,6 @@ impl SettingsHook {
             _ => None,
         };
         told.or_else(|| default_of(name))
-    }
-
-    async fn answer(
-        &self,
-        statement: &Statement,
-        client: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        Some(match statement {
-            Statement::Set(set) => match assignments(set) {
-                Ok(assignments) => assign(assignments, client).await,
-                Err(problem) => Err(problem),
-            },
-            Statement::Reset(reset) => {
-                match &reset.reset {
-                    Reset::ALL => client.metadata_mut().retain(|key, _| !is_setting(key)),
-                    Reset::ConfigurationParameter(name) => {
-                        let key = key_of(&plain_name(&name.to_string()));
-                        client.metadata_mut().remove(&key);
-                    }
-                }
-                done("RESET")
-            }
-            Statement::Discard { object_type } => {
-                client.metadata_mut().retain(|key, _| !is_setting(key));
-                HookClient::portal_store(client).clear_portals();
-                done(&format!("DISCARD {object_type}"))
-            }
-            Statement::ShowVariable { variable } => {
-                let words = variable.iter().map(|word| word.value.to_lowercase());
-                let words: Vec<String> = words.collect();
-                self.show(&words.join(" "), &*client)
-            }
-            _ => return None,
-        })
     }
 
     fn show(&self, words: &str, client: &dyn HookClient) -> PgWireResult<Response> {
@@ -386,20 +352,45 @@ fn show_schema() -> Result<DFSchema, DataFusionError> {
 }
 
 #[async_trait]
-impl QueryHook for SettingsHook {
-    async fn handle_simple_query(
+impl Hook for SettingsHook {
+    async fn answer(
         &self,
         statement: &Statement,
         _session: &SessionContext,
         client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        self.answer(statement, client).await
+        Some(match statement {
+            Statement::Set(set) => match assignments(set) {
+                Ok(assignments) => assign(assignments, client).await,
+                Err(problem) => Err(problem),
+            },
+            Statement::Reset(reset) => {
+                match &reset.reset {
+                    Reset::ALL => client.metadata_mut().retain(|key, _| !is_setting(key)),
+                    Reset::ConfigurationParameter(name) => {
+                        let key = key_of(&plain_name(&name.to_string()));
+                        client.metadata_mut().remove(&key);
+                    }
+                }
+                done("RESET")
+            }
+            Statement::Discard { object_type } => {
+                client.metadata_mut().retain(|key, _| !is_setting(key));
+                HookClient::portal_store(client).clear_portals();
+                done(&format!("DISCARD {object_type}"))
+            }
+            Statement::ShowVariable { variable } => {
+                let words = variable.iter().map(|word| word.value.to_lowercase());
+                let words: Vec<String> = words.collect();
+                self.show(&words.join(" "), &*client)
+            }
+            _ => return None,
+        })
     }
 
-    async fn handle_extended_parse_query(
+    fn prepared(
         &self,
         statement: &Statement,
-        _session: &SessionContext,
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         match statement {
@@ -413,17 +404,6 @@ impl QueryHook for SettingsHook {
             ),
             _ => None,
         }
-    }
-
-    async fn handle_extended_query(
-        &self,
-        statement: &Statement,
-        _plan: &LogicalPlan,
-        _parameters: &ParamValues,
-        _session: &SessionContext,
-        client: &mut dyn HookClient,
-    ) -> Option<PgWireResult<Response>> {
-        self.answer(statement, client).await
     }
 }
 

@@ -17,6 +17,7 @@ use futures::Sink;
 
 use super::catalog::rewritten;
 use super::savepoints::goes_back;
+use crate::column_names::with_names;
 
 /// Answers messages of the simple protocol.
 pub(super) struct Simple(pub(super) Arc<DfSessionService>);
@@ -44,7 +45,9 @@ impl SimpleQueryHandler for Simple {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let query = rewritten(query).unwrap_or_else(|| query.to_owned());
+        let query = rewritten(query)
+            .or_else(|| with_names(query))
+            .unwrap_or_else(|| query.to_owned());
         SimpleQueryHandler::do_query(self.0.as_ref(), client, &query).await
     }
 }

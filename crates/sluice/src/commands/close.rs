@@ -72,7 +72,7 @@ pub fn run(state: &Path, period: &str, again: bool, reporter: Reporter) -> Resul
         };
         let record = json!({
             "day": day, "metric": metric, "value": value, "version": version + 1,
-            "closed_at": closed_at, "epoch": answer.epoch,
+            "closed_at": closed_at, "epoch": answer.pinned.epoch,
         });
         body.push_str(&record.to_string());
         body.push('\n');

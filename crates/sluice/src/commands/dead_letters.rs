@@ -34,6 +34,9 @@ pub struct DeadLetterOptions {
     /// as it is.
     #[arg(long)]
     replay: bool,
+    /// Of the letters to try, pass over so many: those that were refused before.
+    #[arg(long, requires = "replay", default_value_t = 0)]
+    skip: u64,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -91,7 +94,7 @@ fn list(options: &DeadLetterOptions) -> Result<(), Failure> {
         };
         let settled = match text(&group[4]).as_str() {
             "0" => String::new(),
-            settled => format!(", {settled} became rows since"),
+            settled => format!(", {settled} settled since"),
         };
         say(&format!(
             "{:>9}  {:24}  {:24}  {} (last {}{settled})",
@@ -115,6 +118,7 @@ fn replay(options: &DeadLetterOptions) -> Result<(), Failure> {
         body.insert(name.to_owned(), value);
     }
     body.insert("limit".to_owned(), json!(LETTERS_MAX));
+    body.insert("skip".to_owned(), json!(options.skip));
     let body = Value::Object(body).to_string();
     let path = format!("{PATH}/replay");
     let answer = running::ask(&options.place, "POST", &path, Some(body))?;
@@ -131,8 +135,12 @@ fn replay(options: &DeadLetterOptions) -> Result<(), Failure> {
         say(&format!("{count} not tried: {why}"));
     }
     if answer["is_all"] == json!(false) {
+        let skip = match text(&answer["skip"]).as_str() {
+            "0" => String::new(),
+            skip => format!(" with --skip {skip}, for those that were refused"),
+        };
         say(&format!(
-            "these were the first {LETTERS_MAX}; say it again for the next ones"
+            "these were {LETTERS_MAX}; say it again{skip}, and the next ones are tried"
         ));
     }
     Ok(())

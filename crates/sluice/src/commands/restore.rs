@@ -6,6 +6,7 @@ use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 
 use crate::backups::{BackupList, backups_in, copy_file, sync_folders};
 use crate::failure::{Doing, Failure};
+use crate::lock::lock_to_write;
 use crate::report::{Reporter, with_commas};
 
 /// Makes `state` from `backup`, or from the newest backup in that folder.
@@ -51,6 +52,8 @@ pub fn run(backup: &Path, state: &Path, reporter: Reporter) -> Result<(), Failur
             )));
         }
     }
+    // A state is known by its lock, which no backup holds.
+    drop(lock_to_write(&beside)?);
     sync_folders(&beside, list.files.keys()).doing(&what)?;
     if state.exists() {
         std::fs::remove_dir(state).doing(&what)?;

@@ -57,7 +57,7 @@ pub fn run(options: &SqlOptions<'_>, reporter: Reporter) -> Result<(), Failure> 
         Format::Json => OutputFormat::Json,
     };
     if let Some(script) = script(statement, options.file)? {
-        if std::io::stderr().is_terminal() && !connection.is_running() {
+        if !connection.is_running() {
             reporter.info(connection.description());
         }
         for statement in split_statements(&script).0 {

@@ -8,8 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
+use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId, RecordKind};
 use sluice_log::ControlEntry;
+
+/// When the last of these records came from its source; `None` if all of them are
+/// tried again, which is no sign of their source.
+fn newest_us(records: &[LogRecord]) -> Option<i64> {
+    let records = records.iter().map(|record| &record.record);
+    let from_source = records.filter(|record| record.kind != RecordKind::Retry);
+    from_source.map(|record| record.capture_time_us).max()
+}
 
 /// An epoch with other idle partitions than the one before. How far event time
 /// came follows from where it lies, so that a replay cuts there too.
@@ -78,8 +86,10 @@ impl IdlePartitions {
         let later = self.recorded.split_off(&epoch.saturating_add(1));
         let marks = std::mem::replace(&mut self.recorded, later).remove(&epoch);
         self.idle.extend(marks.into_iter().flatten());
-        for (id, _) in records {
-            self.idle.remove(id);
+        for (id, records) in records {
+            if newest_us(records).is_some() {
+                self.idle.remove(id);
+            }
         }
     }
 
@@ -92,10 +102,6 @@ impl IdlePartitions {
     ) -> Vec<PartitionId> {
         let Some(idle_after_us) = self.idle_after_us else {
             return Vec::new();
-        };
-        let newest_us = |records: &[LogRecord]| {
-            let times = records.iter().map(|record| record.record.capture_time_us);
-            times.max()
         };
         let mut now_us = i64::MIN;
         for (id, records) in records {

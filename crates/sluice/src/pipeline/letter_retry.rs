@@ -42,8 +42,13 @@ pub struct LetterRetry {
     door: Door,
     masks: Arc<Masks>,
     tried: TriedLetters,
+    /// Bytes of a record that the log takes.
+    record_bytes_max: usize,
 }
 
+/// Records are appended when they have so many bytes together: a thousand may be
+/// more than there is memory.
+const PORTION_BYTES: usize = 16 << 20;
 /// What came of so many is remembered, in memory and in each checkpoint.
 const TRIED_MAX: usize = 100_000;
 
@@ -55,6 +60,7 @@ impl LetterRetry {
     pub fn new(log: Arc<Log>, masks: Arc<Masks>, tried: TriedLetters) -> Self {
         Self {
             door: Door::new(log.clone(), masks.clone()),
+            record_bytes_max: log.record_bytes_max(),
             log,
             masks,
             tried,
@@ -94,48 +100,72 @@ impl LetterRetry {
         }
     }
 
-    fn records(
+    /// The record to append for that at `offset`, or why there is none.
+    fn record(
+        &self,
+        id: &PartitionId,
+        offset: u64,
+        tables: &BTreeSet<&str>,
+    ) -> Result<Record, String> {
+        let (original, was_sealed) = self.original(id, offset)?;
+        let retry = Retry {
+            offset,
+            capture_time_us: original.capture_time_us,
+            was_sealed,
+            tables: tables.iter().map(|&table| table.to_owned()).collect(),
+            payload: original.payload,
+        };
+        let payload = retry.encode();
+        if payload.len() > self.record_bytes_max {
+            return Err("it is too large to be written once more".to_owned());
+        }
+        Ok(Record {
+            kind: RecordKind::Retry,
+            payload,
+            capture_time_us: SystemClock.now_us(),
+            // No source is read on from here.
+            position: Bytes::new(),
+            transaction: None,
+        })
+    }
+
+    fn append_partition(
         &self,
         id: &PartitionId,
         by_offset: &ByOffset<'_>,
         report: &mut RetryReport,
-    ) -> Vec<Record> {
-        let mut records = Vec::new();
-        let now_us = SystemClock.now_us();
+    ) -> Result<(), DoorError> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let mut appended = Ok(());
         for (&offset, tables) in by_offset {
-            let tables = || tables.iter().map(|&table| table.to_owned());
-            let (original, was_sealed) = match self.original(id, offset) {
-                Ok(original) => original,
-                Err(why) => {
-                    report.refused.extend(tables().map(|table| {
-                        let letter = LetterPlace {
-                            topic: id.topic.clone(),
-                            partition: id.partition,
-                            offset,
-                            table,
-                        };
-                        (letter, why.clone())
-                    }));
-                    continue;
+            match self.record(id, offset, tables) {
+                Ok(record) => {
+                    bytes += record.payload.len();
+                    report.records += 1;
+                    records.push(record);
                 }
-            };
-            let retry = Retry {
-                offset,
-                capture_time_us: original.capture_time_us,
-                was_sealed,
-                tables: tables().collect(),
-                payload: original.payload,
-            };
-            records.push(Record {
-                kind: RecordKind::Retry,
-                payload: retry.encode(),
-                capture_time_us: now_us,
-                // No source is read on from here.
-                position: Bytes::new(),
-                transaction: None,
-            });
+                Err(why) => report.refused.extend(tables.iter().map(|&table| {
+                    let letter = LetterPlace {
+                        topic: id.topic.clone(),
+                        partition: id.partition,
+                        offset,
+                        table: table.to_owned(),
+                    };
+                    (letter, why.clone())
+                })),
+            }
+            if bytes >= PORTION_BYTES {
+                appended = self.door.append(id, &mut std::mem::take(&mut records));
+                bytes = 0;
+            }
+            if appended.is_err() {
+                break;
+            }
         }
-        records
+        if appended.is_ok() && !records.is_empty() {
+            appended = self.door.append(id, &mut records);
+        }
+        appended
     }
 
     fn append(&self, letters: &[LetterPlace]) -> Result<RetryReport, DoorError> {
@@ -150,15 +180,30 @@ impl LetterRetry {
             tables.insert(&letter.table);
         }
         let mut report = RetryReport::default();
-        for (id, by_offset) in by_partition {
-            let mut records = self.records(&id, &by_offset, &mut report);
-            if !records.is_empty() {
-                report.records += records.len() as u64;
-                self.door.append(&id, &mut records)?;
-            }
-        }
+        let mut partitions = by_partition.iter();
+        let appended = partitions
+            .try_for_each(|(id, by_offset)| self.append_partition(id, by_offset, &mut report));
+        // What is appended is durable, whatever was refused after it.
         self.door.sync()?;
-        Ok(report)
+        appended.map(|()| report)
+    }
+
+    /// How many of these letters were never tried.
+    fn new_count(tried: &[TriedLetter], letters: &[LetterPlace]) -> usize {
+        let known = tried.iter().map(|(id, offset, table, _)| {
+            (id.topic.as_str(), id.partition, *offset, table.as_str())
+        });
+        let known: BTreeSet<_> = known.collect();
+        let is_new = |letter: &&LetterPlace| {
+            let place = (
+                letter.topic.as_str(),
+                letter.partition,
+                letter.offset,
+                letter.table.as_str(),
+            );
+            !known.contains(&place)
+        };
+        letters.iter().filter(is_new).count()
     }
 }
 
@@ -167,7 +212,8 @@ impl RetryLetters for LetterRetry {
         if sluice_memory::usage().is_over() {
             return Err("the warehouse takes no records: its state has no room".to_owned());
         }
-        if self.tried.all().len() + letters.len() > TRIED_MAX {
+        let tried = self.tried.all();
+        if tried.len() + Self::new_count(&tried, letters) > TRIED_MAX {
             return Err(format!(
                 "{TRIED_MAX} letters were tried again, as many as are remembered: mend the definition of the source instead"
             ));

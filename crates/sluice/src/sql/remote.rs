@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
-use sluice_serve::QueryResult;
+use sluice_serve::{Pinned, QueryResult};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
@@ -116,7 +116,7 @@ fn to_result(
     let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
     Ok(QueryResult {
         // The wire does not say it.
-        epoch: 0,
+        pinned: Pinned::default(),
         schema,
         batches: vec![batch],
     })

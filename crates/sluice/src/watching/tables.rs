@@ -231,7 +231,7 @@ impl SystemTable for TriedLettersTable {
 }
 
 /// Outcomes after which there is nothing more to try.
-const SETTLED: [&str; 3] = ["rows", "was_there", "duplicate"];
+const SETTLED: [&str; 4] = ["rows", "was_there", "part", "duplicate"];
 
 /// `sluice_owners`: who is told of what.
 #[derive(Debug)]

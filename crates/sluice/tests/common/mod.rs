@@ -1,11 +1,20 @@
 //! What the tests of the real program share.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests write projects, and read beside what they do"
+)]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -106,44 +115,101 @@ pub fn public_data(folder: &str) -> Option<PathBuf> {
     None
 }
 
+/// Writes files of a project, each with its path there.
+pub fn write_files(project: &Path, files: &[(&str, &str)]) {
+    for (file, text) in files {
+        let path = project.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// Writes models, each of which ends a line with `;`, into a file of its name each.
+pub fn write_models(project: &Path, models: &str) {
+    // A file holds one model.
+    for model in models.split_terminator(";\n") {
+        let begin = model.split(" AS ").next().unwrap();
+        let name = begin.split(' ').next_back().unwrap();
+        let file = format!("models/{name}.sql");
+        write_files(project, &[(file.as_str(), format!("{model}\n").as_str())]);
+    }
+}
+
+/// Status and body of an HTTP request. Its own body has a content type and a text.
+pub fn request(
+    method: &str,
+    url: &str,
+    authorization: Option<&str>,
+    body: Option<(&str, &str)>,
+) -> (u16, String) {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(60)))
+        .http_status_as_error(false)
+        .build();
+    let agent: ureq::Agent = config.into();
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    if let Some(authorization) = authorization {
+        request = request.header("Authorization", authorization);
+    }
+    let answer = match body {
+        Some((content_type, text)) => {
+            let request = request.header("Content-Type", content_type);
+            agent.run(request.body(text).unwrap())
+        }
+        None => agent.run(request.body(()).unwrap()),
+    };
+    let mut answer = answer.unwrap();
+    let bytes = answer.body_mut().read_to_vec().unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    (answer.status().as_u16(), text)
+}
+
 /// A warehouse that runs, and is killed at the end of the test.
 pub struct Running {
     pub child: Child,
     pub port: u16,
+    /// `http://` and where it answers.
+    pub http: String,
+    said: Arc<Mutex<String>>,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Starts it and waits until it answers.
     pub fn start(project: &Path, state: &Path, more: &[&str]) -> Self {
+        Self::of(run_command(project, state).args(more), state)
+    }
+
+    /// Starts it by this command, and waits until it answers.
+    pub fn of(command: &mut Command, state: &Path) -> Self {
         // One that was killed left its address.
         let _ = std::fs::remove_file(state.join("address.json"));
-        let mut command = run_command(project, state);
-        let child = command
-            .args(more)
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut running = Self { child, port: 0 };
+        let said = Arc::new(Mutex::new(String::new()));
+        let listening = listen(child.stderr.take().unwrap(), said.clone());
+        let mut running = Self {
+            child,
+            port: 0,
+            http: String::new(),
+            said,
+            listening: Some(listening),
+        };
         // One that was killed may have much to compute again.
         for _ in 0..6_000 {
             if let Ok(text) = std::fs::read_to_string(state.join("address.json")) {
                 let address: serde_json::Value = serde_json::from_str(&text).unwrap();
                 let postgres = address["postgres"].as_str().unwrap();
                 running.port = postgres.rsplit(':').next().unwrap().parse().unwrap();
+                running.http = format!("http://{}", address["http"].as_str().unwrap());
                 return running;
             }
             if let Some(status) = running.child.try_wait().unwrap() {
-                let mut errors = String::new();
-                use std::io::Read;
-                running
-                    .child
-                    .stderr
-                    .take()
-                    .unwrap()
-                    .read_to_string(&mut errors)
-                    .unwrap();
+                let errors = running.said_to_its_end();
                 panic!("the warehouse ended with {status}: {errors}");
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -151,11 +217,37 @@ impl Running {
         panic!("the warehouse did not start within five minutes");
     }
 
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().clone()
+    }
+
+    /// What it said, once it has ended.
+    fn said_to_its_end(&mut self) -> String {
+        self.listening.take().unwrap().join().unwrap();
+        self.said()
+    }
+
+    /// Ends it at once; what it said.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let said = self.said_to_its_end();
+        assert!(!said.contains("panicked"), "{said}");
+        said
+    }
+
     /// Ends it as Ctrl-C does, and waits.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.stop_and_tell().0
+    }
+
+    /// Ends it as Ctrl-C does, and waits; what it said, too.
+    pub fn stop_and_tell(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-INT", &pid]).status().unwrap();
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        (status, self.said_to_its_end())
     }
 }
 
@@ -164,6 +256,22 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Collects what a process says. Nobody else reads it, and a pipe that is full
+/// stops who writes into it.
+fn listen(errors: ChildStderr, said: Arc<Mutex<String>>) -> JoinHandle<()> {
+    let mut errors = BufReader::new(errors);
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while errors
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            said.lock().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    })
 }
 
 /// Asks until the answer is the one that is expected, for at most 20 seconds.

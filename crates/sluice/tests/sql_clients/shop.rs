@@ -1,14 +1,9 @@
 //! A small shop with a warehouse, for tests of SQL clients.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
-use crate::common::{self, ask, run_command};
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::common::{Running, ask_until, root, write_files, write_models};
 
 const SOURCE: &str = r#"
 [topic.items.capture]
@@ -33,22 +28,7 @@ CREATE MATERIALIZED VIEW by_day AS SELECT sold_on, count(*) AS items, sum(price)
 CREATE VIEW new_items AS SELECT id, name FROM item WHERE is_new;
 ";
 
-pub struct Running(Child, Value);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    pub fn port(&self) -> &str {
-        let address = self.1["postgres"].as_str().unwrap();
-        address.rsplit_once(':').unwrap().1
-    }
-}
-
+/// Starts the shop, and waits until what was sold is there.
 pub fn start(folder: &Path) -> Running {
     let project = folder.join("shop");
     let mut items = String::new();
@@ -65,41 +45,43 @@ pub fn start(folder: &Path) -> Running {
             f64::from(id) * 1.5,
         );
     }
-    for (file, text) in [
-        ("warehouse.toml", "name = \"shop\"\n"),
-        ("sources/items.toml", SOURCE),
-        ("columns.toml", "name = \"Name on the label\"\n"),
-        ("items.ndjson", &items),
-    ] {
-        let path = project.join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    // A file holds one model.
-    for model in MODELS.split_terminator(";\n") {
-        let name = model
-            .split(" AS ")
-            .next()
-            .and_then(|begin| begin.split(' ').next_back());
-        let path = project.join(format!("models/{}.sql", name.unwrap()));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{model}\n")).unwrap();
-    }
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", "name = \"shop\"\n"),
+            ("sources/items.toml", SOURCE),
+            ("columns.toml", "name = \"Name on the label\"\n"),
+            ("items.ndjson", &items),
+        ],
+    );
+    write_models(&project, MODELS);
     let state = folder.join("state");
-    let mut command = run_command(&project, &state);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut running = Running(child.unwrap(), Value::Null);
-    let start = Instant::now();
-    loop {
-        assert!(start.elapsed() < PATIENCE, "it does not start");
-        if let Ok(text) = std::fs::read(state.join("address.json")) {
-            running.1 = serde_json::from_slice(&text).unwrap();
-            if ask(&state, "SELECT count(*) FROM item") == ["1000"] {
-                return running;
-            }
-        }
-        std::thread::sleep(Duration::from_millis(100));
+    let running = Running::start(&project, &state, &[]);
+    ask_until(&state, "SELECT count(*) FROM item", &["1000"]);
+    running
+}
+
+/// Tests the shop with psql, where it is here.
+pub fn with_psql(test: impl FnOnce(&Running)) {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path());
+    match psql(&running, &["SELECT 1"]) {
+        Some(_) => test(&running),
+        None => skipped("psql"),
     }
+}
+
+/// Asks psql each text, whose answer must have all the parts beside it.
+#[track_caller]
+pub fn check<'a>(running: &Running, asked: impl IntoIterator<Item = (&'a str, &'a [&'a str])>) {
+    let mut failures = Vec::new();
+    for (text, expected) in asked {
+        let (is_good, found) = psql(running, &[text]).unwrap();
+        if !is_good || expected.iter().any(|part| !found.contains(part)) {
+            failures.push(format!("{text}: {expected:?} is not in:\n{found}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 pub fn skipped(what: &str) {
@@ -112,13 +94,14 @@ pub fn clients() -> PathBuf {
 }
 
 pub fn scripts() -> PathBuf {
-    common::root().join("crates/sluice/tests/sql_clients")
+    root().join("crates/sluice/tests/sql_clients")
 }
 
 /// Standard output and error of psql commands, each its own `-c`.
 pub fn psql(running: &Running, commands: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new("psql");
-    command.args(["-X", "-h", "127.0.0.1", "-p", running.port(), "-U", "li"]);
+    let port = running.port.to_string();
+    command.args(["-X", "-h", "127.0.0.1", "-p", &port, "-U", "li"]);
     command.args(["-d", "sluice", "-v", "ON_ERROR_STOP=1"]);
     command.env("PGCONNECT_TIMEOUT", "10").env("PAGER", "cat");
     for text in commands {

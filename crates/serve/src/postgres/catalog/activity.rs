@@ -38,7 +38,9 @@ pub(super) fn table(sessions: &OpenSessions) -> Result<MemTable> {
     let said = |said: &'static str| text(&move |_| Some(said.to_owned()));
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let unknown = |data_type: &DataType| new_null_array(data_type, open.len());
-    let address = |session: &Arc<Session>| session.from();
+    let is_own = |session: &Arc<Session>| Arc::ptr_eq(session, &own);
+    // As PostgreSQL does: what others do, and from where, is theirs.
+    let address = |session: &Arc<Session>| session.from().filter(|_| is_own(session));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("datid", unknown(&DataType::Int32)),
         ("datname", said(CATALOG)),
@@ -66,7 +68,8 @@ pub(super) fn table(sessions: &OpenSessions) -> Result<MemTable> {
             "state",
             text(&|session| {
                 let is_active = session.asked().is_some();
-                Some(if is_active { "active" } else { "idle" }.to_owned())
+                let state = if is_active { "active" } else { "idle" };
+                is_own(session).then(|| state.to_owned())
             }),
         ),
         ("backend_xid", unknown(&DataType::Utf8)),
@@ -74,7 +77,7 @@ pub(super) fn table(sessions: &OpenSessions) -> Result<MemTable> {
         ("query_id", unknown(&DataType::Int64)),
         (
             "query",
-            text(&|session| match Arc::ptr_eq(session, &own) {
+            text(&|session| match is_own(session) {
                 true => session.asked(),
                 false => Some(HIDDEN.to_owned()),
             }),

@@ -302,15 +302,14 @@ fn formatted(values: &[Option<String>]) -> Option<String> {
         }
         match parts.next()? {
             's' => answer.push_str(values.next()?.as_deref().unwrap_or_default()),
-            'I' => {
-                let name = values.next()?.as_deref()?.replace('"', "\"\"");
-                answer.push_str(&format!("\"{name}\""));
-            }
+            'I' => answer.push_str(&identifier(values.next()?.as_deref()?)),
             'L' => {
                 let value = quoted(&[values.next()?.clone()]);
                 answer.push_str(value.as_deref().unwrap_or("NULL"));
             }
-            other => answer.push(other),
+            '%' => answer.push('%'),
+            // Places by number and widths: no text is better than a wrong one.
+            _ => return None,
         }
     }
     Some(answer)

@@ -112,6 +112,16 @@ pub(super) fn is_empty_table(name: &ObjectName) -> bool {
     }
 }
 
+/// Whether a table is one of the catalog's, which are named with their schema
+/// where their own name does not tell.
+pub(super) fn is_of_catalog(name: &ObjectName) -> bool {
+    match &parts(name)[..] {
+        [table] => table.starts_with("pg_"),
+        [.., schema, _] => schema == "pg_catalog" || schema == "information_schema",
+        [] => false,
+    }
+}
+
 /// The parts of a name, in lower case where they are not quoted.
 pub(super) fn parts(name: &ObjectName) -> Vec<String> {
     let parts = name.0.iter().map(|part| match part {

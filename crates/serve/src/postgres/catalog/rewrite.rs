@@ -335,8 +335,31 @@ mod tests {
             "SHOW pg_nothing",
             "SELECT pg_",
             "SELECT 'pg_' FROM FROM",
+            // Tables that are none of the catalog's.
+            "SELECT o.id, (SELECT i.jpg_url FROM image i WHERE i.item = o.item ORDER BY i.place LIMIT 1) FROM orders o",
+            "SELECT (SELECT i.jpg_url FROM image i WHERE i.item = o.item) AS url FROM orders o",
+            "SELECT 'pg_' AS a, x NOT IN (SELECT b FROM t) AS c FROM u",
+            "SELECT 'pg_' AS a, EXISTS (SELECT b FROM t LIMIT 0) AS c FROM u",
         ] {
             assert_eq!(rewritten(sql), None, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_deep_statement_does_not_grow_with_its_depth() {
+        let mut list = "1".to_owned();
+        for _ in 0..20 {
+            list = format!("ARRAY(SELECT {list} ORDER BY 1, 1)");
+        }
+        let sql = format!("SELECT 'pg_' AS a, {list} AS b");
+        let written = rewritten(&sql).unwrap_or_default();
+        assert!(written.len() < 20 * sql.len(), "{} bytes", written.len());
+        let many = vec!["1"; 5_000].join(", ");
+        let sql = format!(
+            "SELECT 'pg_' AS a, ARRAY(SELECT {} ORDER BY {many}) AS b",
+            "x + ".repeat(100) + "1"
+        );
+        let written = rewritten(&sql).unwrap_or_default();
+        assert!(written.len() < 20 * sql.len(), "{} bytes", written.len());
     }
 }

@@ -17,7 +17,7 @@ use super::exprs::{
     LIST_OR_EMPTY, NO_TEXTS, ONE_VALUE, both, call, called, has, is_aggregate, name_of, nested,
     null_like, text,
 };
-use super::names::{last, parts, plain};
+use super::names::{is_of_catalog, last, parts, plain};
 
 /// The schema whose tables need no name of a schema before them.
 const SEARCH_PATH: &str = "public";
@@ -54,7 +54,7 @@ pub(super) fn rewrite(expr: &mut Expr) {
                 negated: *negated,
             };
         }
-        Expr::Subquery(query) if is_correlated(query) => {
+        Expr::Subquery(query) if is_correlated(query) && reads_catalog_only(query) => {
             if reads(query, "pg_collation") {
                 // Columns have no collation of their own, and there are no domains.
                 *expr = null_like(expr);
@@ -92,12 +92,14 @@ impl VisitorMut for InColumn {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let (query, negated) = match expr {
-            Expr::Exists { subquery, negated } => (any_row(subquery, None), *negated),
+            Expr::Exists { subquery, negated } if reads_catalog_only(subquery) => {
+                (any_row(subquery, None), *negated)
+            }
             Expr::InSubquery {
                 expr: wanted,
                 subquery,
                 negated,
-            } => (any_row(subquery, Some(wanted)), *negated),
+            } if reads_catalog_only(subquery) => (any_row(subquery, Some(wanted)), *negated),
             _ => return ControlFlow::Continue(()),
         };
         if let Some(query) = query {
@@ -184,6 +186,11 @@ fn one_row(query: &Query) -> Option<Query> {
     if is_aggregate(expr) {
         return Some(query.clone());
     }
+    // The first by an order is another one than the greatest.
+    let is_limited = query.limit_clause.is_some() || query.fetch.is_some();
+    if is_limited && query.order_by.is_some() {
+        return None;
+    }
     select.distinct = None;
     let name = match item {
         SelectItem::ExprWithAlias { alias, .. } => plain(alias),
@@ -220,7 +227,7 @@ fn list_query(query: &Query) -> Option<Query> {
             Some(Distinct::On(_)) => return None,
             Some(Distinct::All) | None => {}
         }
-        let order = order_of(query, &item);
+        let order = order_of(query, &item)?;
         if !order.is_empty() {
             arguments.clauses = vec![FunctionArgumentClause::OrderBy(order)];
         }
@@ -229,19 +236,33 @@ fn list_query(query: &Query) -> Option<Query> {
     Some(with_body(query, select))
 }
 
-/// By what the values are ordered; a number stands for the only column.
-fn order_of(query: &Query, item: &Expr) -> Vec<OrderByExpr> {
+/// By what the values are ordered; a number stands for the only column. `None`
+/// where that column is a query: its copies would double with each depth.
+fn order_of(query: &Query, item: &Expr) -> Option<Vec<OrderByExpr>> {
     let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind)
     else {
-        return Vec::new();
+        return Some(Vec::new());
     };
     let mut order = order.clone();
-    for by in &mut order {
-        if matches!(&by.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
-            by.expr = item.clone();
+    let is_number = |by: &OrderByExpr| matches!(&by.expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+    if let Some(place) = order.iter().position(is_number) {
+        if has(item, holds_query) {
+            return None;
         }
+        // What is equal in the only column may stand in any order.
+        order.truncate(place + 1);
+        order[place].expr = item.clone();
     }
-    order
+    Some(order)
+}
+
+/// Whether an expression is a query, whatever is made of its rows.
+fn holds_query(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => true,
+        Expr::Function(function) => matches!(function.args, FunctionArguments::Subquery(_)),
+        _ => false,
+    }
 }
 
 /// Whether a query makes the list of schemas that are searched, of functions
@@ -261,6 +282,14 @@ fn tables(query: &Query) -> Vec<String> {
     found.tables
 }
 
+/// Whether a query reads nothing but tables of the catalog. What reads others is
+/// left to DataFusion: that PostgreSQL would fail is no leave to answer otherwise.
+fn reads_catalog_only(query: &Query) -> bool {
+    let mut found = Tables::default();
+    let _ = query.visit(&mut found);
+    !found.has_other
+}
+
 fn reads(query: &Query, table: &str) -> bool {
     tables(query).iter().any(|found| found == table)
 }
@@ -271,6 +300,8 @@ struct Tables {
     tables: Vec<String>,
     /// By what names columns are found.
     names: BTreeSet<String>,
+    /// Whether one of them is none of the catalog's.
+    has_other: bool,
 }
 
 impl Visitor for Tables {
@@ -282,6 +313,7 @@ impl Visitor for Tables {
                 name, args, alias, ..
             } => {
                 if args.is_none() {
+                    self.has_other |= !is_of_catalog(name);
                     self.tables.extend(parts(name).pop());
                 }
                 self.names.extend(parts(name).pop());

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::functions_aggregate::count::count_all;
@@ -23,10 +24,28 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
 };
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
+/// The rewriting as a rule of a session.
+#[derive(Debug)]
+pub(crate) struct InSubqueries;
+
+impl AnalyzerRule for InSubqueries {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite_in_subqueries(plan)
+    }
+
+    fn name(&self) -> &str {
+        "in_subqueries"
+    }
+}
+
 /// Rewrites all conditions of `plan`, subqueries included.
-pub(crate) fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
+///
+/// # Errors
+/// When a condition does not fit the columns that it names.
+pub fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|plan| {
         let filter = match plan {
             LogicalPlan::Filter(filter) => filter,
