@@ -7,7 +7,7 @@
 //! without it the time in which half a processor computes every answer that is
 //! asked for. So a few panels are always new, and many, or slow ones, become
 //! older instead of taking the processors from the flow, however many look at
-//! them.
+//! them; but not older than two seconds, unless one takes longer by itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ const ENTRY_BYTES: usize = 1 << 10;
 const ASKED_US: i64 = 2_000_000;
 /// Answers without a freshness of their own take one processor in so many.
 const PROCESSOR_PARTS: i64 = 2;
+/// However many they are, those that take no longer are as new as this.
+const ROUND_US_MAX: i64 = 2_000_000;
 
 type Outcome = Result<Arc<PanelAnswer>, Problem>;
 type Computation = Shared<BoxFuture<'static, Outcome>>;
@@ -120,6 +122,7 @@ impl State {
     ) -> Option<Arc<PanelAnswer>> {
         self.note_unasked(now_us);
         let round_us = self.asked_cost_us.saturating_mul(PROCESSOR_PARTS);
+        let round_us = round_us.min(ROUND_US_MAX);
         let kept = self.kept.get_mut(key)?;
         if !kept.is_good(panel, newest, now_us, round_us) {
             return None;

@@ -123,7 +123,7 @@ fn segments_of_another_version_are_refused() {
     // Complete ones, last ones, and those of the control log.
     assert!(segments.len() > 3);
     for path in segments {
-        for version in [1_u32, 3] {
+        for version in [1_u32, 4] {
             let mut changed = files.clone();
             let bytes = changed.get_mut(&path).unwrap();
             bytes[8..12].copy_from_slice(&version.to_le_bytes());
@@ -180,13 +180,13 @@ fn state_parts_of_another_version_are_refused() {
             check_refusal(&changed, &file, version.into(), known.into());
         }
     }
-    for version in [1_u32, 3] {
+    for version in [1_u32, 4] {
         let mut changed = files.clone();
         let file = change(&mut changed, "router/general", |part| {
             let mut json: Value = serde_json::from_slice(part).unwrap();
             json["version"] = version.into();
             *part = serde_json::to_vec(&json).unwrap();
         });
-        check_refusal(&changed, &file, version.into(), 2);
+        check_refusal(&changed, &file, version.into(), 3);
     }
 }
