@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import datetime
 import json
 import math
 import os
@@ -47,7 +48,13 @@ def values(path):
         try:
             return float(text)
         except ValueError:
+            pass
+        # Moments: DuckDB's files have none but UTC, and it writes no offset.
+        try:
+            moment = datetime.datetime.fromisoformat(text)
+        except ValueError:
             return text
+        return moment.replace(tzinfo=moment.tzinfo or datetime.timezone.utc)
 
     with open(path, newline="") as file:
         return [[value(text) for text in row] for row in list(csv.reader(file))[1:]]

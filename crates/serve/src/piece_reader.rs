@@ -69,9 +69,21 @@ impl PieceReader {
         }
     }
 
-    /// Takes in the rows of one piece.
-    fn read(&mut self, piece: &Piece) -> Result<()> {
-        let wanted = self.wanted.clone();
+    /// The rows of the next piece that has some that pass: its columns, of which those
+    /// of text may be dictionaries, and how many rows they are. Nothing else must have
+    /// been asked of the reader; a limit does not count.
+    pub(crate) fn next_piece(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
+        while let Some(piece) = self.pieces.pop_front() {
+            if let Some(found) = self.passing(&piece)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rows of a piece that pass; `None` if there are none.
+    fn passing(&self, piece: &Piece) -> Result<Option<(Vec<ArrayRef>, usize)>> {
+        let wanted = &self.wanted;
         let mut columns = Columns {
             piece,
             kept: piece.kept(),
@@ -81,7 +93,7 @@ impl PieceReader {
         let passing = wanted.filter.passing(rows, |column| columns.one(column))?;
         let found = passing.as_ref().map_or(rows, BooleanArray::true_count);
         if found == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let mut arrays = columns.all(&wanted.columns)?;
         if let Some(passing) = &passing {
@@ -89,6 +101,15 @@ impl PieceReader {
                 *array = filter(array, passing)?;
             }
         }
+        Ok(Some((arrays, found)))
+    }
+
+    /// Takes in the rows of one piece.
+    fn read(&mut self, piece: &Piece) -> Result<()> {
+        let Some((arrays, found)) = self.passing(piece)? else {
+            return Ok(());
+        };
+        let wanted = self.wanted.clone();
         let mut start = 0;
         while start < found {
             let length = self.batch_rows.min(found - start);

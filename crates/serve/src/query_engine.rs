@@ -31,6 +31,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
+use crate::coded_groups::CodedGroups;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::column_names::name_casts;
 use crate::explain::{
@@ -261,6 +262,7 @@ impl QueryEngine {
             .with_runtime_env(runtime)
             .with_default_features()
             .with_query_planner(Arc::new(planner))
+            .with_physical_optimizer_rule(Arc::new(CodedGroups))
             .build();
         let ids = StoredIds {
             source: source.clone(),

@@ -96,6 +96,17 @@ impl SnapshotScan {
             properties: Arc::new(properties),
         })
     }
+
+    /// No more rows than these are asked for.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.wanted.limit
+    }
+
+    /// Reads one of the parts.
+    pub(crate) fn reader(&self, partition: usize, batch_rows: usize) -> PieceReader {
+        let pieces = self.parts.get(partition).cloned().unwrap_or_default();
+        PieceReader::new(self.wanted.clone(), pieces, batch_rows)
+    }
 }
 
 impl DisplayAs for SnapshotScan {
@@ -162,9 +173,7 @@ impl ExecutionPlan for SnapshotScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let pieces = self.parts.get(partition).cloned().unwrap_or_default();
-        let batch_rows = context.session_config().batch_size();
-        let reader = PieceReader::new(self.wanted.clone(), pieces, batch_rows);
+        let reader = self.reader(partition, context.session_config().batch_size());
         let stream = RecordBatchStreamAdapter::new(self.schema(), stream::iter(reader));
         Ok(Box::pin(stream))
     }

@@ -1,6 +1,7 @@
 //! Conditions that a scan tries while it reads, against the same conditions as
 //! columns of the answer: over segments in files and in memory, with rows that
-//! are gone, unknown values, and pieces whose bounds exclude them.
+//! are gone, unknown values, and pieces whose bounds exclude them. And groups by
+//! text that lies in dictionaries, against groups by the same text computed.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::util::pretty::pretty_format_batches;
 use sluice_core::{Delta, SimulatedDisk};
 use sluice_serve::{QueryEngine, QueryOptions, QueryResult};
 use sluice_store::{CheckpointRequest, CollectionDefinition, Store, StoreOptions};
@@ -89,6 +91,11 @@ fn rows(ids: &[i64]) -> RecordBatch {
 
 /// A store of several files and of rows in memory; some rows are gone.
 fn filled(seed: u64, cache_bytes: usize) -> (Store, BTreeSet<i64>) {
+    filled_with(seed, cache_bytes, 200)
+}
+
+/// The same with so many new rows in each epoch, or up to 400 more.
+fn filled_with(seed: u64, cache_bytes: usize, new_rows: i64) -> (Store, BTreeSet<i64>) {
     let mut random = Random(seed * 7_919 + 1);
     let options = StoreOptions {
         segment_cache_bytes_max: cache_bytes,
@@ -104,7 +111,7 @@ fn filled(seed: u64, cache_bytes: usize) -> (Store, BTreeSet<i64>) {
     store.define(vec![definition]).unwrap();
     let (mut there, mut next) = (BTreeSet::new(), 0);
     for epoch in 1..=6 {
-        let new: Vec<i64> = (next..next + 200 + random.below(400) as i64).collect();
+        let new: Vec<i64> = (next..next + new_rows + random.below(400) as i64).collect();
         next += new.len() as i64;
         let gone: Vec<i64> = there
             .iter()
@@ -273,4 +280,93 @@ fn a_limit_is_a_limit_and_a_plan_tells_what_is_read() {
         .unwrap();
     let read: usize = read.parse().unwrap();
     assert!(read < all, "{read} of {all} pieces are read: {plan}");
+}
+
+/// The answer as text, its lines in order.
+fn lines(engine: &QueryEngine, sql: &str) -> Vec<String> {
+    let answer = answer(engine, sql);
+    let text = pretty_format_batches(&answer.batches).unwrap().to_string();
+    let mut lines: Vec<String> = text.lines().skip(3).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn groups_by_text_in_dictionaries_are_groups_by_text() {
+    const KEYS: [&str; 7] = [
+        "shop",
+        "shop, is_new",
+        "date_trunc('day', at), shop",
+        "shop, CAST(id % 7 AS INTEGER)",
+        "note, shop",
+        "shop, is_new, id % 1000, shop",
+        "note",
+    ];
+    const FUNCTIONS: &str = "count(*), count(note), count(DISTINCT at), count(DISTINCT shop), \
+        sum(amount), avg(amount), min(note), max(shop), min(share), bool_or(is_new), \
+        count(*) FILTER (WHERE is_new), sum(id) FILTER (WHERE amount > 0)";
+    for (seed, cache_bytes) in [(1, 1 << 30), (2, 0)] {
+        let (store, there) = filled_with(seed, cache_bytes, 36_000);
+        let engine = engine(&store);
+        for keys in KEYS {
+            for condition in ["true", "id % 3 = 1 AND shop <> 'west'", "id < 0"] {
+                let query = |keys: &str| {
+                    format!("SELECT {FUNCTIONS} FROM sales WHERE {condition} GROUP BY {keys}")
+                };
+                // Text that is computed has no dictionary.
+                let computed = keys
+                    .replace("shop", "shop || ''")
+                    .replace("note", "note || ''");
+                let sql = query(keys);
+                let coded = lines(&engine, &format!("EXPLAIN {sql}")).concat();
+                assert!(coded.contains("CodedAggregate"), "{coded}");
+                let general = lines(&engine, &format!("EXPLAIN {}", query(&computed))).concat();
+                assert!(!general.contains("CodedAggregate"), "{general}");
+                let found = lines(&engine, &sql);
+                assert_eq!(
+                    found,
+                    lines(&engine, &query(&computed)),
+                    "seed {seed}: {sql}"
+                );
+                assert_eq!(
+                    found.len() == 1,
+                    condition == "id < 0",
+                    "seed {seed}: {sql}"
+                );
+            }
+        }
+        let distinct = lines(&engine, "SELECT DISTINCT shop, is_new FROM sales");
+        assert_eq!(distinct.len(), 6 * 3 + 1, "{} rows", there.len());
+    }
+}
+
+#[test]
+fn groups_that_have_no_room_are_handed_on_or_refused() {
+    let (store, _) = filled_with(5, 1 << 30, 36_000);
+    let sql = "SELECT shop, id, count(*), max(note) FROM sales GROUP BY shop, id ORDER BY id";
+    let expected = lines(&engine(&store), sql);
+    let mut answered = 0;
+    for memory_mib in [3, 12, 24, 36, 48, 256] {
+        let snapshot = store.snapshot();
+        let options = QueryOptions {
+            memory_bytes_max: memory_mib << 20,
+            ..QueryOptions::default()
+        };
+        let engine = QueryEngine::new(Arc::new(move || snapshot.clone()), options).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        match runtime.block_on(engine.query(sql)) {
+            Ok(_) => {
+                answered += 1;
+                assert_eq!(lines(&engine, sql), expected, "{memory_mib} MiB");
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("may take"), "{memory_mib} MiB: {text}");
+            }
+        }
+    }
+    assert!(answered >= 1);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use super::connection::{ConnectionLimits, LimitedListener, Peer, answer_in_time};
@@ -59,10 +60,27 @@ impl HttpListener {
     ///
     /// # Errors
     /// When the socket fails.
-    pub async fn serve(
+    pub fn serve(
         self,
         router: Router,
         shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), ServeError>> {
+        self.serve_boxed(router, Box::pin(shutdown))
+    }
+
+    /// Not generic, so that what answers is not compiled again by each caller.
+    fn serve_boxed(
+        self,
+        router: Router,
+        shutdown: BoxFuture<'static, ()>,
+    ) -> BoxFuture<'static, Result<(), ServeError>> {
+        Box::pin(self.serve_until(router, shutdown))
+    }
+
+    async fn serve_until(
+        self,
+        router: Router,
+        shutdown: BoxFuture<'static, ()>,
     ) -> Result<(), ServeError> {
         let listener = LimitedListener::new(self.listener, &self.limits, self.tls);
         let time_max = self.limits.request_time_max;

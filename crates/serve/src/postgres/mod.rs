@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -80,10 +81,27 @@ impl PostgresListener {
     ///
     /// # Errors
     /// When the catalog tables cannot be set up.
-    pub async fn serve(
+    pub fn serve(
         self,
         engine: Arc<QueryEngine>,
-        shutdown: impl Future<Output = ()> + Send,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), ServeError>> {
+        self.serve_boxed(engine, Box::pin(shutdown))
+    }
+
+    /// Not generic, so that what answers is not compiled again by each caller.
+    fn serve_boxed(
+        self,
+        engine: Arc<QueryEngine>,
+        shutdown: BoxFuture<'static, ()>,
+    ) -> BoxFuture<'static, Result<(), ServeError>> {
+        Box::pin(self.serve_until(engine, shutdown))
+    }
+
+    async fn serve_until(
+        self,
+        engine: Arc<QueryEngine>,
+        mut shutdown: BoxFuture<'static, ()>,
     ) -> Result<(), ServeError> {
         let session = engine.session();
         let access = engine.options.access.clone();
@@ -108,7 +126,6 @@ impl PostgresListener {
         let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE_MAX));
         let permits = Arc::new(Semaphore::new(engine.options.connections_max));
         let mut connections = tokio::task::JoinSet::new();
-        tokio::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
