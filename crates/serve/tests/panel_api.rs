@@ -500,3 +500,30 @@ fn a_quick_panel_is_never_old() {
         );
     }
 }
+
+const FOR_A_MINUTE: &str = r#"
+title = { en = "Orders", zh = "订单" }
+subject = "trade"
+chart = "number"
+fresh_ms = 60000
+query = "SELECT count(*) AS orders FROM orders"
+"#;
+
+#[test]
+fn who_says_no_cache_is_given_a_new_answer() {
+    let server = served(&[("count", FOR_A_MINUTE)]);
+    let path = "/api/v1/panels/count";
+    let rows = |said: &str| {
+        let said = [("Cache-Control", said)];
+        request(server.address, "GET", path, &said, b"").json()["rows"].take()
+    };
+    assert_eq!(rows("max-age=0"), json!([[3]]));
+    server.shop.apply_orders(&[((9, "zoe".to_owned(), 100), 1)]);
+    assert_eq!(rows("max-age=0"), json!([[3]]));
+    assert_eq!(rows("max-age=0, No-Cache"), json!([[4]]));
+    assert_eq!(rows("max-age=0"), json!([[4]]));
+    // Nothing has changed: a new one would be the same.
+    let before = counted(&server, "sluice_http_queries_total");
+    assert_eq!(rows("no-cache"), json!([[4]]));
+    assert_eq!(counted(&server, "sluice_http_queries_total"), before);
+}

@@ -153,6 +153,16 @@ pub(super) fn no_panel(name: &str) -> String {
     format!("there is no panel `{name}`; /api/v1/panels lists them")
 }
 
+/// Whether the request says `Cache-Control: no-cache`. What a browser sends with
+/// the tag of an answer that it has is `max-age=0`.
+fn must_be_new(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = said
+        .filter_map(|said| said.to_str().ok())
+        .flat_map(|said| said.split(','));
+    directives.any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+}
+
 async fn respond(
     state: &Arc<HttpState>,
     name: &str,
@@ -188,7 +198,12 @@ async fn respond(
     let uses_clock = panel.query(is_detail).is_none_or(|query| query.uses_clock);
     let changes_of_models = state.changes_of_models();
     let found = state
-        .panel_answer(panel.clone(), is_detail, values.clone())
+        .panel_answer(
+            panel.clone(),
+            is_detail,
+            values.clone(),
+            must_be_new(headers),
+        )
         .await?;
     let tag = {
         let mut writer = Writer::new();
