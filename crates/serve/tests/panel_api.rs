@@ -369,6 +369,12 @@ fn a_wrong_panel_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn a_panel_may_show_a_column_and_a_cast_of_it() {
+    let text = "title = { en = \"x\", zh = \"x\" }\nsubject = \"x\"\nchart = \"table\"\nquery = \"SELECT id, id::text FROM orders ORDER BY id\"\n";
+    assert_eq!(problems(text), "no problem");
+}
+
 const SLOW: &str = r#"
 title = { en = "Slow", zh = "慢" }
 subject = "trade"
