@@ -126,7 +126,7 @@ impl Pinned {
                 let mut changed = tables.iter().map(|table| newest.changed(table));
                 changed.all(|changed| changed.is_some_and(|epoch| epoch <= self.epoch))
             }
-            None => self.epoch == newest.epoch(),
+            None => false,
         }
     }
 }

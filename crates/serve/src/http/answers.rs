@@ -15,9 +15,10 @@ use datafusion::common::ScalarValue;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
+use sluice_core::Epoch;
 
 use super::HttpState;
-use super::kept_answers::{KeptAnswers, Key, Standing};
+use super::kept_answers::{KeptAnswers, Key};
 use super::problem::Problem;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::{CheckedPanel, PanelAnswer, print_values};
@@ -97,6 +98,42 @@ impl HttpState {
         self.answers.state.lock().models
     }
 
+    fn key_of_answer(
+        &self,
+        panel: &Arc<CheckedPanel>,
+        is_detail: bool,
+        values: &BTreeMap<String, ScalarValue>,
+    ) -> Key {
+        Key {
+            panel: Arc::as_ptr(panel) as usize,
+            is_detail,
+            values: print_values(values),
+            role: session::limiting_role(&self.engine.options.access),
+            models: self.changes_of_models(),
+        }
+    }
+
+    /// The epoch that last changed what the answer of a panel was computed from, if
+    /// whoever keeps that answer needs no other one.
+    pub(super) fn panel_changed(
+        &self,
+        panel: &Arc<CheckedPanel>,
+        is_detail: bool,
+        values: &BTreeMap<String, ScalarValue>,
+        must_be_new: bool,
+    ) -> Option<Epoch> {
+        let key = self.key_of_answer(panel, is_detail, values);
+        let newest = (self.source)();
+        let now_us = self.clock.now_us();
+        let mut state = self.answers.state.lock();
+        state.kept.changed(&key, &newest, now_us, must_be_new)
+    }
+
+    /// Notes that an answer that somebody keeps was not computed anew.
+    pub(super) fn note_reused(&self) {
+        self.answers.reused.add(1);
+    }
+
     /// The answer of a panel: one that is good still, the one that is being
     /// computed for somebody else, a new one, or an old one if that takes long.
     /// With `must_be_new`, one that is as good as if it were computed now.
@@ -110,13 +147,7 @@ impl HttpState {
         values: BTreeMap<String, ScalarValue>,
         must_be_new: bool,
     ) -> Outcome {
-        let key = Key {
-            panel: Arc::as_ptr(&panel) as usize,
-            is_detail,
-            values: print_values(&values),
-            role: session::limiting_role(&self.engine.options.access),
-            models: self.changes_of_models(),
-        };
+        let key = self.key_of_answer(&panel, is_detail, &values);
         if must_be_new {
             self.wait_for_running(&key).await;
         }
@@ -124,7 +155,7 @@ impl HttpState {
         let (computation, wait, old) = {
             let mut state = self.answers.state.lock();
             let now_us = self.clock.now_us();
-            let old = match state.kept.get(&key, &panel, &newest, now_us) {
+            let old = match state.kept.get(&key, &newest, now_us) {
                 Some((answer, standing)) if standing.is_good(must_be_new) => {
                     self.answers.reused.add(1);
                     return Ok(answer);

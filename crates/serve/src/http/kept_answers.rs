@@ -10,18 +10,22 @@
 //! answer without `fresh_ms` that is older may still be given to those who would
 //! wait long for a new one, for a few times as long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sluice_core::Epoch;
 use sluice_store::Snapshot;
 
+use crate::Pinned;
 use crate::access::Role;
 use crate::panels::{CheckedPanel, PanelAnswer};
 
 /// Bytes of answers that are kept.
 const BYTES_MAX: usize = 64 << 20;
-/// Larger answers are not kept.
+/// Of larger answers no rows are kept.
 const ANSWER_BYTES_MAX: usize = BYTES_MAX / 8;
+/// Bytes of what is known of answers without rows.
+const BARE_BYTES_MAX: usize = 4 << 20;
 /// What an entry takes besides its rows.
 const ENTRY_BYTES: usize = 1 << 10;
 /// An answer that was given so recently is asked for.
@@ -37,7 +41,7 @@ const OLD_ROUNDS_MAX: i64 = 3;
 /// What tells two answers apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    /// Where the panel lies in memory: its answer holds it, so that no other
+    /// Where the panel lies in memory: its entry holds it, so that no other
     /// one, and no other definition of it, can come to lie there.
     pub(super) panel: usize,
     pub(super) is_detail: bool,
@@ -73,12 +77,19 @@ impl Standing {
 /// An answer, and when its computation began and ended.
 #[derive(Debug)]
 struct Kept {
-    answer: Arc<PanelAnswer>,
+    panel: Arc<CheckedPanel>,
+    is_detail: bool,
+    pinned: Pinned,
+    /// With its rows; `None` where there is no room for them. Then it is known
+    /// whether what somebody else keeps of it is still good.
+    answer: Option<Arc<PanelAnswer>>,
     start_us: i64,
     end_us: i64,
     /// When a new one would last have been the same, as far as anybody asked.
     current_us: i64,
+    /// Without rows, and those of its rows.
     bytes: usize,
+    rows_bytes: usize,
     last_use: u64,
     last_use_us: i64,
     /// Whether its cost is a part of what is asked for.
@@ -93,19 +104,13 @@ impl Kept {
 
     /// How good it is now, if it may be given at all; `round_us` is the time in
     /// which all that are asked for can be computed.
-    fn standing(
-        &self,
-        panel: &CheckedPanel,
-        newest: &Snapshot,
-        now_us: i64,
-        round_us: i64,
-    ) -> Option<Standing> {
-        let query = panel.query(self.answer.is_detail);
+    fn standing(&self, newest: &Snapshot, now_us: i64, round_us: i64) -> Option<Standing> {
+        let query = self.panel.query(self.is_detail);
         let uses_clock = query.is_none_or(|query| query.uses_clock);
-        if !uses_clock && self.answer.result.pinned.is_same_in(newest) {
+        if !uses_clock && self.pinned.is_same_in(newest) {
             return Some(Standing::Current);
         }
-        if let Some(fresh_ms) = panel.panel.fresh_ms {
+        if let Some(fresh_ms) = self.panel.panel.fresh_ms {
             let fresh_us = i64::try_from(fresh_ms).map_or(i64::MAX, |ms| ms.saturating_mul(1_000));
             // Its rows are those of the moment at which it began, or later.
             let is_young = now_us.saturating_sub(self.start_us) < fresh_us;
@@ -121,13 +126,33 @@ impl Kept {
     }
 }
 
+/// Entries by their last use, and what they take.
+#[derive(Default)]
+struct ByUse {
+    uses: BTreeSet<u64>,
+    bytes: usize,
+}
+
+impl ByUse {
+    fn add(&mut self, kept: &Kept) {
+        self.uses.insert(kept.last_use);
+        self.bytes += kept.bytes + kept.rows_bytes;
+    }
+
+    fn remove(&mut self, kept: &Kept) {
+        self.uses.remove(&kept.last_use);
+        self.bytes -= kept.bytes + kept.rows_bytes;
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct KeptAnswers {
     kept: BTreeMap<Key, Kept>,
     by_use: BTreeMap<u64, Key>,
+    with_rows: ByUse,
+    bare: ByUse,
     uses: u64,
-    bytes: usize,
     /// The first use after which all answers count as asked for.
     asked_from: u64,
     /// What computing those that are asked for takes.
@@ -137,35 +162,61 @@ pub(super) struct KeptAnswers {
 impl KeptAnswers {
     /// Memory that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.with_rows.bytes + self.bare.bytes
     }
 
     /// The answer of `key`, if it may be given.
     pub(super) fn get(
         &mut self,
         key: &Key,
-        panel: &CheckedPanel,
         newest: &Snapshot,
         now_us: i64,
     ) -> Option<(Arc<PanelAnswer>, Standing)> {
+        let (kept, standing) = self.ask_for(key, newest, now_us)?;
+        Some((kept.answer.clone()?, standing))
+    }
+
+    /// The epoch that last changed what the answer of `key` was computed from, if
+    /// whoever keeps that answer needs no other one.
+    pub(super) fn changed(
+        &mut self,
+        key: &Key,
+        newest: &Snapshot,
+        now_us: i64,
+        must_be_new: bool,
+    ) -> Option<Epoch> {
+        let (kept, standing) = self.ask_for(key, newest, now_us)?;
+        let is_told = kept.pinned.tables.is_some();
+        (is_told && standing.is_good(must_be_new)).then_some(kept.pinned.changed)
+    }
+
+    /// What is known of an answer, if it may be given, or might be if its rows
+    /// were kept.
+    fn ask_for(&mut self, key: &Key, newest: &Snapshot, now_us: i64) -> Option<(&Kept, Standing)> {
         self.note_unasked(now_us);
         let round_us = self.asked_cost_us.saturating_mul(PROCESSOR_PARTS);
         let round_us = round_us.min(ROUND_US_MAX);
         let kept = self.kept.get_mut(key)?;
-        let standing = kept.standing(panel, newest, now_us, round_us)?;
+        let standing = kept.standing(newest, now_us, round_us)?;
         if standing == Standing::Current {
             kept.current_us = now_us;
         }
+        let part = match kept.answer {
+            Some(_) => &mut self.with_rows,
+            None => &mut self.bare,
+        };
+        part.remove(kept);
         self.by_use.remove(&kept.last_use);
         self.uses += 1;
         kept.last_use = self.uses;
         kept.last_use_us = now_us;
         self.by_use.insert(self.uses, key.clone());
+        part.add(kept);
         if !kept.is_asked_for {
             kept.is_asked_for = true;
             self.asked_cost_us = self.asked_cost_us.saturating_add(kept.cost_us());
         }
-        Some((kept.answer.clone(), standing))
+        Some((&*kept, standing))
     }
 
     /// Takes those out of what is asked for that nobody asked for lately.
@@ -183,45 +234,72 @@ impl KeptAnswers {
     }
 
     fn forget(&mut self, key: &Key) {
-        if let Some(kept) = self.kept.remove(key) {
-            self.by_use.remove(&kept.last_use);
-            self.bytes -= kept.bytes;
-            if kept.is_asked_for {
-                self.asked_cost_us = self.asked_cost_us.saturating_sub(kept.cost_us());
-            }
+        let Some(kept) = self.kept.remove(key) else {
+            return;
+        };
+        self.by_use.remove(&kept.last_use);
+        match kept.answer {
+            Some(_) => self.with_rows.remove(&kept),
+            None => self.bare.remove(&kept),
+        }
+        if kept.is_asked_for {
+            self.asked_cost_us = self.asked_cost_us.saturating_sub(kept.cost_us());
         }
     }
 
-    /// Keeps an answer, and forgets those that were not given for longest where
-    /// there is no room.
+    /// Keeps an answer, and gives up the rows of those that were not asked for for
+    /// longest where there is no room.
     pub(super) fn keep(&mut self, key: Key, answer: Arc<PanelAnswer>, start_us: i64, end_us: i64) {
         self.forget(&key);
         let batches = answer.result.batches.iter();
-        let rows: usize = batches.map(|batch| batch.get_array_memory_size()).sum();
-        let bytes = rows + ENTRY_BYTES + key.values.len();
-        if bytes > ANSWER_BYTES_MAX {
-            return;
-        }
+        let rows_bytes: usize = batches.map(|batch| batch.get_array_memory_size()).sum();
+        let bytes = ENTRY_BYTES + key.values.len();
+        let has_room = rows_bytes + bytes <= ANSWER_BYTES_MAX;
         self.uses += 1;
-        self.bytes += bytes;
-        self.by_use.insert(self.uses, key.clone());
         let kept = Kept {
-            answer,
+            panel: answer.panel.clone(),
+            is_detail: answer.is_detail,
+            pinned: answer.result.pinned.clone(),
+            answer: has_room.then_some(answer),
             start_us,
             end_us,
             current_us: end_us,
             bytes,
+            rows_bytes: if has_room { rows_bytes } else { 0 },
             last_use: self.uses,
             last_use_us: end_us,
             is_asked_for: true,
         };
         self.asked_cost_us = self.asked_cost_us.saturating_add(kept.cost_us());
+        self.by_use.insert(self.uses, key.clone());
+        match has_room {
+            true => self.with_rows.add(&kept),
+            false => self.bare.add(&kept),
+        }
         self.kept.insert(key, kept);
-        while self.bytes > BYTES_MAX {
-            let Some(oldest) = self.by_use.first_key_value().map(|(_, key)| key.clone()) else {
-                return;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.with_rows.bytes > BYTES_MAX {
+            let oldest = self.with_rows.uses.first();
+            let Some(key) = oldest.and_then(|oldest| self.by_use.get(oldest)) else {
+                break;
             };
-            self.forget(&oldest);
+            let Some(kept) = self.kept.get_mut(key) else {
+                break;
+            };
+            self.with_rows.remove(kept);
+            kept.answer = None;
+            kept.rows_bytes = 0;
+            self.bare.add(kept);
+        }
+        while self.bare.bytes > BARE_BYTES_MAX {
+            let oldest = self.bare.uses.first();
+            let Some(key) = oldest.and_then(|oldest| self.by_use.get(oldest).cloned()) else {
+                break;
+            };
+            self.forget(&key);
         }
     }
 }
@@ -230,6 +308,7 @@ impl KeptAnswers {
 mod tests {
     use std::collections::BTreeSet;
 
+    use arrow::array::{Int64Array, RecordBatch};
     use arrow::datatypes::Schema;
 
     use super::*;
@@ -257,7 +336,7 @@ query = \"SELECT 1 AS n\"
             is_detail: false,
             values: BTreeMap::new(),
             result: QueryResult {
-                // Another epoch than that of an empty snapshot.
+                // Of what changes at any time.
                 pinned: Pinned {
                     epoch: 1,
                     tables: None,
@@ -281,8 +360,7 @@ query = \"SELECT 1 AS n\"
 
     /// How good the answer of that number is at `now_us`.
     fn standing(answers: &mut KeptAnswers, number: usize, now_us: i64) -> Option<Standing> {
-        let panel = answer(PANEL).panel.clone();
-        let found = answers.get(&key(number), &panel, &Snapshot::default(), now_us);
+        let found = answers.get(&key(number), &Snapshot::default(), now_us);
         found.map(|(_, standing)| standing)
     }
 
@@ -328,11 +406,7 @@ query = \"SELECT 1 AS n\"
         // A panel that says how old its answers may be means it.
         let says = format!("fresh_ms = 1000\n{PANEL}");
         answers.keep(key(2), answer(&says), 0, COST_US);
-        let panel = answer(&says).panel.clone();
-        let mut at = |now_us| {
-            let found = answers.get(&key(2), &panel, &Snapshot::default(), now_us);
-            found.map(|(_, standing)| standing)
-        };
+        let mut at = |now_us| standing(&mut answers, 2, now_us);
         assert_eq!(at(999_999), Some(Standing::Young));
         assert_eq!(at(1_000_000), None);
         // It was current until somebody asked, however long ago it was computed.
@@ -345,5 +419,47 @@ query = \"SELECT 1 AS n\"
         assert_eq!(found, Some(Standing::Current));
         let kept = answers.kept.get(&key(3)).unwrap();
         assert_eq!(kept.current_us, asked_us);
+    }
+
+    /// An answer with rows that take a little less than `bytes`, whatever changes.
+    fn with_rows(bytes: usize) -> Arc<PanelAnswer> {
+        let numbers = Int64Array::from(vec![0; (bytes - 2 * ENTRY_BYTES) / 8]);
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(numbers) as _)]).unwrap();
+        let mut answer = answer(PANEL).as_ref().clone();
+        answer.result.pinned.tables = Some(BTreeSet::new());
+        answer.result.batches = vec![batch];
+        Arc::new(answer)
+    }
+
+    #[test]
+    fn of_what_has_no_room_it_is_known_whether_it_changed() {
+        let mut answers = KeptAnswers::default();
+        let now = Snapshot::default();
+        // Too large by itself.
+        answers.keep(key(0), with_rows(2 * ANSWER_BYTES_MAX), 0, COST_US);
+        assert!(answers.get(&key(0), &now, COST_US).is_none());
+        assert_eq!(answers.changed(&key(0), &now, COST_US, true), Some(1));
+        assert_eq!(answers.asked_cost_us, COST_US);
+        // Given up for others.
+        let large = with_rows(ANSWER_BYTES_MAX);
+        for number in 1..=9 {
+            answers.keep(key(number), large.clone(), 0, COST_US);
+        }
+        assert!(answers.with_rows.bytes <= BYTES_MAX);
+        assert!(answers.get(&key(1), &now, COST_US).is_none());
+        assert_eq!(answers.changed(&key(1), &now, COST_US, true), Some(1));
+        assert!(answers.get(&key(2), &now, COST_US).is_some());
+        assert_eq!(answers.asked_cost_us, 10 * COST_US);
+        // What is known is bounded too.
+        let too_large = with_rows(2 * ANSWER_BYTES_MAX);
+        for number in 10..2 * BARE_BYTES_MAX / ENTRY_BYTES {
+            answers.keep(key(number), too_large.clone(), 0, COST_US);
+        }
+        assert!(answers.bare.bytes <= BARE_BYTES_MAX);
+        assert_eq!(answers.changed(&key(1), &now, COST_US, true), None);
+        assert!(answers.get(&key(2), &now, COST_US).is_some());
+        // Of what else changes nobody tells when.
+        answers.keep(key(0), answer(PANEL), 0, COST_US);
+        assert_eq!(answers.changed(&key(0), &now, COST_US, true), None);
     }
 }
