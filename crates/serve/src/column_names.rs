@@ -3,12 +3,14 @@
 //! To DataFusion a cast is called as what it casts, and an answer's columns, and
 //! what they are ordered by, must have names of their own: it refuses
 //! `SELECT t, t AT TIME ZONE 'UTC' FROM v` and `SELECT t::text FROM v ORDER BY t`.
-//! Such columns get a name here.
+//! Such columns get a name here: the one that PostgreSQL gives them, unless that
+//! is taken.
 
 use std::collections::BTreeSet;
 
+use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
+    CopySource, Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -29,23 +31,52 @@ pub(crate) fn with_names(sql: &str) -> Option<String> {
     is_changed.then(|| texts.collect::<Vec<_>>().join("; "))
 }
 
-/// Gives those columns of a statement a name. Whether there were any.
+/// Gives those columns of a statement, or of the query that it explains, copies,
+/// or opens, a name. Whether there were any.
 pub(crate) fn name_casts(statement: &mut Statement) -> bool {
-    let Statement::Query(query) = statement else {
-        return false;
-    };
-    let ordered = ordered_by(query);
+    match statement {
+        Statement::Query(query) => name_casts_of(query),
+        Statement::Explain { statement, .. } => name_casts(statement),
+        Statement::Copy {
+            source: CopySource::Query(query),
+            ..
+        } => name_casts_of(query),
+        Statement::Declare { stmts } => {
+            let queries = stmts.iter_mut();
+            let queries = queries.filter_map(|declared| declared.for_query.as_deref_mut());
+            queries.fold(false, |changed, query| name_casts_of(query) | changed)
+        }
+        _ => false,
+    }
+}
+
+/// The same for a statement as DataFusion's own parser reads it.
+pub(crate) fn name_casts_in(statement: &mut DataFusionStatement) {
+    match statement {
+        DataFusionStatement::Statement(inner) => {
+            name_casts(inner);
+        }
+        DataFusionStatement::Explain(explained) => name_casts_in(&mut explained.statement),
+        _ => {}
+    }
+}
+
+fn name_casts_of(query: &mut Query) -> bool {
+    let ordered = Ordered::by(query);
     let SetExpr::Select(select) = &mut *query.body else {
         return false;
     };
-    let mut taken = ordered;
+    let mut taken = ordered.columns;
+    // It may stand for any column, of any table.
+    let mut has_wildcard = false;
     for item in &select.projection {
         match item {
             SelectItem::UnnamedExpr(expr) => taken.extend(column_name(expr)),
             SelectItem::ExprWithAlias { alias, .. } => {
                 taken.insert(alias.value.clone());
             }
-            _ => {}
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => has_wildcard = true,
+            SelectItem::ExprWithAliases { .. } => {}
         }
     }
     let mut is_changed = false;
@@ -53,24 +84,21 @@ pub(crate) fn name_casts(statement: &mut Statement) -> bool {
         let SelectItem::UnnamedExpr(expr) = item else {
             continue;
         };
-        let Some((column, zone)) = cast_column(expr) else {
+        let Some(cast) = Cast::of(expr) else {
             continue;
         };
-        if taken.insert(column.clone()) {
-            continue;
-        }
-        // As PostgreSQL calls it, or by a number.
-        let wanted = if zone {
-            "timezone".to_owned()
-        } else {
-            format!("{column}_2")
+        let is_taken = has_wildcard || taken.contains(&cast.column);
+        let name = match (is_taken, ordered.names.contains(&cast.column)) {
+            (false, false) => {
+                taken.insert(cast.column);
+                continue;
+            }
+            // The order is that of the answer's column, which has the name of
+            // what it casts.
+            (false, true) if !cast.has_zone => cast.column,
+            _ => cast.other_name(&taken),
         };
-        let mut name = wanted.clone();
-        let mut number = 2;
-        while !taken.insert(name.clone()) {
-            number += 1;
-            name = format!("{wanted}_{number}");
-        }
+        taken.insert(name.clone());
         *item = SelectItem::ExprWithAlias {
             expr: expr.clone(),
             alias: Ident::with_quote('"', name),
@@ -80,42 +108,96 @@ pub(crate) fn name_casts(statement: &mut Statement) -> bool {
     is_changed
 }
 
-/// The name of a plain column.
-fn column_name(expr: &Expr) -> Option<String> {
-    let ident = match expr {
-        Expr::Identifier(ident) => ident,
-        Expr::CompoundIdentifier(parts) => parts.last()?,
-        Expr::Nested(inner) => return column_name(inner),
-        _ => return None,
-    };
-    Some(match ident.quote_style {
+fn plain(ident: &Ident) -> String {
+    match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
-    })
+    }
 }
 
-/// The column that a cast casts, and whether it is one to another time zone.
-fn cast_column(expr: &Expr) -> Option<(String, bool)> {
-    let (inner, zone) = match expr {
-        Expr::Cast { expr, .. } => (expr, false),
-        Expr::AtTimeZone { timestamp, .. } => (timestamp, true),
-        Expr::Nested(inner) => return cast_column(inner),
-        _ => return None,
-    };
-    let column = column_name(inner).or_else(|| Some(cast_column(inner)?.0))?;
-    Some((column, zone))
+/// A plain column, and whether its table is said.
+fn column(expr: &Expr) -> Option<(bool, &Ident)> {
+    match expr {
+        Expr::Identifier(ident) => Some((false, ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|ident| (true, ident)),
+        Expr::Nested(inner) => column(inner),
+        _ => None,
+    }
 }
 
-/// The columns that an answer is ordered by.
-fn ordered_by(query: &Query) -> BTreeSet<String> {
-    let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind)
-    else {
-        return BTreeSet::new();
-    };
-    order
-        .iter()
-        .filter_map(|by| column_name(&by.expr))
-        .collect()
+/// The name of a plain column.
+fn column_name(expr: &Expr) -> Option<String> {
+    column(expr).map(|(_, ident)| plain(ident))
+}
+
+/// What a cast casts.
+struct Cast {
+    column: String,
+    /// Whether it is one to another time zone, or made of such a one.
+    has_zone: bool,
+}
+
+impl Cast {
+    fn of(expr: &Expr) -> Option<Self> {
+        let (inner, has_zone) = match expr {
+            Expr::Cast { expr, .. } => (expr, false),
+            Expr::AtTimeZone { timestamp, .. } => (timestamp, true),
+            Expr::Nested(inner) => return Self::of(inner),
+            _ => return None,
+        };
+        let mut cast = match column(inner) {
+            Some((_, column)) => Self {
+                column: plain(column),
+                has_zone: false,
+            },
+            None => Self::of(inner)?,
+        };
+        cast.has_zone |= has_zone;
+        Some(cast)
+    }
+
+    /// As PostgreSQL calls it, or by a number.
+    fn other_name(&self, taken: &BTreeSet<String>) -> String {
+        let wanted = match self.has_zone {
+            true => "timezone".to_owned(),
+            false => format!("{}_2", self.column),
+        };
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while taken.contains(&name) {
+            number += 1;
+            name = format!("{wanted}_{number}");
+        }
+        name
+    }
+}
+
+/// What an answer is ordered by.
+#[derive(Default)]
+struct Ordered {
+    /// Names, which are those of the answer's columns where it has such ones.
+    names: BTreeSet<String>,
+    /// Columns of tables that are named too.
+    columns: BTreeSet<String>,
+}
+
+impl Ordered {
+    fn by(query: &Query) -> Self {
+        let mut ordered = Self::default();
+        let Some(OrderByKind::Expressions(order)) =
+            query.order_by.as_ref().map(|order| &order.kind)
+        else {
+            return ordered;
+        };
+        for by in order {
+            match column(&by.expr) {
+                Some((true, ident)) => ordered.columns.insert(plain(ident)),
+                Some((false, ident)) => ordered.names.insert(plain(ident)),
+                None => false,
+            };
+        }
+        ordered
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +213,39 @@ mod tests {
             ),
             (
                 "SELECT t::text FROM v ORDER BY t",
-                "SELECT t::TEXT AS \"t_2\" FROM v ORDER BY t",
+                "SELECT t::TEXT AS \"t\" FROM v ORDER BY t",
+            ),
+            (
+                "SELECT t::text FROM v ORDER BY v.t",
+                "SELECT t::TEXT AS \"t_2\" FROM v ORDER BY v.t",
+            ),
+            (
+                "SELECT t, t::text FROM v ORDER BY t",
+                "SELECT t, t::TEXT AS \"t_2\" FROM v ORDER BY t",
+            ),
+            (
+                "SELECT (t AT TIME ZONE 'UTC')::date FROM v ORDER BY t",
+                "SELECT (t AT TIME ZONE 'UTC')::DATE AS \"timezone\" FROM v ORDER BY t",
+            ),
+            (
+                "SELECT *, t::date FROM v",
+                "SELECT *, t::DATE AS \"t_2\" FROM v",
+            ),
+            (
+                "SELECT v.*, w.t::date FROM v, w",
+                "SELECT v.*, w.t::DATE AS \"t_2\" FROM v, w",
+            ),
+            (
+                "EXPLAIN SELECT t, t::text FROM v",
+                "EXPLAIN SELECT t, t::TEXT AS \"t_2\" FROM v",
+            ),
+            (
+                "COPY (SELECT t, t::text FROM v) TO STDOUT (FORMAT CSV, HEADER)",
+                "COPY (SELECT t, t::TEXT AS \"t_2\" FROM v) TO STDOUT (FORMAT CSV, HEADER)",
+            ),
+            (
+                "DECLARE c NO SCROLL CURSOR WITHOUT HOLD FOR SELECT t, t::text FROM v",
+                "DECLARE c NO SCROLL CURSOR WITHOUT HOLD FOR SELECT t, t::TEXT AS \"t_2\" FROM v",
             ),
             (
                 "SELECT CAST(v.t AS DATE), CAST(t AS TEXT), t FROM v",

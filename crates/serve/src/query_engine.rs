@@ -33,7 +33,7 @@ use crate::access::Access;
 use crate::audit::Auditor;
 use crate::coded_groups::CodedGroups;
 use crate::column_docs::{self, ColumnMeaning};
-use crate::column_names::name_casts;
+use crate::column_names::name_casts_in;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
@@ -127,7 +127,7 @@ impl Pinned {
                 let mut changed = tables.iter().map(|table| newest.changed(table));
                 changed.all(|changed| changed.is_some_and(|epoch| epoch <= self.epoch))
             }
-            None => self.epoch == newest.epoch(),
+            None => false,
         }
     }
 }
@@ -368,9 +368,7 @@ impl QueryEngine {
         let explained = explain_query_of_text(sql);
         let sql = explained.as_deref().unwrap_or(sql);
         let mut statement = state.sql_to_statement(sql, &dialect)?;
-        if let DataFusionStatement::Statement(inner) = &mut statement {
-            name_casts(inner);
-        }
+        name_casts_in(&mut statement);
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner).or_else(|| sets(inner)) {

@@ -112,6 +112,35 @@ fn sql_answers_json_in_the_forms_of_the_contract() {
 }
 
 #[test]
+fn casts_stand_beside_what_they_cast() {
+    let server = filled();
+    let found = |statement: &str| {
+        let answer = sql(server.address, "json", statement);
+        assert_eq!(answer.status, 200, "{statement}: {}", answer.text());
+        answer.json()
+    };
+    let ids = "(VALUES (1), (2), (10)) AS v(id)";
+    // A name is that of the answer's column: text.
+    for (order, expected, name) in [
+        ("id", json!([["1"], ["10"], ["2"]]), "id"),
+        ("v.id", json!([["1"], ["2"], ["10"]]), "id_2"),
+    ] {
+        let found = found(&format!("SELECT id::text FROM {ids} ORDER BY {order}"));
+        assert_eq!(found["rows"], expected, "{order}");
+        assert_eq!(found["columns"][0]["name"], name, "{order}");
+    }
+    for statement in [
+        "SELECT id, id::text FROM orders ORDER BY id",
+        "SELECT *, day::text FROM orders",
+        "SELECT o.*, o.id::text, s.day::text FROM orders AS o, stock AS s",
+        "SELECT at, (at AT TIME ZONE 'Asia/Shanghai')::date FROM orders ORDER BY at",
+        "EXPLAIN SELECT id, id::text FROM orders",
+    ] {
+        found(statement);
+    }
+}
+
+#[test]
 fn sql_answers_csv_and_arrow() {
     let server = filled();
     let statement = "SELECT id, buyer, amount FROM orders ORDER BY id";

@@ -11,11 +11,14 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use common::client::{get, request};
 use common::{Options, Server, stock_delta};
 use serde_json::json;
-use sluice_serve::{PanelDefinitions, PanelFile, Panels};
+use sluice_serve::{PanelDefinitions, PanelFile, Panels, SystemTable};
 
 const ORDERS: &str = r#"
 title = { en = "Orders", zh = "订单" }
@@ -369,6 +372,12 @@ fn a_wrong_panel_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn a_panel_may_show_a_column_and_a_cast_of_it() {
+    let text = "title = { en = \"x\", zh = \"x\" }\nsubject = \"x\"\nchart = \"table\"\nquery = \"SELECT id, id::text FROM orders ORDER BY id\"\n";
+    assert_eq!(problems(text), "no problem");
+}
+
 const SLOW: &str = r#"
 title = { en = "Slow", zh = "慢" }
 subject = "trade"
@@ -499,4 +508,89 @@ fn a_quick_panel_is_never_old() {
             "{answer}"
         );
     }
+}
+
+const FOR_A_MINUTE: &str = r#"
+title = { en = "Orders", zh = "订单" }
+subject = "trade"
+chart = "number"
+fresh_ms = 60000
+query = "SELECT count(*) AS orders FROM orders"
+"#;
+
+#[test]
+fn who_says_no_cache_is_given_a_new_answer() {
+    let server = served(&[("count", FOR_A_MINUTE)]);
+    let path = "/api/v1/panels/count";
+    let rows = |said: &str| {
+        let said = [("Cache-Control", said)];
+        request(server.address, "GET", path, &said, b"").json()["rows"].take()
+    };
+    assert_eq!(rows("max-age=0"), json!([[3]]));
+    server.shop.apply_orders(&[((9, "zoe".to_owned(), 100), 1)]);
+    assert_eq!(rows("max-age=0"), json!([[3]]));
+    assert_eq!(rows("max-age=0, No-Cache"), json!([[4]]));
+    assert_eq!(rows("max-age=0"), json!([[4]]));
+    // Nothing has changed: a new one would be the same.
+    let before = counted(&server, "sluice_http_queries_total");
+    assert_eq!(rows("no-cache"), json!([[4]]));
+    assert_eq!(counted(&server, "sluice_http_queries_total"), before);
+}
+
+const LARGE: &str = r#"
+title = { en = "Large", zh = "大" }
+subject = "trade"
+chart = "table"
+query = "SELECT repeat('x', 9000000) AS text, count(*) AS orders FROM orders"
+"#;
+
+#[test]
+fn an_answer_without_room_is_known_by_its_tag() {
+    let server = served(&[("large", LARGE)]);
+    let path = "/api/v1/panels/large";
+    let tag = get(server.address, path).header("etag").unwrap().to_owned();
+    let computed = counted(&server, "sluice_http_queries_total");
+    let known = [("If-None-Match", tag.as_str())];
+    let status = || request(server.address, "GET", path, &known, b"").status;
+    assert_eq!(status(), 304);
+    assert_eq!(counted(&server, "sluice_http_queries_total"), computed);
+    server.shop.apply_orders(&[((9, "zoe".to_owned(), 100), 1)]);
+    assert_eq!(status(), 200);
+    assert_eq!(counted(&server, "sluice_http_queries_total"), computed + 1);
+}
+
+/// How often it was asked for.
+#[derive(Debug, Default)]
+struct Asked(AtomicI64);
+
+impl SystemTable for Asked {
+    fn rows(&self) -> datafusion::error::Result<RecordBatch> {
+        let times = self.0.fetch_add(1, Ordering::Relaxed);
+        let times: ArrayRef = Arc::new(Int64Array::from(vec![times]));
+        Ok(RecordBatch::try_from_iter([("times", times)])?)
+    }
+}
+
+#[test]
+fn what_the_warehouse_tells_of_itself_changes_within_an_epoch() {
+    let server = served(&[]);
+    let table = Arc::new(Asked::default());
+    server.engine.add_table("sluice_asked", table).unwrap();
+    let file = PanelFile {
+        path: "panels/asked.toml".to_owned(),
+        text: NOW.replace(
+            "SELECT now() AS moment, count(*) AS orders FROM orders",
+            "SELECT times FROM sluice_asked",
+        ),
+    };
+    let definitions = PanelDefinitions::parse(&[file], None).unwrap();
+    let panels = Panels::check(&definitions, &server.engine).unwrap();
+    server.state.set_panels(panels);
+    let first = get(server.address, "/api/v1/panels/asked");
+    let second = get(server.address, "/api/v1/panels/asked");
+    assert_eq!((first.status, second.status), (200, 200));
+    let (first_found, second_found) = (first.json(), second.json());
+    assert_eq!(first_found["epoch"], second_found["epoch"]);
+    assert_ne!(first_found["rows"], second_found["rows"]);
+    assert_eq!(first.header("etag"), None);
 }

@@ -115,7 +115,7 @@ fn a_letter_that_is_tried_again_gives_its_row_once() {
     let json_type = "application/json";
     let (first, told) = post(&running, path, json_type, &body);
     assert_eq!((first, &told["records"]), (200, &json!(1)), "{told}");
-    assert_eq!(told["skip"], json!(0), "{told}");
+    assert_eq!(told["next"], Value::Null, "{told}");
     post(&running, path, json_type, &body);
     ask_until(&state, TRIED, &["visit,rows,true"]);
     ask_until(&state, "SELECT * FROM visits", &["2,3"]);
@@ -195,6 +195,29 @@ fn letters_are_chosen_and_requests_are_judged() {
         "SELECT record_offset, table_name, outcome FROM sluice_tried_letters ORDER BY table_name",
         &["1,other,wrong_type", "1,visit,wrong_type"],
     );
+    // All of them, one by one, whatever was tried before or comes in meanwhile.
+    let (mut after, mut walked) = (Value::Null, Vec::new());
+    loop {
+        let body = json!({ "topic": "events", "limit": 1, "after": after }).to_string();
+        let (status, told) = post(&running, path, "application/json", &body);
+        assert_eq!(status, 200, "{told}");
+        after = told["next"].clone();
+        if after.is_null() {
+            break;
+        }
+        walked.push(format!("{},{}", after["offset"], after["table"]));
+        if walked.len() == 1 {
+            let event = "{\"id\":\"c\",\"at\":1}\n";
+            post(&running, "/collect/events", "application/json", event);
+            ask_until(
+                &state,
+                "SELECT count(*) > 5 FROM sluice_dead_letters",
+                &["true"],
+            );
+        }
+    }
+    let expected = ["1,\"other\"", "1,\"visit\"", "0,\"other\"", "0,\"visit\""];
+    assert_eq!(walked, expected);
     let list = format!("{}/api/v1/dead-letters?topic=events&limit=1", running.http);
     let (_, text) = request("GET", &list, None, None);
     let listed: Value = serde_json::from_str(&text).unwrap();
@@ -251,11 +274,15 @@ fn a_sealed_record_is_masked_by_the_rules_of_today() {
     );
     let said = dead_letters(&state, &["--replay", "--reason", "sealed"]);
     assert!(said.contains("1 not tried: it is sealed"), "{said}");
-    // What was refused would come first again: the next answer passes it over.
+    // The next answer goes on behind what was refused.
     let path = "/api/v1/dead-letters/replay";
-    let body = json!({ "reason": "sealed" }).to_string();
+    let body = json!({ "reason": "sealed", "limit": 1 }).to_string();
     let (_, told) = post(&running, path, "application/json", &body);
-    assert_eq!(told["skip"], json!(1), "{told}");
+    assert_eq!(told["is_all"], json!(false), "{told}");
+    let body = json!({ "reason": "sealed", "limit": 1, "after": told["next"] }).to_string();
+    let (_, told) = post(&running, path, "application/json", &body);
+    assert_eq!(told["is_all"], json!(true), "{told}");
+    assert_eq!(told["refused"], json!([]), "{told}");
     assert!(running.stop().success());
 
     let by_field = SEALED.replace(

@@ -27,15 +27,18 @@ interface Chosen {
   readonly reason: string;
   readonly partition?: number;
   readonly offset?: number;
-  /** Letters to pass over: those that were refused before. */
-  readonly skip?: number;
+  /** The last letter that was tried before. */
+  readonly after?: Letter;
 }
+
+/** As the server says it; it is only given back. */
+type Letter = Readonly<Record<string, unknown>>;
 
 interface Replayed {
   readonly records: number;
   readonly refused_by_reason: Readonly<Record<string, number>>;
   readonly is_all: boolean;
-  readonly skip: number;
+  readonly next: Letter | null;
 }
 
 export interface DeadLetterList {
@@ -64,8 +67,8 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
   const known = { groups: '', letters: '' };
   let isOver = false;
   let isAsking = false;
-  /** What was refused of a group whose rest is still to be tried. */
-  const skipped = new Map<string, number>();
+  /** The last letter that was tried of a group whose rest is still to be tried. */
+  const last = new Map<string, Letter>();
 
   const orNothing = (cell: Cell | undefined) => text(cell) || '–';
   const time = (cell: Cell | undefined) => (text(cell) === '' ? '–' : writer.form(text(cell), 'time'));
@@ -77,9 +80,10 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
     setText(said, texts.loading);
     try {
       const group = JSON.stringify(chosen);
-      const { records, refused_by_reason: refused, is_all: isAll, skip } = await replay({ ...chosen, skip: skipped.get(group) ?? 0 });
-      if (isAll) skipped.delete(group);
-      else skipped.set(group, skip);
+      const after = last.get(group);
+      const { records, refused_by_reason: refused, is_all: isAll, next } = await replay(after === undefined ? chosen : { ...chosen, after });
+      if (next === null) last.delete(group);
+      else last.set(group, next);
       const reasons = Object.entries(refused).map(([why, letters]) => `${letters} × ${why}`);
       setText(said, [texts.replayed(writer.count(records)), ...reasons, ...(isAll ? [] : [texts.replayMore])].join(' · '));
       for (const wait of LOOK_AGAIN_MS) {

@@ -1,203 +1,69 @@
 //! Answers of panels that several people ask for: each is computed once for
 //! all who want it at a time, and is kept for those who come soon after.
 //!
-//! An answer is as good as a new one as long as nothing that it was computed from
-//! has changed, unless its query looks at the clock. After that it is given as
-//! long as it is no older than its panel allows: `fresh_ms` of its file, or
-//! without it the time in which half a processor computes every answer that is
-//! asked for. So a few panels are always new, and many, or slow ones, become
-//! older instead of taking the processors from the flow, however many look at
-//! them; but not older than two seconds, unless one takes longer by itself.
+//! Where an answer that is kept has grown old, a new one is computed, and who asks
+//! waits for it shortly; if it takes longer, they are given the old one, and those
+//! who ask when it is there the new one. So an answer is new while little is asked
+//! for, and does not keep anybody waiting while much is. Nobody's asking computes
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::ScalarValue;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use sluice_store::Snapshot;
+use sluice_core::Epoch;
 
 use super::HttpState;
+use super::kept_answers::{KeptAnswers, Key};
 use super::problem::Problem;
-use crate::access::Role;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::{CheckedPanel, PanelAnswer, print_values};
 use crate::session;
 
-/// Bytes of answers that are kept.
-const BYTES_MAX: usize = 64 << 20;
-/// Larger answers are not kept.
-const ANSWER_BYTES_MAX: usize = BYTES_MAX / 8;
-/// What an entry takes besides its rows.
-const ENTRY_BYTES: usize = 1 << 10;
-/// An answer that was given so recently is asked for.
-const ASKED_US: i64 = 2_000_000;
-/// Answers without a freshness of their own take one processor in so many.
-const PROCESSOR_PARTS: i64 = 2;
-/// However many they are, those that take no longer are as new as this.
-const ROUND_US_MAX: i64 = 2_000_000;
+/// Who could be given an old answer waits for the new one until its computation
+/// has taken so long, if it is the only one: then it is only slow by itself.
+const ALONE_WAIT_US: i64 = 1_000_000;
+/// And so long if others are being computed beside it.
+const BUSY_WAIT_US: i64 = 100_000;
 
 type Outcome = Result<Arc<PanelAnswer>, Problem>;
-type Computation = Shared<BoxFuture<'static, Outcome>>;
 
-/// What tells two answers apart.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    /// Where the panel lies in memory: its answer holds it, so that no other
-    /// one, and no other definition of it, can come to lie there.
-    panel: usize,
-    is_detail: bool,
-    values: String,
-    /// What is kept from one role must not come from an answer for another.
-    role: Option<Role>,
-    /// Changes of models, which may leave a panel as it is and what it reads not.
-    models: u64,
-}
-
-/// An answer, and when its computation began and ended.
-#[derive(Debug)]
-struct Kept {
-    answer: Arc<PanelAnswer>,
+/// A computation that several wait for.
+#[derive(Clone)]
+struct Computation {
     start_us: i64,
-    end_us: i64,
-    bytes: usize,
-    last_use: u64,
-    last_use_us: i64,
-    /// Whether its cost is a part of what is asked for.
-    is_asked_for: bool,
+    outcome: Shared<BoxFuture<'static, Outcome>>,
 }
 
-impl Kept {
-    /// How long its computation took.
-    fn cost_us(&self) -> i64 {
-        self.end_us.saturating_sub(self.start_us).max(0)
-    }
-
-    /// Whether it may be given now; `round_us` is the time in which all that are
-    /// asked for can be computed.
-    fn is_good(&self, panel: &CheckedPanel, newest: &Snapshot, now_us: i64, round_us: i64) -> bool {
-        let query = panel.query(self.answer.is_detail);
-        let uses_clock = query.is_none_or(|query| query.uses_clock);
-        if !uses_clock && self.answer.result.pinned.is_same_in(newest) {
-            return true;
-        }
-        let age_us_max = match panel.panel.fresh_ms {
-            Some(fresh_ms) => {
-                i64::try_from(fresh_ms).map_or(i64::MAX, |ms| ms.saturating_mul(1_000))
-            }
-            None => round_us.max(self.cost_us()),
+impl Computation {
+    /// How long who could be given an old answer waits for it.
+    fn wait(&self, is_alone: bool, now_us: i64) -> Duration {
+        let wait_us = match is_alone {
+            true => ALONE_WAIT_US,
+            false => BUSY_WAIT_US,
         };
-        // Its rows are those of the moment at which it began, or later.
-        let since_us = match panel.panel.fresh_ms {
-            Some(_) => self.start_us,
-            None => self.end_us,
-        };
-        now_us.saturating_sub(since_us) < age_us_max
+        let taken_us = now_us.saturating_sub(self.start_us);
+        Duration::from_micros(u64::try_from(wait_us - taken_us).unwrap_or(0))
     }
 }
 
 #[derive(Default)]
 struct State {
     running: BTreeMap<Key, Computation>,
-    kept: BTreeMap<Key, Kept>,
-    by_use: BTreeMap<u64, Key>,
-    uses: u64,
-    bytes: usize,
-    /// The first use after which all answers count as asked for.
-    asked_from: u64,
-    /// What computing those that are asked for takes.
-    asked_cost_us: i64,
+    kept: KeptAnswers,
     /// Changes of models so far.
     models: u64,
-}
-
-impl State {
-    fn good(
-        &mut self,
-        key: &Key,
-        panel: &CheckedPanel,
-        newest: &Snapshot,
-        now_us: i64,
-    ) -> Option<Arc<PanelAnswer>> {
-        self.note_unasked(now_us);
-        let round_us = self.asked_cost_us.saturating_mul(PROCESSOR_PARTS);
-        let round_us = round_us.min(ROUND_US_MAX);
-        let kept = self.kept.get_mut(key)?;
-        if !kept.is_good(panel, newest, now_us, round_us) {
-            return None;
-        }
-        self.by_use.remove(&kept.last_use);
-        self.uses += 1;
-        kept.last_use = self.uses;
-        kept.last_use_us = now_us;
-        self.by_use.insert(self.uses, key.clone());
-        if !kept.is_asked_for {
-            kept.is_asked_for = true;
-            self.asked_cost_us = self.asked_cost_us.saturating_add(kept.cost_us());
-        }
-        Some(kept.answer.clone())
-    }
-
-    /// Takes those out of what is asked for that nobody asked for lately.
-    fn note_unasked(&mut self, now_us: i64) {
-        while let Some((&first, key)) = self.by_use.range(self.asked_from..).next() {
-            if let Some(kept) = self.kept.get_mut(key) {
-                if now_us.saturating_sub(kept.last_use_us) < ASKED_US {
-                    return;
-                }
-                kept.is_asked_for = false;
-                self.asked_cost_us = self.asked_cost_us.saturating_sub(kept.cost_us());
-            }
-            self.asked_from = first + 1;
-        }
-    }
-
-    fn forget(&mut self, key: &Key) {
-        if let Some(kept) = self.kept.remove(key) {
-            self.by_use.remove(&kept.last_use);
-            self.bytes -= kept.bytes;
-            if kept.is_asked_for {
-                self.asked_cost_us = self.asked_cost_us.saturating_sub(kept.cost_us());
-            }
-        }
-    }
-
-    fn keep(&mut self, key: Key, answer: Arc<PanelAnswer>, start_us: i64, end_us: i64) {
-        self.forget(&key);
-        let batches = answer.result.batches.iter();
-        let rows: usize = batches.map(|batch| batch.get_array_memory_size()).sum();
-        let bytes = rows + ENTRY_BYTES + key.values.len();
-        if bytes > ANSWER_BYTES_MAX {
-            return;
-        }
-        self.uses += 1;
-        self.bytes += bytes;
-        self.by_use.insert(self.uses, key.clone());
-        let kept = Kept {
-            answer,
-            start_us,
-            end_us,
-            bytes,
-            last_use: self.uses,
-            last_use_us: end_us,
-            is_asked_for: true,
-        };
-        self.asked_cost_us = self.asked_cost_us.saturating_add(kept.cost_us());
-        self.kept.insert(key, kept);
-        while self.bytes > BYTES_MAX {
-            let Some(oldest) = self.by_use.first_key_value().map(|(_, key)| key.clone()) else {
-                return;
-            };
-            self.forget(&oldest);
-        }
-    }
 }
 
 /// See the module.
 pub(super) struct Answers {
     state: Mutex<State>,
     reused: Metric,
+    old: Metric,
     bytes: Metric,
 }
 
@@ -208,6 +74,10 @@ impl Answers {
             reused: metrics.counter(
                 "sluice_panel_answers_reused_total",
                 "Answers of panels that were not computed anew.",
+            ),
+            old: metrics.counter(
+                "sluice_panel_answers_old_total",
+                "Answers of panels that were given while newer ones were being computed.",
             ),
             bytes: metrics.gauge(
                 "sluice_panel_answers_bytes",
@@ -228,8 +98,45 @@ impl HttpState {
         self.answers.state.lock().models
     }
 
+    fn key_of_answer(
+        &self,
+        panel: &Arc<CheckedPanel>,
+        is_detail: bool,
+        values: &BTreeMap<String, ScalarValue>,
+    ) -> Key {
+        Key {
+            panel: Arc::as_ptr(panel) as usize,
+            is_detail,
+            values: print_values(values),
+            role: session::limiting_role(&self.engine.options.access),
+            models: self.changes_of_models(),
+        }
+    }
+
+    /// The epoch that last changed what the answer of a panel was computed from, if
+    /// whoever keeps that answer needs no other one.
+    pub(super) fn panel_changed(
+        &self,
+        panel: &Arc<CheckedPanel>,
+        is_detail: bool,
+        values: &BTreeMap<String, ScalarValue>,
+        must_be_new: bool,
+    ) -> Option<Epoch> {
+        let key = self.key_of_answer(panel, is_detail, values);
+        let newest = (self.source)();
+        let now_us = self.clock.now_us();
+        let mut state = self.answers.state.lock();
+        state.kept.changed(&key, &newest, now_us, must_be_new)
+    }
+
+    /// Notes that an answer that somebody keeps was not computed anew.
+    pub(super) fn note_reused(&self) {
+        self.answers.reused.add(1);
+    }
+
     /// The answer of a panel: one that is good still, the one that is being
-    /// computed for somebody else, or a new one.
+    /// computed for somebody else, a new one, or an old one if that takes long.
+    /// With `must_be_new`, one that is as good as if it were computed now.
     ///
     /// # Errors
     /// When the query fails, or too many are running.
@@ -238,22 +145,24 @@ impl HttpState {
         panel: Arc<CheckedPanel>,
         is_detail: bool,
         values: BTreeMap<String, ScalarValue>,
+        must_be_new: bool,
     ) -> Outcome {
+        let key = self.key_of_answer(&panel, is_detail, &values);
+        if must_be_new {
+            self.wait_for_running(&key).await;
+        }
         let newest = (self.source)();
-        let computation = {
+        let (computation, wait, old) = {
             let mut state = self.answers.state.lock();
-            let key = Key {
-                panel: Arc::as_ptr(&panel) as usize,
-                is_detail,
-                values: print_values(&values),
-                role: session::limiting_role(&self.engine.options.access),
-                models: state.models,
+            let now_us = self.clock.now_us();
+            let old = match state.kept.get(&key, &newest, now_us) {
+                Some((answer, standing)) if standing.is_good(must_be_new) => {
+                    self.answers.reused.add(1);
+                    return Ok(answer);
+                }
+                found => found.map(|(answer, _)| answer),
             };
-            if let Some(answer) = state.good(&key, &panel, &newest, self.clock.now_us()) {
-                self.answers.reused.add(1);
-                return Ok(answer);
-            }
-            match state.running.get(&key) {
+            let computation = match state.running.get(&key) {
                 Some(running) => {
                     self.answers.reused.add(1);
                     running.clone()
@@ -268,13 +177,36 @@ impl HttpState {
                             Err(_) => Err(Problem::interrupted()),
                         }
                     };
-                    let computation = outcome.boxed().shared();
+                    let computation = Computation {
+                        start_us: now_us,
+                        outcome: outcome.boxed().shared(),
+                    };
                     state.running.insert(key, computation.clone());
                     computation
                 }
-            }
+            };
+            let wait = computation.wait(state.running.len() == 1, now_us);
+            (computation.outcome, wait, old.filter(|_| !must_be_new))
         };
-        computation.await
+        let Some(old) = old else {
+            return computation.await;
+        };
+        match tokio::time::timeout(wait, computation).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.answers.old.add(1);
+                Ok(old)
+            }
+        }
+    }
+
+    /// Waits for a computation that was begun before: it may not have seen what
+    /// has changed since.
+    async fn wait_for_running(&self, key: &Key) {
+        let running = self.answers.state.lock().running.get(key).cloned();
+        if let Some(running) = running {
+            let _ = running.outcome.await;
+        }
     }
 
     async fn compute(
@@ -299,8 +231,11 @@ impl HttpState {
         };
         let (answer, start_us) = outcome.await?;
         let mut state = self.answers.state.lock();
-        state.keep(key.clone(), answer.clone(), start_us, self.clock.now_us());
-        self.answers.bytes.set(state.bytes as u64);
+        let end_us = self.clock.now_us();
+        state
+            .kept
+            .keep(key.clone(), answer.clone(), start_us, end_us);
+        self.answers.bytes.set(state.kept.bytes() as u64);
         drop(state);
         Ok(answer)
     }
@@ -320,81 +255,177 @@ impl Drop for Running<'_> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::Schema;
+    use std::collections::BTreeSet;
+
+    use sluice_core::ManualClock;
+    use sluice_store::Snapshot;
+    use tokio::runtime::Runtime;
 
     use super::*;
     use crate::panels::{PanelDefinitions, PanelFile, Panels};
-    use crate::{Pinned, QueryEngine, QueryOptions, QueryResult};
+    use crate::{HttpLimits, LiveFeed, QueryEngine, QueryOptions, WarehouseInfo};
 
-    const PANEL: &str = "title = { en = \"One\", zh = \"一\" }
+    /// What looks at the clock is never the same again.
+    const NOW: &str = "title = { en = \"Now\", zh = \"现在\" }
 subject = \"own\"
-chart = \"number\"
-query = \"SELECT 1 AS n\"
+chart = \"table\"
+query = \"SELECT CAST(now() AS TEXT) || $text AS n\"
+[parameters.text]
+type = \"text\"
+default = \"\"
 ";
-    const COST_US: i64 = 100_000;
+    const SECOND_US: i64 = 1_000_000;
+    const TURNS: usize = 4;
+    /// What is not there by then waits for something.
+    const PATIENCE: Duration = Duration::from_millis(300);
 
-    fn answer() -> Arc<PanelAnswer> {
-        let source = Arc::new(Snapshot::default);
-        let engine = QueryEngine::new(source, QueryOptions::default()).unwrap();
-        let file = PanelFile {
-            path: "panels/one.toml".to_owned(),
-            text: PANEL.to_owned(),
-        };
-        let definitions = PanelDefinitions::parse(&[file], None).unwrap();
-        let panels = Panels::check(&definitions, &engine).unwrap();
-        Arc::new(PanelAnswer {
-            panel: panels.get("one").unwrap(),
-            is_detail: false,
-            values: BTreeMap::new(),
-            result: QueryResult {
-                // Another epoch than that of an empty snapshot.
-                pinned: Pinned {
-                    epoch: 1,
-                    tables: None,
-                    changed: 1,
-                },
-                schema: Arc::new(Schema::empty()),
-                batches: Vec::new(),
-            },
-        })
+    struct Asked {
+        runtime: Runtime,
+        clock: Arc<ManualClock>,
+        state: Arc<HttpState>,
     }
 
-    fn key(number: usize) -> Key {
-        Key {
-            panel: 0,
-            is_detail: false,
-            values: number.to_string(),
-            role: None,
-            models: 0,
+    impl Asked {
+        fn start() -> Self {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            let clock = Arc::new(ManualClock::new(SECOND_US));
+            let source = Arc::new(Snapshot::default);
+            let engine = QueryEngine::new(source.clone(), QueryOptions::default()).unwrap();
+            let file = PanelFile {
+                path: "panels/now.toml".to_owned(),
+                text: NOW.to_owned(),
+            };
+            let definitions = PanelDefinitions::parse(&[file], None).unwrap();
+            let panels = Panels::check(&definitions, &engine).unwrap();
+            let info = WarehouseInfo {
+                name: "shop".to_owned(),
+                time_zone: "UTC".to_owned(),
+                currency: None,
+                views: BTreeSet::new(),
+                docs: BTreeMap::new(),
+                models: String::new(),
+                sugar_token: None,
+            };
+            let limits = HttpLimits {
+                queries_max: TURNS,
+                ..HttpLimits::default()
+            };
+            let state = HttpState::new(
+                Arc::new(engine),
+                source,
+                Arc::new(LiveFeed::new(Snapshot::default())),
+                Arc::new(Metrics::default()),
+                info,
+                limits,
+                clock.clone(),
+            );
+            state.set_panels(panels);
+            Self {
+                runtime,
+                clock,
+                state: Arc::new(state),
+            }
         }
-    }
 
-    /// Whether the answer of that number is given at `now_us`.
-    fn is_given(state: &mut State, number: usize, now_us: i64) -> bool {
-        let panel = answer().panel.clone();
-        let found = state.good(&key(number), &panel, &Snapshot::default(), now_us);
-        found.is_some()
+        fn ask(
+            &self,
+            text: &str,
+            must_be_new: bool,
+        ) -> impl Future<Output = Outcome> + Send + use<> {
+            let state = self.state.clone();
+            let text = text.to_owned();
+            async move {
+                let panel = state.panels.read().get("now").unwrap();
+                let text_of = |_: &str| Some(text.clone());
+                let values = panel.values(false, text_of, 0).unwrap();
+                state.panel_answer(panel, false, values, must_be_new).await
+            }
+        }
+
+        fn answer(&self, text: &str) -> Arc<PanelAnswer> {
+            let outcome = self.runtime.block_on(self.ask(text, false));
+            outcome.unwrap()
+        }
+
+        fn is_waiting(&self, text: &str, must_be_new: bool) -> bool {
+            let asked = self.ask(text, must_be_new);
+            let outcome = async { tokio::time::timeout(PATIENCE, asked).await };
+            self.runtime.block_on(outcome).is_err()
+        }
+
+        fn computed(&self) -> u64 {
+            self.state.queries.get()
+        }
+
+        /// Waits until nothing is computed.
+        fn settle(&self) {
+            while !self.state.answers.state.lock().running.is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     #[test]
-    fn answers_grow_older_the_more_are_asked_for() {
-        let mut state = State::default();
-        for number in 0..10 {
-            state.keep(key(number), answer(), 0, COST_US);
-        }
-        // Half a processor computes all ten in two seconds.
-        assert_eq!(state.asked_cost_us, 10 * COST_US);
-        assert!(is_given(&mut state, 0, COST_US + 1_900_000));
-        // By now nobody has asked for the others for long.
-        assert!(!is_given(&mut state, 0, COST_US + 2_100_000));
-        assert_eq!(state.asked_cost_us, COST_US);
-        // What is asked for again is a part of it again.
-        state.keep(key(0), answer(), 3_000_000, 3_000_000 + COST_US);
-        assert_eq!(state.asked_cost_us, COST_US);
-        assert!(is_given(&mut state, 0, 3_000_000 + 2 * COST_US));
-        assert!(!is_given(&mut state, 0, 3_000_000 + 4 * COST_US));
-        state.forget(&key(0));
-        assert_eq!(state.asked_cost_us, 0);
-        assert_eq!(state.kept.len(), 9);
+    fn who_asks_waits_shortly_and_is_given_the_old_answer_then() {
+        let asked = Asked::start();
+        let first = asked.answer("a");
+        let other = asked.answer("b");
+        // Nothing else is asked for: the new one is waited for.
+        asked.clock.set_us(3 * SECOND_US);
+        let second = asked.answer("a");
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert_eq!(asked.computed(), 3);
+        // From here on none can be computed.
+        let turns = asked.state.query_turns.try_acquire_many(TURNS as u32);
+        let turns = turns.unwrap();
+        asked.clock.set_us(5 * SECOND_US);
+        assert!(asked.is_waiting("a", false));
+        // One more makes it busy, and who comes now waits less.
+        assert!(Arc::ptr_eq(&asked.answer("b"), &other));
+        assert!(Arc::ptr_eq(&asked.answer("a"), &second));
+        assert_eq!(asked.state.answers.old.get(), 2);
+        assert_eq!(asked.state.answers.state.lock().running.len(), 2);
+        // Who must have a new one waits, and so does who finds too old a one.
+        assert!(asked.is_waiting("a", true));
+        let must_be_new = asked.runtime.spawn(asked.ask("a", true));
+        asked.clock.set_us(60 * SECOND_US);
+        assert!(asked.is_waiting("a", false));
+        assert_eq!(asked.computed(), 3);
+        drop(turns);
+        let new = asked.runtime.block_on(must_be_new).unwrap();
+        assert!(!Arc::ptr_eq(&new.unwrap(), &second));
+        asked.settle();
+        // What was begun before it was asked for was not new enough for it.
+        assert_eq!(asked.computed(), 6);
+    }
+
+    #[test]
+    fn the_wait_counts_from_the_begin_of_the_computation() {
+        let computation = Computation {
+            start_us: SECOND_US,
+            outcome: futures::future::pending().boxed().shared(),
+        };
+        let wait_us = |is_alone, now_us| computation.wait(is_alone, now_us).as_micros();
+        assert_eq!(wait_us(true, SECOND_US), 1_000_000);
+        assert_eq!(wait_us(false, SECOND_US), 100_000);
+        assert_eq!(wait_us(false, SECOND_US + 99_999), 1);
+        assert_eq!(wait_us(false, SECOND_US + 100_001), 0);
+    }
+
+    #[test]
+    fn a_failure_is_told_and_takes_no_answer_away() {
+        let asked = Asked::start();
+        asked.answer("a");
+        // A query that finds no turn fails.
+        asked.state.query_turns.close();
+        asked.clock.set_us(3 * SECOND_US);
+        let outcome = asked.runtime.block_on(asked.ask("a", false));
+        assert_eq!(outcome.unwrap_err().status().as_u16(), 503);
+        asked.settle();
+        assert!(asked.state.answers.state.lock().kept.bytes() > 0);
     }
 }

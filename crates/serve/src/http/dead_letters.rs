@@ -50,6 +50,14 @@ WHERE ($topic IS NULL OR d.topic = $topic)
   AND ($partition IS NULL OR d.partition_number = $partition)
   AND ($offset IS NULL OR d.record_offset = $offset)";
 
+/// Letters behind another one, in an order in which nobody changes its place: what
+/// is new comes before what is older in its partition.
+const BEHIND: &str = "($after_topic IS NULL OR d.topic > $after_topic
+    OR (d.topic = $after_topic AND (d.partition_number > $after_partition
+      OR (d.partition_number = $after_partition AND (d.record_offset < $after_offset
+        OR (d.record_offset = $after_offset AND d.table_name > $after_table))))))";
+const ORDER: &str = "d.topic, d.partition_number, d.record_offset DESC, d.table_name";
+
 /// Which letters; what is not said is any.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -60,8 +68,18 @@ struct Chosen {
     partition: Option<i64>,
     offset: Option<i64>,
     limit: Option<i64>,
-    /// Letters to pass over: those that answers before have refused.
-    skip: Option<i64>,
+    /// The last letter of the answer before, `next` of it.
+    after: Option<After>,
+}
+
+/// One letter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    topic: String,
+    partition: i64,
+    offset: i64,
+    table: String,
 }
 
 fn bad(detail: impl Into<String>) -> Problem {
@@ -104,18 +122,29 @@ impl Chosen {
 
     async fn ask(&self, state: &HttpState, sql: &str, limit: i64) -> Result<QueryResult, Problem> {
         let type_of = |name: &str| match name {
-            "topic" | "table" | "reason" => Some(DataType::Utf8),
-            "partition" | "offset" | "limit" | "skip" => Some(DataType::Int64),
+            "topic" | "table" | "reason" | "after_topic" | "after_table" => Some(DataType::Utf8),
+            "partition" | "offset" | "limit" | "after_partition" | "after_offset" => {
+                Some(DataType::Int64)
+            }
             _ => None,
         };
         let text = |value: &Option<String>| Some(ScalarValue::Utf8(value.clone()));
+        let after = self.after.as_ref();
+        let after_text = |text: fn(&After) -> &String| {
+            let text = after.map(|after| text(after).clone());
+            Some(ScalarValue::Utf8(text))
+        };
+        let after_number = |number: fn(&After) -> i64| Some(ScalarValue::Int64(after.map(number)));
         let value_of = |name: &str| match name {
             "topic" => text(&self.topic),
             "table" => text(&self.table),
             "reason" => text(&self.reason),
             "partition" => Some(ScalarValue::Int64(self.partition)),
             "offset" => Some(ScalarValue::Int64(self.offset)),
-            "skip" => Some(ScalarValue::Int64(Some(self.skip.unwrap_or(0).max(0)))),
+            "after_topic" => after_text(|after| &after.topic),
+            "after_table" => after_text(|after| &after.table),
+            "after_partition" => after_number(|after| after.partition),
+            "after_offset" => after_number(|after| after.offset),
             _ => Some(ScalarValue::Int64(Some(limit))),
         };
         let query = BoundQuery::parse(sql, type_of)?;
@@ -226,26 +255,31 @@ pub(super) async fn replay(
         ));
     }
     let limit = chosen.limit(LETTERS_MAX)?;
-    let hopeless = format!(
-        "SELECT d.reason, count(*) AS letters
+    let mut by_reason = BTreeMap::new();
+    // Told once for all letters that are asked for.
+    if chosen.after.is_none() {
+        let hopeless = format!(
+            "SELECT d.reason, count(*) AS letters
 {FROM}
   AND d.reason IN {HOPELESS}
 GROUP BY d.reason
 ORDER BY d.reason
 LIMIT $limit"
-    );
-    let hopeless = chosen.ask(&state, &hopeless, GROUPS_MAX).await?;
-    // What was never tried comes first, so that asking again goes on.
+        );
+        let hopeless = chosen.ask(&state, &hopeless, GROUPS_MAX).await?;
+        for batch in &hopeless.batches {
+            by_reason.extend(hopeless_of(batch)?);
+        }
+    }
     let sql = format!(
-        "SELECT d.topic, d.partition_number, d.record_offset, d.table_name,
-  min(t.tried_at) AS tried, max(d.capture_time) AS captured
+        "SELECT d.topic, d.partition_number, d.record_offset, d.table_name
 {FROM}
   AND NOT coalesce(t.is_settled, false)
   AND d.reason NOT IN {HOPELESS}
+  AND {BEHIND}
 GROUP BY d.topic, d.partition_number, d.record_offset, d.table_name
-ORDER BY tried NULLS FIRST, captured DESC, d.topic, d.partition_number, d.record_offset,
-  d.table_name
-LIMIT $limit OFFSET $skip"
+ORDER BY {ORDER}
+LIMIT $limit"
     );
     let found = chosen.ask(&state, &sql, limit).await?;
     let mut places = Vec::new();
@@ -253,16 +287,12 @@ LIMIT $limit OFFSET $skip"
         places.extend(letter_places(batch)?);
     }
     let is_all = (places.len() as i64) < limit;
+    let next = places.last().filter(|_| !is_all).cloned();
     let _ = SESSION.try_with(|session| session.count_rows(places.len()));
     let tried = tokio::task::spawn_blocking(move || retries.retry(&places)).await;
     let report = tried.map_err(|_| Problem::interrupted())?;
     let report = report.map_err(|detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))?;
-    let mut by_reason = BTreeMap::new();
-    for batch in &hopeless.batches {
-        by_reason.extend(hopeless_of(batch)?);
-    }
-    let skip = chosen.skip.unwrap_or(0).max(0) + report.refused.len() as i64;
-    let told = told(&report, is_all, skip, by_reason);
+    let told = told(&report, next.as_ref(), by_reason);
     Ok(as_json(format!("{told}\n")))
 }
 
@@ -301,15 +331,23 @@ fn letter_places(batch: &RecordBatch) -> Result<Vec<LetterPlace>, ServeError> {
     Ok((0..batch.num_rows()).map(place).collect())
 }
 
-fn told(report: &RetryReport, is_all: bool, skip: i64, hopeless: BTreeMap<String, u64>) -> Value {
-    let refused = report.refused.iter().map(|(letter, why)| {
+fn told(
+    report: &RetryReport,
+    next: Option<&LetterPlace>,
+    hopeless: BTreeMap<String, u64>,
+) -> Value {
+    let place = |letter: &LetterPlace| {
         json!({
             "topic": letter.topic,
             "partition": letter.partition,
             "offset": letter.offset,
             "table": letter.table,
-            "why": why,
         })
+    };
+    let refused = report.refused.iter().map(|(letter, why)| {
+        let mut letter = place(letter);
+        letter["why"] = json!(why);
+        letter
     });
     let refused: Vec<Value> = refused.collect();
     let by_reason = report.refused.iter().fold(hopeless, |mut all, (_, why)| {
@@ -320,7 +358,7 @@ fn told(report: &RetryReport, is_all: bool, skip: i64, hopeless: BTreeMap<String
         "records": report.records,
         "refused": refused,
         "refused_by_reason": by_reason,
-        "is_all": is_all,
-        "skip": skip,
+        "is_all": next.is_none(),
+        "next": next.map(place),
     })
 }

@@ -8,6 +8,7 @@ mod dead_letters;
 mod docs;
 mod forms;
 mod health;
+mod kept_answers;
 mod listener;
 mod live;
 mod lookup;

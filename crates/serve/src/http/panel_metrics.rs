@@ -163,6 +163,6 @@ impl HttpState {
         panel: Arc<CheckedPanel>,
     ) -> Option<Arc<PanelAnswer>> {
         let values = panel.values(false, |_| None, self.today().ok()?).ok()?;
-        self.panel_answer(panel, false, values).await.ok()
+        self.panel_answer(panel, false, values, false).await.ok()
     }
 }

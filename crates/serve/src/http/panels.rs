@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use datafusion::common::ScalarValue;
 use serde_json::{Value, json};
-use sluice_core::{Writer, stable_hash};
+use sluice_core::{Epoch, Writer, stable_hash};
 
 use super::HttpState;
 use super::forms::{Form, json_rows, workbook};
@@ -153,6 +153,16 @@ pub(super) fn no_panel(name: &str) -> String {
     format!("there is no panel `{name}`; /api/v1/panels lists them")
 }
 
+/// Whether the request says `Cache-Control: no-cache`. What a browser sends with
+/// the tag of an answer that it has is `max-age=0`.
+fn must_be_new(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = said
+        .filter_map(|said| said.to_str().ok())
+        .flat_map(|said| said.split(','));
+    directives.any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+}
+
 async fn respond(
     state: &Arc<HttpState>,
     name: &str,
@@ -187,10 +197,8 @@ async fn respond(
     let language = asked.get("lang").map_or("en", String::as_str).to_owned();
     let uses_clock = panel.query(is_detail).is_none_or(|query| query.uses_clock);
     let changes_of_models = state.changes_of_models();
-    let found = state
-        .panel_answer(panel.clone(), is_detail, values.clone())
-        .await?;
-    let tag = {
+    // Two answers between which nothing that they read has changed are one.
+    let tag_of = |changed: Epoch| {
         let mut writer = Writer::new();
         writer.u64(panels.fingerprint);
         writer.u64(state.start_us as u64);
@@ -198,17 +206,32 @@ async fn respond(
         writer.str(&print_values(&values));
         writer.str(form.name());
         writer.str(&language);
-        // Two answers between which nothing that they read has changed are one.
-        let changed = found.result.pinned.changed;
         format!("\"{changed}-{:016x}\"", stable_hash(&writer.finish()))
     };
     let known = headers.get(header::IF_NONE_MATCH);
     let known = known.and_then(|known| known.to_str().ok()).unwrap_or("");
-    let mut known = known
-        .split(',')
-        .map(|tag| tag.trim().trim_start_matches("W/"));
-    if !uses_clock && known.any(|known| known == tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    let is_known = |tag: &str| {
+        let mut known = known.split(',');
+        known.any(|known| known.trim().trim_start_matches("W/") == tag)
+    };
+    let not_modified =
+        |tag: String| (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    let must_be_new = must_be_new(headers);
+    if !uses_clock && !known.is_empty() {
+        let changed = state.panel_changed(&panel, is_detail, &values, must_be_new);
+        if let Some(tag) = changed.map(&tag_of).filter(|tag| is_known(tag)) {
+            state.note_reused();
+            return Ok(not_modified(tag));
+        }
+    }
+    let found = state
+        .panel_answer(panel.clone(), is_detail, values.clone(), must_be_new)
+        .await?;
+    let pinned = &found.result.pinned;
+    let has_tag = !uses_clock && pinned.tables.is_some();
+    let tag = has_tag.then(|| tag_of(pinned.changed));
+    if let Some(tag) = tag.clone().filter(|tag| is_known(tag)) {
+        return Ok(not_modified(tag));
     }
     let epoch = found.result.pinned.epoch;
     let bytes_max = state.limits.answer_bytes_max;
@@ -228,7 +251,7 @@ async fn respond(
     set(header::CACHE_CONTROL, "no-cache".to_owned());
     set(header::VARY, "accept".to_owned());
     set(HeaderName::from_static("x-sluice-epoch"), epoch.to_string());
-    if !uses_clock {
+    if let Some(tag) = tag {
         set(header::ETAG, tag);
     }
     if form == Form::Xlsx || asked.contains_key("download") {

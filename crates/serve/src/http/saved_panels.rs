@@ -20,6 +20,7 @@ use crate::panels::{
     check_name,
 };
 use crate::session::SESSION;
+use crate::{QueryEngine, ServeError};
 
 /// How long the warehouse may take to read its files again.
 const IN_FORCE_TIME_MAX: Duration = Duration::from_secs(20);
@@ -41,6 +42,24 @@ fn keeper(state: &HttpState) -> Result<Arc<dyn KeepPanels>, Problem> {
 
 fn conflict(detail: String) -> Problem {
     Problem::new(StatusCode::CONFLICT, detail)
+}
+
+/// The text of the panel that one of this name replaces, if it may.
+fn require_free(
+    state: &HttpState,
+    name: &str,
+    may_replace: bool,
+) -> Result<Option<String>, Problem> {
+    let before = text_of(state, name);
+    match &before {
+        Some(known) if !known.starts_with(SAVED_MARK) => Err(conflict(format!(
+            "`{name}` is a panel of the project; take another name"
+        ))),
+        Some(_) if !may_replace => Err(conflict(format!(
+            "there is a panel `{name}` that was saved before; say so to replace it"
+        ))),
+        _ => Ok(before),
+    }
 }
 
 /// Waits until what the page shows is what was kept.
@@ -75,22 +94,15 @@ pub(super) async fn save(
     let name = panel.name.clone();
     // For the audit log, which leaves out what stands in a statement.
     let _ = SESSION.try_with(|session| session.ask(panel.query()));
+    require_free(&state, &name, panel.replace)?;
     let file = PanelFile {
         path: format!("panels/{name}.toml"),
         text: text.clone(),
     };
-    let read = PanelDefinitions::parse(&[file], None);
-    let checked = read.and_then(|read| Panels::check(&read, &state.engine));
-    let checked = checked.map_err(|errors| {
-        let messages: Vec<String> = errors.iter().map(|error| error.message.clone()).collect();
-        bad(messages.join("; "))
-    })?;
-    // Asked once: whoever keeps it must be able to read it, within the limits.
-    if let Some(checked) = checked.get(&name) {
+    {
         let _turn = state.query_turn().await?;
-        let engine = state.engine.clone();
-        let ask = async move { PanelAnswer::ask(&engine, checked, false, BTreeMap::new()).await };
-        state.engine.apart(ask).await?;
+        let try_it = tried(state.engine.clone(), file, name.clone());
+        state.engine.apart(try_it).await?.map_err(bad)?;
     }
     // A task of its own: whoever hangs up leaves no panel that is not in force.
     let keeping = keep_in_force(state, keeper, name.clone(), text, panel.replace);
@@ -102,6 +114,27 @@ pub(super) async fn save(
     ];
     let body = json!({ "name": name });
     Ok((StatusCode::CREATED, headers, format!("{body}\n")).into_response())
+}
+
+/// Plans a panel, and asks it once: whoever keeps it must be able to read it,
+/// within the limits. Within the result what is wrong with its file.
+async fn tried(
+    engine: Arc<QueryEngine>,
+    file: PanelFile,
+    name: String,
+) -> Result<Result<(), String>, ServeError> {
+    let read = PanelDefinitions::parse(&[file], None);
+    let checked = match read.and_then(|read| Panels::check(&read, &engine)) {
+        Ok(checked) => checked,
+        Err(errors) => {
+            let messages: Vec<String> = errors.iter().map(|error| error.message.clone()).collect();
+            return Ok(Err(messages.join("; ")));
+        }
+    };
+    if let Some(checked) = checked.get(&name) {
+        PanelAnswer::ask(&engine, checked, false, BTreeMap::new()).await?;
+    }
+    Ok(Ok(()))
 }
 
 /// Why the warehouse does not take the files of its project.
@@ -119,20 +152,8 @@ async fn keep_in_force(
     may_replace: bool,
 ) -> Result<(), Problem> {
     let _one = state.panel_change.lock().await;
-    let before = text_of(&state, &name);
-    match &before {
-        Some(known) if !known.starts_with(SAVED_MARK) => {
-            return Err(conflict(format!(
-                "`{name}` is a panel of the project; take another name"
-            )));
-        }
-        Some(_) if !may_replace => {
-            return Err(conflict(format!(
-                "there is a panel `{name}` that was saved before; say so to replace it"
-            )));
-        }
-        _ => {}
-    }
+    // Somebody else may have kept one while this one was tried.
+    let before = require_free(&state, &name, may_replace)?;
     let kept = {
         let (keeper, name, text) = (keeper.clone(), name.clone(), text.clone());
         blocking(move || keeper.keep(&name, &text))

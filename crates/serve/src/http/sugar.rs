@@ -87,7 +87,7 @@ async fn answer(
     let text_of = |name: &str| asked.get(name).cloned();
     let values = panel.values(false, text_of, state.today()?).map_err(bad)?;
     let language = asked.get("lang").map_or("zh", String::as_str);
-    let found = state.panel_answer(panel, false, values).await?;
+    let found = state.panel_answer(panel, false, values, false).await?;
     let data = sugar_data(&found, language)?;
     let bytes_max = state.limits.answer_bytes_max;
     match data.len() > bytes_max {

@@ -60,11 +60,30 @@ impl PanelAnswer {
     }
 }
 
-/// Values as text, one a line: what tells two requests apart.
+/// Values as text, one behind the other, with the length of each, for a text may
+/// look like more of them: what tells two requests apart.
 pub(crate) fn print_values(values: &BTreeMap<String, ScalarValue>) -> String {
     let line = |(name, value): (&String, &ScalarValue)| match text_of_value(value) {
-        Some(text) => format!("{name}={text}\n"),
+        Some(text) => format!("{name}={}:{text}\n", text.len()),
         None => format!("{name}\n"),
     };
     values.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_values_are_printed_otherwise() {
+        let printed = |left: &str, right: &str| {
+            let value = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
+            let values = [("a", value(left)), ("b", value(right))];
+            let values = values.map(|(name, value)| (name.to_owned(), value));
+            print_values(&BTreeMap::from(values))
+        };
+        assert_ne!(printed("x\nb=y", "z"), printed("x", "y\nb=z"));
+        assert_ne!(printed("x\nb=1:y", "z"), printed("x", "1:y\nb=z"));
+        assert_eq!(printed("x", "y"), printed("x", "y"));
+    }
 }

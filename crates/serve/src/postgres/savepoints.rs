@@ -1,5 +1,8 @@
-//! `SAVEPOINT`, `RELEASE` and `ROLLBACK TO`: a transaction that only reads has
-//! nothing to keep or to take back but its error.
+//! Transactions and their savepoints: one that only reads has nothing to keep or
+//! to take back but its error.
+//!
+//! The library notes where transactions begin and end once a whole text was
+//! answered; here it is noted at once, for the statements behind it in the text.
 
 use async_trait::async_trait;
 use datafusion::common::DFSchema;
@@ -19,7 +22,7 @@ use super::codes::error;
 use super::cursors::without_rows;
 use super::hook::Hook;
 
-/// See the module. Before the hook that ends transactions, which takes
+/// See the module. Before the library's hook for transactions, which takes
 /// `ROLLBACK TO` for the end of one.
 pub(super) struct SavepointHook;
 
@@ -74,6 +77,17 @@ impl About {
     }
 }
 
+/// The word of the answer to the end of a transaction: one that has failed is not
+/// committed.
+fn word_of_end(statement: &Statement, status: TransactionStatus) -> &'static str {
+    match (statement, status) {
+        (Statement::Commit { .. }, TransactionStatus::Idle | TransactionStatus::Transaction) => {
+            "COMMIT"
+        }
+        _ => "ROLLBACK",
+    }
+}
+
 /// Whether a text goes back to a savepoint: the library keeps the state that the
 /// transaction had before a text, so that it must change before.
 pub(super) fn goes_back(sql: &str) -> bool {
@@ -96,13 +110,20 @@ impl Hook for SavepointHook {
         client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         let status = client.transaction_status();
-        // Statements behind it in the same text are asked before the library notes
-        // that a transaction began.
-        if matches!(statement, Statement::StartTransaction { .. })
-            && matches!(status, TransactionStatus::Idle)
-        {
-            client.set_transaction_status(TransactionStatus::Transaction);
-            return Some(Ok(Response::TransactionStart(Tag::new("BEGIN"))));
+        match statement {
+            Statement::StartTransaction { .. } if matches!(status, TransactionStatus::Idle) => {
+                client.set_transaction_status(TransactionStatus::Transaction);
+                return Some(Ok(Response::TransactionStart(Tag::new("BEGIN"))));
+            }
+            Statement::Commit { .. }
+            | Statement::Rollback {
+                savepoint: None, ..
+            } => {
+                client.set_transaction_status(TransactionStatus::Idle);
+                let word = word_of_end(statement, status);
+                return Some(Ok(Response::TransactionEnd(Tag::new(word))));
+            }
+            _ => {}
         }
         let answer = About::of(statement)?.answer(status);
         if answer.is_ok() {

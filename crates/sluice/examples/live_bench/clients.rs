@@ -211,6 +211,7 @@ pub fn clients(url: &str, rate: f64, seconds: u64, pollers: usize, watchers: usi
     let client = agent();
     for name in [
         "sluice_panel_answers_reused_total",
+        "sluice_panel_answers_old_total",
         "sluice_http_queries_total",
     ] {
         println!("{name} {}", metric(&client, url, name)?);

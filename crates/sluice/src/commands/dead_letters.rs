@@ -1,6 +1,8 @@
 //! `sluice dead-letters`: what a running warehouse could not read, and trying it
 //! again.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::commands::running::{self, Place, say, text};
@@ -34,10 +36,7 @@ pub struct DeadLetterOptions {
     /// as it is.
     #[arg(long)]
     replay: bool,
-    /// Of the letters to try, pass over so many: those that were refused before.
-    #[arg(long, requires = "replay", default_value_t = 0)]
-    skip: u64,
-    /// As JSON.
+    /// As JSON; of --replay one answer for every thousand letters.
     #[arg(long)]
     json: bool,
 }
@@ -118,30 +117,33 @@ fn replay(options: &DeadLetterOptions) -> Result<(), Failure> {
         body.insert(name.to_owned(), value);
     }
     body.insert("limit".to_owned(), json!(LETTERS_MAX));
-    body.insert("skip".to_owned(), json!(options.skip));
-    let body = Value::Object(body).to_string();
     let path = format!("{PATH}/replay");
-    let answer = running::ask(&options.place, "POST", &path, Some(body))?;
+    let mut records = 0;
+    let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+    loop {
+        let text = Value::Object(body.clone()).to_string();
+        let answer = running::ask(&options.place, "POST", &path, Some(text))?;
+        if options.json {
+            say(&format!("{answer:#}"));
+        }
+        records += answer["records"].as_u64().unwrap_or(0);
+        let reasons = answer["refused_by_reason"].as_object();
+        for (why, count) in reasons.into_iter().flatten() {
+            *refused.entry(why.clone()).or_insert(0) += count.as_u64().unwrap_or(0);
+        }
+        match answer.get("next") {
+            None | Some(Value::Null) => break,
+            Some(next) => body.insert("after".to_owned(), next.clone()),
+        };
+    }
     if options.json {
-        say(&format!("{answer:#}"));
         return Ok(());
     }
     say(&format!(
-        "{} records go to their tables once more; SELECT * FROM sluice_tried_letters says what came of them",
-        answer["records"]
+        "{records} records go to their tables once more; SELECT * FROM sluice_tried_letters says what came of them"
     ));
-    let reasons = answer["refused_by_reason"].as_object();
-    for (why, count) in reasons.into_iter().flatten() {
+    for (why, count) in refused {
         say(&format!("{count} not tried: {why}"));
-    }
-    if answer["is_all"] == json!(false) {
-        let skip = match text(&answer["skip"]).as_str() {
-            "0" => String::new(),
-            skip => format!(" with --skip {skip}, for those that were refused"),
-        };
-        say(&format!(
-            "these were {LETTERS_MAX}; say it again{skip}, and the next ones are tried"
-        ));
     }
     Ok(())
 }

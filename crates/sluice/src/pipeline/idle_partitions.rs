@@ -110,6 +110,10 @@ impl IdlePartitions {
                 self.last_seen_us.insert(id.clone(), newest_us);
             }
         }
+        if now_us == i64::MIN {
+            // Nothing but retries, which do not say what time it is.
+            return Vec::new();
+        }
         let mut becoming = Vec::new();
         for id in partitions {
             let last_us = *self.last_seen_us.entry(id.clone()).or_insert(now_us);
@@ -137,10 +141,18 @@ mod tests {
     }
 
     fn records(topic: &str, capture_time_us: i64) -> Vec<(PartitionId, Vec<LogRecord>)> {
+        records_of(RecordKind::Data, topic, capture_time_us)
+    }
+
+    fn records_of(
+        kind: RecordKind,
+        topic: &str,
+        capture_time_us: i64,
+    ) -> Vec<(PartitionId, Vec<LogRecord>)> {
         let record = LogRecord {
             offset: 0,
             record: Record {
-                kind: RecordKind::Data,
+                kind,
                 capture_time_us,
                 position: Bytes::new(),
                 transaction: None,
@@ -167,6 +179,18 @@ mod tests {
         assert!(marks("a", 1_250).is_empty());
         assert_eq!(marks("a", 1_350), [id("b")]);
         assert_eq!(*partitions.idle(), BTreeSet::from([id("b")]));
+    }
+
+    #[test]
+    fn an_epoch_of_retries_alone_tells_no_time() {
+        let mut partitions = IdlePartitions::new(Some(100));
+        let mut marks = |records: &[_]| {
+            partitions.begin_epoch(1, records);
+            partitions.becoming_idle(vec![id("a"), id("b")], records)
+        };
+        assert!(marks(&records_of(RecordKind::Retry, "a", 900)).is_empty());
+        assert!(marks(&records("a", 1_000)).is_empty(), "b counts from here");
+        assert_eq!(marks(&records("a", 1_100)), [id("b")]);
     }
 
     #[test]

@@ -347,6 +347,10 @@ mod tests {
             "SELECT (SELECT i.jpg_url FROM image i WHERE i.item = o.item) AS url FROM orders o",
             "SELECT 'pg_' AS a, x NOT IN (SELECT b FROM t) AS c FROM u",
             "SELECT 'pg_' AS a, EXISTS (SELECT b FROM t LIMIT 0) AS c FROM u",
+            "SELECT o.jpg_url, (SELECT g FROM generate_series(1, 3) AS t(g) WHERE g >= o.id) FROM image o",
+            "SELECT o.jpg_url, (SELECT g FROM unnest(o.ids) AS t(g) WHERE g >= o.id) FROM image o",
+            "SELECT o.jpg_url, (SELECT g FROM (VALUES (1), (2)) AS t(g) WHERE g >= o.id) FROM image o",
+            "SELECT 'pg_' AS a, x NOT IN (SELECT g FROM unnest(o.ids) AS t(g)) AS c FROM u AS o",
         ] {
             let found = rewritten(sql).unwrap_or_else(|| sql.to_owned());
             assert!(

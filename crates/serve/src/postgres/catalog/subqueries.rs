@@ -282,12 +282,14 @@ fn tables(query: &Query) -> Vec<String> {
     found.tables
 }
 
-/// Whether a query reads nothing but tables of the catalog. What reads others is
-/// left to DataFusion: that PostgreSQL would fail is no leave to answer otherwise.
+/// Whether a query reads tables of the catalog, and nothing but functions and
+/// lists of values beside them, or has no FROM at all. What reads others is left to DataFusion: that
+/// PostgreSQL would fail is no leave to answer otherwise.
 fn reads_catalog_only(query: &Query) -> bool {
     let mut found = Tables::default();
     let _ = query.visit(&mut found);
-    !found.has_other
+    let is_of_none = found.has_any && found.tables.is_empty();
+    !found.has_other && !is_of_none
 }
 
 fn reads(query: &Query, table: &str) -> bool {
@@ -302,12 +304,15 @@ struct Tables {
     names: BTreeSet<String>,
     /// Whether one of them is none of the catalog's.
     has_other: bool,
+    /// Whether anything stands in a FROM.
+    has_any: bool,
 }
 
 impl Visitor for Tables {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.has_any = true;
         let alias = match factor {
             TableFactor::Table {
                 name, args, alias, ..
