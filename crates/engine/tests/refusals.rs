@@ -246,6 +246,10 @@ fn a_scalar_subquery_has_one_row_by_its_form() {
         "SELECT a FROM t WHERE b > (SELECT b FROM t WHERE a = 1)",
         "SELECT a FROM t WHERE b > (SELECT max(b) FROM t GROUP BY a)",
         "SELECT a FROM t WHERE b > (SELECT b FROM t UNION ALL SELECT 1)",
+        "SELECT a, (SELECT p.x FROM (SELECT max(b) AS x FROM t) p
+             FULL JOIN (SELECT min(b) AS y FROM t) q ON p.x = q.y) AS m FROM t",
+        "SELECT a, (SELECT count(*) FROM (SELECT max(b) AS x FROM t) p
+             GROUP BY ROLLUP(x)) AS m FROM t",
     ] {
         let found = error_of(select);
         assert!(found.contains("scalar subquery"), "{select}: {found}");
@@ -254,6 +258,9 @@ fn a_scalar_subquery_has_one_row_by_its_form() {
         "SELECT a, (SELECT max(b) FROM t) AS x FROM t",
         "SELECT a FROM t WHERE b > (SELECT b + 1 FROM t ORDER BY a LIMIT 1)",
         "SELECT a FROM t WHERE b > (SELECT 1)",
+        "SELECT a, (SELECT p.x FROM (SELECT max(b) AS x FROM t) p
+             LEFT JOIN (SELECT min(b) AS y FROM t) q ON p.x = q.y) AS m FROM t",
+        "SELECT a, (SELECT count(*) FROM (SELECT max(b) AS x FROM t) p GROUP BY x) AS m FROM t",
         "SELECT a FROM t AS o WHERE b > (SELECT max(b) FROM t AS i WHERE i.a = o.a)",
     ] {
         engine(select);
