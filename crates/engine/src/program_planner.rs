@@ -487,7 +487,7 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
         ])
         .build();
     // A session takes every function.
-    let _ = functions.register(&mut state, None);
+    let _ = functions.register_for_views(&mut state);
     state
 }
 

@@ -267,7 +267,7 @@ impl QueryEngine {
         };
         options
             .functions
-            .register(&mut state, Some(Arc::new(ids)))?;
+            .register_for_queries(&mut state, Arc::new(ids))?;
         let context = SessionContext::new_with_state(state);
         context.register_udtf(EXPLAIN_FUNCTION, Arc::new(ExplainFunction(None)));
         let schema = Arc::new(SluiceSchema {
