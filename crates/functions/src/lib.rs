@@ -12,9 +12,11 @@
 //! | NULL in a list: `x IN (1, NULL)` | `null_in_lists.rs` |
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
 //! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
+//! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
 
 mod in_subquery;
 mod lists_apart;
+mod negative_intervals;
 mod null_in_lists;
 mod split_words;
 mod uniq_count;
@@ -30,6 +32,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use in_subquery::rewrite_in_subqueries;
+pub use negative_intervals::bracket_negative_intervals;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};

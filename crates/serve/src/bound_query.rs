@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, visit_e
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
+use sluice_functions::bracket_negative_intervals;
 
 use crate::read_only::refused;
 use crate::{QueryEngine, QueryResult, ServeError};
@@ -51,6 +52,7 @@ impl BoundQuery {
         if let Some(words) = refused(&statement) {
             return Err(ServeError::ReadOnly(words));
         }
+        bracket_negative_intervals(&mut statement);
         let mut names: Vec<String> = Vec::new();
         let mut types = Vec::new();
         let walked = visit_expressions_mut(&mut statement, |expression| {

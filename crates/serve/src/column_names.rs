@@ -10,24 +10,6 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-
-/// The same statements with such names; `None` where they need none.
-pub(crate) fn with_names(sql: &str) -> Option<String> {
-    let lower = sql.to_lowercase();
-    let may_cast = ["::", "cast", "time zone"];
-    if !may_cast.iter().any(|word| lower.contains(word)) {
-        return None;
-    }
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
-    let mut is_changed = false;
-    for statement in &mut statements {
-        is_changed |= name_casts(statement);
-    }
-    let texts = statements.iter().map(Statement::to_string);
-    is_changed.then(|| texts.collect::<Vec<_>>().join("; "))
-}
 
 /// Gives those columns of a statement a name. Whether there were any.
 pub(crate) fn name_casts(statement: &mut Statement) -> bool {
@@ -120,7 +102,7 @@ fn ordered_by(query: &Query) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::mended_sql::mended_text;
 
     #[test]
     fn casts_that_clash_get_names() {
@@ -138,7 +120,7 @@ mod tests {
                 "SELECT CAST(v.t AS DATE) AS \"t_2\", CAST(t AS TEXT) AS \"t_2_3\", t FROM v",
             ),
         ] {
-            assert_eq!(with_names(sql).as_deref(), Some(expected), "{sql}");
+            assert_eq!(mended_text(sql).as_deref(), Some(expected), "{sql}");
         }
         for sql in [
             "SELECT t::text FROM v",
@@ -148,7 +130,7 @@ mod tests {
             "SHOW time zone",
             "SELECT a:: FROM",
         ] {
-            assert_eq!(with_names(sql), None, "{sql}");
+            assert_eq!(mended_text(sql), None, "{sql}");
         }
     }
 }

@@ -32,11 +32,11 @@ use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::column_docs::{self, ColumnMeaning};
-use crate::column_names::name_casts;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
+use crate::mended_sql::mend;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
@@ -367,7 +367,7 @@ impl QueryEngine {
         let sql = explained.as_deref().unwrap_or(sql);
         let mut statement = state.sql_to_statement(sql, &dialect)?;
         if let DataFusionStatement::Statement(inner) = &mut statement {
-            name_casts(inner);
+            mend(inner);
         }
         match &statement {
             DataFusionStatement::Statement(inner) => {
