@@ -121,7 +121,7 @@ fn evaluate_batch(
 ) -> Result<Vec<ArrayRef>, DataFusionError> {
     let array = |expression: &Arc<dyn PhysicalExpr>| {
         let array = expression.evaluate(rows)?.into_array(rows.num_rows())?;
-        Ok(canonical(&array))
+        Ok(canonical(&array)?)
     };
     let arrays = || expressions.iter().map(array).collect();
     // Functions of the library panic for some values: that is their row's fault,
