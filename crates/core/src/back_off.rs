@@ -9,7 +9,7 @@ const WAIT_US_MAX: i64 = 60_000_000;
 #[derive(Debug, Default)]
 pub struct BackOff {
     failures: u32,
-    /// `None` as long as nothing failed.
+    /// `None` as long as nothing is wrong.
     next_us: Option<i64>,
     trouble: Option<String>,
 }
@@ -17,7 +17,11 @@ pub struct BackOff {
 impl BackOff {
     /// Whether it may be tried now.
     pub fn is_due(&self, now_us: i64) -> bool {
-        self.next_us.is_none_or(|next_us| now_us >= next_us)
+        self.next_us.is_none_or(|next_us| {
+            // No wait is that long: the clock was set back.
+            let clock_went_back = now_us < next_us.saturating_sub(WAIT_US_MAX);
+            now_us >= next_us || clock_went_back
+        })
     }
 
     /// What went wrong, until something goes right.
@@ -28,6 +32,7 @@ impl BackOff {
     /// Notes that it went right. What there is to say of it, if anything.
     pub fn succeed(&mut self) -> Option<&'static str> {
         self.failures = 0;
+        self.next_us = None;
         let had_trouble = self.trouble.take().is_some();
         had_trouble.then_some("the server answers again")
     }
@@ -74,5 +79,16 @@ mod tests {
         assert_eq!(back_off.trouble(), None);
         back_off.fail(now_us, "refused".to_owned());
         assert!(back_off.is_due(now_us + 500_000));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_keep_it_waiting() {
+        let hour_us = 3_600_000_000;
+        let mut back_off = BackOff::default();
+        back_off.fail(hour_us, "refused".to_owned());
+        assert!(!back_off.is_due(hour_us - 1_000));
+        assert!(back_off.is_due(0));
+        back_off.succeed();
+        assert!(back_off.is_due(hour_us - 1_000));
     }
 }

@@ -1,8 +1,9 @@
-//! The words that every part of Sluice shares: records, deltas, epochs,
-//! tables, and the clock and disk through which the outside world comes in.
+//! What the parts of Sluice share: the words (records, deltas, epochs, tables),
+//! the clock and disk through which the outside world comes in, and how long all
+//! sources wait before they try a server again.
 //!
-//! This crate holds words, not helpers. Nothing here depends on another crate
-//! of the workspace, and every other crate may depend on it.
+//! What only one crate needs has no place here. Nothing here depends on another
+//! crate of the workspace, and every other crate may depend on it.
 
 mod back_off;
 mod change;

@@ -9,62 +9,75 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, make_array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::error::ArrowError;
 
 /// The column in that form.
-pub(crate) fn canonical(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
+pub(crate) fn canonical(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(in_other_form(column)?.unwrap_or_else(|| column.clone()))
+}
+
+/// The column in that form, if it is in another.
+fn in_other_form(column: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
+    Ok(match column.data_type() {
         DataType::Float64 => {
             let floats = column.as_primitive::<Float64Type>();
             // Rarely there is any.
             let is_other =
                 |float: &f64| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            match floats.values().iter().any(is_other) {
-                true => Arc::new(
+            let has_other = floats.values().iter().any(is_other);
+            has_other.then(|| -> ArrayRef {
+                Arc::new(
                     floats.unary::<_, Float64Type>(|float| match float.is_nan() {
                         true => f64::NAN,
                         false => float + 0.0,
                     }),
-                ),
-                false => column.clone(),
-            }
+                )
+            })
         }
         DataType::Float32 => {
             let floats = column.as_primitive::<Float32Type>();
             let is_other =
                 |float: &f32| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            match floats.values().iter().any(is_other) {
-                true => Arc::new(
+            let has_other = floats.values().iter().any(is_other);
+            has_other.then(|| -> ArrayRef {
+                Arc::new(
                     floats.unary::<_, Float32Type>(|float| match float.is_nan() {
                         true => f32::NAN,
                         false => float + 0.0,
                     }),
-                ),
-                false => column.clone(),
-            }
+                )
+            })
         }
-        nested if has_floats(nested) => {
+        nested if holds_floats(nested) => {
             let data = column.to_data();
-            let children = data.child_data().iter();
-            let children = children.map(|child| canonical(&make_array(child.clone())).to_data());
-            let changed = data.clone().into_builder().child_data(children.collect());
-            // Of the same lengths and types, so that it is never refused.
-            changed.build().map_or_else(|_| column.clone(), make_array)
+            let mut children = data.child_data().to_vec();
+            let mut is_other = false;
+            for child in &mut children {
+                if let Some(changed) = in_other_form(&make_array(child.clone()))? {
+                    *child = changed.to_data();
+                    is_other = true;
+                }
+            }
+            if !is_other {
+                return Ok(None);
+            }
+            Some(make_array(
+                data.into_builder().child_data(children).build()?,
+            ))
         }
-        _ => column.clone(),
-    }
+        _ => None,
+    })
 }
 
-/// Whether values of the type are made of others, among which are floats.
-fn has_floats(data_type: &DataType) -> bool {
-    let is_float = |data_type: &DataType| {
-        matches!(data_type, DataType::Float64 | DataType::Float32) || has_floats(data_type)
-    };
+/// Whether values of the type are floats or made of some.
+pub(crate) fn holds_floats(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Float64 | DataType::Float32 => true,
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => is_float(field.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| is_float(field.data_type())),
+        | DataType::Map(field, _) => holds_floats(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_floats(field.data_type())),
         _ => false,
     }
 }
@@ -92,28 +105,35 @@ mod tests {
             .map(f64::to_bits)
             .to_vec();
         let column: ArrayRef = Arc::new(Float64Array::from(floats.to_vec()));
-        assert_eq!(bits(&canonical(&column)), expected);
+        assert_eq!(bits(&canonical(&column).unwrap()), expected);
         let field = Arc::new(Field::new("f", DataType::Float64, true));
         let with_struct = StructArray::from(vec![(field, column.clone())]);
-        let inside = canonical(&(Arc::new(with_struct) as ArrayRef));
+        let inside = canonical(&(Arc::new(with_struct) as ArrayRef)).unwrap();
         assert_eq!(bits(inside.as_struct().column(0)), expected);
         let list = ListArray::from_iter_primitive::<Float64Type, _, _>([
             Some(floats.map(Some).to_vec()),
             None,
         ]);
-        let inside = canonical(&(Arc::new(list) as ArrayRef));
+        let inside = canonical(&(Arc::new(list) as ArrayRef)).unwrap();
         assert_eq!(bits(&inside.as_list::<i32>().value(0)), expected);
         assert!(inside.is_null(1));
-        let singles: ArrayRef = Arc::new(Float32Array::from(vec![-0.0_f32, -f32::NAN]));
-        let singles = canonical(&singles);
-        let singles = singles.as_primitive::<Float32Type>();
-        assert!(
-            singles
-                .values()
-                .iter()
-                .all(|float| float.is_sign_positive())
+        let singles = [-0.0, 0.0, -f32::NAN, f32::NAN, -1.5];
+        let column: ArrayRef = Arc::new(Float32Array::from(singles.to_vec()));
+        let column = canonical(&column).unwrap();
+        let floats = column.as_primitive::<Float32Type>().values();
+        let found: Vec<u32> = floats.iter().map(|float| float.to_bits()).collect();
+        assert_eq!(
+            found,
+            [0.0, 0.0, f32::NAN, f32::NAN, -1.5].map(f32::to_bits)
         );
         let others: ArrayRef = Arc::new(Int64Array::from(vec![-1, 0]));
-        assert_eq!(&canonical(&others), &others);
+        assert_eq!(&canonical(&others).unwrap(), &others);
+    }
+
+    #[test]
+    fn what_is_in_that_form_is_not_made_again() {
+        let list = ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.5)])]);
+        let list: ArrayRef = Arc::new(list);
+        assert!(Arc::ptr_eq(&canonical(&list).unwrap(), &list));
     }
 }

@@ -10,11 +10,12 @@ use datafusion::logical_expr::Volatility;
 use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
-    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, UnaryOperator, Value,
-    WindowType, visit_expressions,
+    SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, Value, WindowType,
+    visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
+use sluice_functions::bracket_negative_intervals;
 
 use crate::time::dialect::ModelDialect;
 use crate::time::emit::without_emit_clause;
@@ -141,6 +142,7 @@ impl Checker<'_> {
             self.query(&query);
             self.expressions(&query);
         }
+        bracket_negative_intervals(&mut query);
         rewrite(&mut query);
         Some(ParsedView {
             name,
@@ -407,22 +409,6 @@ impl Checker<'_> {
                 "SIMILAR TO",
                 "write a regular expression: value ~ '^(…)$'",
             ),
-            Expr::UnaryOp {
-                op: UnaryOperator::Minus,
-                expr,
-            } => {
-                let Expr::Interval(interval) = &**expr else {
-                    return;
-                };
-                // Only the first of several parts would become negative.
-                let has_parts = interval.value.to_string().split_whitespace().count() > 2;
-                self.refuse_if(
-                    has_parts,
-                    at,
-                    "the negative of an interval of several parts",
-                    "write each part with its sign: INTERVAL '-1 hour -30 minutes'",
-                );
-            }
             Expr::AtTimeZone { time_zone, .. } => {
                 let Expr::Value(zone) = &**time_zone else {
                     return;

@@ -1,6 +1,5 @@
 //! Expressions over a delta, with the rows that fail set apart.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
@@ -17,6 +16,7 @@ use sluice_core::Delta;
 use crate::EngineError;
 use crate::canonical::canonical;
 use crate::evaluation_errors::EvaluationErrors;
+use crate::library_panics::caught;
 
 /// Compiles a logical expression. Integer arithmetic that overflows is an
 /// error here, not a wrapped number as in DataFusion.
@@ -83,6 +83,7 @@ pub(crate) fn evaluate(
     errors: &mut EvaluationErrors,
 ) -> Result<(Delta, Vec<ArrayRef>), EngineError> {
     if let Ok(arrays) = evaluate_batch(expressions, delta.rows()) {
+        let arrays = arrays.iter().map(canonical).collect::<Result<_, _>>()?;
         return Ok((delta.clone(), arrays));
     }
     let mut search = FailureSearch {
@@ -109,7 +110,8 @@ pub(crate) fn evaluate(
         arrays.push(if parts.is_empty() {
             arrow::array::new_empty_array(&expression.data_type(&delta.schema())?)
         } else {
-            concat(&parts)?
+            // Once here: a slice of lists has the values of all of them.
+            canonical(&concat(&parts)?)?
         });
     }
     Ok((survivors, arrays))
@@ -119,21 +121,9 @@ fn evaluate_batch(
     expressions: &[Arc<dyn PhysicalExpr>],
     rows: &RecordBatch,
 ) -> Result<Vec<ArrayRef>, DataFusionError> {
-    let array = |expression: &Arc<dyn PhysicalExpr>| {
-        let array = expression.evaluate(rows)?.into_array(rows.num_rows())?;
-        Ok(canonical(&array))
-    };
-    let arrays = || expressions.iter().map(array).collect();
-    // Functions of the library panic for some values: that is their row's fault,
-    // not the end of the warehouse. Nothing that they touch is used again.
-    catch_unwind(AssertUnwindSafe(arrays)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-        let said = said.unwrap_or("no words");
-        Err(DataFusionError::Execution(format!(
-            "a function failed: {said}"
-        )))
-    })
+    let array =
+        |expression: &Arc<dyn PhysicalExpr>| expression.evaluate(rows)?.into_array(rows.num_rows());
+    caught(|| expressions.iter().map(array).collect())
 }
 
 /// Halves a batch until the failing rows stand alone: k failures among n rows
@@ -186,4 +176,102 @@ pub(crate) fn true_rows(mask: &ArrayRef) -> Result<BooleanArray, EngineError> {
         return Ok(mask.clone());
     }
     Ok(arrow::compute::prep_null_mask_filter(mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Float64Array, Int64Array, ListArray};
+    use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+    use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, col, create_udf};
+
+    use super::*;
+
+    fn delta(schema: &Schema, columns: Vec<ArrayRef>) -> Delta {
+        Delta::insert(RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap())
+    }
+
+    /// Its argument, but no 3.
+    fn picky() -> ScalarUDF {
+        create_udf(
+            "picky",
+            vec![DataType::Int64],
+            DataType::Int64,
+            Volatility::Immutable,
+            Arc::new(|arguments| {
+                let numbers = ColumnarValue::values_to_arrays(arguments)?.swap_remove(0);
+                let has_three = numbers.as_primitive::<Int64Type>().values().contains(&3);
+                assert!(!has_three, "three is too much");
+                Ok(ColumnarValue::Array(numbers))
+            }),
+        )
+    }
+
+    #[test]
+    fn a_row_for_which_a_function_panics_fails_alone() {
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
+        let numbers = Int64Array::from_iter_values([1, 3, 2, 3, 4]);
+        let delta = delta(&schema, vec![Arc::new(numbers)]);
+        let columns = DFSchema::try_from(schema).unwrap();
+        let expression = compile(&picky().call(vec![col("n")]), &columns).unwrap();
+        for _ in 0..2 {
+            let mut errors = EvaluationErrors::default();
+            let (kept, arrays) =
+                evaluate(std::slice::from_ref(&expression), &delta, "v", &mut errors).unwrap();
+            assert_eq!(kept.len(), 3);
+            assert_eq!(arrays[0].as_primitive::<Int64Type>().values(), &[1, 2, 4]);
+            let failed = errors.into_delta().unwrap();
+            // Equal rows with the same words.
+            assert_eq!(failed.weights(), &[2]);
+            let said = failed
+                .rows()
+                .column(1)
+                .as_string::<i32>()
+                .value(0)
+                .to_owned();
+            assert!(said.contains("three is too much"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_failing_batch_is_in_one_form_too() {
+        let item = |floats: [f64; 2]| Some(floats.map(Some).to_vec());
+        let lists = ListArray::from_iter_primitive::<Float64Type, _, _>([
+            item([-0.0, 1.0]),
+            item([2.0, -f64::NAN]),
+            item([-0.0, 5.0]),
+        ]);
+        let schema = Schema::new(vec![
+            Field::new("n", DataType::Int64, false),
+            Field::new("f", DataType::Float64, false),
+            Field::new("l", lists.data_type().clone(), true),
+        ]);
+        let delta = delta(
+            &schema,
+            vec![
+                Arc::new(Int64Array::from_iter_values([1, 3, 2])),
+                Arc::new(Float64Array::from_iter_values([-0.0, 1.0, -f64::NAN])),
+                Arc::new(lists),
+            ],
+        );
+        let columns = DFSchema::try_from(schema).unwrap();
+        let expressions = [picky().call(vec![col("n")]), col("f"), col("l")];
+        let expressions: Vec<_> = expressions
+            .iter()
+            .map(|expression| compile(expression, &columns).unwrap())
+            .collect();
+        let mut errors = EvaluationErrors::default();
+        let (_, arrays) = evaluate(&expressions, &delta, "v", &mut errors).unwrap();
+        let bits = |array: &ArrayRef| -> Vec<u64> {
+            let floats = array.as_primitive::<Float64Type>();
+            floats
+                .values()
+                .iter()
+                .map(|float| float.to_bits())
+                .collect()
+        };
+        assert_eq!(bits(&arrays[1]), [0.0, f64::NAN].map(f64::to_bits));
+        let lists = arrays[2].as_list::<i32>();
+        assert_eq!(bits(&lists.value(0)), [0.0, 1.0].map(f64::to_bits));
+        assert_eq!(bits(&lists.value(1)), [0.0, 5.0].map(f64::to_bits));
+    }
 }

@@ -17,6 +17,7 @@ use datafusion::scalar::ScalarValue;
 use crate::EngineError;
 use crate::accumulator::OutputErrors;
 use crate::key::RowCodec;
+use crate::library_panics::caught;
 use crate::value_counts::ValueCounts;
 
 /// A function over the kept rows.
@@ -42,7 +43,7 @@ impl RowsFunction {
         let mut results = Vec::new();
         for (index, slot) in groups.enumerate() {
             let columns = self.columns(rows.of_group(slot), codec)?;
-            let result = self.compute(&columns).or_else(|error| {
+            let result = caught(|| self.compute(&columns)).or_else(|error| {
                 errors.push((index, error.strip_backtrace().into()));
                 ScalarValue::try_from(&self.output_type)
             });

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 
 use crate::EngineError;
-use crate::canonical::canonical;
+use crate::canonical::{canonical, holds_floats};
 
 /// Turns columns into byte keys and back. Equal rows have equal bytes, and
 /// bytes order as the rows do (nulls first).
@@ -20,6 +20,7 @@ pub(crate) struct RowCodec {
     /// `None` for rows of no columns, whose only key is the empty one.
     converter: Option<RowConverter>,
     types: Vec<DataType>,
+    has_floats: bool,
 }
 
 impl RowCodec {
@@ -41,7 +42,11 @@ impl RowCodec {
         } else {
             Some(RowConverter::new(fields)?)
         };
-        Ok(Self { converter, types })
+        Ok(Self {
+            converter,
+            has_floats: types.iter().any(holds_floats),
+            types,
+        })
     }
 
     /// The types of the columns.
@@ -55,8 +60,10 @@ impl RowCodec {
         row_count: usize,
     ) -> Result<EncodedRows, EngineError> {
         let rows = match &self.converter {
-            Some(converter) if self.types.contains(&DataType::Float64) => {
-                let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+            // Results of aggregates and windows may be in another form.
+            Some(converter) if self.has_floats => {
+                let columns = columns.iter().map(canonical);
+                let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
                 converter.convert_columns(&columns)?
             }
             Some(converter) => converter.convert_columns(columns)?,

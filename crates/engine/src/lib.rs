@@ -49,6 +49,7 @@ mod id_domains;
 mod join;
 mod key;
 mod key_table;
+mod library_panics;
 mod lower;
 mod lower_aggregate;
 mod lower_join;

@@ -10,7 +10,7 @@ use crate::PlanError;
 use crate::column_origins::Origins;
 use crate::graph::{Graph, NodeKind};
 use crate::prints::Prints;
-use crate::program_planner::Planner;
+use crate::program_planner::{Planner, UsableView};
 use crate::time::bounds::StateLimit;
 use crate::time::node::TimeNode;
 
@@ -109,26 +109,19 @@ impl Program {
     ) -> Result<Self, Vec<PlanError>> {
         let mut planner = Planner::new(tables, functions);
         let parsed = planner.parse(views);
-        let order = planner.order(views, &parsed);
         // What reads a wrong view would only hide what is wrong with it.
-        let mut wrong: BTreeSet<&str> = BTreeSet::new();
-        for (definition, view) in views.iter().zip(&parsed) {
-            if view.is_none() {
-                wrong.insert(&definition.name);
-            }
-        }
-        for index in order {
+        let mut wrong: BTreeSet<usize> = BTreeSet::new();
+        for UsableView { index, inputs } in planner.order(views, &parsed) {
             let Some(view) = &parsed[index] else {
                 continue;
             };
             let before = planner.errors.len();
-            let mut read = planner.references(view).into_iter();
-            let reads_wrong = read.any(|name| wrong.contains(name.as_str()));
+            let reads_wrong = inputs.iter().any(|input| wrong.contains(input));
             if !reads_wrong {
                 planner.plan_view(&views[index], view);
             }
             if reads_wrong || planner.errors.len() > before {
-                wrong.insert(&views[index].name);
+                wrong.insert(index);
             }
         }
         if planner.errors.is_empty() {

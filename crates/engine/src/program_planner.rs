@@ -47,6 +47,13 @@ pub(crate) struct Planner {
     pub(crate) errors: Vec<PlanError>,
 }
 
+/// A view that can be planned, by its position among the definitions.
+pub(crate) struct UsableView {
+    pub(crate) index: usize,
+    /// The views that it reads.
+    pub(crate) inputs: Vec<usize>,
+}
+
 impl Planner {
     pub(crate) fn new(tables: &[TableDefinition], functions: &Functions) -> Self {
         let context = SessionContext::new_with_state(session_state(tables, functions));
@@ -152,18 +159,18 @@ impl Planner {
     }
 
     /// Views in an order in which each comes after those that it reads. Views
-    /// in a cycle, or that read a view in error, are left out.
+    /// that are not parsed or in a cycle, and what reads one, are left out.
     pub(crate) fn order(
         &mut self,
         views: &[ViewDefinition],
         parsed: &[Option<ParsedView>],
-    ) -> Vec<usize> {
+    ) -> Vec<UsableView> {
         let by_name: BTreeMap<&str, usize> = views
             .iter()
             .enumerate()
             .map(|(index, view)| (view.name.as_str(), index))
             .collect();
-        let inputs: Vec<Vec<usize>> = parsed
+        let mut inputs: Vec<Vec<usize>> = parsed
             .iter()
             .map(|view| {
                 let names = view.as_ref().map(|view| self.references(view));
@@ -201,7 +208,8 @@ impl Planner {
                 broken.insert(index);
             }
             if !broken.contains(&index) {
-                usable.push(index);
+                let inputs = std::mem::take(&mut inputs[index]);
+                usable.push(UsableView { index, inputs });
             }
         }
         usable
@@ -479,7 +487,7 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
         ])
         .build();
     // A session takes every function.
-    let _ = functions.register(&mut state, None);
+    let _ = functions.register_for_views(&mut state);
     state
 }
 

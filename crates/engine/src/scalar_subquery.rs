@@ -5,7 +5,7 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{Expr, FetchType, LogicalPlan, SkipType};
+use datafusion::logical_expr::{Expr, FetchType, JoinType, LogicalPlan, SkipType};
 
 /// Refuses a plan with a scalar subquery that may have more than one row. Those
 /// that speak of rows outside are the planner's to judge.
@@ -32,7 +32,10 @@ pub(crate) fn require_one_row(plan: &LogicalPlan) -> Result<()> {
 fn has_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => {
-            aggregate.group_expr.is_empty() || has_one_row(&aggregate.input)
+            // A row for each grouping set, of one row too.
+            let mut keys = aggregate.group_expr.iter();
+            let has_sets = keys.any(|key| matches!(key, Expr::GroupingSet(_)));
+            aggregate.group_expr.is_empty() || (!has_sets && has_one_row(&aggregate.input))
         }
         LogicalPlan::Limit(limit) => {
             let is_first = matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(0 | 1))));
@@ -47,7 +50,11 @@ fn has_one_row(plan: &LogicalPlan) -> bool {
         | LogicalPlan::Distinct(_)
         | LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Window(_) => plan.inputs().into_iter().all(has_one_row),
-        LogicalPlan::Join(join) => has_one_row(&join.left) && has_one_row(&join.right),
+        LogicalPlan::Join(join) => {
+            // A full join has a row for each side where the two do not meet.
+            let is_full = join.join_type == JoinType::Full;
+            !is_full && has_one_row(&join.left) && has_one_row(&join.right)
+        }
         _ => false,
     }
 }

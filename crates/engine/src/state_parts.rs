@@ -29,8 +29,8 @@ use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 /// Version of the state parts' format: their first byte.
 const STATE_VERSION: u8 = 2;
 const CHANGES: &str = "changes";
-/// With more parts of changes than this, every checkpoint writes a base, so that
-/// there are never many more.
+/// With so many parts of changes, every checkpoint writes a base, so that there are
+/// never many more.
 const CHANGE_PARTS_MAX: usize = VIRTUAL_SHARDS;
 
 /// Of state with at least so many rows, all bases are written at once when half
@@ -96,7 +96,7 @@ impl StateParts {
         if self.ahead.is_none() {
             let (changed, count) = (state.changed_count(), state.count());
             let bases_due = self.bases_due(changed, count);
-            if changed + bases_due * count / VIRTUAL_SHARDS <= rows_max {
+            if changed + self.rows_about(bases_due, count) <= rows_max {
                 return 0;
             }
             self.ahead = Some(Ahead {
@@ -147,7 +147,25 @@ impl StateParts {
             owed_bytes = owed_bytes.saturating_sub(base_bytes);
             is_due
         };
-        (0..VIRTUAL_SHARDS).take_while(is_next_due).count()
+        let bases_due = (0..VIRTUAL_SHARDS).take_while(is_next_due).count();
+        bases_due.max(usize::from(changed > 0 && self.has_many_changes()))
+    }
+
+    /// Whether the next checkpoint must write a base.
+    fn has_many_changes(&self) -> bool {
+        self.changes.len() >= CHANGE_PARTS_MAX
+    }
+
+    /// How many of `count` rows the next bases hold, about: as many as their share
+    /// of the bytes of all bases. Where none was written yet, shards are alike.
+    fn rows_about(&self, bases: usize, count: usize) -> usize {
+        let all_bytes: usize = self.base_bytes.iter().sum();
+        if all_bytes == 0 {
+            return bases * count / VIRTUAL_SHARDS;
+        }
+        let shards = (0..bases).map(|step| (self.next_base + step) % VIRTUAL_SHARDS);
+        let bytes: usize = shards.map(|shard| self.base_bytes[shard]).sum();
+        (count as f64 * (bytes as f64 / all_bytes as f64)) as usize
     }
 
     /// The next base has so many bytes: the one after it is the next.
@@ -176,6 +194,7 @@ impl StateParts {
             self.changes.clear();
             return parts;
         }
+        let has_many_changes = self.has_many_changes();
         let mut writer = match ahead {
             Some(ahead) => self.take_ahead(ahead, epoch, state, &mut parts),
             None => versioned(),
@@ -189,11 +208,12 @@ impl StateParts {
             }
         }
         forget_all_changes(state);
+        let has_base = !parts.is_empty();
         let bytes = writer.finish();
         self.owed_bytes += bytes.len();
         self.changes.insert(epoch);
         parts.push((self.changes_name(epoch), bytes));
-        let mut must_save = self.changes.len() > CHANGE_PARTS_MAX;
+        let mut must_save = has_many_changes && !has_base;
         for _ in 0..VIRTUAL_SHARDS {
             // Bases that are due are collected ahead where anything is.
             let is_due = !was_collected && self.owed_bytes > self.base_bytes[self.next_base];
@@ -422,6 +442,8 @@ pub(crate) fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], E
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use sluice_core::shard_of_hash;
 
     use super::*;
@@ -433,6 +455,8 @@ mod tests {
         changed: BTreeSet<u64>,
         /// As of one key that all rows have.
         are_in_one_shard: bool,
+        /// Rows of bases that were saved.
+        base_rows: Cell<usize>,
     }
 
     impl Numbers {
@@ -462,6 +486,8 @@ mod tests {
             for (number, value) in &self.values {
                 let is_wanted = scope == SaveScope::All || self.changed.contains(number);
                 if self.shard_of(*number) == shard && is_wanted {
+                    let is_base = usize::from(scope == SaveScope::All);
+                    self.base_rows.set(self.base_rows.get() + is_base);
                     writer.u64(*number);
                     writer.u64(*value);
                 }
@@ -590,5 +616,38 @@ mod tests {
     fn state_in_one_shard_is_not_written_each_time() {
         let (all, _) = written(true);
         assert!(all < 300 * 40_000, "{all} bytes");
+    }
+
+    #[test]
+    fn a_base_that_is_due_for_its_age_is_collected_ahead_too() {
+        let mut state = Numbers {
+            are_in_one_shard: true,
+            ..Numbers::default()
+        };
+        let mut parts = StateParts::new("node/7".into());
+        for number in 0..20_000 {
+            state.set(number, 1);
+        }
+        let (mut bases, mut collections) = (0, 0);
+        for epoch in 1..=200 {
+            // Too few for the base to be due for their bytes.
+            for step in 0..20 {
+                state.set((epoch * 20 + step) % 20_000, epoch + 1);
+            }
+            state.base_rows.set(0);
+            let mut is_collected = false;
+            while parts.collect_ahead(&mut state, 100) > 0 {
+                is_collected = true;
+            }
+            bases += usize::from(state.base_rows.get() >= 20_000);
+            collections += usize::from(is_collected);
+            state.base_rows.set(0);
+            parts.save(epoch, &mut state);
+            let at_once = state.base_rows.get();
+            assert!(at_once == 0, "{at_once} rows between two epochs");
+        }
+        // The first, and one in about 65; bases of nothing are not worth it.
+        assert!((2..=5).contains(&bases), "{bases}");
+        assert_eq!(bases, collections);
     }
 }

@@ -79,9 +79,9 @@ impl TableInput {
         let mut parts = Vec::new();
         for change in changes {
             self.check(change)?;
-            let rows = self.with_own_schema(&change.rows)?;
+            let rows = in_one_form(&change.rows)?;
             parts.push(match self.primary_key.clone() {
-                None => Delta::insert(rows),
+                None => Delta::insert(self.with_own_schema(rows)?),
                 Some(primary_key) => self.upsert(rows, change, &primary_key)?,
             });
         }
@@ -121,10 +121,9 @@ impl TableInput {
         Ok(())
     }
 
-    /// The rows in the table's schema, with values in one form: what is taken back
-    /// later must be what was given out.
-    fn with_own_schema(&self, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
-        let columns = rows.columns().iter().map(canonical).collect();
+    /// Rows that the table takes in, which have values where it wants them.
+    fn with_own_schema(&self, rows: RecordBatch) -> Result<RecordBatch, EngineError> {
+        let (_, columns, _) = rows.into_parts();
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
@@ -199,7 +198,7 @@ impl TableInput {
             shard.compact();
         }
         let added_rows = take_record_batch(&rows, &UInt32Array::from(added))?;
-        let mut additions = Delta::insert(added_rows);
+        let mut additions = Delta::insert(self.with_own_schema(added_rows)?);
         if !filled.is_empty() {
             let filled = concat_batches(&self.schema, &filled)?;
             additions = Delta::concat(&self.schema, &[additions, Delta::insert(filled)])?;
@@ -300,6 +299,14 @@ impl TableInput {
         let shards = self.shards.iter();
         shards.map(|shard| shard.keys.len() as u64).sum()
     }
+}
+
+/// The rows with values in one form: what is taken back later must be what was
+/// given out. Rows that only say what is gone need no value but their key.
+fn in_one_form(rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
+    let columns = rows.columns().iter().map(canonical);
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
 impl SavedState for TableInput {

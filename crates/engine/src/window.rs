@@ -22,6 +22,7 @@ use sluice_core::{Delta, VIRTUAL_SHARDS};
 use crate::EngineError;
 use crate::arrangement::{Arrangement, RowRef};
 use crate::key::{RowCodec, for_each_shard};
+use crate::library_panics::caught;
 use crate::operator::{Operator, StepContext};
 
 /// What a window node computes: calls with one PARTITION BY and ORDER BY.
@@ -170,7 +171,7 @@ impl Window {
         let mut failures = Vec::new();
         for partition in partitions {
             let slice = rows.slice(partition.start, partition.len());
-            match self.evaluate(&slice) {
+            match caught(|| self.evaluate(&slice)) {
                 Ok(arrays) => {
                     for (results, array) in results.iter_mut().zip(arrays) {
                         results.push(array);

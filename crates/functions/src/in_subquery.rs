@@ -12,6 +12,11 @@
 //!
 //! Parts whose operands cannot be null are left out. In the SELECT list, where the
 //! planner knows no EXISTS, that in turn becomes a count.
+//!
+//! Whether any s.c is null, or s has any row, is one answer for all x; but its join
+//! has no key, and a query would hold every x against every row of s. There the
+//! first row of s is enough. A view keeps count of all rows that there are, for the
+//! first one may go.
 
 use std::sync::Arc;
 
@@ -27,13 +32,13 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-/// The rewriting as a rule of a session.
+/// The rewriting as a rule of a session that answers queries.
 #[derive(Debug)]
 pub(crate) struct InSubqueries;
 
 impl AnalyzerRule for InSubqueries {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite_in_subqueries(plan)
+        rewrite(plan, Rows::First)
     }
 
     fn name(&self) -> &str {
@@ -41,21 +46,32 @@ impl AnalyzerRule for InSubqueries {
     }
 }
 
-/// Rewrites all conditions of `plan`, subqueries included.
+/// What is asked for of subqueries that say the same of every row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    First,
+    All,
+}
+
+/// Rewrites all conditions of a view's plan, subqueries included.
 ///
 /// # Errors
 /// When a condition does not fit the columns that it names.
 pub fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
+    rewrite(plan, Rows::All)
+}
+
+fn rewrite(plan: LogicalPlan, rows: Rows) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|plan| {
         let filter = match plan {
             LogicalPlan::Filter(filter) => filter,
-            LogicalPlan::Projection(projection) => return rewrite_projection(projection),
+            LogicalPlan::Projection(projection) => return rewrite_projection(projection, rows),
             other => return Ok(Transformed::no(other)),
         };
         let schema = filter.input.schema().clone();
         let conditions: Vec<Expr> = split_conjunction_owned(filter.predicate.clone())
             .into_iter()
-            .map(|condition| rewrite_condition(condition, &schema))
+            .map(|condition| rewrite_condition(condition, &schema, rows))
             .collect::<Result<_>>()?;
         let predicate = conjunction(conditions).unwrap_or_else(|| lit(true));
         let filter = Filter::try_new(predicate, filter.input)?;
@@ -66,12 +82,12 @@ pub fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// In the SELECT list the planner makes joins of scalar subqueries only, so that
 /// EXISTS becomes a count greater than 0.
-fn rewrite_projection(projection: Projection) -> Result<Transformed<LogicalPlan>> {
+fn rewrite_projection(projection: Projection, rows: Rows) -> Result<Transformed<LogicalPlan>> {
     let schema = projection.input.schema().clone();
     let mut expressions = Vec::with_capacity(projection.expr.len());
     for expression in projection.expr {
         let name = expression.qualified_name();
-        let rewritten = rewrite_inside(expression, &schema)?;
+        let rewritten = rewrite_inside(expression, &schema, rows)?;
         let counted = rewritten.transform_up(|expression| match expression {
             Expr::Exists(exists) => Ok(Transformed::yes(count_is_not_zero(exists)?)),
             other => Ok(Transformed::no(other)),
@@ -104,18 +120,18 @@ fn count_is_not_zero(exists: Exists) -> Result<Expr> {
 }
 
 /// A condition of its own, for which null is as good as false.
-fn rewrite_condition(condition: Expr, schema: &DFSchema) -> Result<Expr> {
+fn rewrite_condition(condition: Expr, schema: &DFSchema, rows: Rows) -> Result<Expr> {
     match condition {
         Expr::Not(inner) => match *inner {
             Expr::InSubquery(mut inside) => {
                 inside.negated = !inside.negated;
-                rewrite_condition(Expr::InSubquery(inside), schema)
+                rewrite_condition(Expr::InSubquery(inside), schema, rows)
             }
-            other => rewrite_inside(Expr::Not(Box::new(other)), schema),
+            other => rewrite_inside(Expr::Not(Box::new(other)), schema, rows),
         },
         Expr::InSubquery(inside) if !inside.negated => Ok(Expr::InSubquery(inside)),
         Expr::InSubquery(inside) => {
-            let Some(parts) = Parts::of(&inside, schema)? else {
+            let Some(parts) = Parts::of(&inside, schema, rows)? else {
                 return Ok(Expr::InSubquery(inside));
             };
             let mut result = Expr::Not(Box::new(parts.equal));
@@ -128,17 +144,17 @@ fn rewrite_condition(condition: Expr, schema: &DFSchema) -> Result<Expr> {
             }
             Ok(result)
         }
-        other => rewrite_inside(other, schema),
+        other => rewrite_inside(other, schema, rows),
     }
 }
 
 /// Every IN inside an expression, where null is not false.
-fn rewrite_inside(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+fn rewrite_inside(expression: Expr, schema: &DFSchema, rows: Rows) -> Result<Expr> {
     let rewritten = expression.transform_up(|expression| {
         let Expr::InSubquery(inside) = expression else {
             return Ok(Transformed::no(expression));
         };
-        let Some(parts) = Parts::of(&inside, schema)? else {
+        let Some(parts) = Parts::of(&inside, schema, rows)? else {
             return Ok(Transformed::no(Expr::InSubquery(inside)));
         };
         let null_item = parts.null_item;
@@ -175,7 +191,7 @@ struct Parts {
 
 impl Parts {
     /// `None` for an x that itself reads an outer query.
-    fn of(inside: &InSubquery, schema: &DFSchema) -> Result<Option<Self>> {
+    fn of(inside: &InSubquery, schema: &DFSchema, rows: Rows) -> Result<Option<Self>> {
         let value = &*inside.expr;
         if value.contains_outer() {
             return Ok(None);
@@ -190,6 +206,9 @@ impl Parts {
                 builder = builder.filter(condition)?;
             }
             let outer_ref_columns = builder.plan().all_out_ref_exprs();
+            if rows == Rows::First && outer_ref_columns.is_empty() {
+                builder = builder.limit(0, Some(1))?;
+            }
             Ok(Expr::Exists(Exists {
                 subquery: Subquery {
                     subquery: Arc::new(builder.build()?),

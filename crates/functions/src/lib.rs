@@ -1,15 +1,24 @@
-//! Functions of Sluice's SQL that DataFusion does not have, or not as fast. Views and
-//! ad-hoc queries know the same ones.
+//! Functions of Sluice's SQL that DataFusion does not have, or not as fast, and rules
+//! that rewrite what DataFusion answers otherwise than SQL. Views and ad-hoc queries
+//! have the same ones.
 //!
 //! | function | file |
 //! |---|---|
 //! | `date_trunc(unit, moment)`: DataFusion's, faster in time zones | `date_trunc.rs` |
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
+//!
+//! | rule | file |
+//! |---|---|
+//! | NULL in a list: `x IN (1, NULL)` | `null_in_lists.rs` |
+//! | several lists over one value that may be NULL | `lists_apart.rs` |
+//! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
+//! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
 
 mod date_trunc;
 mod in_subquery;
 mod lists_apart;
+mod negative_intervals;
 mod null_in_lists;
 mod split_words;
 mod uniq_count;
@@ -25,6 +34,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use in_subquery::rewrite_in_subqueries;
+pub use negative_intervals::bracket_negative_intervals;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
@@ -85,17 +95,31 @@ impl Functions {
         self.uniq_ids_max
     }
 
-    /// Makes the functions known to a session, and how lists are written so that
-    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`, `in_subquery.rs`).
-    /// `ids` are those that `uniq_state` finds; without them it only has a type.
+    /// Makes functions and rules known to a session that answers queries. `ids` are
+    /// those that `uniq_state` finds.
     ///
     /// # Errors
     /// When the session takes no functions.
-    pub fn register(
+    pub fn register_for_queries(
         &self,
         session: &mut SessionState,
-        ids: Option<Arc<dyn UniqIds>>,
+        ids: Arc<dyn UniqIds>,
     ) -> Result<()> {
+        session.add_analyzer_rule(Arc::new(InSubqueries));
+        self.register(session, Some(ids))
+    }
+
+    /// Makes functions and rules known to a session that plans views, in which
+    /// `uniq_state` only has a type. [`rewrite_in_subqueries`] is the planner's to
+    /// call, before the types of both sides are made the same.
+    ///
+    /// # Errors
+    /// When the session takes no functions.
+    pub fn register_for_views(&self, session: &mut SessionState) -> Result<()> {
+        self.register(session, None)
+    }
+
+    fn register(&self, session: &mut SessionState, ids: Option<Arc<dyn UniqIds>>) -> Result<()> {
         let scalars = [
             ScalarUDF::from(DateTrunc::new()),
             ScalarUDF::from(SplitWords::new(self.words.clone())),
@@ -111,7 +135,6 @@ impl Functions {
         for function in aggregates {
             session.register_udaf(Arc::new(function))?;
         }
-        session.add_analyzer_rule(Arc::new(InSubqueries));
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
         session.register_function_rewrite(Arc::new(NullInLists))
     }

@@ -31,7 +31,8 @@ pub struct Tried {
     /// `last_values`: what its table needs is not in the record; else the reason of
     /// the dead letter that it would be again.
     pub outcome: String,
-    /// Whether it has been given to the table, and must not be once more.
+    /// Whether it has been given to the table, and must not be once more; of a letter
+    /// of no table, whether it has been to any.
     pub given: bool,
 }
 
@@ -113,7 +114,12 @@ impl Router {
             let known = memory.general.tried.get(name);
             let known = known.and_then(|known| known.get(&retry.offset));
             if known.is_some_and(|known| known.given) {
-                outcomes.push((name.clone(), "was_there".to_owned()));
+                let tried = Tried {
+                    time_us: record.record.capture_time_us,
+                    outcome: "was_there".to_owned(),
+                    given: true,
+                };
+                outcomes.push((name.clone(), tried));
                 continue;
             }
             let again = Again {
@@ -124,7 +130,7 @@ impl Router {
                 time_us: record.record.capture_time_us,
             };
             let (given, tried) = again.give(table, memory);
-            outcomes.push((name.clone(), tried.outcome.clone()));
+            outcomes.push((name.clone(), tried.clone()));
             memory.note_tried(name, retry.offset, tried);
             routed.add(given);
         }
@@ -139,7 +145,7 @@ impl Router {
         id: &PartitionId,
         record: &LogRecord,
         retry: &Retry,
-        outcomes: &[(String, String)],
+        outcomes: &[(String, Tried)],
     ) {
         let memory = self.memory.entry(id.clone()).or_default();
         for name in &retry.tables {
@@ -148,21 +154,24 @@ impl Router {
             }
             let known = memory.general.tried.get(name);
             let known = known.and_then(|known| known.get(&retry.offset));
-            if known.is_some_and(|known| known.outcome == "rows") {
+            if known.is_some_and(|known| known.given) {
                 continue;
             }
             // A name stands for a table that is gone, nothing for all of them.
-            let mut of_tables: Vec<&str> = Vec::new();
-            if name.is_empty() {
-                of_tables.extend(outcomes.iter().map(|(_, outcome)| outcome.as_str()));
-            }
-            let mut best = ["rows", "was_there", "duplicate"].into_iter();
+            let of_tables = match name.is_empty() {
+                true => outcomes,
+                false => &[],
+            };
+            let given = of_tables.iter().any(|(_, tried)| tried.given);
+            let of_tables = of_tables.iter().map(|(_, tried)| tried.outcome.as_str());
+            let of_tables: Vec<&str> = of_tables.collect();
+            let mut best = ["rows", "part", "was_there", "duplicate"].into_iter();
             let best = best.find(|wanted| of_tables.contains(wanted));
             let outcome = best.or(of_tables.first().copied()).unwrap_or("no_table");
             let tried = Tried {
                 time_us: record.record.capture_time_us,
                 outcome: outcome.to_owned(),
-                given: false,
+                given,
             };
             memory.note_tried(name, retry.offset, tried);
         }

@@ -38,6 +38,13 @@ topic = "events"
 explode = "/items"
 columns = [{ name = "number", from = "./n", type = "int64" }]
 
+[table.step]
+topic = "events"
+explode = "/steps"
+event_time = "at"
+lateness = "1 hour"
+columns = [{ name = "at", from = "./at", type = "timestamp", unit = "s" }]
+
 [table.goods]
 topic = "events"
 when = [{ field = "/goods", exists = true }]
@@ -232,4 +239,30 @@ fn what_is_wrong_in_the_record_stays_wrong() {
     let strange = record(3, RecordKind::Retry, Bytes::from_static(b"\xff"));
     let none = router.route(&id, &[itself, strange]);
     assert!(none.changes.is_empty() && none.dead_letters.is_empty());
+}
+
+#[test]
+fn a_sealed_record_of_which_a_part_is_given_is_settled() {
+    let id = partition();
+    let mut router = Router::new(sources("1 hour"));
+    let first = data(1, r#"{"id":1,"at":10,"steps":[{"at":10000}]}"#);
+    let sealed = data(2, r#"{"steps":[{"at":9999},{"at":10}]}"#);
+    let retry = |offset| {
+        let retry = Retry {
+            offset: 2,
+            capture_time_us: sealed.record.capture_time_us,
+            was_sealed: true,
+            tables: vec![String::new()],
+            payload: sealed.record.payload.clone(),
+        };
+        record(offset, RecordKind::Retry, retry.encode())
+    };
+    router.route(&id, std::slice::from_ref(&first));
+    let given = router.route(&id, &[retry(3)]);
+    assert_eq!(rows(&[given], "step"), 1);
+    assert_eq!(outcome(&router, 2, "step").as_deref(), Some("part"));
+    assert_eq!(outcome(&router, 2, "").as_deref(), Some("part"));
+    let again = router.route(&id, &[retry(4)]);
+    assert_eq!(rows(&[again], "step"), 0);
+    assert_eq!(outcome(&router, 2, "").as_deref(), Some("part"));
 }

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
 
-use crate::column_names::name_casts;
+use crate::mended_sql::mend;
 use crate::read_only::refused;
 use crate::{QueryEngine, QueryResult, ServeError};
 
@@ -52,7 +52,7 @@ impl BoundQuery {
         if let Some(words) = refused(&statement) {
             return Err(ServeError::ReadOnly(words));
         }
-        name_casts(&mut statement);
+        mend(&mut statement);
         let mut names: Vec<String> = Vec::new();
         let mut types = Vec::new();
         let walked = visit_expressions_mut(&mut statement, |expression| {

@@ -8,28 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{
     CopySource, Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-
-/// The same statements with such names; `None` where they need none.
-pub(crate) fn with_names(sql: &str) -> Option<String> {
-    let lower = sql.to_lowercase();
-    let may_cast = ["::", "cast", "time zone"];
-    if !may_cast.iter().any(|word| lower.contains(word)) {
-        return None;
-    }
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
-    let mut is_changed = false;
-    for statement in &mut statements {
-        is_changed |= name_casts(statement);
-    }
-    let texts = statements.iter().map(Statement::to_string);
-    is_changed.then(|| texts.collect::<Vec<_>>().join("; "))
-}
 
 /// Gives those columns of a statement, or of the query that it explains, copies,
 /// or opens, a name. Whether there were any.
@@ -47,17 +28,6 @@ pub(crate) fn name_casts(statement: &mut Statement) -> bool {
             queries.fold(false, |changed, query| name_casts_of(query) | changed)
         }
         _ => false,
-    }
-}
-
-/// The same for a statement as DataFusion's own parser reads it.
-pub(crate) fn name_casts_in(statement: &mut DataFusionStatement) {
-    match statement {
-        DataFusionStatement::Statement(inner) => {
-            name_casts(inner);
-        }
-        DataFusionStatement::Explain(explained) => name_casts_in(&mut explained.statement),
-        _ => {}
     }
 }
 
@@ -202,7 +172,7 @@ impl Ordered {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::mended_sql::mended_text;
 
     #[test]
     fn casts_that_clash_get_names() {
@@ -252,7 +222,7 @@ mod tests {
                 "SELECT CAST(v.t AS DATE) AS \"t_2\", CAST(t AS TEXT) AS \"t_2_3\", t FROM v",
             ),
         ] {
-            assert_eq!(with_names(sql).as_deref(), Some(expected), "{sql}");
+            assert_eq!(mended_text(sql).as_deref(), Some(expected), "{sql}");
         }
         for sql in [
             "SELECT t::text FROM v",
@@ -262,7 +232,7 @@ mod tests {
             "SHOW time zone",
             "SELECT a:: FROM",
         ] {
-            assert_eq!(with_names(sql), None, "{sql}");
+            assert_eq!(mended_text(sql), None, "{sql}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod http;
 mod json_rows;
 mod letter_retry;
 mod live_feed;
+mod mended_sql;
 mod metrics;
 mod output;
 mod panels;

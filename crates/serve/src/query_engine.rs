@@ -33,11 +33,11 @@ use crate::access::Access;
 use crate::audit::Auditor;
 use crate::coded_groups::CodedGroups;
 use crate::column_docs::{self, ColumnMeaning};
-use crate::column_names::name_casts_in;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
+use crate::mended_sql::mend_in;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
@@ -269,7 +269,7 @@ impl QueryEngine {
         };
         options
             .functions
-            .register(&mut state, Some(Arc::new(ids)))?;
+            .register_for_queries(&mut state, Arc::new(ids))?;
         let context = SessionContext::new_with_state(state);
         context.register_udtf(EXPLAIN_FUNCTION, Arc::new(ExplainFunction(None)));
         let schema = Arc::new(SluiceSchema {
@@ -368,7 +368,7 @@ impl QueryEngine {
         let explained = explain_query_of_text(sql);
         let sql = explained.as_deref().unwrap_or(sql);
         let mut statement = state.sql_to_statement(sql, &dialect)?;
-        name_casts_in(&mut statement);
+        mend_in(&mut statement);
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner).or_else(|| sets(inner)) {

@@ -107,6 +107,9 @@ fn sql_answers_json_in_the_forms_of_the_contract() {
         json!([[4, null], [5, false], [6, true]])
     );
     assert_eq!(rows(server.address, "SELECT NULL AS z"), json!([[null]]));
+    let intervals = "SELECT to_timestamp(9000) + (-INTERVAL '1h 30m') = to_timestamp(3600) AS a,
+            to_timestamp(9000) + INTERVAL - '1 hour 30 minutes' = to_timestamp(3600) AS b";
+    assert_eq!(rows(server.address, intervals), json!([[true, true]]));
     let casts = "SELECT id, id::text FROM orders ORDER BY id LIMIT 1";
     assert_eq!(rows(server.address, casts), json!([[1, "1"]]));
 }

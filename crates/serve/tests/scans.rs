@@ -1,7 +1,8 @@
 //! Conditions that a scan tries while it reads, against the same conditions as
 //! columns of the answer: over segments in files and in memory, with rows that
-//! are gone, unknown values, and pieces whose bounds exclude them. And groups by
-//! text that lies in dictionaries, against groups by the same text computed.
+//! are gone, unknown values, and pieces whose bounds exclude them. Conditions with a
+//! subquery, over as many rows as a scan gives them. And groups by text that lies in
+//! dictionaries, against groups by the same text computed.
 
 #![allow(
     clippy::unwrap_used,
@@ -369,4 +370,40 @@ fn groups_that_have_no_room_are_handed_on_or_refused() {
         }
     }
     assert!(answered >= 1);
+}
+
+#[test]
+fn in_costs_what_both_sides_hold_and_not_their_product() {
+    let (store, _) = filled(1, 1 << 30);
+    let snapshot = store.snapshot();
+    let options = QueryOptions {
+        // Ten thousand million pairs take minutes.
+        time_ms_max: 20_000,
+        ..QueryOptions::default()
+    };
+    let engine = QueryEngine::new(Arc::new(move || snapshot.clone()), options).unwrap();
+    let count = |columns: &str, condition: &str| {
+        let sql = format!(
+            "WITH t AS (SELECT nullif(value, 7) AS x FROM generate_series(1, 100000)),
+                  s AS (SELECT nullif(value, 0) AS c FROM generate_series(50001, 150000)),
+                  nulls AS (SELECT nullif(value % 2, 0) AS c FROM generate_series(1, 200000)),
+                  nothing AS (SELECT c FROM s WHERE c < 0)
+             SELECT count(*) FROM (SELECT x, {columns} AS y FROM t) AS d WHERE {condition}"
+        );
+        let found = ids(&answer(&engine, &sql), |_, _| true);
+        found.into_iter().next().unwrap()
+    };
+    for (columns, condition, wanted) in [
+        ("1", "x NOT IN (SELECT c FROM s)", 49_999),
+        ("1", "NOT (x IN (SELECT c FROM s))", 49_999),
+        ("1", "x < 0 OR x NOT IN (SELECT c FROM s)", 49_999),
+        ("1", "x = 1 OR x IN (SELECT c FROM s)", 50_001),
+        ("1", "x NOT IN (SELECT c FROM nulls)", 0),
+        ("1", "x = 2 OR x IN (SELECT c FROM nulls)", 2),
+        ("1", "x NOT IN (SELECT c FROM nothing)", 100_000),
+        ("x NOT IN (SELECT c FROM s)", "y", 49_999),
+        ("x IN (SELECT c FROM nulls)", "y IS NULL", 99_999),
+    ] {
+        assert_eq!(count(columns, condition), wanted, "{columns}, {condition}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::util::display::array_value_to_string;
 use sluice_core::{ColumnDefinition, PartitionId};
 
@@ -163,4 +163,54 @@ fn a_zero_is_taken_back_as_it_was_given() {
     let nan = f64::NAN.to_bits();
     assert_eq!(step(-f64::NAN, ChangeKind::Upsert, 4), [(nan, 1)]);
     assert_eq!(step(f64::NAN, ChangeKind::Delete, 5), [(nan, -1)]);
+}
+
+#[test]
+fn what_is_gone_needs_no_value_but_its_key() {
+    let column = |name: &str| ColumnDefinition {
+        name: name.into(),
+        data_type: DataType::Int64,
+        nullable: false,
+    };
+    let mut input = TableInput::new(TableDefinition {
+        name: "t".into(),
+        columns: vec![column("id"), column("n")],
+        kind: TableKind::Changelog {
+            primary_key: vec![0],
+        },
+        event_time: None,
+        stored: true,
+    })
+    .unwrap();
+    let fields = ["id", "n"].map(|name| Field::new(name, DataType::Int64, true));
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let mut step = |rows: [(i64, Option<i64>, ChangeKind); 2], major| {
+        let columns: Vec<arrow::array::ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
+            Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>()),
+        ];
+        let change = TableChanges {
+            table: "t".into(),
+            partition: PartitionId {
+                topic: "t".into(),
+                partition: 0,
+            },
+            rows: RecordBatch::try_new(schema.clone(), columns).unwrap(),
+            kinds: rows.map(|row| row.2).to_vec(),
+            versions: vec![SourceVersion { major, minor: 0 }; 2],
+            key_changes: Vec::new(),
+            before_rows: None,
+            unchanged: Vec::new(),
+        };
+        input.step(&[change]).map(|delta| text(&delta))
+    };
+    let upsert = ChangeKind::Upsert;
+    let two = [(1, Some(5), upsert), (2, Some(6), upsert)];
+    assert_eq!(step(two, 1).unwrap(), ["1x1|5", "1x2|6"]);
+    let gone = [(1, None, ChangeKind::Delete), (3, Some(7), upsert)];
+    assert_eq!(step(gone, 2).unwrap(), ["-1x1|5", "1x3|7"]);
+    let all = [(0, None, ChangeKind::Truncate), (4, Some(8), upsert)];
+    assert_eq!(step(all, 3).unwrap(), ["-1x2|6", "-1x3|7", "1x4|8"]);
+    // A row of the table has all that it must have.
+    assert!(step([(5, None, upsert), (6, Some(1), upsert)], 4).is_err());
 }

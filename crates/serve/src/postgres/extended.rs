@@ -35,7 +35,7 @@ use futures::{Sink, SinkExt};
 use super::catalog::rewritten;
 use super::codes::error;
 use super::cursors::{self, fetch};
-use crate::column_names::with_names;
+use crate::mended_sql::mended_text;
 use crate::session::SESSION;
 
 /// Answers messages of the extended protocol.
@@ -96,7 +96,7 @@ impl ExtendedQueryHandler for Extended {
             let problem = "cannot insert multiple commands into a prepared statement";
             return Err(error("42601", problem.to_owned()));
         }
-        let other = rewritten(&message.query).or_else(|| with_names(&message.query));
+        let other = rewritten(&message.query).or_else(|| mended_text(&message.query));
         if let Some(query) = other {
             message.query = query;
         }

@@ -17,7 +17,7 @@ use futures::Sink;
 
 use super::catalog::rewritten;
 use super::savepoints::goes_back;
-use crate::column_names::with_names;
+use crate::mended_sql::mended_text;
 
 /// Answers messages of the simple protocol.
 pub(super) struct Simple(pub(super) Arc<DfSessionService>);
@@ -46,7 +46,7 @@ impl SimpleQueryHandler for Simple {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let query = rewritten(query)
-            .or_else(|| with_names(query))
+            .or_else(|| mended_text(query))
             .unwrap_or_else(|| query.to_owned());
         SimpleQueryHandler::do_query(self.0.as_ref(), client, &query).await
     }
