@@ -195,6 +195,11 @@ fn run_to_end(
     operators.publish(warehouse.operators());
     let watcher = Arc::new(open_watcher(&project, &state)?);
     let reporting = open_reporting(&project)?;
+    if project.config.alarms.quiet {
+        reporter.info(
+            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent",
+        );
+    }
     let sources = SourceStates::new(project.sources.captures());
     let parts = ServingParts {
         source: snapshot_source(&published),
