@@ -12,6 +12,7 @@ mod demo_shop;
 mod diversion;
 mod docs;
 mod erasing;
+mod exported_csv;
 mod exported_rows;
 mod extended;
 mod failure;
