@@ -19,6 +19,7 @@ mod failure;
 mod gauges;
 mod lock;
 mod machine_gauges;
+mod mask_history;
 mod masking;
 mod models_control;
 mod panel_check;

@@ -26,6 +26,7 @@ use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
 use crate::machine_gauges::cpu_us;
+use crate::mask_history;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
@@ -154,6 +155,7 @@ fn run_to_end(
     let stop = stop_on_signals()?;
     let state = own_project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
+    let had_keys = masking::has_keys(&own_project, &state);
     let masks = Arc::new(masking::open(&own_project, &state, reporter)?);
     let own_project = own_project.leaving_out(masking::left_out(&masks));
     let project = diversion::with_rules_in_force(&own_project, &state)?;
@@ -239,6 +241,7 @@ fn run_to_end(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
+    mask_history::remember(&project, &state, &log, had_keys, reporter)?;
     let asker = serving.asker();
     let tried = warehouse.tried_letters();
     add_tables(
