@@ -1,5 +1,6 @@
 //! `sluice run`: the warehouse at work.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -258,6 +259,7 @@ fn run_to_end(
         log.clone(),
         masks.clone(),
         tried,
+        csv_topics(&project),
     )));
     let states = DiversionStates::default();
     let told = Arc::new(states.clone());
@@ -548,6 +550,13 @@ fn report_progress(warehouse: &Warehouse, elapsed_us: i64, reporter: Reporter) {
         with_commas(waiting),
         waiting as f64 / rate.max(1.0),
     ));
+}
+
+/// The topics whose records are lines of CSV files.
+fn csv_topics(project: &Project) -> BTreeSet<String> {
+    let topics = project.sources.topics().into_iter().map(|(topic, _)| topic);
+    let of_csv = topics.filter(|topic| project.sources.is_csv(topic));
+    of_csv.collect()
 }
 
 fn snapshot_source(published: &Published) -> sluice_serve::SnapshotSource {
