@@ -17,7 +17,7 @@ use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 
 use super::HttpState;
-use super::kept_answers::{KeptAnswers, Key, Standing};
+use super::kept_answers::{KeptAnswers, Key};
 use super::problem::Problem;
 use crate::metrics::{Metric, Metrics};
 use crate::panels::{CheckedPanel, PanelAnswer, print_values};
