@@ -6,6 +6,8 @@ use crate::{CodecError, Reader, Writer};
 
 /// Version of the encoded form.
 const VERSION: u8 = 1;
+/// And where it has a header.
+const VERSION_WITH_HEADER: u8 = 2;
 
 /// The payload of a [`crate::RecordKind::Retry`]: a record of the same partition
 /// with the tables that it shall be given to once more. Whoever reads the log
@@ -13,8 +15,8 @@ const VERSION: u8 = 1;
 /// that trying again never gives a row twice.
 ///
 /// Encoded: version u8, offset u64, capture time i64, 1 if the record was sealed
-/// u8, number of tables u32 and their names, payload. Byte strings have a u32
-/// length; all little-endian.
+/// u8, number of tables u32 and their names, payload, in version 2 the header. Byte
+/// strings have a u32 length; all little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// Offset of the record in its partition.
@@ -28,13 +30,18 @@ pub struct Retry {
     pub tables: Vec<String>,
     /// The record's payload.
     pub payload: Bytes,
+    /// Of a CSV line: the header of its file.
+    pub header: Option<Bytes>,
 }
 
 impl Retry {
     /// As the payload of a record.
     pub fn encode(&self) -> Bytes {
         let mut writer = Writer::new();
-        writer.u8(VERSION);
+        writer.u8(match self.header {
+            Some(_) => VERSION_WITH_HEADER,
+            None => VERSION,
+        });
         writer.u64(self.offset);
         writer.i64(self.capture_time_us);
         writer.u8(u8::from(self.was_sealed));
@@ -43,6 +50,9 @@ impl Retry {
             writer.str(table);
         }
         writer.bytes(&self.payload);
+        if let Some(header) = &self.header {
+            writer.bytes(header);
+        }
         Bytes::from(writer.finish())
     }
 
@@ -53,9 +63,9 @@ impl Retry {
     pub fn decode(payload: &Bytes) -> Result<Self, CodecError> {
         let mut reader = Reader::new(payload);
         let version = reader.u8()?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_WITH_HEADER {
             return Err(CodecError::Invalid(format!(
-                "a record that is tried again has format version {version}, this program reads version {VERSION}"
+                "a record that is tried again has format version {version}, this program reads versions {VERSION} and {VERSION_WITH_HEADER}"
             )));
         }
         let offset = reader.u64()?;
@@ -66,12 +76,18 @@ impl Retry {
         for _ in 0..count {
             tables.push(reader.str()?.to_owned());
         }
+        let record = payload.slice_ref(reader.bytes()?);
+        let header = match version {
+            VERSION_WITH_HEADER => Some(payload.slice_ref(reader.bytes()?)),
+            _ => None,
+        };
         Ok(Self {
             offset,
             capture_time_us,
             was_sealed,
             tables,
-            payload: payload.slice_ref(reader.bytes()?),
+            payload: record,
+            header,
         })
     }
 
@@ -88,18 +104,21 @@ mod tests {
 
     #[test]
     fn it_is_read_as_it_was_written() {
-        let retry = Retry {
-            offset: 7,
-            capture_time_us: -1,
-            was_sealed: true,
-            tables: vec!["orders".to_owned()],
-            payload: Bytes::from_static(b"{}"),
-        };
-        let encoded = retry.encode();
-        assert_eq!(Retry::decode(&encoded).unwrap(), retry);
-        assert!(retry.is_for("orders") && !retry.is_for("other"));
-        for end in 0..encoded.len() {
-            assert!(Retry::decode(&encoded.slice(..end)).is_err());
+        for header in [None, Some(Bytes::from_static(b"id,name"))] {
+            let retry = Retry {
+                offset: 7,
+                capture_time_us: -1,
+                was_sealed: true,
+                tables: vec!["orders".to_owned()],
+                payload: Bytes::from_static(b"{}"),
+                header,
+            };
+            let encoded = retry.encode();
+            assert_eq!(Retry::decode(&encoded).unwrap(), retry);
+            assert!(retry.is_for("orders") && !retry.is_for("other"));
+            for end in 0..encoded.len() {
+                assert!(Retry::decode(&encoded.slice(..end)).is_err());
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use sluice_core::{LogRecord, PartitionId, Record, RecordKind, Retry};
 
 use crate::csv_header::Header;
 use crate::definition::{Sources, Table};
+use crate::fields::CsvFields;
 use crate::memory::PartitionMemory;
 use crate::read_rows::{ReadRange, RowReader, Tools, Topic};
 use crate::router::{Routed, Router, merge};
@@ -27,8 +28,9 @@ pub struct Tried {
     pub time_us: i64,
     /// `rows`: it is in its table; `was_there`: it had been before; `part`: some of
     /// its rows are; `duplicate`: its key had been; `no_row`: its table has nothing
-    /// to take from it; `no_table`: there is no such table any more; `csv_line`,
-    /// `last_values`: what its table needs is not in the record; else the reason of
+    /// to take from it; `no_table`: there is no such table any more; `csv_line`: the
+    /// header of its file is not there; `last_values`: what its table needs is not
+    /// in the record; else the reason of
     /// the dead letter that it would be again.
     pub outcome: String,
     /// Whether it has been given to the table, and must not be once more; of a letter
@@ -43,12 +45,14 @@ pub(crate) type TriedRecords = BTreeMap<String, BTreeMap<u64, Tried>>;
 struct OneTable<'a> {
     topic: Topic<'a>,
     table: &'a Table,
+    /// Of the file of a CSV line.
+    header: Header,
 }
 
 impl<'a> OneTable<'a> {
     fn read(&self, record: &LogRecord) -> ReadRange<'a> {
         let mut tools = Tools::default();
-        let reader = RowReader::new(&self.topic, Header::default(), &mut tools, None);
+        let reader = RowReader::new(&self.topic, self.header.clone(), &mut tools, None);
         reader.read(0, std::slice::from_ref(record))
     }
 
@@ -229,7 +233,9 @@ impl Again<'_> {
         };
         let topic_name = &self.id.topic;
         // What these need is not in the record.
-        let needs = match (self.sources.is_csv(topic_name), table.has_last_values()) {
+        let delimiter = self.sources.csv_delimiter(topic_name);
+        let lacks_header = delimiter.is_some() && self.retry.header.is_none();
+        let needs = match (lacks_header, table.has_last_values()) {
             (true, _) => Some("csv_line"),
             (_, true) => Some("last_values"),
             _ => None,
@@ -239,18 +245,26 @@ impl Again<'_> {
             return (Routed::default(), tried);
         }
         let no_places = SlotPlan::default();
+        let plan = self.sources.slot_plan(topic_name).unwrap_or(&no_places);
+        let header = match (delimiter, &self.retry.header) {
+            (Some(delimiter), Some(line)) => {
+                Header::read(&mut CsvFields::default(), line, delimiter, plan).0
+            }
+            _ => Header::default(),
+        };
         let tables = [table];
         let one = OneTable {
             topic: Topic {
                 id: self.id,
-                plan: self.sources.slot_plan(topic_name).unwrap_or(&no_places),
+                plan,
                 tables: &tables,
-                delimiter: None,
+                delimiter,
                 messages: self.sources.messages.get(topic_name).copied(),
                 drops_unplaced: true,
                 left_out: self.sources.left_out.get().map(AsRef::as_ref),
             },
             table,
+            header,
         };
         let record = self.record(self.retry.capture_time_us);
         if !self.retry.was_sealed && !self.is_before {

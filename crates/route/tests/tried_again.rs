@@ -102,6 +102,7 @@ fn again(offset: u64, original: &LogRecord, tables: &[&str]) -> LogRecord {
         was_sealed: false,
         tables: tables.iter().map(|&table| table.to_owned()).collect(),
         payload: original.record.payload.clone(),
+        header: None,
     };
     record(offset, RecordKind::Retry, retry.encode())
 }
@@ -254,6 +255,7 @@ fn a_sealed_record_of_which_a_part_is_given_is_settled() {
             was_sealed: true,
             tables: vec![String::new()],
             payload: sealed.record.payload.clone(),
+            header: None,
         };
         record(offset, RecordKind::Retry, retry.encode())
     };
@@ -265,4 +267,64 @@ fn a_sealed_record_of_which_a_part_is_given_is_settled() {
     let again = router.route(&id, &[retry(4)]);
     assert_eq!(rows(&[again], "step"), 0);
     assert_eq!(outcome(&router, 2, "").as_deref(), Some("part"));
+}
+
+const LINES: &str = r#"
+[topic.events.capture]
+kind = "file"
+path = "*.csv"
+format = "csv"
+
+[table.visit]
+topic = "events"
+event_time = "at"
+lateness = "1 hour"
+max_ahead = "5 s"
+columns = [
+  { name = "id", from = "id", type = "int64" },
+  { name = "at", from = "at", type = "timestamp", unit = "s" },
+]
+"#;
+
+#[test]
+fn a_csv_line_is_tried_again_with_the_header_of_its_file() {
+    let file = SourceFile {
+        path: "a.toml".into(),
+        text: LINES.to_owned(),
+    };
+    let mut router = Router::new(Arc::new(parse_sources(&[file]).unwrap()));
+    let id = partition();
+    let header = |offset, text: &'static str| {
+        record(
+            offset,
+            RecordKind::CsvHeader,
+            Bytes::from_static(text.as_bytes()),
+        )
+    };
+    // 15 s ahead; the file behind it has its columns in another order.
+    let ahead = data(1, "25,1,x");
+    let first = router.route(
+        &id,
+        &[
+            header(0, "at,id,note"),
+            ahead.clone(),
+            header(2, "id,at"),
+            data(3, "3,30"),
+        ],
+    );
+    assert_eq!(first.dead_letters.len(), 1);
+    let with_header = |offset| {
+        let mut again = again(offset, &ahead, &["visit"]);
+        let mut retry = Retry::decode(&again.record.payload).unwrap();
+        retry.header = Some(Bytes::from_static(b"at,id,note"));
+        again.record.payload = retry.encode();
+        again
+    };
+    let without = router.route(&id, &[again(4, &ahead, &["visit"])]);
+    assert_eq!(outcome(&router, 1, "visit").as_deref(), Some("csv_line"));
+    let later = router.route(&id, &[with_header(5), with_header(6), data(7, "7,70")]);
+    assert_eq!(outcome(&router, 1, "visit").as_deref(), Some("rows"));
+    assert!(later.dead_letters.is_empty(), "{:?}", later.dead_letters);
+    // The file that is being read keeps its own header.
+    assert_eq!(rows(&[first, without, later], "visit"), 3);
 }

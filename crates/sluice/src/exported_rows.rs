@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sluice_core::{Record, RecordKind};
 
+use crate::exported_csv::{ExportedCsv, Portion};
 use crate::failure::{Doing, Failure};
 
 /// Rows that are read at once.
@@ -22,13 +20,19 @@ const BATCH_ROWS: usize = 1 << 16;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
+/// What a file is read with.
+enum Rows {
+    Parquet(Batches),
+    Csv(Box<ExportedCsv>),
+}
+
 /// An exported file that is read from its begin to its end.
 pub struct ExportedRows {
     what: String,
     schema: SchemaRef,
-    batches: Batches,
+    rows: Rows,
     kept: Vec<usize>,
-    rows: u64,
+    count: u64,
 }
 
 impl ExportedRows {
@@ -39,27 +43,21 @@ impl ExportedRows {
     /// When it cannot be read, or is neither `.parquet` nor `.csv`.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let what = format!("reading {}", path.display());
-        let file = File::open(path).doing(&what)?;
         let ending = path.extension().and_then(|ending| ending.to_str());
-        let (schema, batches): (SchemaRef, Batches) = match ending {
+        let (schema, rows): (SchemaRef, Rows) = match ending {
             Some("parquet") => {
+                let file = File::open(path).doing(&what)?;
                 let reader = ParquetRecordBatchReaderBuilder::try_new(file).doing(&what)?;
                 let schema = reader.schema().clone();
                 let reader = reader.with_batch_size(BATCH_ROWS).build();
-                (schema, Box::new(reader.doing(&what)?))
+                (schema, Rows::Parquet(Box::new(reader.doing(&what)?)))
             }
             Some("csv") => {
-                let format = Format::default().with_header(true);
-                let (found, _) = format.infer_schema(file, Some(0)).doing(&what)?;
+                let csv = ExportedCsv::open(path, &what)?;
                 // Text, which the table's own rules make values of.
-                let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-                let fields: Vec<Field> = found.fields().iter().map(text).collect();
-                let schema = Arc::new(Schema::new(fields));
-                let reader = ReaderBuilder::new(schema.clone())
-                    .with_header(true)
-                    .with_batch_size(BATCH_ROWS)
-                    .build(File::open(path).doing(&what)?);
-                (schema, Box::new(reader.doing(&what)?))
+                let text = |name: &String| Field::new(name, DataType::Utf8, true);
+                let fields: Vec<Field> = csv.names().iter().map(text).collect();
+                (Arc::new(Schema::new(fields)), Rows::Csv(Box::new(csv)))
             }
             _ => {
                 return Err(Failure::Definitions(format!(
@@ -71,9 +69,9 @@ impl ExportedRows {
         Ok(Self {
             what,
             schema,
-            batches,
+            rows,
             kept: Vec::new(),
-            rows: 0,
+            count: 0,
         })
     }
 
@@ -82,9 +80,9 @@ impl ExportedRows {
         &self.schema
     }
 
-    /// Rows that were read.
-    pub fn rows(&self) -> u64 {
-        self.rows
+    /// Rows that were read, and lines that are none.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Chooses the columns that records hold.
@@ -98,34 +96,40 @@ impl ExportedRows {
     ///
     /// # Errors
     /// When the file cannot be read further.
-    pub fn next_records(&mut self) -> Result<Option<Vec<Record>>, Failure> {
-        let Some(batch) = self.batches.next() else {
-            return Ok(None);
+    pub fn next_records(&mut self) -> Result<Option<Portion>, Failure> {
+        let portion = match &mut self.rows {
+            Rows::Csv(csv) => csv.next(self.count, BATCH_ROWS, &self.kept)?,
+            Rows::Parquet(batches) => match batches.next() {
+                Some(batch) => {
+                    let batch = batch.and_then(|batch| batch.project(&self.kept));
+                    let batch = batch.doing(&self.what)?;
+                    Some(portion_of(&batch, self.count).doing(&self.what)?)
+                }
+                None => None,
+            },
         };
-        let batch = batch.doing(&self.what)?;
-        let batch = batch.project(&self.kept).doing(&self.what)?;
-        let mut text = Vec::new();
-        let mut writer = LineDelimitedWriter::new(&mut text);
-        writer.write(&batch).doing(&self.what)?;
-        writer.finish().doing(&self.what)?;
-        drop(writer);
-        let text = Bytes::from(text);
-        let mut records = Vec::with_capacity(batch.num_rows());
-        let mut start = 0;
-        // A break inside a value is written as an escape.
-        for end in line_ends(&text) {
-            records.push(Record {
-                kind: RecordKind::Data,
-                payload: text.slice(start..end),
-                capture_time_us: 0,
-                position: Bytes::new(),
-                transaction: None,
-            });
-            self.rows += 1;
-            start = end + 1;
-        }
-        Ok(Some(records))
+        let count = |portion: &Portion| portion.records.len() + portion.refused.len();
+        self.count += portion.as_ref().map_or(0, count) as u64;
+        Ok(portion)
     }
+}
+
+/// The rows of a batch as records, `first` being the number of the first one.
+fn portion_of(batch: &RecordBatch, first: u64) -> Result<Portion, ArrowError> {
+    let mut text = Vec::new();
+    let mut writer = LineDelimitedWriter::new(&mut text);
+    writer.write(batch)?;
+    writer.finish()?;
+    drop(writer);
+    let text = Bytes::from(text);
+    let mut portion = Portion::default();
+    let mut start = 0;
+    // A break inside a value is written as an escape.
+    for (number, end) in (first..).zip(line_ends(&text)) {
+        portion.push(number, text.slice(start..end));
+        start = end + 1;
+    }
+    Ok(portion)
 }
 
 /// Where lines end.

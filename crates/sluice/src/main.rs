@@ -12,12 +12,14 @@ mod demo_shop;
 mod diversion;
 mod docs;
 mod erasing;
+mod exported_csv;
 mod exported_rows;
 mod extended;
 mod failure;
 mod gauges;
 mod lock;
 mod machine_gauges;
+mod mask_history;
 mod masking;
 mod models_control;
 mod panel_check;
@@ -102,6 +104,11 @@ enum Command {
         /// for --set limits.state_memory_bytes_max=BYTES).
         #[arg(long, value_name = "BYTES")]
         state_memory: Option<usize>,
+        /// Tell nobody, for a copy beside the real one: alarms are evaluated and
+        /// shown, but no mail, webhook or report goes out (short for --set
+        /// alarms.quiet=true).
+        #[arg(long, conflicts_with = "batch")]
+        quiet: bool,
         /// Compute the models once over exported history instead: for each
         /// table a .parquet or .csv file, or a folder of them.
         #[arg(long, value_name = "TABLE=PATH", value_parser = parse_setting, conflicts_with = "until_idle")]
@@ -354,6 +361,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             state,
             until_idle,
             state_memory,
+            quiet,
             batch,
         } => {
             let mut overrides = settings.set;
@@ -361,6 +369,9 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
                 let key = "limits.state_memory_bytes_max".to_owned();
                 (key, bytes.to_string())
             }));
+            if quiet {
+                overrides.push(("alarms.quiet".to_owned(), "true".to_owned()));
+            }
             if !batch.is_empty() {
                 let inputs = batch.into_iter();
                 let inputs = inputs.map(|(table, path)| (table, PathBuf::from(path)));

@@ -126,6 +126,11 @@ pub fn left_out(masks: &Masks) -> Option<LeftOut> {
     LeftOut::new(masks.keys()?)
 }
 
+/// Whether the key store of a project is there: something was masked before.
+pub fn has_keys(project: &Project, state: &Path) -> bool {
+    keys_folder(project, state).join(STORE_FILE).exists()
+}
+
 /// The folder of the key store.
 fn keys_folder(project: &Project, state: &Path) -> PathBuf {
     match &project.config.masking.keys {

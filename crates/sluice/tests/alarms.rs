@@ -273,6 +273,33 @@ fn files_of_alarms_take_effect_while_the_warehouse_runs() {
 }
 
 #[test]
+fn a_quiet_warehouse_shows_its_alarms_and_tells_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mail_box = MailBox::start();
+    let url = shop(Arc::new(AtomicBool::new(false)));
+    let project = project(folder.path(), &url, &mail_box);
+    let always = "title = \"Five\"\nsql = \"SELECT 5 AS value\"\nevery = \"1 second\"\nwhen = { above = 1 }\n";
+    write_files(&project, &[("alerts/always.toml", always)]);
+    // It needs no password of the mail server either.
+    let running = Running::of(run_command(&project, &state).arg("--quiet"), &state);
+    wait_for("the alarm to fire", || {
+        let mut command = sluice();
+        command.args(["alarms", "list", "--state"]).arg(&state);
+        let listed = command.output().unwrap().stdout;
+        String::from_utf8_lossy(&listed).starts_with("firing    warning   always")
+    });
+    // Much longer than a mail takes.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(mail_box.mails.lock().len(), 0, "{:?}", mail_box.subjects());
+    drop(running);
+    // Nobody was told, so that they are by one that is not quiet.
+    let running = run(&project, &state);
+    wait_for("a mail", || !mail_box.mails.lock().is_empty());
+    drop(running);
+}
+
+#[test]
 fn check_names_what_is_wrong_with_alarms() {
     let folder = tempfile::tempdir().unwrap();
     let mail_box = MailBox::start();

@@ -196,7 +196,10 @@ fn what_is_there_is_not_copied_again_and_older_backups_go() {
 
     // The newest one of a folder.
     let again = folder.path().join("again");
-    succeed(&mut restore(&backups, &again));
+    let restored = restore(&backups, &again).output().unwrap();
+    let said = String::from_utf8_lossy(&restored.stderr);
+    assert!(restored.status.success(), "{said}");
+    assert!(said.contains("add --quiet"), "{said}");
     succeed(run_command(&project, &again).arg("--until-idle"));
     assert_eq!(ask(&again, "SELECT sum(clicks) FROM places"), ["100000"]);
     let refused = fail(&mut restore(&backups, &again), 2);

@@ -228,6 +228,84 @@ fn what_does_not_fit_is_refused_or_a_dead_letter() {
 }
 
 #[test]
+fn a_line_with_another_number_of_fields_is_a_dead_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let file = folder.path().join("sale.csv");
+    let at = "2026-01-01 00:00:00";
+    let mut lines = format!(
+        "id,amount,sold_at\ns1,1.5,{at}\ns2,1\ns3,1,{at},much\n\"s4 \"\"a\"\",\nb\",,{at}\ns5,2,{at}\n"
+    )
+    .into_bytes();
+    lines.extend(b"s\xff,3,2026-01-01 00:00:00\n");
+    #[expect(clippy::disallowed_methods, reason = "a test writes its files")]
+    std::fs::write(&file, lines).unwrap();
+    succeed(&mut batch(&project, &state, &[("sale", &file)]));
+    assert_eq!(ask(&state, "SELECT id FROM sale ORDER BY id"), ["s1", "s5"]);
+    let letters = "SELECT record_offset, table_name, reason, detail, payload FROM sluice_dead_letters WHERE reason <> 'missing_value' ORDER BY record_offset";
+    assert_eq!(
+        ask(&state, letters),
+        [
+            "1,sale,wrong_column_count,\"line 3: 2 fields, the header has 3\",",
+            "2,sale,wrong_column_count,\"line 4: 4 fields, the header has 3\",",
+            "5,sale,bad_utf8,line 8: `id` is not UTF-8,",
+        ]
+    );
+    let missing = "SELECT record_offset, column_name, starts_with(payload, '{\"id\":\"s4 ') FROM sluice_dead_letters WHERE reason = 'missing_value'";
+    assert_eq!(ask(&state, missing), ["3,amount,true"]);
+}
+
+#[test]
+fn a_run_that_cannot_end_well_leaves_nothing_that_looks_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let history = folder.path().join("history");
+    std::fs::create_dir(&history).unwrap();
+    let amount = Decimal128Array::from(vec![100; 50_000]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "no",
+            Arc::new(StringArray::from_iter_values(
+                (0..50_000).map(|id| format!("s{id}")),
+            )),
+        ),
+        (
+            "amount",
+            Arc::new(amount.with_precision_and_scale(10, 2).unwrap()),
+        ),
+        (
+            "at",
+            Arc::new(TimestampMicrosecondArray::from(vec![0; 50_000])),
+        ),
+    ];
+    write_parquet(&history.join("1.parquet"), columns);
+    let whole = std::fs::read(history.join("1.parquet")).unwrap();
+    let mut damaged = whole.clone();
+    // Its end says what is in it; what it says is damaged.
+    damaged[8..whole.len() / 2].fill(0);
+    let second = history.join("2.parquet");
+    let write = |bytes: &[u8]| {
+        #[expect(clippy::disallowed_methods, reason = "a test writes its files")]
+        std::fs::write(&second, bytes).unwrap();
+    };
+    write(&damaged);
+    let failed = fail(&mut batch(&project, &state, &[("sale", &history)]), 1);
+    assert!(failed.contains("2.parquet"), "{failed}");
+    assert!(!state.join("store").exists());
+    assert!(!state.join("store.unfinished").exists());
+    let mut asked = sluice();
+    asked.arg("sql").arg("--state").arg(&state).arg("SELECT 1");
+    fail(&mut asked, 1);
+    // What a killed one leaves is no hindrance either.
+    std::fs::create_dir(state.join("store.unfinished")).unwrap();
+    write(&whole);
+    succeed(&mut batch(&project, &state, &[("sale", &history)]));
+    assert_eq!(ask(&state, "SELECT count(*) FROM sale"), ["50000"]);
+}
+
+#[test]
 fn what_is_masked_live_is_masked_in_history() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());

@@ -156,6 +156,63 @@ fn a_letter_that_is_tried_again_gives_its_row_once() {
     succeed(&mut command);
 }
 
+const LINES: &str = r#"
+[topic.events.capture]
+kind = "file"
+path = "input/*.csv"
+format = "csv"
+
+[table.visit]
+topic = "events"
+event_time = "at"
+lateness = "1 day"
+max_ahead = "4 s"
+columns = [
+  { name = "id", from = "id", type = "int64" },
+  { name = "at", from = "at", type = "timestamp", unit = "s" },
+]
+"#;
+
+#[test]
+fn a_csv_line_is_tried_again_by_the_header_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), LINES);
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(project.join("input")).unwrap();
+    let running = Running::start(&project, &state, &[]);
+    let (now, at) = (now_s(), now_s() + 15);
+    // More lines than are looked at in one step, and a file with another header.
+    let mut lines = "at,note,id\n".to_owned();
+    for id in 100..12_100 {
+        lines.push_str(&format!("{now},\"a, b\",{id}\n"));
+    }
+    lines.push_str(&format!("{at},,1\n{now},,2\n{at},,3\n"));
+    write_files(
+        &project,
+        &[
+            ("input/a.csv", &lines),
+            ("input/b.csv", &format!("id,at\n4,{at}\nx,{now}\n")),
+        ],
+    );
+    let ahead = "SELECT count(*) FROM sluice_dead_letters WHERE reason = 'ahead'";
+    ask_until(&state, ahead, &["3"]);
+    std::thread::sleep(Duration::from_secs(at.saturating_sub(now_s() + 2)));
+    let said = dead_letters(&state, &["--replay"]);
+    assert!(said.starts_with("4 records"), "{said}");
+    let tried = "SELECT outcome, count(*) FROM sluice_tried_letters GROUP BY outcome ORDER BY 1";
+    ask_until(&state, tried, &["rows,3", "wrong_type,1"]);
+    let small = "SELECT id FROM visit WHERE id < 100 ORDER BY id";
+    ask_until(&state, small, &["1", "2", "3", "4"]);
+    assert!(running.stop().success());
+    let mut command = sluice();
+    command
+        .arg("replay")
+        .arg(&project)
+        .arg("--state")
+        .arg(&state);
+    succeed(&mut command);
+}
+
 #[test]
 fn letters_are_chosen_and_requests_are_judged() {
     let folder = tempfile::tempdir().unwrap();

@@ -446,3 +446,50 @@ fn wrong_masks_are_told_with_their_place() {
     let error = fail(&mut run_command(folder.path(), &state), 2);
     assert!(error.contains("SLUICE_TEST_NO_SUCH_SECRET"), "{error}");
 }
+
+#[test]
+fn a_mask_that_comes_after_records_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    let source = "[topic.people.capture]\nkind = \"file\"\npath = \"*.ndjson\"\nformat = \"ndjson\"\n[table.person]\ntopic = \"people\"\ncolumns = [{ name = \"phone\", from = \"/phone\", type = \"string\" }, { name = \"town\", from = \"/town\", type = \"string\" }]\n";
+    let define = |masks: &str| {
+        let text = format!("{source}[topic.people.mask.fields]\n{masks}");
+        write(&project.join("sources/people.toml"), text.as_bytes());
+    };
+    write(&project.join("warehouse.toml"), b"name = \"people\"\n");
+    write(
+        &project.join("a.ndjson"),
+        b"{\"phone\":\"13900001111\",\"town\":\"Wuhan\"}\n",
+    );
+    let state = project.join("data");
+    let said = |command: &mut std::process::Command| {
+        let output = common::output(command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let run = |state: &Path| said(run_command(&project, state).arg("--until-idle"));
+    let check = || said(sluice().arg("check").arg(&project));
+    define("\"/town\" = \"hash\"\n");
+    let first = run(&state);
+    assert!(!first.contains("in clear"), "{first}");
+    define("\"/town\" = \"hash\"\n\"/phone\" = \"hash\"\n");
+    let checked = check();
+    assert!(
+        checked.contains("topic `people`: the mask of /phone comes after its first records"),
+        "{checked}"
+    );
+    // At each start, for the records stay.
+    for _ in 0..2 {
+        let later = run(&state);
+        assert!(
+            later.contains("topic `people`: the mask of /phone came after its first records"),
+            "{later}"
+        );
+    }
+    let checked = check();
+    assert!(!checked.contains("in clear"), "{checked}");
+    // A new state has everything masked.
+    let new = run(&folder.path().join("new"));
+    assert!(!new.contains("in clear"), "{new}");
+}

@@ -19,6 +19,7 @@ use crate::backups::{
 };
 use crate::failure::{Doing, Failure};
 use crate::lock::{lock_to_back_up, lock_to_read};
+use crate::mask_history::MASKED_SINCE_FILE;
 use crate::report::{Reporter, with_commas};
 
 /// Where files get their second names, in the state's folder.
@@ -92,6 +93,10 @@ fn make(options: &BackupOptions<'_>, stage: &Path, reporter: Reporter) -> Result
     }
     for file in files_below(options.state, "log")? {
         backup.add(&options.state.join(&file), &file)?;
+    }
+    let masked_since = options.state.join(MASKED_SINCE_FILE);
+    if masked_since.exists() {
+        backup.add(&masked_since, MASKED_SINCE_FILE)?;
     }
     let Backup {
         list, copied_bytes, ..

@@ -1,4 +1,4 @@
-//! `sluice check`: is the project right? Touches no state.
+//! `sluice check`: is the project right? Changes no state.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,6 +9,7 @@ use crate::access;
 use crate::docs::ProjectDocs;
 use crate::extended::Folders;
 use crate::failure::Failure;
+use crate::mask_history;
 use crate::project::Project;
 use crate::report::Reporter;
 use crate::watching::{check_alerts, load_alerts, load_reports};
@@ -32,6 +33,7 @@ pub fn run(
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;
+    mask_history::tell_of_new_masks(&project, &project.state_folder(None), reporter)?;
     tell_of_absent_tables(folder, &project, &program, reporter)?;
     let views = program.collections().iter().filter(|found| found.is_view);
     // One of them is the engine's own collection of evaluation errors.

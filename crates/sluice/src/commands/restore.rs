@@ -67,10 +67,11 @@ pub fn run(backup: &Path, state: &Path, reporter: Reporter) -> Result<(), Failur
     }
     let seconds = (SystemClock.now_us() - start_us) as f64 / 1e6;
     reporter.info(&format!(
-        "{}: {} bytes of {} in {seconds:.1} s; start it with `sluice run`",
+        "{}: {} bytes of {} in {seconds:.1} s; start it with `sluice run DIR --state {}`\n  help: beside the first one add --quiet, so that the copy tells nobody of its alarms; it reads the same sources",
         state.display(),
         with_commas(list.bytes()),
         backup.display(),
+        state.display(),
     ));
     Ok(())
 }

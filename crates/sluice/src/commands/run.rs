@@ -1,5 +1,6 @@
 //! `sluice run`: the warehouse at work.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -26,6 +27,7 @@ use crate::failure::{Doing, Failure};
 use crate::gauges::Gauges;
 use crate::lock::lock_to_write;
 use crate::machine_gauges::cpu_us;
+use crate::mask_history;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
@@ -154,6 +156,7 @@ fn run_to_end(
     let stop = stop_on_signals()?;
     let state = own_project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
+    let had_keys = masking::has_keys(&own_project, &state);
     let masks = Arc::new(masking::open(&own_project, &state, reporter)?);
     let own_project = own_project.leaving_out(masking::left_out(&masks));
     let project = diversion::with_rules_in_force(&own_project, &state)?;
@@ -195,6 +198,11 @@ fn run_to_end(
     operators.publish(warehouse.operators());
     let watcher = Arc::new(open_watcher(&project, &state)?);
     let reporting = open_reporting(&project)?;
+    if project.config.alarms.quiet {
+        reporter.info(
+            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent",
+        );
+    }
     let sources = SourceStates::new(project.sources.captures());
     let parts = ServingParts {
         source: snapshot_source(&published),
@@ -234,6 +242,7 @@ fn run_to_end(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
+    mask_history::remember(&project, &state, &log, had_keys, reporter)?;
     let asker = serving.asker();
     let tried = warehouse.tried_letters();
     add_tables(
@@ -250,6 +259,7 @@ fn run_to_end(
         log.clone(),
         masks.clone(),
         tried,
+        csv_topics(&project),
     )));
     let states = DiversionStates::default();
     let told = Arc::new(states.clone());
@@ -540,6 +550,13 @@ fn report_progress(warehouse: &Warehouse, elapsed_us: i64, reporter: Reporter) {
         with_commas(waiting),
         waiting as f64 / rate.max(1.0),
     ));
+}
+
+/// The topics whose records are lines of CSV files.
+fn csv_topics(project: &Project) -> BTreeSet<String> {
+    let topics = project.sources.topics().into_iter().map(|(topic, _)| topic);
+    let of_csv = topics.filter(|topic| project.sources.is_csv(topic));
+    of_csv.collect()
 }
 
 fn snapshot_source(published: &Published) -> sluice_serve::SnapshotSource {

@@ -14,6 +14,7 @@ use sluice_mask::{Masks, SEALED};
 use sluice_route::Tried;
 use sluice_serve::{LetterPlace, RetryLetters, RetryReport};
 
+use super::csv_headers::{CsvHeaders, HEADER_RECORDS_MAX};
 use super::door::{Door, DoorError};
 
 /// A record that was tried again: where it is, for which table, and what came of
@@ -42,6 +43,9 @@ pub struct LetterRetry {
     door: Door,
     masks: Arc<Masks>,
     tried: TriedLetters,
+    /// Topics of CSV files when the program started: lines of others are refused by
+    /// the router until the next start.
+    csv_topics: BTreeSet<String>,
     /// Bytes of a record that the log takes.
     record_bytes_max: usize,
 }
@@ -57,8 +61,14 @@ type ByOffset<'a> = BTreeMap<u64, BTreeSet<&'a str>>;
 
 impl LetterRetry {
     /// Tries records of this log again; `tried` were before.
-    pub fn new(log: Arc<Log>, masks: Arc<Masks>, tried: TriedLetters) -> Self {
+    pub fn new(
+        log: Arc<Log>,
+        masks: Arc<Masks>,
+        tried: TriedLetters,
+        csv_topics: BTreeSet<String>,
+    ) -> Self {
         Self {
+            csv_topics,
             door: Door::new(log.clone(), masks.clone()),
             record_bytes_max: log.record_bytes_max(),
             log,
@@ -106,14 +116,30 @@ impl LetterRetry {
         id: &PartitionId,
         offset: u64,
         tables: &BTreeSet<&str>,
+        headers: &mut CsvHeaders<'_>,
     ) -> Result<Record, String> {
         let (original, was_sealed) = self.original(id, offset)?;
+        let header = match self.csv_topics.contains(&id.topic) {
+            true => {
+                let found = headers.header_of(offset);
+                let found = found
+                    .map_err(|error| format!("the header of its file cannot be read: {error}"))?;
+                let problem = || {
+                    format!(
+                        "the header of its file is not among the {HEADER_RECORDS_MAX} records before it"
+                    )
+                };
+                Some(found.ok_or_else(problem)?)
+            }
+            false => None,
+        };
         let retry = Retry {
             offset,
             capture_time_us: original.capture_time_us,
             was_sealed,
             tables: tables.iter().map(|&table| table.to_owned()).collect(),
             payload: original.payload,
+            header,
         };
         let payload = retry.encode();
         if payload.len() > self.record_bytes_max {
@@ -136,9 +162,10 @@ impl LetterRetry {
         report: &mut RetryReport,
     ) -> Result<(), DoorError> {
         let (mut records, mut bytes) = (Vec::new(), 0);
+        let mut headers = CsvHeaders::new(&self.log, id);
         let mut appended = Ok(());
         for (&offset, tables) in by_offset {
-            match self.record(id, offset, tables) {
+            match self.record(id, offset, tables, &mut headers) {
                 Ok(record) => {
                     bytes += record.payload.len();
                     report.records += 1;

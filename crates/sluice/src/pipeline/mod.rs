@@ -11,6 +11,7 @@ mod capture_postgres;
 mod capture_step;
 mod capture_threads;
 mod checkpoint_step;
+mod csv_headers;
 mod cut_step;
 #[cfg(test)]
 mod damage;

@@ -200,12 +200,15 @@ pub fn add_tables(
     add("sluice_owners", Arc::new(OwnersTable::new(project, &owner)))
 }
 
-/// The reports of a project, where it has some and mail goes out.
+/// The reports of a project, where it has some, mail goes out and it is not quiet.
 ///
 /// # Errors
 /// When a file is wrong, or a secret is missing.
 pub fn open_reporting(project: &Project) -> Result<Option<Reporting>, Failure> {
     let reports = load_reports(project)?;
+    if project.config.alarms.quiet {
+        return Ok(None);
+    }
     let Some(server) = mail_server(project)?.filter(|_| !reports.is_empty()) else {
         return Ok(None);
     };
