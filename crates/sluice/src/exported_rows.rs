@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -92,6 +93,38 @@ impl ExportedRows {
         let fields = self.schema.fields().iter().enumerate();
         let kept = fields.filter(|(_, field)| columns.contains(field.name()));
         self.kept = kept.map(|(index, _)| index).collect();
+    }
+
+    /// The next rows as texts of these columns; `None` behind the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read further, or lacks a column.
+    pub fn next_texts(
+        &mut self,
+        columns: &[String],
+    ) -> Result<Option<Vec<Vec<Option<String>>>>, Failure> {
+        let Some(batch) = self.batches.next() else {
+            return Ok(None);
+        };
+        let batch = batch.doing(&self.what)?;
+        let mut texts = Vec::with_capacity(columns.len());
+        for name in columns {
+            let column = batch
+                .column_by_name(name)
+                .ok_or_else(|| Failure::Failed(format!("{}: it lacks `{name}`", self.what)))?;
+            texts.push(cast(column, &DataType::Utf8).doing(&self.what)?);
+        }
+        let value = |column: &ArrayRef, row: usize| {
+            let column = column.as_string_opt::<i32>()?;
+            column.is_valid(row).then(|| column.value(row).to_owned())
+        };
+        let rows = (0..batch.num_rows()).map(|row| {
+            let values = texts.iter().map(|column| value(column, row));
+            values.collect()
+        });
+        let rows: Vec<Vec<Option<String>>> = rows.collect();
+        self.rows += rows.len() as u64;
+        Ok(Some(rows))
     }
 
     /// The next rows as records, of the columns that were chosen; `None` behind the last.
