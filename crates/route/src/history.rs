@@ -22,6 +22,14 @@ pub enum HistoryError {
         /// Those that there are.
         known: String,
     },
+    /// Rows cannot be brought to it while it is at work.
+    #[error("table `{table}` takes no rows of exports: {why}")]
+    Unsuited {
+        /// What was asked for.
+        table: String,
+        /// Why.
+        why: String,
+    },
     /// A column that every row needs is not in the file.
     #[error(
         "column `{column}` of table `{table}` is not in the file: it has neither `{column}` nor `{source_name}`; it has {known}"
@@ -81,11 +89,7 @@ impl Sources {
     ) -> Result<History, HistoryError> {
         let found = self.tables.iter().find(|it| it.definition.name == table);
         let Some(found) = found else {
-            let names = self.tables.iter().map(|it| it.definition.name.as_str());
-            return Err(HistoryError::NoTable {
-                table: table.to_owned(),
-                known: names.collect::<Vec<_>>().join(", "),
-            });
+            return Err(self.no_table(table));
         };
         let mut table = found.clone();
         let mut names = BTreeMap::new();
@@ -150,8 +154,18 @@ impl Sources {
     }
 }
 
+impl Sources {
+    pub(crate) fn no_table(&self, table: &str) -> HistoryError {
+        let names = self.tables.iter().map(|it| it.definition.name.as_str());
+        HistoryError::NoTable {
+            table: table.to_owned(),
+            known: names.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 /// The place of a field in a record of the shop: `./` starts from the row.
-fn inside_record(table: &Table, from: &str) -> String {
+pub(crate) fn inside_record(table: &Table, from: &str) -> String {
     match (from.strip_prefix('.'), &table.row) {
         (Some(inside), Some(row)) => format!("{}{inside}", row.name),
         _ => from.to_owned(),
@@ -234,7 +248,7 @@ fn column_action<'a>(table: &Table, rules: &'a TopicRules, column: &str) -> Opti
 }
 
 /// The name of a CSV column, or the last part of a JSON pointer.
-fn source_name(from: &str) -> &str {
+pub(crate) fn source_name(from: &str) -> &str {
     from.rsplit('/').next().unwrap_or(from)
 }
 

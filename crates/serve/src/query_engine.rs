@@ -32,7 +32,7 @@ use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::coded_groups::CodedGroups;
-use crate::column_docs::{self, ColumnMeaning};
+use crate::column_docs::{self, ColumnMeaning, Meanings, SharedMeanings};
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
@@ -220,6 +220,7 @@ impl QueryPlanner for OneSnapshotPlanner {
 pub struct QueryEngine {
     context: Arc<SessionContext>,
     pub(crate) schema: Arc<SluiceSchema>,
+    pub(crate) meanings: SharedMeanings,
     pub(crate) options: QueryOptions,
 }
 
@@ -280,16 +281,17 @@ impl QueryEngine {
         if let Some(catalog) = context.catalog(CATALOG) {
             catalog.register_schema("public", schema.clone())?;
         }
-        if !options.column_meanings.is_empty() {
-            let table = column_docs::table(&options.column_meanings)?;
-            let name = column_docs::COLUMNS.to_owned();
-            schema.own_tables.write().insert(name, table);
-        }
+        let meanings = Meanings {
+            columns: options.column_meanings.clone(),
+            tables: options.table_meanings.clone(),
+        };
         let engine = Self {
             context: Arc::new(context),
             schema,
+            meanings: Arc::default(),
             options,
         };
+        engine.set_meanings(meanings)?;
         engine.set_query_views(&engine.options.query_views)?;
         Ok(engine)
     }
@@ -309,6 +311,22 @@ impl QueryEngine {
             let view = ViewTable::new(plan, Some(select.clone()));
             known.write().insert(name.clone(), Arc::new(view));
         }
+        Ok(())
+    }
+
+    /// Tables, views and columns mean this from now on. Where no column has a
+    /// meaning there is no table `sluice_columns`.
+    ///
+    /// # Errors
+    /// When the rows of that table cannot be made.
+    pub fn set_meanings(&self, meanings: Meanings) -> Result<(), ServeError> {
+        let name = column_docs::COLUMNS;
+        let mut tables = self.schema.own_tables.write();
+        match meanings.columns.is_empty() {
+            true => tables.remove(name),
+            false => tables.insert(name.to_owned(), column_docs::table(&meanings.columns)?),
+        };
+        *self.meanings.write() = Arc::new(meanings);
         Ok(())
     }
 

@@ -155,7 +155,8 @@ impl PostgresListener {
             let answering = async move {
                 // Comments that are not found are missing, no more.
                 if let Ok(true) = identities.refresh(&session).await {
-                    comments.refresh(&identities, &engine.options);
+                    let meanings = engine.meanings.read().clone();
+                    comments.refresh(&identities, &meanings);
                 }
                 // A connection that breaks concerns nobody else.
                 let _ = connection::answer(client, handlers).await;
