@@ -27,7 +27,9 @@ pub use dead_letter::DeadLetter;
 pub use delta::{Delta, DeltaError};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 pub use epoch::{Epoch, EpochCut, PartitionId};
-pub use record::{FileRange, LogRecord, Record, RecordKind, TransactionMark, UNDECODED, undecoded};
+pub use record::{
+    FileRange, LogRecord, Record, RecordKind, SourceRange, TransactionMark, UNDECODED, undecoded,
+};
 pub use retry::Retry;
 pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 pub use simulated_disk::{FaultPlan, SimulatedDisk};
