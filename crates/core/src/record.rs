@@ -91,6 +91,16 @@ pub struct FileRange {
     pub position: Bytes,
 }
 
+/// Records that stay in their source, which reads them again by `place`: the log
+/// holds where they lie instead of what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRange {
+    /// Where they lie, in the form that the source itself understands.
+    pub place: Bytes,
+    /// The records in order, without transactions and all of one capture time.
+    pub records: Vec<Record>,
+}
+
 /// A record as read back from a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRecord {

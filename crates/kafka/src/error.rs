@@ -70,6 +70,42 @@ pub enum KafkaSourceError {
         /// Where it ends.
         end: i64,
     },
+    /// Records of a topic that is its own log are gone.
+    #[error(
+        "{name}: {place}, which are their own log (`log = \"source\"`), are gone: {problem}; nothing was computed without them\n  help: bring them back, or start with another --state folder; keep the topic's records for good (`retention.ms=-1`, `retention.bytes=-1`), or leave `log = \"source\"` out"
+    )]
+    LogGone {
+        /// The source.
+        name: String,
+        /// Which.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Records of a topic that is its own log cannot be decoded any more.
+    #[error(
+        "{name}: {place}, which are their own log (`log = \"source\"`), can no longer be decoded: {problem}\n  help: give `schema_registry` the registry that they were read with"
+    )]
+    LogUndecoded {
+        /// The source.
+        name: String,
+        /// Which.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A topic that is to be its own log is compacted.
+    #[error(
+        "{name}: the topic `{topic}` has `cleanup.policy={policy}`: brokers remove records of it, so that it cannot be its own log (`log = \"source\"`)\n  help: leave `log = \"source\"` out, so that its records are copied"
+    )]
+    Compacted {
+        /// The source.
+        name: String,
+        /// Kafka's topic.
+        topic: String,
+        /// What is set.
+        policy: String,
+    },
     /// Records cannot be read.
     #[error(
         "{name}: a broker gave records that cannot be read: {problem}\n  help: check the disk and the log of the broker; nothing behind them was taken"

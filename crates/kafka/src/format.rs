@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use crate::avro::to_json;
 use crate::options::{KafkaOptions, KeyFormat, ValueFormat};
+use crate::place::Form;
 use crate::record::text;
 use crate::registry::{Registry, Writer};
 
@@ -27,6 +28,12 @@ impl Formats {
             key: options.key_format,
             registry: options.registry.clone().map(Registry::new),
         }
+    }
+
+    /// Values and keys are of these forms from now on.
+    pub(crate) fn read_as(&mut self, form: Form) {
+        self.value = form.value;
+        self.key = form.key;
     }
 
     /// A value as JSON.

@@ -5,6 +5,7 @@
 //! on, so that reading begins behind the last durable one, whatever the group
 //! on the brokers says.
 
+pub mod again;
 pub mod avro;
 mod base64;
 pub mod error;
@@ -12,8 +13,10 @@ mod format;
 mod listener;
 pub mod options;
 mod partitions;
+pub mod place;
 pub mod position;
 mod record;
 mod registry;
 pub mod source;
+mod topic_settings;
 pub mod topics;

@@ -133,6 +133,8 @@ pub struct KafkaOptions {
     pub start: Start,
     /// Go on at the earliest offset where records are gone, with a warning.
     pub accepts_gaps: bool,
+    /// Whether the topics are their own log.
+    pub own_log: bool,
     /// What records have besides their value.
     pub include: Include,
     /// Form of values.

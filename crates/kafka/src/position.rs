@@ -109,6 +109,17 @@ pub(crate) fn record_step(topic: &str, partition: i32, next: i64) -> Vec<u8> {
     bytes
 }
 
+/// Topic, partition and offset of the record that has this step; `None` for
+/// steps of anything else.
+pub(crate) fn record_place(step: &[u8]) -> Option<(&str, i32, i64)> {
+    let rest = step.strip_prefix(&[STEP_MARK, RECORD])?;
+    let (partition, rest) = rest.split_first_chunk::<4>()?;
+    let (next, topic) = rest.split_first_chunk::<8>()?;
+    let offset = i64::from_be_bytes(*next).checked_sub(1)?;
+    let topic = std::str::from_utf8(topic).ok()?;
+    Some((topic, i32::from_be_bytes(*partition), offset))
+}
+
 /// The step of anything else.
 pub(crate) fn state_step(step: &StateStep) -> Vec<u8> {
     let mut bytes = vec![STEP_MARK, STATE];

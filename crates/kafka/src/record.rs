@@ -17,14 +17,50 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use rdkafka::message::{Headers as _, Message};
 use serde::de::IgnoredAny;
-use sluice_core::UNDECODED;
+use sluice_core::{Record, RecordKind, UNDECODED};
 
 use crate::base64::base64;
+use crate::format::Formats;
 use crate::options::Include;
+use crate::position::record_step;
+
+/// The record of Sluice that a message becomes; the error is that it cannot be
+/// known now.
+pub(crate) fn record<M: Message>(
+    message: &M,
+    formats: &mut Formats,
+    include: Include,
+    now_us: i64,
+) -> Result<Record, String> {
+    let value = match message.payload() {
+        Some(value) => Some(formats.value(value, now_us)?),
+        None => None,
+    };
+    let key = match message.key() {
+        Some(key) if include.key => Some(formats.key(key, now_us)?),
+        _ => None,
+    };
+    let payload = match (value.transpose(), key.transpose()) {
+        (Ok(value), Ok(key)) => payload(message, value, key, include),
+        (Err(problem), _) => Some(undecoded(&problem, message.payload())),
+        (_, Err(problem)) => Some(undecoded(&format!("key: {problem}"), message.key())),
+    };
+    let next = message.offset().saturating_add(1);
+    Ok(Record {
+        kind: match payload {
+            Some(_) => RecordKind::Data,
+            None => RecordKind::Position,
+        },
+        payload: payload.unwrap_or_default(),
+        capture_time_us: now_us,
+        position: Bytes::from(record_step(message.topic(), message.partition(), next)),
+        transaction: None,
+    })
+}
 
 /// The payload of a record with this value; `None` for one that says nothing:
 /// a tombstone beside which nothing is wanted. `key` is JSON.
-pub(crate) fn payload<M: Message>(
+fn payload<M: Message>(
     message: &M,
     value: Option<Cow<'_, [u8]>>,
     key: Option<String>,
@@ -119,7 +155,7 @@ fn headers<M: Message>(message: &M) -> String {
 
 /// The payload of a record that could not be read. It is no JSON, so that no
 /// mask takes it for a record without personal fields.
-pub(crate) fn undecoded(problem: &str, bytes: Option<&[u8]>) -> Bytes {
+fn undecoded(problem: &str, bytes: Option<&[u8]>) -> Bytes {
     let mut payload = UNDECODED.as_bytes().to_vec();
     payload.extend_from_slice(problem.as_bytes());
     payload.push(0);

@@ -43,6 +43,7 @@ fn options(broker: &Broker, topics: &[&str]) -> KafkaOptions {
         is_group_assigned: false,
         start: Start::Earliest,
         accepts_gaps: false,
+        own_log: false,
         include: Include::default(),
         format: ValueFormat::Json,
         key_format: KeyFormat::Text,

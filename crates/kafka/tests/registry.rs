@@ -87,6 +87,7 @@ fn options(broker: &Broker, registry: &Registry, format: ValueFormat) -> KafkaOp
         is_group_assigned: false,
         start: Start::Earliest,
         accepts_gaps: false,
+        own_log: false,
         include: Include {
             key: true,
             ..Include::default()

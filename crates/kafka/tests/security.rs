@@ -63,6 +63,7 @@ fn options(broker: &Broker, mechanism: &str, password: &str, tls: Tls) -> KafkaO
         is_group_assigned: false,
         start: Start::Earliest,
         accepts_gaps: false,
+        own_log: false,
         include: Include::default(),
         format: ValueFormat::Json,
         key_format: KeyFormat::Text,

@@ -10,7 +10,7 @@
 //! little-endian.
 //!
 //! A body may also say where records lie in a file of the source, see
-//! `file_range.rs`.
+//! `file_range.rs` and `source_range.rs`.
 //!
 //! The header has its own checksum, so that a damaged length is known to be
 //! one, and blocks behind it are found. The place in the file is part of it,
@@ -18,10 +18,11 @@
 
 use bytes::Bytes;
 use sluice_core::{
-    CodecError, FileRange, LogRecord, Reader, Record, RecordKind, TransactionMark, Writer,
+    CodecError, FileRange, LogRecord, Reader, Record, RecordKind, SourceRange, TransactionMark,
+    Writer,
 };
 
-use crate::file_range;
+use crate::{file_range, source_range};
 
 const MAGIC: &[u8; 4] = b"BLCK";
 /// Length of a block's header.
@@ -199,6 +200,29 @@ pub(crate) fn encode_range(
         first_offset,
         count: u32::try_from(range.records.len()).ok()?,
         newest_us: range.capture_time_us,
+        durable_end,
+        body_checksum: 0,
+    };
+    block.complete(bytes)
+}
+
+/// Writes one block that says where the records of `range` lie. None if there are
+/// too many for one.
+pub(crate) fn encode_source(
+    place: u64,
+    first_offset: u64,
+    durable_end: u64,
+    range: &SourceRange,
+) -> Option<(Block, Vec<u8>)> {
+    let mut bytes = vec![0; BLOCK_HEADER_BYTES];
+    bytes.extend_from_slice(&source_range::encode(range));
+    let times = range.records.iter().map(|record| record.capture_time_us);
+    let block = Block {
+        place,
+        body_bytes: 0,
+        first_offset,
+        count: u32::try_from(range.records.len()).ok()?,
+        newest_us: times.max().unwrap_or(i64::MIN),
         durable_end,
         body_checksum: 0,
     };

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ impl ControlLog {
         let mut next = partition.start_offset();
         let end = partition.durable_end();
         while next < end {
-            let records = partition.read(next, end, 1 << 20)?;
+            let records = partition.read(next, end, 1 << 20, &AtomicBool::new(false))?;
             for record in &records {
                 let entry = serde_json::from_slice(&record.record.payload);
                 entries.push(entry.map_err(|error| LogError::Damaged {

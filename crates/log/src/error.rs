@@ -85,6 +85,27 @@ pub enum LogError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// Records of a source that is its own log are not what they were.
+    #[error(
+        "{place}, which are their own log (`log = \"source\"`), are no longer what was read: {problem}. The topic was compacted, shortened or made anew, or the brokers are others; nothing was computed from them\n  help: bring the topic back as it was, or start with another --state folder"
+    )]
+    SourceRecordsChanged {
+        /// Where they lie.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Records of a source that is its own log cannot be read again.
+    #[error("{0}")]
+    SourceLost(Box<dyn std::error::Error + Send + Sync>),
+    /// The source is gone from the project.
+    #[error(
+        "records of topic `{0}` lie in a source (`log = \"source\"`) that the project no longer names\n  help: put its `[topic.{0}.capture]` back, or start with another --state folder"
+    )]
+    SourceUnknown(String),
+    /// The program ends while a source did not answer.
+    #[error("stopped while waiting for {0}; the next start begins this again")]
+    Stopped(String),
     /// A write failed before, so that the file's end is unknown.
     #[error("{0}: a write failed before; start again to recover what was durable")]
     Poisoned(String),

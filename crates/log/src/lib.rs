@@ -12,9 +12,12 @@ mod error;
 mod file_range;
 mod index;
 mod partition;
+mod recent;
 mod segment;
+mod source_range;
 mod topics;
 
 pub use control::{ControlEntry, ControlLog, ModelText, SourceTexts};
 pub use error::LogError;
+pub use source_range::{SourceLimits, SourceReadError, SourceReader};
 pub use topics::{Log, LogOptions};

@@ -7,16 +7,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
-use sluice_core::{CodecError, Disk, DiskFile, FileRange, LogRecord, OpenMode, Record};
+use sluice_core::{
+    CodecError, Disk, DiskFile, FileRange, LogRecord, OpenMode, Record, SourceRange,
+};
 
 use crate::LogError;
 use crate::block::{self, Block};
 use crate::error::{damaged, io_error};
 use crate::file_range;
 use crate::index::{Index, Segment, Selected};
+use crate::recent::Recent;
 use crate::segment::{self, HEADER_BYTES, SegmentBefore, SegmentHeader};
+use crate::source_range::{self, SourceReader};
 
 /// The file that is written.
 #[derive(Debug, Default)]
@@ -38,6 +43,9 @@ pub(crate) struct Partition {
     dropping: Mutex<bool>,
     /// Where the files of the source lie, for records that are there.
     source_folder: RwLock<Option<PathBuf>>,
+    /// Reads records again that lie in a source that keeps them.
+    source: RwLock<Option<Arc<dyn SourceReader>>>,
+    recent: Mutex<Recent>,
 }
 
 impl Partition {
@@ -53,6 +61,8 @@ impl Partition {
             index: RwLock::default(),
             dropping: Mutex::default(),
             source_folder: RwLock::default(),
+            source: RwLock::default(),
+            recent: Mutex::default(),
         };
         let mut paths = Vec::new();
         for name in names {
@@ -179,6 +189,24 @@ impl Partition {
         *self.source_folder.write() = Some(folder);
     }
 
+    pub(crate) fn set_source(&self, source: Arc<dyn SourceReader>) {
+        *self.source.write() = Some(source);
+    }
+
+    /// Nothing of the source is being read again.
+    pub(crate) fn rest_source(&self) {
+        let source = self.source.read().clone();
+        if let Some(source) = source {
+            source.rest();
+        }
+    }
+
+    /// Whether a source that is its own log may go on before what it gave is
+    /// read.
+    pub(crate) fn has_room(&self) -> bool {
+        self.recent.lock().has_room()
+    }
+
     /// Appends records as one block; gives the offset of the first.
     pub(crate) fn append(
         &self,
@@ -202,6 +230,27 @@ impl Partition {
         self.append_block(is_empty, segment_bytes_max, |place, first, end| {
             block::encode_range(place, first, end, range)
         })
+    }
+
+    /// Appends where the records of `range` lie; gives the offset of the first.
+    pub(crate) fn append_source(
+        &self,
+        range: SourceRange,
+        segment_bytes_max: u64,
+    ) -> Result<u64, LogError> {
+        let is_empty = range.records.is_empty();
+        let mut appended = None;
+        let first_offset =
+            self.append_block(is_empty, segment_bytes_max, |place, first, end| {
+                let (block, bytes) = block::encode_source(place, first, end, &range)?;
+                appended = Some(block);
+                Some((block, bytes))
+            })?;
+        if let Some(block) = appended {
+            let records = source_range::in_block(range.records, &block);
+            self.recent.lock().keep(first_offset, records, false);
+        }
+        Ok(first_offset)
     }
 
     /// Appends the block that `encode` makes of its place, first offset, and
@@ -309,6 +358,7 @@ impl Partition {
         from: u64,
         to: u64,
         bytes_max: usize,
+        stop: &AtomicBool,
     ) -> Result<Vec<LogRecord>, LogError> {
         let mut records: Vec<LogRecord> = Vec::new();
         let mut next = from;
@@ -333,7 +383,7 @@ impl Partition {
                 Selected::Blocks { path, blocks } => {
                     let file = self.open_to_read(&path, next)?;
                     for block in blocks {
-                        let mut found = self.read_records(file.as_ref(), &path, &block)?;
+                        let mut found = self.read_records(file.as_ref(), &path, &block, stop)?;
                         if block.first_offset < from || block.end_offset() > to {
                             found.retain(|record| record.offset >= from && record.offset < to);
                         }
@@ -355,7 +405,12 @@ impl Partition {
         file: &dyn DiskFile,
         path: &Path,
         block: &Block,
+        stop: &AtomicBool,
     ) -> Result<Vec<LogRecord>, LogError> {
+        let kept = self.recent.lock().get(block.first_offset);
+        if let Some(records) = kept {
+            return Ok(records);
+        }
         let mut body = vec![0; block.body_bytes as usize];
         let count = file
             .read_at(block.body_place(), &mut body)
@@ -369,8 +424,19 @@ impl Partition {
             return Err(damaged(path, block.place, problem));
         }
         let of_block = |error: CodecError| damaged(path, block.place, &error.to_string());
-        if body.first() != Some(&file_range::MARK) {
-            return block::decode(block, body).map_err(of_block);
+        match body.first() {
+            Some(&source_range::MARK) => {
+                let stored = source_range::decode(&body).map_err(of_block)?;
+                let Some(source) = self.source.read().clone() else {
+                    return Err(LogError::SourceUnknown(self.topic()));
+                };
+                let records = stored.read(source.as_ref(), block, stop)?;
+                let mut recent = self.recent.lock();
+                recent.keep(block.first_offset, records.clone(), true);
+                return Ok(records);
+            }
+            Some(&file_range::MARK) => {}
+            _ => return block::decode(block, body).map_err(of_block),
         }
         let range = file_range::decode(block, &body).map_err(of_block)?;
         let Some(folder) = self.source_folder.read().clone() else {
@@ -378,6 +444,12 @@ impl Partition {
             return Err(damaged(path, block.place, problem));
         };
         range.read(self.disk.as_ref(), &folder, block)
+    }
+
+    /// The topic, which the folder above is named by.
+    fn topic(&self) -> String {
+        let above = self.folder.parent().and_then(Path::file_name);
+        above.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
     /// Opens a segment that holds `offset`; retention may have dropped it a

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::RwLock;
-use sluice_core::{Disk, FileRange, LogRecord, PartitionId, Record};
+use sluice_core::{Disk, FileRange, LogRecord, PartitionId, Record, SourceRange};
 
 use crate::LogError;
 use crate::error::io_error;
 use crate::partition::Partition;
+use crate::source_range::SourceReader;
 
 /// Limits of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Log {
     folder: PathBuf,
     options: LogOptions,
     partitions: RwLock<Partitions>,
+    /// Set when nobody waits for a source any more.
+    stop: RwLock<Arc<AtomicBool>>,
 }
 
 impl Log {
@@ -55,6 +59,7 @@ impl Log {
             folder: topics_folder.clone(),
             options,
             partitions: RwLock::default(),
+            stop: RwLock::default(),
         };
         let topics = disk
             .list(&topics_folder)
@@ -177,6 +182,54 @@ impl Log {
         Ok(())
     }
 
+    /// Appends where records lie that a source keeps, which must be durable
+    /// there. They are checked when they are read again, by the reader of
+    /// [`Log::set_source`].
+    ///
+    /// # Errors
+    /// When a record is too large or the disk refuses.
+    pub fn append_source(&self, id: &PartitionId, range: SourceRange) -> Result<u64, LogError> {
+        let limit = self.options.record_bytes_max;
+        let longest = range.records.iter().map(|record| record.payload.len());
+        if let Some(bytes) = longest.max().filter(|&bytes| bytes > limit) {
+            return Err(LogError::RecordTooLarge { bytes, limit });
+        }
+        self.partition(id)?
+            .append_source(range, self.options.segment_bytes_max)
+    }
+
+    /// Says who reads again what lies in a topic's source.
+    ///
+    /// # Errors
+    /// When there is no such topic.
+    pub fn set_source(&self, topic: &str, source: Arc<dyn SourceReader>) -> Result<(), LogError> {
+        let id = PartitionId {
+            topic: topic.to_owned(),
+            partition: 0,
+        };
+        self.partition(&id)?.set_source(source);
+        Ok(())
+    }
+
+    /// Ends all waiting for sources once `stop` is set.
+    pub fn stop_waiting_with(&self, stop: Arc<AtomicBool>) {
+        *self.stop.write() = stop;
+    }
+
+    /// Whether a source that is its own log may go on: what it gave is kept in
+    /// memory within a bound until it is read, and is asked for anew beyond it.
+    pub fn has_room(&self, id: &PartitionId) -> bool {
+        self.partition(id)
+            .is_ok_and(|partition| partition.has_room())
+    }
+
+    /// Lets go what is kept to read a source again.
+    pub fn rest_source(&self, id: &PartitionId) {
+        if let Ok(partition) = self.partition(id) {
+            partition.rest_source();
+        }
+    }
+
     /// Makes everything appended so far durable: one sync for all appends since
     /// the last one.
     ///
@@ -215,7 +268,8 @@ impl Log {
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<LogRecord>, LogError> {
-        self.partition(id)?.read(from, to, bytes_max)
+        let stop = self.stop.read().clone();
+        self.partition(id)?.read(from, to, bytes_max, &stop)
     }
 
     /// Drops whole segments whose newest record is older than `older_than_us`

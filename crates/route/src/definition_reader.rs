@@ -201,6 +201,14 @@ impl Reading {
                 }
             }
         }
+        if let Some(CaptureText::Kafka(cluster)) = capture
+            && cluster.is_own_log()
+        {
+            let message = format!(
+                "what topic `{topic}` reads of Kafka is its own log: what it says cannot be masked before it is there"
+            );
+            self.error(file, at, message, "leave `log = \"source\"` or `mask` out");
+        }
         let (rules, problems) = mask.read(form);
         for problem in problems {
             self.error(file, problem.at, problem.message, problem.help);

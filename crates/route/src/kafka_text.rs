@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::source_text::TlsText;
+use crate::source_text::{LogForm, TlsText};
 use crate::time::parse_duration_us;
 
 /// Topics of a Kafka cluster.
@@ -29,6 +29,9 @@ pub struct KafkaText {
     /// What is done when records were deleted before they were read.
     #[serde(default)]
     pub missing_offsets: MissingOffsets,
+    /// What holds the records.
+    #[serde(default)]
+    pub(crate) log: LogForm,
     /// What records have besides their value.
     #[serde(default)]
     pub include: Vec<Included>,
@@ -149,6 +152,11 @@ const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 const DISCOVERY_INTERVAL_US: i64 = 10_000_000;
 
 impl KafkaText {
+    /// Whether the topics are their own log.
+    pub fn is_own_log(&self) -> bool {
+        self.log == LogForm::Source
+    }
+
     /// Time between two looks for new topics and partitions, in microseconds.
     pub fn discovery_interval_us(&self) -> i64 {
         let given = self.discovery_interval.as_deref();

@@ -171,13 +171,14 @@ fn mysql_port() -> u16 {
     3_306
 }
 
-/// What holds the records of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// What holds the records of files, or of Kafka's topics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogForm {
     /// The log, into which they are copied.
+    #[default]
     Copy,
-    /// The files themselves.
+    /// The files or topics themselves.
     Source,
 }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use sluice_log::LogError;
+
 /// Why a command ended without doing what it was asked for. The text says what
 /// was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,7 @@ impl Failure {
         let mut text = format!("{what}: {error}");
         let mut shown = error.to_string();
         let mut kind = None;
+        let mut is_stopped = false;
         let mut cause = Some(error);
         while let Some(current) = cause {
             let message = current.to_string();
@@ -36,10 +39,16 @@ impl Failure {
                 text.push_str(&message);
                 shown = message;
             }
+            if let Some(LogError::Stopped(_)) = current.downcast_ref::<LogError>() {
+                is_stopped = true;
+            }
             if let Some(io_error) = current.downcast_ref::<io::Error>() {
                 kind = Some(io_error.kind());
             }
             cause = current.source();
+        }
+        if is_stopped {
+            return Self::Stopped(text);
         }
         let help = match kind {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {

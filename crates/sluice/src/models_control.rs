@@ -331,7 +331,7 @@ impl<'a> ModelsControl<'a> {
         let Some(project) = self.coming.take() else {
             return Ok(());
         };
-        prepare_topics(&warehouse.log(), &project)?;
+        prepare_topics(&warehouse.log(), &project, self.reporter)?;
         self.collector.set_topics(collected_topics(&project)?);
         capture.change(&project, || warehouse.positions())
     }

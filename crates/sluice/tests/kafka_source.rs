@@ -278,6 +278,10 @@ fn definitions_that_cannot_be_right_are_refused() {
             "bootstrap_servers = [\"a:1\"]\ntopics = [\"a\"]\nsasl = \"PLAIN\"\nuser = \"u\"\npassword = \"hunter2\"",
             "no text of a definition",
         ),
+        (
+            "bootstrap_servers = [\"a:1\"]\ntopics = [\"a\"]\nlog = \"source\"\n[topic.shop.mask.fields]\n\"/x\" = \"hash\"",
+            "cannot be masked before it is there",
+        ),
     ] {
         let text = format!("[topic.shop.capture]\nkind = \"kafka\"\n{capture}\n{TABLES}");
         write("sources/shop.toml", &text);

@@ -11,9 +11,10 @@ use sluice_mysql::batch::Batch;
 use super::KafkaSource;
 use crate::error::{KafkaSourceError, Problem};
 use crate::listener::{End, Heard, Partition};
-use crate::options::Start;
+use crate::options::{KafkaOptions, Start};
 use crate::partitions::{ANSWER_TIME, Begin, begin, committed, find, list};
 use crate::position::{StateStep, state_step};
+use crate::topic_settings::check_own_log;
 
 /// Events in which the client tells why no broker answers, at most.
 const REASONS: usize = 50;
@@ -60,6 +61,8 @@ impl KafkaSource {
             }
         }
         self.missing = found.missing;
+        let looked = look_at_own_logs(&self.options, &mut self.checked, &found.partitions);
+        batch.warnings.extend(looked?);
         if self.options.is_group_assigned {
             let topics = found.partitions.into_iter().map(|(topic, _)| topic);
             let topics: BTreeSet<String> = topics.collect();
@@ -253,4 +256,28 @@ impl KafkaSource {
             .push(format!("{name}: the group gave {count} partitions"));
         Ok(())
     }
+}
+
+/// Looks once at each topic that is to be its own log. Gives what a person should
+/// know of them.
+fn look_at_own_logs(
+    options: &KafkaOptions,
+    checked: &mut BTreeSet<String>,
+    found: &BTreeSet<Partition>,
+) -> Result<Vec<String>, Problem> {
+    if !options.own_log {
+        return Ok(Vec::new());
+    }
+    let topics: BTreeSet<&String> = found.iter().map(|(topic, _)| topic).collect();
+    let news: Vec<&str> = topics
+        .into_iter()
+        .filter(|topic| !checked.contains(*topic))
+        .map(String::as_str)
+        .collect();
+    if news.is_empty() {
+        return Ok(Vec::new());
+    }
+    let warnings = check_own_log(options, &news)?;
+    checked.extend(news.into_iter().map(str::to_owned));
+    Ok(warnings)
 }

@@ -59,6 +59,8 @@ pub struct KafkaSource {
     trouble: Option<String>,
     /// Topics that were said to be missing.
     missing: Vec<String>,
+    /// Topics that may be their own log.
+    checked: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for KafkaSource {
@@ -96,6 +98,7 @@ impl KafkaSource {
             shorter_since_us: None,
             trouble: None,
             missing: Vec::new(),
+            checked: BTreeSet::new(),
         }
     }
 

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use sluice_core::{Record, RecordKind};
 use sluice_mysql::batch::Batch;
 
 use super::KafkaSource;
 use crate::error::{KafkaSourceError, Problem, is_damage, words};
 use crate::listener::Listener;
-use crate::position::record_step;
-use crate::record::{payload, undecoded};
+use crate::record::record;
 
 /// How long a look waits for the first record.
 const RECORD_TIME: Duration = Duration::from_millis(20);
@@ -118,41 +115,10 @@ impl KafkaSource {
         if next.is_some_and(|next| offset < next) {
             return Ok(());
         }
-        let payload = self.payload_of(message, now_us).map_err(Problem::Later)?;
-        batch.records.push(Record {
-            kind: match payload {
-                Some(_) => RecordKind::Data,
-                None => RecordKind::Position,
-            },
-            payload: payload.unwrap_or_default(),
-            capture_time_us: now_us,
-            position: Bytes::from(record_step(topic, partition, offset + 1)),
-            transaction: None,
-        });
+        let made = record(message, &mut self.formats, self.options.include, now_us);
+        batch.records.push(made.map_err(Problem::Later)?);
         self.position.set(topic, partition, offset + 1);
         self.ends = None;
         Ok(())
-    }
-
-    /// What a record says; the error is that it cannot be known now.
-    fn payload_of<M: Message>(
-        &mut self,
-        message: &M,
-        now_us: i64,
-    ) -> Result<Option<Bytes>, String> {
-        let (include, formats) = (self.options.include, &mut self.formats);
-        let value = match message.payload() {
-            Some(value) => Some(formats.value(value, now_us)?),
-            None => None,
-        };
-        let key = match message.key() {
-            Some(key) if include.key => Some(formats.key(key, now_us)?),
-            _ => None,
-        };
-        Ok(match (value.transpose(), key.transpose()) {
-            (Ok(value), Ok(key)) => payload(message, value, key, include),
-            (Err(problem), _) => Some(undecoded(&problem, message.payload())),
-            (_, Err(problem)) => Some(undecoded(&format!("key: {problem}"), message.key())),
-        })
     }
 }

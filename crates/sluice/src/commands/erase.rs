@@ -92,7 +92,7 @@ fn erase_stopped(
     let masks = masking::open(&project, state, reporter)?;
     let surroundings = Surroundings::of_machine(reporter);
     let erased = {
-        let log = open_log(&surroundings.disk, &project, state)?;
+        let log = open_log(&surroundings.disk, &project, state, reporter)?;
         masking::erase(&masks, request, &log)?
     };
     if erased.rows_stay.is_some() {

@@ -94,7 +94,7 @@ fn rebuild(
     reporter: Reporter,
 ) -> Result<Snapshot, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let log = open_log(&disk, project, state)?;
+    let log = open_log(&disk, project, state, reporter)?;
     let (mut store, _) = Store::open(disk, replay_folder, StoreOptions::default())
         .doing(&format!("making a store in {}", replay_folder.display()))?;
     store

@@ -173,7 +173,10 @@ fn run_to_end(
 
     state_memory::install(&project.config.limits, &state)?;
     let start_us = SystemClock.now_us();
-    let surroundings = Surroundings::of_machine(reporter);
+    let surroundings = Surroundings {
+        stop: stop.clone(),
+        ..Surroundings::of_machine(reporter)
+    };
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
     let mut warehouse = recovery.warehouse;
     // They may have changed while it was stopped. Other tables than those that

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_capture::SourcePosition;
-use sluice_core::{PartitionId, RecordKind, SystemClock};
+use sluice_core::{PartitionId, Record, RecordKind, SystemClock};
 use sluice_kafka::options::{
     Include, KafkaOptions, KeyFormat, OWN_PROPERTIES, RegistryOptions, Sasl, Secret, Start, Tls,
     ValueFormat,
 };
+use sluice_kafka::place::{Form, Part, parts};
 use sluice_kafka::source::KafkaSource;
 use sluice_kafka::topics::TopicFilter;
 use sluice_route::{
@@ -17,7 +18,8 @@ use sluice_route::{
 };
 
 use super::capture_step::Shared;
-use super::door::Door;
+use super::door::{Door, DoorError};
+use super::kafka_log::KafkaLog;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -30,6 +32,8 @@ const WAIT: Duration = Duration::from_millis(5);
 pub(super) struct KafkaTopics {
     partition: PartitionId,
     source: KafkaSource,
+    /// Form of the records, if the topics are their own log.
+    own_log: Option<Form>,
 }
 
 impl KafkaTopics {
@@ -46,9 +50,24 @@ impl KafkaTopics {
             topic: topic.to_owned(),
             partition: 0,
         };
+        let own_log = options.own_log.then(|| Form::of(&options));
         let source = KafkaSource::new(options, Arc::new(SystemClock), position);
-        Ok(Self { partition, source })
+        Ok(Self {
+            partition,
+            source,
+            own_log,
+        })
     }
+}
+
+/// Reads records of the topics again, where they are their own log.
+pub(super) fn kafka_log(
+    project: &Project,
+    topic: &str,
+    cluster: &KafkaCluster,
+    reporter: Reporter,
+) -> Arc<KafkaLog> {
+    Arc::new(KafkaLog::new(options(project, topic, cluster), reporter))
 }
 
 /// A secret that a definition names.
@@ -117,6 +136,7 @@ fn options(
             KafkaStart::Earliest => Start::Earliest,
             KafkaStart::Latest => Start::Latest,
         },
+        own_log: cluster.is_own_log(),
         accepts_gaps: cluster.missing_offsets == KafkaMissingOffsets::Earliest,
         include: Include {
             key: includes(KafkaIncluded::Key),
@@ -162,15 +182,20 @@ pub(super) fn follow_kafka(
     mut topics: KafkaTopics,
     reporter: Reporter,
 ) -> Result<(), Failure> {
-    let KafkaTopics { partition, source } = &mut topics;
+    let KafkaTopics {
+        partition,
+        source,
+        own_log,
+    } = &mut topics;
     let topic = partition.topic.clone();
     while !shared.is_stopping() {
-        if shared.is_paused() {
+        let has_room = own_log.is_none() || log.has_room(partition);
+        if shared.is_paused() || !has_room {
             std::thread::park_timeout(WAIT);
             continue;
         }
         let polled = source.poll();
-        let mut batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
+        let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
         for note in &batch.notes {
             reporter.info(note);
         }
@@ -186,7 +211,7 @@ pub(super) fn follow_kafka(
         states.note(&topic, count, bytes, batch.at_end, source.trouble());
         states.note_unread(&topic, source.unread());
         if !batch.records.is_empty() {
-            log.append(partition, &mut batch.records)
+            append(log, partition, batch.records, *own_log)
                 .and_then(|()| log.sync())
                 .doing("appending to the log")?;
             shared.tell_records();
@@ -194,7 +219,27 @@ pub(super) fn follow_kafka(
             std::thread::park_timeout(WAIT);
         }
         if batch.at_end {
+            log.rest_source(partition);
             shared.tell_idle();
+        }
+    }
+    Ok(())
+}
+
+/// Appends records, or where they lie.
+fn append(
+    log: &Door,
+    partition: &PartitionId,
+    mut records: Vec<Record>,
+    own_log: Option<Form>,
+) -> Result<(), DoorError> {
+    let Some(form) = own_log else {
+        return log.append(partition, &mut records);
+    };
+    for part in parts(records, form) {
+        match part {
+            Part::Copied(mut records) => log.append(partition, &mut records)?,
+            Part::Range(range) => log.append_source(partition, range)?,
         }
     }
     Ok(())

@@ -40,6 +40,7 @@ pub fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery,
         checkpoint_writer: CheckpointWriter::Caller,
         collected_rows_min: 2,
         reporter: Reporter::silent(),
+        stop: Arc::default(),
     };
     let Definitions { project, program } = definitions;
     let stop = AtomicBool::new(false);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sluice_core::{FileRange, PartitionId, Record};
+use sluice_core::{FileRange, PartitionId, Record, SourceRange};
 use sluice_log::{Log, LogError};
 use sluice_mask::{KeyStoreError, Masks};
 
@@ -16,8 +16,8 @@ pub(super) enum DoorError {
     /// The log did not take them.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// They lie in files that are their own log.
-    #[error("topic `{0}` is masked, and its files cannot be their own log")]
+    /// They lie in a source that is its own log.
+    #[error("topic `{0}` is masked, and its source cannot be its own log")]
     OwnLog(String),
 }
 
@@ -55,6 +55,29 @@ impl Door {
         }
         self.log.append_range(partition, range)?;
         Ok(())
+    }
+
+    /// Appends where records lie that their source keeps.
+    pub(super) fn append_source(
+        &self,
+        partition: &PartitionId,
+        range: SourceRange,
+    ) -> Result<(), DoorError> {
+        if self.masks.has_rules(&partition.topic) {
+            return Err(DoorError::OwnLog(partition.topic.clone()));
+        }
+        self.log.append_source(partition, range)?;
+        Ok(())
+    }
+
+    /// Whether a source that is its own log may go on.
+    pub(super) fn has_room(&self, partition: &PartitionId) -> bool {
+        self.log.has_room(partition)
+    }
+
+    /// The source has nothing more: what is kept to read it again can go.
+    pub(super) fn rest_source(&self, partition: &PartitionId) {
+        self.log.rest_source(partition);
     }
 
     /// Makes all that was appended durable.

@@ -22,6 +22,7 @@ mod fault_injection;
 #[cfg(test)]
 mod format_fixture;
 mod idle_partitions;
+mod kafka_log;
 mod letter_retry;
 mod log_replay;
 mod models_change;

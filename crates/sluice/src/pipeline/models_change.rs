@@ -80,7 +80,7 @@ impl Warehouse {
                 "dictionary.txt or limits.uniq_ids_max has changed: that takes effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
             ));
         }
-        prepare_topics(&self.log, project)?;
+        prepare_topics(&self.log, project, self.surroundings.reporter)?;
         let tables = self.tables_change(project, &self.definitions.rule_starts);
         let change = ProgramChange::of_tables(self.program(), program, &tables.other_rows());
         if change.touches_unique_ids() {

@@ -17,6 +17,7 @@ use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourceTex
 use sluice_route::{CaptureKind, SourcesChange, Starts};
 use sluice_store::{Store, StoreOptions};
 
+use super::capture_kafka::kafka_log;
 use super::checkpoint_step::{Definitions, Restored, read_meta_with_log, take_apart};
 use super::cut_step::{CutLimits, CutStep};
 use super::engine_step::{EngineStep, engine_options};
@@ -27,7 +28,7 @@ use super::{Progress, Warehouse};
 use crate::config::Config;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
-use crate::report::with_commas;
+use crate::report::{Reporter, with_commas};
 
 /// How often a long recovery says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
@@ -227,7 +228,8 @@ pub fn recover(
     surroundings: &Surroundings,
 ) -> Result<Recovery, Failure> {
     let disk = &surroundings.disk;
-    let log = Arc::new(open_log(disk, project, state)?);
+    let log = Arc::new(open_log(disk, project, state, surroundings.reporter)?);
+    log.stop_waiting_with(surroundings.stop.clone());
     let (mut control, entries) =
         ControlLog::open(disk.clone(), &state.join("control")).doing("opening the control log")?;
     let recorded = Recorded::new(entries.clone());
@@ -404,34 +406,47 @@ pub fn source_files_in_force(
 ///
 /// # Errors
 /// When a segment is damaged or the disk refuses.
-pub fn open_log(disk: &Arc<dyn Disk>, project: &Project, state: &Path) -> Result<Log, Failure> {
+pub fn open_log(
+    disk: &Arc<dyn Disk>,
+    project: &Project,
+    state: &Path,
+    reporter: Reporter,
+) -> Result<Log, Failure> {
     let options = LogOptions {
         record_bytes_max: project.config.limits.record_bytes_max,
         segment_bytes_max: project.config.log.segment_bytes_max,
     };
     let what = format!("opening the log in {}", state.join("log").display());
     let log = Log::open(disk.clone(), &state.join("log"), options).doing(&what)?;
-    prepare_topics(&log, project)?;
+    prepare_topics(&log, project, reporter)?;
     Ok(log)
 }
 
-/// Makes the project's topics, where they are not there yet.
+/// Makes the project's topics, where they are not there yet. `reporter` is told
+/// when a source that is its own log does not answer.
 ///
 /// # Errors
 /// When the disk refuses, or a topic has lost partitions.
-pub fn prepare_topics(log: &Log, project: &Project) -> Result<(), Failure> {
+pub fn prepare_topics(log: &Log, project: &Project, reporter: Reporter) -> Result<(), Failure> {
     for (topic, partitions) in project.sources.topics() {
         log.create_topic(&topic, partitions)
             .doing(&format!("making the topic `{topic}`"))?;
     }
     for capture in project.sources.captures() {
-        // Records may lie in the files even if they are no longer their own log.
-        if let CaptureKind::File { path, .. } = &capture.kind {
-            let path = project.resolve(path);
-            let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
-            log.set_source_folder(&capture.topic, folder)
-                .doing(&format!("opening the source of topic `{}`", capture.topic))?;
-        }
+        // Records may lie in a source even if it is no longer its own log.
+        let topic = &capture.topic;
+        let set = match &capture.kind {
+            CaptureKind::File { path, .. } => {
+                let path = project.resolve(path);
+                let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
+                log.set_source_folder(topic, folder)
+            }
+            CaptureKind::Kafka(cluster) => {
+                log.set_source(topic, kafka_log(project, topic, cluster, reporter))
+            }
+            _ => Ok(()),
+        };
+        set.doing(&format!("opening the source of topic `{topic}`"))?;
     }
     Ok(())
 }

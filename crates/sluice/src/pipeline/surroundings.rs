@@ -3,6 +3,7 @@
 //! is written.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_engine::EngineOptions;
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub collected_rows_min: usize,
     /// Told of long work.
     pub reporter: Reporter,
+    /// Set when nobody waits for a source any more.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Surroundings {
@@ -44,6 +47,7 @@ impl Surroundings {
             checkpoint_writer: CheckpointWriter::Thread,
             collected_rows_min: EngineOptions::default().collected_rows_min,
             reporter,
+            stop: Arc::default(),
         }
     }
 }

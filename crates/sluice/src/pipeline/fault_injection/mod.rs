@@ -313,6 +313,7 @@ impl<'a> World<'a> {
             checkpoint_writer: CheckpointWriter::Caller,
             collected_rows_min: 2,
             reporter: Reporter::silent(),
+            stop: Arc::default(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
         let stop = AtomicBool::new(false);
@@ -516,6 +517,7 @@ impl<'a> World<'a> {
             checkpoint_writer: CheckpointWriter::Caller,
             collected_rows_min: 2,
             reporter: Reporter::silent(),
+            stop: Arc::default(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
         let stop = AtomicBool::new(false);
