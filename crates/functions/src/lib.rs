@@ -6,9 +6,13 @@
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 
+mod bounded;
+mod canonical;
 mod in_subquery;
 mod lists_apart;
 mod null_in_lists;
+mod one_float;
+mod percentiles;
 mod split_words;
 mod uniq_count;
 mod uniq_merge;
@@ -22,15 +26,19 @@ use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use canonical::canonical;
 pub use in_subquery::rewrite_in_subqueries;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
+use crate::bounded::bounded;
 use crate::in_subquery::InSubqueries;
 use crate::lists_apart::ListsApart;
 use crate::null_in_lists::NullInLists;
+use crate::one_float::OneFloat;
+use crate::percentiles::Percentiles;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
@@ -39,6 +47,10 @@ use crate::uniq_state::UniqState;
 /// A domain of unique values has this many ids, unless
 /// [`Functions::with_uniq_ids_max`] says otherwise.
 pub const UNIQ_IDS_MAX: u32 = 100_000_000;
+
+/// Functions that only the planner writes, around their first argument: nothing that
+/// a person should read.
+pub const PLANNER_FUNCTIONS: [&str; 2] = ["apart", "canonical"];
 
 /// The functions with what a warehouse gives them.
 #[derive(Debug, Clone)]
@@ -83,7 +95,9 @@ impl Functions {
     }
 
     /// Makes the functions known to a session, and how lists are written so that
-    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`, `in_subquery.rs`).
+    /// the planner takes NULL as SQL says (`null_in_lists.rs`, `lists_apart.rs`,
+    /// `in_subquery.rs`), floats are compared as SQL says (`one_float.rs`), and no
+    /// function takes all memory (`bounded.rs`, `percentiles.rs`).
     /// `ids` are those that `uniq_state` finds; without them it only has a type.
     ///
     /// # Errors
@@ -97,7 +111,8 @@ impl Functions {
             ScalarUDF::from(SplitWords::new(self.words.clone())),
             ScalarUDF::from(UniqCount::new()),
         ];
-        for function in scalars {
+        let bounded = bounded(|name| session.udf(name).ok());
+        for function in scalars.into_iter().chain(bounded) {
             session.register_udf(Arc::new(function))?;
         }
         let aggregates = [
@@ -109,6 +124,8 @@ impl Functions {
         }
         session.add_analyzer_rule(Arc::new(InSubqueries));
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
+        session.add_analyzer_rule(Arc::new(OneFloat::new()));
+        session.add_analyzer_rule(Arc::new(Percentiles));
         session.register_function_rewrite(Arc::new(NullInLists))
     }
 }

@@ -3,45 +3,20 @@
 //! The machine has two zeros and many NaNs; SQL's 0.0 equals its -0.0, and
 //! PostgreSQL's NaN equals itself and is greater than all numbers. What enters
 //! the engine and what an expression gives has +0.0 and the one positive NaN, so
-//! that bytes, order and equality of rows agree everywhere behind it.
+//! that bytes, order and equality of rows agree everywhere behind it; so has what
+//! is compared inside an expression (`one_float.rs`).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, make_array};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, make_array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
 /// The column in that form.
-pub(crate) fn canonical(column: &ArrayRef) -> ArrayRef {
+pub fn canonical(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float64 => {
-            let floats = column.as_primitive::<Float64Type>();
-            // Rarely there is any.
-            let is_other =
-                |float: &f64| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            match floats.values().iter().any(is_other) {
-                true => Arc::new(
-                    floats.unary::<_, Float64Type>(|float| match float.is_nan() {
-                        true => f64::NAN,
-                        false => float + 0.0,
-                    }),
-                ),
-                false => column.clone(),
-            }
-        }
-        DataType::Float32 => {
-            let floats = column.as_primitive::<Float32Type>();
-            let is_other =
-                |float: &f32| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            match floats.values().iter().any(is_other) {
-                true => Arc::new(
-                    floats.unary::<_, Float32Type>(|float| match float.is_nan() {
-                        true => f32::NAN,
-                        false => float + 0.0,
-                    }),
-                ),
-                false => column.clone(),
-            }
-        }
+        DataType::Float64 => one_form::<Float64Type>(column, f64::NAN),
+        DataType::Float32 => one_form::<Float32Type>(column, f32::NAN),
         nested if has_floats(nested) => {
             let data = column.to_data();
             let children = data.child_data().iter();
@@ -54,8 +29,25 @@ pub(crate) fn canonical(column: &ArrayRef) -> ArrayRef {
     }
 }
 
+/// A column of floats with +0.0 for every zero and `nan` for every NaN.
+fn one_form<T: ArrowPrimitiveType>(column: &ArrayRef, nan: T::Native) -> ArrayRef {
+    let zero = T::Native::ZERO;
+    let form_of = |float: T::Native| match float.partial_cmp(&zero) {
+        Some(Ordering::Equal) => zero,
+        Some(_) => float,
+        None => nan,
+    };
+    let floats = column.as_primitive::<T>();
+    // Rarely there is any.
+    let is_other = |float: &T::Native| form_of(*float).compare(*float).is_ne();
+    match floats.values().iter().any(is_other) {
+        true => Arc::new(floats.unary::<_, T>(form_of)),
+        false => column.clone(),
+    }
+}
+
 /// Whether values of the type are made of others, among which are floats.
-fn has_floats(data_type: &DataType) -> bool {
+pub(crate) fn has_floats(data_type: &DataType) -> bool {
     let is_float = |data_type: &DataType| {
         matches!(data_type, DataType::Float64 | DataType::Float32) || has_floats(data_type)
     };
@@ -87,7 +79,8 @@ mod tests {
 
     #[test]
     fn there_is_one_zero_and_one_nan() {
-        let floats = [-0.0, 0.0, -f64::NAN, f64::NAN, -1.5, f64::NEG_INFINITY];
+        let other_nan = f64::from_bits(f64::NAN.to_bits() | 1);
+        let floats = [-0.0, 0.0, -f64::NAN, other_nan, -1.5, f64::NEG_INFINITY];
         let expected: Vec<u64> = [0.0, 0.0, f64::NAN, f64::NAN, -1.5, f64::NEG_INFINITY]
             .map(f64::to_bits)
             .to_vec();
