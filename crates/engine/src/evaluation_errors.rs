@@ -9,13 +9,24 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::Expr;
 use sluice_core::Delta;
+use sluice_functions::PLANNER_FUNCTIONS;
 
 use crate::EngineError;
 
 /// Name of the collection. Columns: `view` (the view that is degraded),
 /// `message` (what failed), `row` (the input row as `column=value`, …).
 pub const EVALUATION_ERRORS: &str = "sluice_evaluation_errors";
+
+/// Columns that the planner computes beside those of the rows have this in the
+/// metadata of their field: what they are, in words that a person knows.
+const EXPRESSION: &str = "expression";
+
+/// DataFusion names columns so that it computes for several expressions at once.
+pub(crate) const COMMON_EXPRESSION: &str = "__common_expr";
 
 /// Longer row texts are cut, so that one wide row cannot fill the collection.
 const ROW_TEXT_CHARS_MAX: usize = 1_000;
@@ -78,14 +89,66 @@ impl EvaluationErrors {
     }
 }
 
+/// A field of what `expression` gives over rows of `input`, which a person is
+/// shown as the expression.
+pub(crate) fn shown_as(
+    field: Field,
+    expression: &Expr,
+    schema: &DFSchema,
+    input: &Schema,
+) -> Field {
+    let known = |column: &Column| {
+        let index = schema.maybe_index_of_column(column)?;
+        input.fields().get(index)?.metadata().get(EXPRESSION)
+    };
+    let named = expression.clone().transform_up(|part| {
+        Ok(match part {
+            Expr::Alias(alias) => Transformed::yes(*alias.expr),
+            Expr::ScalarFunction(mut call)
+                if PLANNER_FUNCTIONS.contains(&call.name()) && !call.args.is_empty() =>
+            {
+                Transformed::yes(call.args.swap_remove(0))
+            }
+            // Such columns are computed from others.
+            Expr::Column(column) => match known(&column) {
+                Some(shown) => {
+                    Transformed::yes(Expr::Column(Column::new_unqualified(shown.clone())))
+                }
+                None => Transformed::no(Expr::Column(column)),
+            },
+            other => Transformed::no(other),
+        })
+    });
+    let Ok(named) = named else {
+        return field;
+    };
+    let mut metadata = field.metadata().clone();
+    let shown = named.data.human_display().to_string();
+    metadata.insert(EXPRESSION.to_owned(), shown);
+    field.with_metadata(metadata)
+}
+
+/// The name under which a person is shown a column; `None` for one that says
+/// nothing new.
+fn shown_name(field: &Field) -> Option<&str> {
+    match field.metadata().get(EXPRESSION) {
+        Some(shown) => Some(shown),
+        None if field.name().starts_with(COMMON_EXPRESSION) => None,
+        None => Some(field.name()),
+    }
+}
+
 fn row_text(rows: &RecordBatch, index: usize) -> String {
     let options = FormatOptions::default().with_null("null");
     let mut text = String::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let Some(name) = shown_name(field) else {
+            continue;
+        };
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.push_str(field.name());
+        text.push_str(name);
         text.push('=');
         match ArrayFormatter::try_new(column.as_ref(), &options) {
             Ok(formatter) => text.push_str(&formatter.value(index).to_string()),

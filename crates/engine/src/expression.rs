@@ -12,9 +12,9 @@ use datafusion::logical_expr::{Expr, Operator as BinaryOperator};
 use datafusion::physical_expr::expressions::{BinaryExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use sluice_core::Delta;
+use sluice_functions::canonical;
 
 use crate::EngineError;
-use crate::canonical::canonical;
 use crate::evaluation_errors::EvaluationErrors;
 use crate::library_panics::caught;
 

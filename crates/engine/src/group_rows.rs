@@ -13,6 +13,7 @@ use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::scalar::ScalarValue;
+use sluice_functions::canonical;
 
 use crate::EngineError;
 use crate::accumulator::OutputErrors;
@@ -52,7 +53,7 @@ impl RowsFunction {
         if results.is_empty() {
             return Ok(new_empty_array(&self.output_type));
         }
-        let array = ScalarValue::iter_to_array(results)?;
+        let array = canonical(&ScalarValue::iter_to_array(results)?)?;
         if *array.data_type() == self.output_type {
             return Ok(array);
         }

@@ -9,9 +9,9 @@ use arrow::datatypes::DataType;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use parking_lot::Mutex;
 use sluice_core::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
+use sluice_functions::{canonical, holds_floats};
 
 use crate::EngineError;
-use crate::canonical::{canonical, holds_floats};
 
 /// Turns columns into byte keys and back. Equal rows have equal bytes, and
 /// bytes order as the rows do (nulls first).

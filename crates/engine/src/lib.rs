@@ -25,7 +25,6 @@ mod accumulator;
 mod aggregate;
 mod arrangement;
 mod byte_heap;
-mod canonical;
 mod changed_slots;
 mod check_syntax;
 mod checkpoint_header;

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
+use crate::evaluation_errors::{COMMON_EXPRESSION, shown_as};
 use crate::expression::compile;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::map::passed_column;
@@ -252,9 +253,32 @@ impl Lowering<'_> {
             return Ok(node);
         }
         let input = self.lower(&projection.input)?;
-        let expressions = compile_all(&projection.expr, projection.input.schema())?;
-        let schema = projection.schema.inner().clone();
+        let input_schema = projection.input.schema();
+        let expressions = compile_all(&projection.expr, input_schema)?;
+        let schema = &projection.schema;
+        let schema = self.shown_fields(schema, projection.expr.iter(), input, input_schema);
         Ok(self.add_project(input, expressions, schema))
+    }
+
+    /// The fields of what `expressions` give, with names for people where the
+    /// planner's say nothing.
+    pub(crate) fn shown_fields<'e>(
+        &self,
+        schema: &DFSchema,
+        expressions: impl Iterator<Item = &'e Expr>,
+        input: usize,
+        input_schema: &DFSchema,
+    ) -> SchemaRef {
+        let of_input = &self.graph.nodes[input].schema;
+        let fields = schema.fields().iter().zip(expressions);
+        let fields = fields.map(|(field, expression)| {
+            if !field.name().starts_with(COMMON_EXPRESSION) {
+                return field.clone();
+            }
+            let field = field.as_ref().clone();
+            Arc::new(shown_as(field, expression, input_schema, of_input))
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     fn union(&mut self, union: &Union) -> Result<usize, Refusal> {

@@ -30,7 +30,9 @@ impl Lowering<'_> {
         if let [Expr::GroupingSet(sets)] = &aggregate.group_expr[..] {
             return self.grouping_sets(aggregate, sets, input);
         }
-        let output = aggregate.schema.inner().clone();
+        let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+        let input_schema = aggregate.input.schema();
+        let output = self.shown_fields(&aggregate.schema, expressions, input, input_schema);
         self.group_by(aggregate, &aggregate.group_expr, input, output)
     }
 

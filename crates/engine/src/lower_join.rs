@@ -9,6 +9,7 @@ use datafusion::logical_expr::logical_plan::Join;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
+use crate::evaluation_errors::shown_as;
 use crate::expression::compile;
 use crate::graph::{ArrangementSpec, Node, NodeKind};
 use crate::lower::{Lowering, Refusal, compile_all, passed_columns, refuse};
@@ -178,14 +179,13 @@ impl Lowering<'_> {
             fields.push(field.clone());
         }
         let mut positions = Vec::with_capacity(compiled.len());
-        for (number, key) in compiled.into_iter().enumerate() {
+        for (number, (key, expression)) in compiled.into_iter().zip(keys).enumerate() {
             positions.push(expressions.len());
             let data_type = key.data_type(&input_schema)?;
             let nullable = key.nullable(&input_schema)?;
             let name = format!("join_key_{number}");
-            fields.push(Arc::new(arrow::datatypes::Field::new(
-                name, data_type, nullable,
-            )));
+            let field = Field::new(name, data_type, nullable);
+            fields.push(Arc::new(shown_as(field, expression, schema, &input_schema)));
             expressions.push(key);
         }
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));

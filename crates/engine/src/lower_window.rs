@@ -17,6 +17,7 @@ use datafusion::physical_plan::windows::create_window_expr;
 
 use sluice_functions::UNIQ_STATE;
 
+use crate::evaluation_errors::COMMON_EXPRESSION;
 use crate::exact_window_sum::ExactWindowSum;
 use crate::expression::compile;
 use crate::graph::{ArrangementSpec, Node, NodeKind};
@@ -27,10 +28,6 @@ use crate::window::WindowSpec;
 /// Sums of integers are made in this type, which holds 10^18 of the greatest
 /// ones, and cast back, so that only rows whose own sum does not fit fail.
 const WIDE_INTEGER: DataType = DataType::Decimal128(20, 0);
-
-/// DataFusion names columns so that it computes for several expressions at
-/// once. They say nothing new about a row and must not decide between two rows.
-const COMMON_EXPRESSION: &str = "__common_expr";
 
 /// PARTITION BY and ORDER BY as columns.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

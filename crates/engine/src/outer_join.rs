@@ -16,6 +16,10 @@
 //! With a further condition m is kept for each row that has a partner:
 //! Δm(a) = Σ Δw(b) over the partners b, and a new row meets all rows of its
 //! key. An epoch costs the pairs of changed rows with the rows of their keys.
+//!
+//! A pair on which the condition fails is reported, and neither holds nor does not.
+//! The weight of such pairs is kept for each row as m is: a row without a partner
+//! that has one is not known to have none, and is left out until it is.
 
 use std::sync::Arc;
 
@@ -31,7 +35,7 @@ use crate::arrangement::{Arrangement, EntryRef, RowRef};
 use crate::expression::{evaluate, true_rows};
 use crate::join::{Pairs, join_changes};
 use crate::operator::{Operator, StepContext};
-use crate::partner_weights::PartnerWeights;
+use crate::partner_weights::{LEFT, PartnerWeights, RIGHT};
 use crate::saved_state::SavedState;
 
 /// What a join gives out for the rows of one side, besides the pairs.
@@ -115,7 +119,8 @@ impl<'a> ChosenRows<'a> {
     }
 
     /// Adds what a row gives after the epoch less what it gave before, each as
-    /// (weight, whether it has a partner).
+    /// (weight, whether it has a partner). One of which that is not known gives
+    /// what a row of weight 0 gives.
     fn change(
         &mut self,
         output: SideOutput,
@@ -185,7 +190,7 @@ impl OuterJoin {
             return Ok(());
         }
         self.partner_weights.forget(|shard, side, rows| match side {
-            0 => left.holds(shard, rows),
+            LEFT => left.holds(shard, rows),
             _ => right.holds(shard, rows),
         })
     }
@@ -253,6 +258,12 @@ impl OuterJoin {
         } else {
             Some(surviving_numbers(&joined, condition, &self.view)?)
         };
+        if let Some(numbers) = &numbers {
+            for meeting in others(&meetings, numbers) {
+                left_rows.changes[meeting.left].failure_change += meeting.left_gains;
+                right_rows.changes[meeting.right].failure_change += meeting.right_gains;
+            }
+        }
         let mut kept = Vec::new();
         for row in true_rows(&masks[0])?.values().set_indices() {
             let meeting = &meetings[numbers.as_ref().map_or(row, |numbers| numbers[row])];
@@ -285,6 +296,15 @@ fn surviving_numbers(
     Ok(numbers.map(|&number| number as usize).collect())
 }
 
+/// The meetings whose numbers are not among these, which are in order.
+fn others<'a>(meetings: &'a [Meeting], numbers: &'a [usize]) -> impl Iterator<Item = &'a Meeting> {
+    let mut numbers = numbers.iter().peekable();
+    let others = meetings.iter().enumerate();
+    others
+        .filter(move |(number, _)| numbers.next_if(|next| *next == number).is_none())
+        .map(|(_, meeting)| meeting)
+}
+
 impl Operator for OuterJoin {
     fn step(
         &mut self,
@@ -314,8 +334,8 @@ impl Operator for OuterJoin {
                 let (pairs, left_rows, right_rows) =
                     self.join_with_condition(&residual, left, right, context)?;
                 let weights = &mut self.partner_weights;
-                left_rows.choose(0, self.left.output, weights, &mut of_left);
-                right_rows.choose(1, self.right.output, weights, &mut of_right);
+                left_rows.choose(LEFT, self.left.output, weights, &mut of_left);
+                right_rows.choose(RIGHT, self.right.output, weights, &mut of_right);
                 pairs
             }
         };
@@ -409,6 +429,8 @@ struct RowChange<'a> {
     old_weight: i64,
     weight: i64,
     partner_change: i64,
+    /// Change of the weight of the rows on which the condition fails.
+    failure_change: i64,
 }
 
 /// Rows of one side, each once, in the order in which they were met.
@@ -428,6 +450,7 @@ impl<'a> RowChanges<'a> {
                 old_weight: row.old_weight,
                 weight: row.weight,
                 partner_change: 0,
+                failure_change: 0,
             });
             changes.len() - 1
         })
@@ -447,13 +470,25 @@ impl<'a> RowChanges<'a> {
         }
         for row in self.changes {
             let exists = row.weight != 0;
-            let (before, after) =
+            let (partners_before, partners_after) =
                 partner_weights.change(row.shard, side, row.bytes, row.partner_change, exists);
+            let (failures_before, failures_after) = partner_weights.change_failures(
+                row.shard,
+                side,
+                row.bytes,
+                row.failure_change,
+                exists,
+            );
+            let given = |weight: i64, partners: i64, failures: i64| match (partners, failures) {
+                (0, 0) => (weight, false),
+                (0, _) => (0, false),
+                _ => (weight, true),
+            };
             chosen.change(
                 output,
                 row.bytes,
-                (row.old_weight, before != 0),
-                (row.weight, after != 0),
+                given(row.old_weight, partners_before, failures_before),
+                given(row.weight, partners_after, failures_after),
             );
         }
     }

@@ -1,5 +1,5 @@
 //! How many partners a row has, by weight, for joins whose condition is more
-//! than an equality of keys.
+//! than an equality of keys, and on how many rows the condition fails.
 
 use sluice_core::{CodecError, Reader, VIRTUAL_SHARDS, Writer, stable_hash};
 use sluice_memory::StateVec;
@@ -9,8 +9,16 @@ use crate::changed_slots::ChangedSlots;
 use crate::key_table::KeyTable;
 use crate::saved_state::{SaveScope, SavedState};
 
-/// Rows with a partner; the others are absent. The key is the side, 0 or 1, and
-/// the row in byte form.
+/// The sides of a join.
+pub(crate) const LEFT: u8 = 0;
+pub(crate) const RIGHT: u8 = 1;
+
+/// Added to the side in keys of weights of failures.
+const FAILURES: u8 = 2;
+
+/// Rows with a partner; the others are absent. The key is the side and the row in
+/// byte form. Behind another number of the side are the weights of those on which
+/// the condition of the join fails.
 #[derive(Debug, Default)]
 struct Shard {
     keys: KeyTable,
@@ -23,12 +31,15 @@ struct Shard {
 #[derive(Debug)]
 pub(crate) struct PartnerWeights {
     shards: Vec<Shard>,
+    /// Whether the condition ever failed: mostly there is nothing to look for.
+    has_failures: bool,
 }
 
 impl Default for PartnerWeights {
     fn default() -> Self {
         Self {
             shards: (0..VIRTUAL_SHARDS).map(|_| Shard::default()).collect(),
+            has_failures: false,
         }
     }
 }
@@ -80,6 +91,22 @@ impl PartnerWeights {
         (before, after)
     }
 
+    /// The same for the rows on which the condition fails.
+    pub(crate) fn change_failures(
+        &mut self,
+        shard: usize,
+        side: u8,
+        row: &[u8],
+        change: i64,
+        exists: bool,
+    ) -> (i64, i64) {
+        self.has_failures |= change != 0;
+        match self.has_failures {
+            true => self.change(shard, side + FAILURES, row, change, exists),
+            false => (0, 0),
+        }
+    }
+
     /// Forgets rows that are not there any more: those for which `holds` (of
     /// the shard, the side and rows) says so.
     pub(crate) fn forget(
@@ -88,16 +115,16 @@ impl PartnerWeights {
     ) -> Result<(), EngineError> {
         for (number, shard) in self.shards.iter_mut().enumerate() {
             let mut gone: Vec<Vec<u8>> = Vec::new();
-            for side in [0, 1] {
+            for kind in [LEFT, RIGHT, LEFT + FAILURES, RIGHT + FAILURES] {
                 let slots = shard.keys.slots();
                 let there = slots.filter(|&slot| shard.weights[slot as usize] != 0);
                 let keys = there.filter_map(|slot| shard.keys.key(slot).split_first());
-                let rows = keys.filter(|(of_side, _)| **of_side == side);
+                let rows = keys.filter(|(of_kind, _)| **of_kind == kind);
                 let rows: Vec<&[u8]> = rows.map(|(_, row)| row).collect();
-                let held = holds(number, side, &rows)?;
+                let held = holds(number, kind % FAILURES, &rows)?;
                 let rows = rows.into_iter().zip(held);
                 let lost = rows.filter(|(_, is_held)| !is_held);
-                gone.extend(lost.map(|(row, _)| [&[side], row].concat()));
+                gone.extend(lost.map(|(row, _)| [&[kind], row].concat()));
             }
             for key in gone {
                 shard.put(&key, 0);
@@ -163,6 +190,7 @@ impl SavedState for PartnerWeights {
         while !reader.is_at_end() {
             let key = reader.bytes()?;
             let weight = reader.i64()?;
+            self.has_failures |= key.first().is_some_and(|kind| *kind >= FAILURES);
             if weight != shard.weight(key) {
                 shard.put(key, weight);
             }

@@ -276,6 +276,9 @@ impl Planner {
                 self.error(definition, view.name_location, message, help);
                 return;
             }
+            if let Err(error) = self.analyze(&plan) {
+                return self.planning_error(definition, view, &error);
+            }
             let schema = plan.schema().inner().clone();
             self.register(&view.name, schema);
             self.query_views
@@ -361,6 +364,14 @@ impl Planner {
         let statement =
             DataFusionStatement::Statement(Box::new(Statement::Query(view.query.clone())));
         futures::executor::block_on(self.state.statement_to_plan(statement))
+    }
+
+    /// What is wrong with a plan that only runs when someone asks.
+    fn analyze(&self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+        let options = self.state.config_options();
+        let analyzer = self.state.analyzer();
+        analyzer.execute_and_check(plan.clone(), options, |_, _| {})?;
+        Ok(())
     }
 
     fn planning_error(

@@ -14,10 +14,10 @@ use sluice_core::{
     ChangeKind, CodecError, Delta, SourceVersion, TableChanges, TableDefinition, TableKind,
     VIRTUAL_SHARDS, Writer, shard_of_hash, stable_hash,
 };
+use sluice_functions::canonical;
 
 use self::shard::Shard;
 use crate::EngineError;
-use crate::canonical::canonical;
 use crate::key::{EncodedRows, RowCodec};
 use crate::saved_state::{Came, Piece, SaveScope, SavedState};
 

@@ -18,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::window::WindowExpr;
 use sluice_core::{Delta, VIRTUAL_SHARDS};
+use sluice_functions::canonical;
 
 use crate::EngineError;
 use crate::arrangement::{Arrangement, RowRef};
@@ -207,7 +208,8 @@ impl Window {
     /// The results of all calls over one partition in order.
     fn evaluate(&self, partition: &RecordBatch) -> Result<Vec<ArrayRef>, DataFusionError> {
         let calls = self.spec.calls.iter();
-        calls.map(|call| call.evaluate(partition)).collect()
+        let results = calls.map(|call| Ok(canonical(&call.evaluate(partition)?)?));
+        results.collect()
     }
 }
 

@@ -14,12 +14,18 @@
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
 //! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
 //! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
+//! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
+//! | no function takes all memory | `bounded.rs`, `percentiles.rs` |
 
+mod bounded;
+mod canonical;
 mod date_trunc;
 mod in_subquery;
 mod lists_apart;
 mod negative_intervals;
 mod null_in_lists;
+mod one_float;
+mod percentiles;
 mod split_words;
 mod uniq_count;
 mod uniq_merge;
@@ -33,6 +39,7 @@ use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use canonical::{canonical, holds_floats};
 pub use in_subquery::rewrite_in_subqueries;
 pub use negative_intervals::bracket_negative_intervals;
 pub use uniq_merge::UNIQ_MERGE;
@@ -40,10 +47,13 @@ pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
+use crate::bounded::bounded;
 use crate::date_trunc::DateTrunc;
 use crate::in_subquery::InSubqueries;
 use crate::lists_apart::ListsApart;
 use crate::null_in_lists::NullInLists;
+use crate::one_float::OneFloat;
+use crate::percentiles::Percentiles;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
@@ -52,6 +62,10 @@ use crate::uniq_state::UniqState;
 /// A domain of unique values has this many ids, unless
 /// [`Functions::with_uniq_ids_max`] says otherwise.
 pub const UNIQ_IDS_MAX: u32 = 100_000_000;
+
+/// Functions that only the planner writes, around their first argument: nothing that
+/// a person should read.
+pub const PLANNER_FUNCTIONS: [&str; 2] = ["apart", "canonical"];
 
 /// The functions with what a warehouse gives them.
 #[derive(Debug, Clone)]
@@ -125,7 +139,8 @@ impl Functions {
             ScalarUDF::from(SplitWords::new(self.words.clone())),
             ScalarUDF::from(UniqCount::new()),
         ];
-        for function in scalars {
+        let bounded = bounded(|name| session.udf(name).ok());
+        for function in scalars.into_iter().chain(bounded) {
             session.register_udf(Arc::new(function))?;
         }
         let aggregates = [
@@ -136,6 +151,8 @@ impl Functions {
             session.register_udaf(Arc::new(function))?;
         }
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
+        session.add_analyzer_rule(Arc::new(OneFloat::new()));
+        session.add_analyzer_rule(Arc::new(Percentiles));
         session.register_function_rewrite(Arc::new(NullInLists))
     }
 }

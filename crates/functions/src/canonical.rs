@@ -3,51 +3,29 @@
 //! The machine has two zeros and many NaNs; SQL's 0.0 equals its -0.0, and
 //! PostgreSQL's NaN equals itself and is greater than all numbers. What enters
 //! the engine and what an expression gives has +0.0 and the one positive NaN, so
-//! that bytes, order and equality of rows agree everywhere behind it.
+//! that bytes, order and equality of rows agree everywhere behind it; so has what
+//! is compared inside an expression (`one_float.rs`).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, make_array};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, make_array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 
 /// The column in that form.
-pub(crate) fn canonical(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+///
+/// # Errors
+/// When a column of lists or structs cannot be put together again.
+pub fn canonical(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(in_other_form(column)?.unwrap_or_else(|| column.clone()))
 }
 
 /// The column in that form, if it is in another.
 fn in_other_form(column: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
     Ok(match column.data_type() {
-        DataType::Float64 => {
-            let floats = column.as_primitive::<Float64Type>();
-            // Rarely there is any.
-            let is_other =
-                |float: &f64| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            let has_other = floats.values().iter().any(is_other);
-            has_other.then(|| -> ArrayRef {
-                Arc::new(
-                    floats.unary::<_, Float64Type>(|float| match float.is_nan() {
-                        true => f64::NAN,
-                        false => float + 0.0,
-                    }),
-                )
-            })
-        }
-        DataType::Float32 => {
-            let floats = column.as_primitive::<Float32Type>();
-            let is_other =
-                |float: &f32| float.is_sign_negative() && (float.is_nan() || *float == 0.0);
-            let has_other = floats.values().iter().any(is_other);
-            has_other.then(|| -> ArrayRef {
-                Arc::new(
-                    floats.unary::<_, Float32Type>(|float| match float.is_nan() {
-                        true => f32::NAN,
-                        false => float + 0.0,
-                    }),
-                )
-            })
-        }
+        DataType::Float64 => one_form::<Float64Type>(column, f64::NAN),
+        DataType::Float32 => one_form::<Float32Type>(column, f32::NAN),
         nested if holds_floats(nested) => {
             let data = column.to_data();
             let mut children = data.child_data().to_vec();
@@ -69,8 +47,24 @@ fn in_other_form(column: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
     })
 }
 
+/// A column of floats with +0.0 for every zero and `nan` for every NaN, if it has
+/// others.
+fn one_form<T: ArrowPrimitiveType>(column: &ArrayRef, nan: T::Native) -> Option<ArrayRef> {
+    let zero = T::Native::ZERO;
+    let form_of = |float: T::Native| match float.partial_cmp(&zero) {
+        Some(Ordering::Equal) => zero,
+        Some(_) => float,
+        None => nan,
+    };
+    let floats = column.as_primitive::<T>();
+    // Rarely there is any.
+    let is_other = |float: &T::Native| form_of(*float).compare(*float).is_ne();
+    let has_other = floats.values().iter().any(is_other);
+    has_other.then(|| Arc::new(floats.unary::<_, T>(form_of)) as ArrayRef)
+}
+
 /// Whether values of the type are floats or made of some.
-pub(crate) fn holds_floats(data_type: &DataType) -> bool {
+pub fn holds_floats(data_type: &DataType) -> bool {
     match data_type {
         DataType::Float64 | DataType::Float32 => true,
         DataType::List(field)
@@ -100,7 +94,8 @@ mod tests {
 
     #[test]
     fn there_is_one_zero_and_one_nan() {
-        let floats = [-0.0, 0.0, -f64::NAN, f64::NAN, -1.5, f64::NEG_INFINITY];
+        let other_nan = f64::from_bits(f64::NAN.to_bits() | 1);
+        let floats = [-0.0, 0.0, -f64::NAN, other_nan, -1.5, f64::NEG_INFINITY];
         let expected: Vec<u64> = [0.0, 0.0, f64::NAN, f64::NAN, -1.5, f64::NEG_INFINITY]
             .map(f64::to_bits)
             .to_vec();
