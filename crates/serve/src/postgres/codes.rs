@@ -18,6 +18,12 @@ pub(super) fn fatal(code: &str, message: String) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
+/// An error of the warehouse itself.
+pub(super) fn internal(problem: &ServeError) -> PgWireError {
+    // XX000: internal_error.
+    error("XX000", problem.to_string())
+}
+
 /// An error of DataFusion.
 pub(super) fn of_datafusion(found: &DataFusionError) -> PgWireError {
     match found.find_root() {
