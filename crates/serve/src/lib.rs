@@ -9,6 +9,7 @@ mod audit;
 mod bound_query;
 mod column_docs;
 mod column_names;
+mod date_patterns;
 mod error;
 mod explain;
 mod http;

@@ -33,6 +33,7 @@ use crate::access::Access;
 use crate::audit::Auditor;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::column_names::name_casts;
+use crate::date_patterns;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
@@ -274,6 +275,7 @@ impl QueryEngine {
         options
             .functions
             .register(&mut state, Some(Arc::new(ids)))?;
+        date_patterns::register(&mut state)?;
         let tables = Arc::new(PublicTables {
             source,
             query_views: RwLock::default(),

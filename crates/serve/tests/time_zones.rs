@@ -1,4 +1,4 @@
-//! Ad-hoc SQL in the business time zone.
+//! Ad-hoc SQL in the business time zone, and patterns of dates.
 
 #![allow(
     clippy::unwrap_used,
@@ -193,4 +193,40 @@ fn look_ups_and_live_changes_write_times_as_answers_do() {
         .apply_orders(&[((600, "a".to_owned(), 100), -1)]);
     let delta = events.next();
     assert_eq!(delta.data["changes"][0][1], answer[0]);
+}
+
+#[test]
+fn dates_are_written_and_read_by_patterns_of_both_kinds() {
+    check(&[
+        (
+            "SELECT to_char(at, 'YYYY-MM-DD HH24:MI:SS TZ') FROM orders ORDER BY id",
+            &["1970-01-01 18:00:00 CST", "1970-01-02 00:40:00 CST"],
+        ),
+        (
+            "SELECT to_char(at, '%Y-%m-%d %H:%M') FROM orders WHERE id = 1000",
+            &["1970-01-02 00:40"],
+        ),
+        (
+            "SELECT to_char(DATE '2026-11-21', 'FMDay DD Mon YYYY, \"Q\"Q')",
+            &["Saturday 21 Nov 2026, Q4"],
+        ),
+        (
+            "SELECT to_char(at, CASE id WHEN 600 THEN 'YYYY' ELSE 'MM' END) FROM orders ORDER BY id",
+            &["1970", "01"],
+        ),
+        (
+            "SELECT to_char(at, NULL) IS NULL FROM orders WHERE id = 600",
+            &["true"],
+        ),
+        (
+            "SELECT id FROM orders WHERE at = to_timestamp('02.01.1970 00:40', 'DD.MM.YYYY HH24:MI')",
+            &["1000"],
+        ),
+        (
+            "SELECT to_date('21.11.2026', 'DD.MM.YYYY'), to_date('2026-11-21', '%Y-%m-%d')",
+            &["2026-11-21,2026-11-21"],
+        ),
+    ]);
+    let server = start();
+    assert!(ask(&server, "SELECT to_date('21.13.2026', 'DD.MM.YYYY')").is_err());
 }
