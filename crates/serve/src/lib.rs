@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod bound_query;
+mod checked;
 mod column_docs;
 mod column_names;
 mod date_patterns;

@@ -11,10 +11,10 @@ use datafusion::catalog::Session;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
@@ -31,6 +31,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
+use crate::checked::checked_sum;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::column_names::name_casts;
 use crate::date_patterns;
@@ -276,6 +277,7 @@ impl QueryEngine {
             .functions
             .register(&mut state, Some(Arc::new(ids)))?;
         date_patterns::register(&mut state)?;
+        state.register_udaf(Arc::new(checked_sum()))?;
         let tables = Arc::new(PublicTables {
             source,
             query_views: RwLock::default(),

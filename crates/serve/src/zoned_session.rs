@@ -11,15 +11,18 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionContext;
 
+use crate::checked::CheckedIntegers;
 use crate::local_times::LocalTimes;
 use crate::query_engine::CATALOG;
 use crate::tables::SluiceSchema;
 
-/// The rules of DataFusion, and before them what it would take for something else.
+/// The rules of DataFusion, before them what it would take for something else,
+/// and behind them what it would go on with.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let own: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(LocalTimes);
     let mut rules = vec![own];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(CheckedIntegers));
     rules
 }
 

@@ -1,4 +1,5 @@
-//! Ad-hoc SQL in the business time zone, and patterns of dates.
+//! Ad-hoc SQL in the business time zone, patterns of dates, and integers that do
+//! not fit.
 
 #![allow(
     clippy::unwrap_used,
@@ -229,4 +230,51 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
     ]);
     let server = start();
     assert!(ask(&server, "SELECT to_date('21.13.2026', 'DD.MM.YYYY')").is_err());
+}
+
+#[test]
+fn integers_that_do_not_fit_are_errors() {
+    check(&[
+        ("SELECT sum(id) FROM orders", &["1600"]),
+        (
+            "SELECT sum(id), sum(id + 1) FROM orders GROUP BY buyer",
+            &["1600,1602"],
+        ),
+        ("SELECT sum(id) FROM orders WHERE id < 0", &[""]),
+        (
+            "SELECT sum(DISTINCT id), sum(amount) FROM orders",
+            &["1600,2.00"],
+        ),
+        (
+            "SELECT sum(id) OVER (ORDER BY id ROWS 1 PRECEDING) FROM orders ORDER BY id",
+            &["600", "1600"],
+        ),
+        (
+            "SELECT id * 2 + 1 - 1 FROM orders WHERE id + 1 = 601",
+            &["1200"],
+        ),
+        (
+            "SELECT CAST(2 AS SMALLINT) * id FROM orders WHERE id = 600",
+            &["1200"],
+        ),
+        // What does not fit on the way fits at the end.
+        (
+            "SELECT sum(x) FROM (VALUES (9223372036854775807), (1), (-1)) AS v(x)",
+            &["9223372036854775807"],
+        ),
+    ]);
+    let server = start();
+    for sql in [
+        "SELECT 9223372036854775807 + 1",
+        "SELECT -9223372036854775807 - 2",
+        "SELECT id * 9223372036854775807 FROM orders",
+        "SELECT id FROM orders WHERE id + 9223372036854775807 > 0",
+        "SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+        "SELECT g, sum(x) FROM (VALUES (1, 9223372036854775807), (1, 1)) AS v(g, x) GROUP BY g",
+        "SELECT sum(x) OVER (ORDER BY x) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+    ] {
+        let problem = ask(&server, sql).map(|found| found.join(";"));
+        let problem = problem.expect_err(sql).to_string();
+        assert!(problem.contains("verflow"), "{sql}: {problem}");
+    }
 }
