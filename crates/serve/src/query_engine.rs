@@ -9,12 +9,12 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::Transformed;
-use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
@@ -31,19 +31,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
+use crate::checked::checked_sum;
 use crate::coded_groups::CodedGroups;
 use crate::column_docs::{self, ColumnMeaning, Meanings, SharedMeanings};
+use crate::date_patterns;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
+use crate::local_times::as_in_models;
 use crate::mended_sql::mend_in;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
 use crate::system_table::{SystemTable, SystemTableProvider};
-use crate::tables::{SluiceSchema, SluiceTable, SnapshotSource};
+use crate::tables::{OwnTable, PublicTables, QueryView, SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
+use crate::zoned_session::{analyzer_rules, with_tables};
 
 /// The catalog of all tables, which PostgreSQL clients take for their database.
 pub(crate) const CATALOG: &str = "sluice";
@@ -60,7 +64,8 @@ pub struct QueryOptions {
     pub spill_bytes_max: u64,
     /// A query that takes longer is stopped.
     pub time_ms_max: u64,
-    /// Business time zone, in which timestamps without a zone are read.
+    /// Business time zone: days and hours of moments are those of this zone, and
+    /// timestamps without a zone are read in it.
     pub time_zone: String,
     /// Plain views: name and SELECT text.
     pub query_views: Vec<(String, String)>,
@@ -219,7 +224,9 @@ impl QueryPlanner for OneSnapshotPlanner {
 /// See the module.
 pub struct QueryEngine {
     context: Arc<SessionContext>,
-    pub(crate) schema: Arc<SluiceSchema>,
+    /// Plans views, to which moments are in UTC as they are to models.
+    models: SessionContext,
+    pub(crate) tables: Arc<PublicTables>,
     pub(crate) meanings: SharedMeanings,
     pub(crate) options: QueryOptions,
 }
@@ -264,6 +271,7 @@ impl QueryEngine {
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .with_physical_optimizer_rule(Arc::new(CodedGroups))
+            .with_analyzer_rules(analyzer_rules())
             .build();
         let ids = StoredIds {
             source: source.clone(),
@@ -271,15 +279,29 @@ impl QueryEngine {
         options
             .functions
             .register_for_queries(&mut state, Arc::new(ids))?;
-        let context = SessionContext::new_with_state(state);
-        context.register_udtf(EXPLAIN_FUNCTION, Arc::new(ExplainFunction(None)));
-        let schema = Arc::new(SluiceSchema {
+        date_patterns::register(&mut state)?;
+        state.register_udaf(Arc::new(checked_sum()))?;
+        let tables = Arc::new(PublicTables {
             source,
             query_views: RwLock::default(),
             own_tables: RwLock::default(),
         });
+        let context = SessionContext::new_with_state(state);
+        context.register_udtf(EXPLAIN_FUNCTION, Arc::new(ExplainFunction(None)));
+        let models = with_tables(
+            &context,
+            SluiceSchema {
+                tables: tables.clone(),
+                zone: None,
+            },
+            &options.time_zone,
+        )?;
         if let Some(catalog) = context.catalog(CATALOG) {
-            catalog.register_schema("public", schema.clone())?;
+            let schema = SluiceSchema {
+                tables: tables.clone(),
+                zone: Some(options.time_zone.as_str().into()),
+            };
+            catalog.register_schema("public", Arc::new(schema))?;
         }
         let meanings = Meanings {
             columns: options.column_meanings.clone(),
@@ -287,7 +309,8 @@ impl QueryEngine {
         };
         let engine = Self {
             context: Arc::new(context),
-            schema,
+            models,
+            tables,
             meanings: Arc::default(),
             options,
         };
@@ -303,13 +326,16 @@ impl QueryEngine {
     /// When one cannot be planned.
     pub fn set_query_views(&self, views: &[(String, String)]) -> Result<(), ServeError> {
         let is_wanted = |name: &String| views.iter().any(|(wanted, _)| wanted == name);
-        let known = &self.schema.query_views;
+        let known = &self.tables.query_views;
         known.write().retain(|name, _| is_wanted(name));
         for (name, select) in views {
-            let state = self.context.state();
+            let state = self.models.state();
             let plan = futures::executor::block_on(state.create_logical_plan(select))?;
-            let view = ViewTable::new(plan, Some(select.clone()));
-            known.write().insert(name.clone(), Arc::new(view));
+            let view = QueryView {
+                select: select.clone(),
+                plan: as_in_models(plan, &state)?,
+            };
+            known.write().insert(name.clone(), view);
         }
         Ok(())
     }
@@ -321,10 +347,13 @@ impl QueryEngine {
     /// When the rows of that table cannot be made.
     pub fn set_meanings(&self, meanings: Meanings) -> Result<(), ServeError> {
         let name = column_docs::COLUMNS;
-        let mut tables = self.schema.own_tables.write();
+        let mut tables = self.tables.own_tables.write();
         match meanings.columns.is_empty() {
             true => tables.remove(name),
-            false => tables.insert(name.to_owned(), column_docs::table(&meanings.columns)?),
+            false => {
+                let table = OwnTable::Fixed(column_docs::table(&meanings.columns)?);
+                tables.insert(name.to_owned(), table)
+            }
         };
         *self.meanings.write() = Arc::new(meanings);
         Ok(())
@@ -332,7 +361,7 @@ impl QueryEngine {
 
     /// Names of the query views.
     pub(crate) fn query_views(&self) -> Vec<String> {
-        self.schema.query_views.read().keys().cloned().collect()
+        self.tables.query_views.read().keys().cloned().collect()
     }
 
     /// Lets statements ask about the operators of running views: the table
@@ -352,9 +381,9 @@ impl QueryEngine {
     /// # Errors
     /// When its rows cannot be made.
     pub fn add_table(&self, name: &str, table: Arc<dyn SystemTable>) -> Result<(), ServeError> {
-        let provider = Arc::new(SystemTableProvider::new(table)?);
-        let mut tables = self.schema.own_tables.write();
-        tables.insert(name.to_owned(), provider);
+        let table = OwnTable::Asked(SystemTableProvider::new(table)?);
+        let mut tables = self.tables.own_tables.write();
+        tables.insert(name.to_owned(), table);
         Ok(())
     }
 
@@ -374,6 +403,23 @@ impl QueryEngine {
     /// The DataFusion session behind it.
     pub fn session(&self) -> Arc<SessionContext> {
         self.context.clone()
+    }
+
+    /// The business time zone.
+    pub(crate) fn zone(&self) -> Arc<str> {
+        self.options.time_zone.as_str().into()
+    }
+
+    /// The same for readers in another time zone.
+    ///
+    /// # Errors
+    /// When its tables cannot be registered.
+    pub(crate) fn session_in(&self, time_zone: &str) -> Result<Arc<SessionContext>, ServeError> {
+        let schema = SluiceSchema {
+            tables: self.tables.clone(),
+            zone: Some(time_zone.into()),
+        };
+        Ok(Arc::new(with_tables(&self.context, schema, time_zone)?))
     }
 
     /// One statement that reads.

@@ -35,6 +35,7 @@ pub(crate) struct Session {
     from: Option<SocketAddr>,
     /// 0 where there is none.
     timeout_ms: AtomicU64,
+    time_zone: Mutex<TimeZone>,
     cancelled: watch::Sender<u64>,
     /// Prepared statements and portals by kind and name, and their bytes.
     kept: Mutex<BTreeMap<(u8, String), usize>>,
@@ -42,6 +43,14 @@ pub(crate) struct Session {
     pub(crate) cursors: Cursors,
     /// The statement that is answered, and rows that were made for it.
     asked: Mutex<(Option<String>, u64)>,
+}
+
+/// In which time zone they want to read; `None` for that of the warehouse.
+#[derive(Debug, Default)]
+struct TimeZone {
+    now: Option<String>,
+    /// As it was when they connected.
+    first: Option<String>,
 }
 
 /// Statements and portals that a connection may keep, and their bytes together.
@@ -56,6 +65,7 @@ impl Session {
             claimed: Mutex::new(None),
             from,
             timeout_ms: AtomicU64::new(0),
+            time_zone: Mutex::default(),
             cancelled: watch::Sender::new(0),
             kept: Mutex::default(),
             cursors: Mutex::default(),
@@ -126,6 +136,20 @@ impl Session {
         (timeout_ms > 0).then_some(timeout_ms)
     }
 
+    /// They connect, and want to read in this time zone.
+    pub(crate) fn begin_in(&self, time_zone: Option<String>) {
+        *self.time_zone.lock() = TimeZone {
+            now: time_zone.clone(),
+            first: time_zone,
+        };
+    }
+
+    /// They want to read in this time zone; `None` for that in which they began.
+    pub(crate) fn set_time_zone(&self, time_zone: Option<String>) {
+        let mut known = self.time_zone.lock();
+        known.now = time_zone.or_else(|| known.first.clone());
+    }
+
     /// Notes a statement or portal that the connection keeps.
     ///
     /// # Errors
@@ -176,6 +200,13 @@ impl Session {
 pub(crate) fn claimed_name() -> Option<String> {
     let name = SESSION.try_with(|session| session.claimed());
     name.ok().flatten()
+}
+
+/// The time zone in which whoever asks wants to read; `None` for that of the
+/// warehouse.
+pub(crate) fn time_zone() -> Option<String> {
+    let zone = SESSION.try_with(|session| session.time_zone.lock().now.clone());
+    zone.ok().flatten()
 }
 
 /// The session of this task, for work that goes on in another task.

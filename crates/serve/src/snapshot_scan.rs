@@ -26,7 +26,7 @@ use futures::stream;
 use sluice_store::Piece;
 
 use crate::piece_reader::{PieceReader, Wanted};
-use crate::row_filter::RowFilter;
+use crate::row_filter::{RowFilter, as_declared};
 
 /// A scan of fewer rows than this for each part has fewer parts.
 const PART_ROWS_MIN: usize = 1 << 16;
@@ -235,7 +235,8 @@ impl Bounds<'_> {
         let unknown = new_null_array(data_type, 1);
         let values = self.pieces.iter().map(|piece| {
             let bounds = piece.bounds(position).ok().flatten();
-            bounds.map_or_else(|| unknown.clone(), |bounds| bounds[which].clone())
+            let bound = bounds.and_then(|bounds| as_declared(&bounds[which], data_type).ok());
+            bound.unwrap_or_else(|| unknown.clone())
         });
         let values: Vec<ArrayRef> = values.collect();
         let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -12,6 +12,8 @@ use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+
+use crate::row_filter::as_declared;
 
 /// Gives the rows of such a table.
 pub trait SystemTable: Debug + Send + Sync {
@@ -26,13 +28,33 @@ pub trait SystemTable: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct SystemTableProvider {
     table: Arc<dyn SystemTable>,
+    stored: SchemaRef,
+    /// Its columns as whoever asks sees them.
     schema: SchemaRef,
 }
 
 impl SystemTableProvider {
     pub(crate) fn new(table: Arc<dyn SystemTable>) -> Result<Self> {
         let schema = table.rows()?.schema();
-        Ok(Self { table, schema })
+        Ok(Self {
+            table,
+            stored: schema.clone(),
+            schema,
+        })
+    }
+
+    /// The columns that its rows have.
+    pub(crate) fn stored(&self) -> SchemaRef {
+        self.stored.clone()
+    }
+
+    /// The same table with columns of other types.
+    pub(crate) fn shown(&self, schema: SchemaRef) -> Self {
+        Self {
+            table: self.table.clone(),
+            stored: self.stored.clone(),
+            schema,
+        }
     }
 }
 
@@ -54,6 +76,14 @@ impl TableProvider for SystemTableProvider {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let rows = self.table.rows()?;
+        let fields = self.schema.fields().iter();
+        let columns = fields
+            .zip(rows.columns())
+            .map(|(field, column)| as_declared(column, field.data_type()));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        let schema = self.schema.clone();
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
         let table = MemTable::try_new(self.schema.clone(), vec![vec![rows]])?;
         table.scan(state, projection, filters, limit).await
     }

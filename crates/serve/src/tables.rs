@@ -8,13 +8,16 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::DFSchema;
+use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::RwLock;
 use sluice_store::Snapshot;
 
+use crate::moments::{plan_in, schema_in};
 use crate::snapshot_scan::{ScanRequest, SnapshotScan};
+use crate::system_table::SystemTableProvider;
 
 /// Gives the newest snapshot.
 pub type SnapshotSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
@@ -23,6 +26,9 @@ pub type SnapshotSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
 /// fixed snapshot when it runs.
 pub(crate) struct SluiceTable {
     pub(crate) name: String,
+    /// Its columns in the store.
+    stored: SchemaRef,
+    /// The same as whoever asks sees them.
     schema: SchemaRef,
     source: SnapshotSource,
     pinned: Option<Snapshot>,
@@ -33,6 +39,7 @@ impl SluiceTable {
     pub(crate) fn pin(&self, snapshot: Snapshot) -> Self {
         Self {
             name: self.name.clone(),
+            stored: self.stored.clone(),
             schema: self.schema.clone(),
             source: self.source.clone(),
             pinned: Some(snapshot),
@@ -72,7 +79,7 @@ impl TableProvider for SluiceTable {
         };
         // Its columns may be others than when the query was planned.
         let found = snapshot.definition(&self.name);
-        if !found.is_some_and(|found| found.schema == self.schema) {
+        if !found.is_some_and(|found| found.schema == self.stored) {
             let problem = format!("`{}` has changed; send the query again", self.name);
             return Err(DataFusionError::Plan(problem));
         }
@@ -111,13 +118,43 @@ impl TableProvider for SluiceTable {
     }
 }
 
+/// A plain view.
+pub(crate) struct QueryView {
+    pub(crate) select: String,
+    /// Over tables as they are stored.
+    pub(crate) plan: LogicalPlan,
+}
+
+/// A table about the warehouse itself.
+pub(crate) enum OwnTable {
+    /// It has no moments.
+    Fixed(Arc<dyn TableProvider>),
+    Asked(SystemTableProvider),
+}
+
+/// What readers in any time zone have in common.
+pub(crate) struct PublicTables {
+    pub(crate) source: SnapshotSource,
+    pub(crate) query_views: RwLock<BTreeMap<String, QueryView>>,
+    /// Tables about the warehouse itself, which no project can name.
+    pub(crate) own_tables: RwLock<BTreeMap<String, OwnTable>>,
+}
+
 /// The schema `public`: every collection of the newest snapshot, and the query
 /// views.
 pub(crate) struct SluiceSchema {
-    pub(crate) source: SnapshotSource,
-    pub(crate) query_views: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
-    /// Tables about the warehouse itself, which no project can name.
-    pub(crate) own_tables: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+    pub(crate) tables: Arc<PublicTables>,
+    /// The time zone of those who read; `None` shows what is stored.
+    pub(crate) zone: Option<Arc<str>>,
+}
+
+impl SluiceSchema {
+    fn shown(&self, stored: &SchemaRef) -> SchemaRef {
+        match &self.zone {
+            Some(zone) => schema_in(stored, zone),
+            None => stored.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for SluiceSchema {
@@ -129,33 +166,44 @@ impl fmt::Debug for SluiceSchema {
 #[async_trait]
 impl SchemaProvider for SluiceSchema {
     fn table_names(&self) -> Vec<String> {
-        let collections = (self.source)().collections();
+        let tables = &self.tables;
+        let collections = (tables.source)().collections();
         let mut names: Vec<String> = collections
             .iter()
             .map(|collection| collection.name.clone())
-            .chain(self.query_views.read().keys().cloned())
-            .chain(self.own_tables.read().keys().cloned())
+            .chain(tables.query_views.read().keys().cloned())
+            .chain(tables.own_tables.read().keys().cloned())
             .collect();
         names.sort();
         names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(view) = self.query_views.read().get(name) {
-            return Ok(Some(view.clone()));
+        let tables = &self.tables;
+        if let Some(view) = tables.query_views.read().get(name) {
+            let plan = match &self.zone {
+                Some(zone) => plan_in(&view.plan, zone)?,
+                None => view.plan.clone(),
+            };
+            let view = ViewTable::new(plan, Some(view.select.clone()));
+            return Ok(Some(Arc::new(view)));
         }
-        if let Some(table) = self.own_tables.read().get(name) {
-            return Ok(Some(table.clone()));
+        if let Some(table) = tables.own_tables.read().get(name) {
+            return Ok(Some(match table {
+                OwnTable::Fixed(table) => table.clone(),
+                OwnTable::Asked(table) => Arc::new(table.shown(self.shown(&table.stored()))),
+            }));
         }
-        let collections = (self.source)().collections();
+        let collections = (tables.source)().collections();
         let found = collections
             .iter()
             .find(|collection| collection.name == name);
         Ok(found.map(|collection| {
             Arc::new(SluiceTable {
                 name: name.to_owned(),
-                schema: collection.schema.clone(),
-                source: self.source.clone(),
+                stored: collection.schema.clone(),
+                schema: self.shown(&collection.schema),
+                source: tables.source.clone(),
                 pinned: None,
             }) as Arc<dyn TableProvider>
         }))

@@ -47,7 +47,11 @@ fn schema() -> SchemaRef {
         Field::new("shop", DataType::Utf8, true),
         Field::new("note", DataType::Utf8, true),
         Field::new("amount", DataType::Decimal128(16, 2), true),
-        Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        Field::new(
+            "at",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
         Field::new("share", DataType::Float64, true),
         Field::new("is_new", DataType::Boolean, true),
     ]))
@@ -83,7 +87,10 @@ fn rows(ids: &[i64]) -> RecordBatch {
                 .with_precision_and_scale(16, 2)
                 .unwrap(),
         ),
-        Arc::new(at.collect::<TimestampMicrosecondArray>()),
+        Arc::new(
+            at.collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
         Arc::new(share.collect::<Float64Array>()),
         Arc::new(is_new.collect::<BooleanArray>()),
     ];
@@ -157,7 +164,11 @@ fn condition(random: &mut Random, depth: u64) -> String {
         2 => format!("shop IN ('{}', 'nowhere')", random.one(&SHOPS)),
         3 => format!("note LIKE 'note {}%'", number % 100),
         4 => format!("amount {comparison} {}.5", number % 500 - 250),
-        5 => format!("at {comparison} to_timestamp({number})::timestamp"),
+        5 => format!(
+            "at {comparison} '1970-01-01 08:{:02}:{:02}'",
+            number / 60,
+            number % 60
+        ),
         6 => format!("share {comparison} CAST({} AS DOUBLE)", number % 150),
         7 => "is_new".to_owned(),
         8 => format!(
@@ -195,7 +206,11 @@ fn ids(result: &QueryResult, is_wanted: impl Fn(&RecordBatch, usize) -> bool) ->
 
 fn engine(store: &Store) -> QueryEngine {
     let snapshot = store.snapshot();
-    QueryEngine::new(Arc::new(move || snapshot.clone()), QueryOptions::default()).unwrap()
+    let options = QueryOptions {
+        time_zone: "Asia/Shanghai".to_owned(),
+        ..QueryOptions::default()
+    };
+    QueryEngine::new(Arc::new(move || snapshot.clone()), options).unwrap()
 }
 
 #[test]
@@ -259,28 +274,31 @@ fn a_limit_is_a_limit_and_a_plan_tells_what_is_read() {
     let some = answer(&engine, "SELECT id FROM sales LIMIT 7");
     assert_eq!(ids(&some, |_, _| true).len(), 7);
     let last = there.last().unwrap();
-    let plan = answer(
-        &engine,
-        &format!("EXPLAIN SELECT note FROM sales WHERE id >= {}", last - 3),
-    );
-    let plan = plan.batches[0]
-        .column(1)
-        .as_string::<i32>()
-        .iter()
-        .flatten()
-        .collect::<String>();
+    // Times are conditions in the zone of whoever reads, and bounds in UTC.
+    let last_time = format!("1970-01-01 08:{:02}:{:02}", last / 60, last % 60);
+    for condition in [
+        format!("id >= {}", last - 3),
+        format!("at >= '{last_time}'"),
+        format!("at >= TIMESTAMP '{last_time}'"),
+        "at >= DATE '1970-01-02'".to_owned(),
+    ] {
+        let (read, all) = pieces_read(&engine, &condition);
+        assert!(read < all, "{condition}: {read} of {all} pieces are read");
+    }
+}
+
+/// How many pieces a condition leaves, and how many there are.
+fn pieces_read(engine: &QueryEngine, condition: &str) -> (usize, usize) {
+    let sql = format!("EXPLAIN SELECT note FROM sales WHERE {condition}");
+    let plan = answer(engine, &sql);
+    let plan = plan.batches[0].column(1).as_string::<i32>().clone();
+    let plan: String = plan.iter().flatten().collect();
     let (_, read) = plan
         .split_once("SnapshotScan: sales [note], pieces ")
-        .unwrap();
+        .unwrap_or_else(|| panic!("{plan}"));
     let (read, all) = read.split_once(" of ").unwrap();
-    let all: usize = all
-        .split(|letter: char| !letter.is_ascii_digit())
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let read: usize = read.parse().unwrap();
-    assert!(read < all, "{read} of {all} pieces are read: {plan}");
+    let all = all.split(|letter: char| !letter.is_ascii_digit()).next();
+    (read.parse().unwrap(), all.unwrap().parse().unwrap())
 }
 
 /// The answer as text, its lines in order.

@@ -323,8 +323,9 @@ fn users_may_do_what_their_role_may() {
         assert!(!is_good && text.contains(expected), "{user}: {text}");
     };
     // Before a connection stands, psql shows no codes.
-    refused("li", "wrong", "SELECT 1", "authentication failed");
-    refused("nobody", "secret-a", "SELECT 1", "authentication failed");
+    let failed = |user: &str| format!("password authentication failed for user \"{user}\"");
+    refused("li", "wrong", "SELECT 1", &failed("li"));
+    refused("nobody", "secret-a", "SELECT 1", &failed("nobody"));
     refused("li", "secret-a", "SELECT phone FROM person", "person.phone");
     refused("board", "secret-r", "SELECT 1", "42501");
     // What a client sets holds for its connection alone.

@@ -76,16 +76,16 @@ fn clients_without_sessions_get_some() {
     assert_eq!(
         warehouse.ask(sessions),
         [
-            "2024-11-10T01:00:00Z,2",
-            "2024-11-10T01:36:00Z,1",
-            "2024-11-10T01:40:00Z,1",
+            "2024-11-10T09:00:00+08:00,2",
+            "2024-11-10T09:36:00+08:00,1",
+            "2024-11-10T09:40:00+08:00,1",
         ]
     );
     // One that comes late closes the pause.
     warehouse.send(&[view("e5", 20, Some("home"))], &[]);
     assert_eq!(
         warehouse.ask(sessions),
-        ["2024-11-10T01:00:00Z,4", "2024-11-10T01:40:00Z,1"]
+        ["2024-11-10T09:00:00+08:00,4", "2024-11-10T09:40:00+08:00,1"]
     );
     let day = "SELECT pv, uv, sessions FROM ads_live_day";
     assert_eq!(warehouse.ask(day), ["5,1,2"]);

@@ -107,6 +107,30 @@ fn psql_finds_its_way() {
             &["3"],
         ),
         ("EXPLAIN by_day", &["plan"]),
+        (
+            "SELECT sold_at FROM item WHERE id = 1",
+            &[" 2026-11-01 00:00:00+00\n"],
+        ),
+        (
+            "SET TIME ZONE 'asia/kolkata'; SHOW TimeZone; SELECT sold_at, sold_at::date AS day, date_trunc('day', sold_at) AS midnight FROM item WHERE id = 1",
+            &[
+                "Asia/Kolkata",
+                "2026-11-01 05:30:00+05:30",
+                "2026-11-01 00:00:00+05:30",
+            ],
+        ),
+        (
+            "SET timezone = 'America/New_York'; SELECT sold_at::date AS day FROM item WHERE sold_at = '2026-10-31 20:00:00' AND id = 1; COPY (SELECT sold_at FROM item WHERE id = 1) TO STDOUT; RESET timezone; SHOW timezone",
+            &["2026-10-31", "2026-10-31 20:00:00-04", "UTC"],
+        ),
+        (
+            "SELECT to_char(sold_at, 'DD.MM.YYYY HH24:MI') AS text FROM item WHERE id = 1",
+            &["01.11.2026 00:00"],
+        ),
+        (
+            "SELECT CAST('inf' AS DOUBLE) AS a, CAST('-inf' AS DOUBLE) AS b, CAST('nan' AS DOUBLE) AS c",
+            &["Infinity", "-Infinity", "NaN"],
+        ),
     ];
     with_psql(|running| {
         check(running, asked.iter().copied());
@@ -118,6 +142,16 @@ fn psql_finds_its_way() {
             !is_good && text.contains("refused"),
             "COPY to a file: {text}"
         );
+        for (wrong, said) in [
+            (
+                "SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+                "out of range",
+            ),
+            ("SET timezone = 'Mars/Base'", "invalid value for parameter"),
+        ] {
+            let (is_good, text) = psql(running, &[wrong]).unwrap();
+            assert!(!is_good && text.contains(said), "{wrong}: {text}");
+        }
     });
 }
 

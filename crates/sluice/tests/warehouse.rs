@@ -85,11 +85,11 @@ fn check_figures(warehouse: &Warehouse) {
     assert_eq!(
         warehouse.ask("SELECT order_id, user_id, province_name, create_time, status, status_name, goods_amount, lines FROM dwd_trade_order ORDER BY order_id"),
         [
-            "1,11,Guangdong,2024-11-10T02:00:00Z,1006,paid,115.00,2",
-            "2,12,Hainan,2024-11-10T03:00:00Z,1003,cancelled,50.00,1",
-            "3,11,Guangdong,2024-11-10T15:59:59Z,1002,paid,0.30,2",
-            "4,13,Tibet,2024-11-10T16:00:00Z,1001,unpaid,180.00,1",
-            "5,12,Guangdong,2024-11-11T04:00:00Z,1003,paid,60.00,1",
+            "1,11,Guangdong,2024-11-10T10:00:00+08:00,1006,paid,115.00,2",
+            "2,12,Hainan,2024-11-10T11:00:00+08:00,1003,cancelled,50.00,1",
+            "3,11,Guangdong,2024-11-10T23:59:59+08:00,1002,paid,0.30,2",
+            "4,13,Tibet,2024-11-11T00:00:00+08:00,1001,unpaid,180.00,1",
+            "5,12,Guangdong,2024-11-11T12:00:00+08:00,1003,paid,60.00,1",
         ]
     );
     check_audit(warehouse);
@@ -109,7 +109,7 @@ fn two_days_have_the_figures_worked_out_by_hand() {
     );
     assert_eq!(diverted, ["1,2,1,1"]);
     let action = warehouse.ask("SELECT mid, action_id, item, ts FROM action_log");
-    assert_eq!(action, ["m1,cart_add,1,2024-11-10T01:01:30Z"]);
+    assert_eq!(action, ["m1,cart_add,1,2024-11-10T09:01:30+08:00"]);
     let dead_letters = warehouse.ask(
         "SELECT coalesce(table_name, ''), coalesce(column_name, ''), reason
          FROM sluice_dead_letters WHERE coalesce(table_name, '') NOT LIKE 'mistake%'

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::HttpState;
 use super::problem::Problem;
 use crate::ServeError;
+use crate::moments::schema_in;
 
 fn answer(value: &serde_json::Value) -> Response {
     let headers = [
@@ -57,7 +58,7 @@ pub(super) async fn catalog(State(state): State<Arc<HttpState>>) -> Result<Respo
             "name": collection.name,
             "kind": if is_view { "view" } else { "table" },
             "rows": snapshot.row_count(&collection.name),
-            "columns": columns(&collection.schema),
+            "columns": columns(&schema_in(&collection.schema, &state.engine.zone())),
         }));
     }
     for name in state.engine.query_views() {

@@ -23,6 +23,7 @@ use super::problem::Problem;
 use crate::ServeError;
 use crate::json_rows::{RowWriter, write_columns, write_rows, write_text};
 use crate::live_feed::{EpochChange, Watch};
+use crate::moments::{rows_in, schema_in};
 
 /// What a client asked of one view.
 struct Watched {
@@ -191,9 +192,10 @@ impl Connection {
     fn begin(&mut self, before: &str) -> String {
         let views = self.watched.keys().cloned().collect();
         let watch = self.state.live.watch(views);
+        let zone = self.state.engine.zone();
         let mut text = before.to_owned();
         for (name, watched) in &self.watched {
-            let written = snapshot_event(&watch.snapshot, name, watched, &mut text);
+            let written = snapshot_event(&watch.snapshot, name, watched, &zone, &mut text);
             if let Err(error) = written {
                 error_event(name, &error, &mut text);
             }
@@ -206,6 +208,7 @@ impl Connection {
     }
 
     fn change(&self, change: &EpochChange) -> String {
+        let zone = self.state.engine.zone();
         let mut text = String::new();
         for (name, watched) in &self.watched {
             let Some(view) = change.views.get(name) else {
@@ -216,7 +219,7 @@ impl Connection {
                 None => {
                     let shared = view.text.get_or_init(|| {
                         let mut text = String::new();
-                        match delta_event(change.epoch, name, &view.delta, None, &mut text) {
+                        match delta_event(change.epoch, name, &view.delta, None, &zone, &mut text) {
                             Ok(()) => text.into(),
                             Err(error) => {
                                 text.clear();
@@ -228,9 +231,14 @@ impl Connection {
                     text.push_str(shared);
                     Ok(())
                 }
-                Some(filter) => {
-                    delta_event(change.epoch, name, &view.delta, Some(filter), &mut text)
-                }
+                Some(filter) => delta_event(
+                    change.epoch,
+                    name,
+                    &view.delta,
+                    Some(filter),
+                    &zone,
+                    &mut text,
+                ),
             };
             if let Err(error) = written {
                 error_event(name, &error, &mut text);
@@ -254,6 +262,7 @@ fn snapshot_event(
     snapshot: &Snapshot,
     name: &str,
     watched: &Watched,
+    zone: &Arc<str>,
     text: &mut String,
 ) -> Result<(), ServeError> {
     let collections = snapshot.collections();
@@ -264,7 +273,7 @@ fn snapshot_event(
     let mut write = || {
         begin_data("snapshot", snapshot.epoch(), name, text);
         text.push_str(",\"columns\":");
-        write_columns(&collection.schema, text);
+        write_columns(&schema_in(&collection.schema, zone), text);
         text.push_str(",\"rows\":[");
         let mut written = 0;
         if watched.wants_snapshot {
@@ -273,7 +282,7 @@ fn snapshot_event(
                     Some(kept) => filter_record_batch(&batch, &kept)?,
                     None => batch,
                 };
-                write_rows(&batch, &mut written, text)?;
+                write_rows(&rows_in(&batch, zone)?, &mut written, text)?;
             }
         }
         text.push_str("]}\n\n");
@@ -291,13 +300,15 @@ fn delta_event(
     name: &str,
     delta: &Delta,
     filter: Option<&Arc<dyn PhysicalExpr>>,
+    zone: &Arc<str>,
     text: &mut String,
 ) -> Result<(), ServeError> {
     let kept = mask(filter, delta.rows())?;
     if kept.as_ref().is_some_and(|kept| kept.true_count() == 0) {
         return Ok(());
     }
-    let writer = RowWriter::new(delta.rows())?;
+    let rows = rows_in(delta.rows(), zone)?;
+    let writer = RowWriter::new(&rows)?;
     begin_data("delta", epoch, name, text);
     text.push_str(",\"changes\":[");
     let mut is_first = true;

@@ -13,6 +13,7 @@ use super::percent::{Plus, decode};
 use super::problem::Problem;
 use crate::ServeError;
 use crate::json_rows::{write_columns, write_rows};
+use crate::moments::rows_in;
 
 pub(super) async fn lookup(
     State(state): State<Arc<HttpState>>,
@@ -68,7 +69,8 @@ pub(super) async fn lookup(
     }
     state.rows.add(rows.num_rows() as u64);
     let mut text = format!("{{\"epoch\":{},\"columns\":", snapshot.epoch());
-    write_columns(&collection.schema, &mut text);
+    let rows = rows_in(&rows, &state.engine.zone()).map_err(ServeError::from)?;
+    write_columns(&rows.schema(), &mut text);
     text.push_str(",\"rows\":[");
     write_rows(&rows, &mut 0, &mut text)?;
     text.push_str("]}\n");

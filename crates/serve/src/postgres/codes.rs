@@ -1,5 +1,6 @@
 //! The codes (SQLSTATE) of errors, by which clients know what went wrong.
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
@@ -18,6 +19,12 @@ pub(super) fn fatal(code: &str, message: String) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
+/// An error of the warehouse itself.
+pub(super) fn internal(problem: &ServeError) -> PgWireError {
+    // XX000: internal_error.
+    error("XX000", problem.to_string())
+}
+
 /// An error of DataFusion.
 pub(super) fn of_datafusion(found: &DataFusionError) -> PgWireError {
     match found.find_root() {
@@ -29,6 +36,12 @@ pub(super) fn of_datafusion(found: &DataFusionError) -> PgWireError {
             Some(ServeError::Refused(problem)) => error("42501", problem.clone()),
             _ => error("XX000", found.strip_backtrace()),
         },
+        // 22003: numeric_value_out_of_range.
+        DataFusionError::ArrowError(inner, _)
+            if matches!(&**inner, ArrowError::ArithmeticOverflow(_)) =>
+        {
+            error("22003", format!("bigint out of range: {inner}"))
+        }
         // 53200: out_of_memory.
         DataFusionError::ResourcesExhausted(detail) => error("53200", detail.clone()),
         // 42601: syntax_error.

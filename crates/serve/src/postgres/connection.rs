@@ -79,7 +79,12 @@ pub(super) async fn answer(client: Client, handlers: Arc<Handlers>) -> io::Resul
         Ok(Ok(true)) => {}
         Ok(Ok(false)) | Err(_) => return Ok(()),
         Ok(Err(problem)) => {
-            let info = ErrorInfo::from(problem);
+            let mut info = ErrorInfo::from(problem);
+            if info.code == WRONG_PASSWORD {
+                let name = socket.metadata().get(METADATA_USER);
+                let name = name.map_or("", String::as_str);
+                info.message = format!("password authentication failed for user \"{name}\"");
+            }
             // Told once, when it began.
             let is_shut = info.code == TOO_MANY_TRIES;
             let begin = deadline - SIGN_IN_TIME_MAX;

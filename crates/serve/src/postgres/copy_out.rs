@@ -9,7 +9,6 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{
     CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Statement,
 };
-use datafusion_postgres::arrow_pg::datatypes::df::encode_dataframe;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
@@ -23,6 +22,7 @@ use futures::future::ready;
 use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
 use super::hook::Hook;
+use super::rows::answer;
 
 /// What a binary copy begins with: the signature, no flags, no extension.
 const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -77,7 +77,7 @@ async fn copy(
         Kind::Binary => Format::UnifiedBinary,
         Kind::Text | Kind::Csv => Format::UnifiedText,
     };
-    let mut rows = encode_dataframe(frame, &format, None).await?;
+    let mut rows = answer(frame, &format).await?;
     let names: Vec<String> = rows
         .row_schema()
         .iter()

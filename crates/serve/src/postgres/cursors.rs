@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     CloseCursor, Declare, DeclareType, FetchDirection, Statement, Value,
 };
 use datafusion_postgres::QueryHook;
-use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
+use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
@@ -26,6 +26,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 
 use super::codes::{error, of_datafusion};
+use super::rows::encode;
 use crate::session::SESSION;
 
 /// Cursors of a connection.
@@ -128,9 +129,7 @@ pub(super) async fn fetch(
     });
     let rows = batches
         .map(move |rows| match rows {
-            Ok(rows) => {
-                futures::stream::iter(encode_recordbatch(encoded.clone(), rows)).left_stream()
-            }
+            Ok(rows) => futures::stream::iter(encode(&encoded, rows)).left_stream(),
             Err(problem) => futures::stream::once(async move { Err(problem) }).right_stream(),
         })
         .flatten();

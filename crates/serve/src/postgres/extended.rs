@@ -33,13 +33,22 @@ use datafusion_postgres::pgwire::messages::response::EmptyQueryResponse;
 use futures::{Sink, SinkExt};
 
 use super::catalog::rewritten;
-use super::codes::error;
+use super::codes::{error, internal};
 use super::cursors::{self, fetch};
+use super::rows::FORMAT;
+use super::time_zones::Services;
 use crate::mended_sql::mended_text;
 use crate::session::SESSION;
 
 /// Answers messages of the extended protocol.
-pub(super) struct Extended(pub(super) Arc<DfSessionService>);
+pub(super) struct Extended(pub(super) Arc<Services>);
+
+impl Extended {
+    /// What answers in the time zone of whoever asks.
+    fn service(&self) -> PgWireResult<Arc<DfSessionService>> {
+        self.0.get().map_err(|problem| internal(&problem))
+    }
+}
 
 /// Whether a statement makes rows that a client reads.
 fn describes_nothing(statement: &<Extended as ExtendedQueryHandler>::Statement) -> bool {
@@ -79,7 +88,7 @@ impl ExtendedQueryHandler for Extended {
     type QueryParser = <DfSessionService as ExtendedQueryHandler>::QueryParser;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
-        self.0.query_parser()
+        self.0.parser()
     }
 
     async fn on_parse<C>(&self, client: &mut C, mut message: Parse) -> PgWireResult<()>
@@ -250,7 +259,10 @@ impl ExtendedQueryHandler for Extended {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let found = self.0.do_describe_statement(client, target).await?;
+        let found = self
+            .service()?
+            .do_describe_statement(client, target)
+            .await?;
         Ok(match describes_nothing(&target.statement) {
             true => DescribeStatementResponse::new(found.parameters, Vec::new()),
             false => found,
@@ -270,7 +282,7 @@ impl ExtendedQueryHandler for Extended {
     {
         match describes_nothing(&target.statement.statement) {
             true => Ok(DescribePortalResponse::new(Vec::new())),
-            false => self.0.do_describe_portal(client, target).await,
+            false => self.service()?.do_describe_portal(client, target).await,
         }
     }
 
@@ -300,7 +312,10 @@ impl ExtendedQueryHandler for Extended {
             let rows = fetch(&name.value, direction, &portal.result_column_format).await?;
             return Ok(Response::Query(rows));
         }
-        ExtendedQueryHandler::do_query(self.0.as_ref(), client, portal, rows_max).await
+        let service = self.service()?;
+        let format = portal.result_column_format.clone();
+        let answer = ExtendedQueryHandler::do_query(service.as_ref(), client, portal, rows_max);
+        FORMAT.scope(format, answer).await
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Com
             Arc::new(move |arguments| {
                 let name = arguments.first()?.as_ref()?.to_lowercase();
                 match &*name {
-                    "timezone" => Some(time_zone.clone()),
+                    "timezone" => session::time_zone().or_else(|| Some(time_zone.clone())),
                     name => default_of(name),
                 }
             }),

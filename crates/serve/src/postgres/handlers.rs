@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast;
+use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
-use datafusion_postgres::{DfSessionService, QueryHook};
 
 use super::copy_out::CopyHook;
 use super::cursors::CursorHook;
@@ -14,10 +14,13 @@ use super::explain_hook::ExplainHook;
 use super::extended::Extended;
 use super::guard::Guard;
 use super::hook::Both;
+use super::rows::QueryRows;
 use super::savepoints::SavepointHook;
 use super::settings::SettingsHook;
 use super::sign_in::{Door, OpenSessions, Startup};
 use super::simple::Simple;
+use super::time_zones::Services;
+use crate::QueryEngine;
 use crate::audit::Auditor;
 
 /// A parsed statement as the library keeps it.
@@ -33,7 +36,7 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    pub(super) fn new(session: Arc<SessionContext>, door: Door) -> Self {
+    pub(super) fn new(engine: &Arc<QueryEngine>, session: Arc<SessionContext>, door: Door) -> Self {
         // The first hook sees every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(Both(Guard(door.access.clone()))),
@@ -45,11 +48,12 @@ impl Handlers {
             })),
             Arc::new(Both(SavepointHook)),
             Arc::new(TransactionStatementHook),
+            Arc::new(QueryRows),
         ];
-        let service = Arc::new(DfSessionService::new_with_hooks(session, hooks));
+        let services = Arc::new(Services::new(engine.clone(), session, hooks));
         Self {
-            extended: Arc::new(Extended(service.clone())),
-            simple: Arc::new(Simple(service)),
+            extended: Arc::new(Extended(services.clone())),
+            simple: Arc::new(Simple(services)),
             door: Arc::new(door),
         }
     }

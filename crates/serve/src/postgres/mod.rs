@@ -13,11 +13,13 @@ mod guard;
 mod handlers;
 mod hook;
 mod roles;
+mod rows;
 mod savepoints;
 mod settings;
 mod sign_in;
 mod simple;
 mod stream;
+mod time_zones;
 mod too_many;
 
 use std::net::SocketAddr;
@@ -111,8 +113,8 @@ impl PostgresListener {
         let identities = Identities::default();
         functions::register(&session, &engine.options.time_zone, &comments);
         let sessions = Arc::default();
-        catalog::register_functions(&session, &identities, &engine.schema, &sessions);
-        let source = &engine.schema.source;
+        catalog::register_functions(&session, &identities, &engine.tables, &sessions);
+        let source = &engine.tables.source;
         catalog::register_schema(&session, &comments, &identities, source, &sessions)?;
         let door = Door {
             access: engine.options.access.clone(),
@@ -121,7 +123,7 @@ impl PostgresListener {
             auditor: engine.options.auditor.clone(),
             keys: Arc::default(),
         };
-        let handlers = Arc::new(Handlers::new(session.clone(), door));
+        let handlers = Arc::new(Handlers::new(&engine, session.clone(), door));
         // So many are told at a time that there are too many.
         let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE_MAX));
         let permits = Arc::new(Semaphore::new(engine.options.connections_max));

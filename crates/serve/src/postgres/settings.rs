@@ -2,7 +2,7 @@
 //!
 //! DataFusion has one set of settings for everybody, which no client may change:
 //! what a client sets is kept with its connection, where SHOW finds it. Only
-//! `statement_timeout` changes what statements do.
+//! `statement_timeout` and `TimeZone` change what statements do.
 
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ use super::codes::error;
 use super::cursors::without_rows;
 use super::hook::Hook;
 use super::sign_in::SERVER_VERSION;
+use super::time_zones;
+use crate::session::{self, SESSION};
 
 /// Settings that one connection may keep.
 const SETTINGS_MAX: usize = 100;
@@ -88,6 +90,31 @@ pub(super) fn statement_timeout_ms<C: ClientInfo + ?Sized>(client: &C) -> u64 {
 }
 
 const TIMEOUT: &str = "statement_timeout";
+const TIME_ZONE: &str = "timezone";
+
+/// The time zone that a client names when it connects: as a parameter, or among
+/// its `options`. One that is not known is as none.
+pub(super) fn startup_time_zone<'a>(
+    parameters: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Option<String> {
+    let mut named = None;
+    let mut option = None;
+    for (name, value) in parameters {
+        if name.eq_ignore_ascii_case(TIME_ZONE) {
+            named = time_zones::known(value);
+        }
+        if name == "options" {
+            let words = value.split_whitespace();
+            let mut pairs = words.filter_map(|word| {
+                let word = word.trim_start_matches("--").trim_start_matches("-c");
+                word.split_once('=')
+            });
+            let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(TIME_ZONE));
+            option = found.and_then(|(_, value)| time_zones::known(value));
+        }
+    }
+    named.or(option)
+}
 
 /// All settings where nobody has set them.
 pub(super) fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -142,7 +169,7 @@ pub(super) fn note_startup<C: ClientInfo>(client: &mut C) {
 
 /// See the module.
 pub(super) struct SettingsHook {
-    /// The business time zone, in which times are answered.
+    /// The business time zone, for whoever wants no other.
     pub(super) time_zone: String,
 }
 
@@ -157,7 +184,7 @@ impl SettingsHook {
             });
         }
         let told = match name {
-            "timezone" => Some(self.time_zone.clone()),
+            TIME_ZONE => session::time_zone().or_else(|| Some(self.time_zone.clone())),
             // The client says them when it connects.
             "application_name" => client.metadata().get(name).cloned(),
             "session_authorization" => client.metadata().get("user").cloned(),
@@ -221,7 +248,7 @@ fn assignments(set: &Set) -> Result<Vec<Assignment>, PgWireError> {
             let is_default = ["default", "local"]
                 .iter()
                 .any(|word| value.eq_ignore_ascii_case(word));
-            vec![("timezone".to_owned(), (!is_default).then_some(value))]
+            vec![(TIME_ZONE.to_owned(), (!is_default).then_some(value))]
         }
         Set::SetNames { charset_name, .. } => {
             vec![(
@@ -259,11 +286,22 @@ fn text(value: &Expr) -> String {
             value.into_string().unwrap_or(as_text)
         }
         Expr::Identifier(name) => name.value.clone(),
+        // `SET TIME ZONE INTERVAL '+08:00' HOUR TO MINUTE`, as the SQL standard has it.
+        Expr::Interval(interval) => text(&interval.value),
         other => other.to_string(),
     }
 }
 
+/// Tells a client the value of a setting, as PostgreSQL does when it changes.
+async fn tell(name: &str, value: String, client: &mut dyn HookClient) -> PgWireResult<()> {
+    let status = ParameterStatus::new(name.to_owned(), value);
+    client
+        .send_message(PgWireBackendMessage::ParameterStatus(status))
+        .await
+}
+
 async fn assign(
+    own_time_zone: &str,
     assignments: Vec<Assignment>,
     client: &mut dyn HookClient,
 ) -> PgWireResult<Response> {
@@ -271,6 +309,17 @@ async fn assign(
         if name.starts_with("datafusion.") {
             let problem = format!("`{name}` holds for everybody, and no client sets it");
             return Err(error("42501", problem));
+        }
+        if name == TIME_ZONE {
+            let wanted = match value {
+                Some(value) => Some(time_zones::known(&value).ok_or_else(|| {
+                    let problem = format!("invalid value for parameter \"TimeZone\": \"{value}\"");
+                    error("22023", problem)
+                })?),
+                None => None,
+            };
+            set_time_zone(wanted, own_time_zone, client).await?;
+            continue;
         }
         let key = key_of(&name);
         let Some(mut value) = value else {
@@ -304,21 +353,27 @@ async fn assign(
         }
         client.metadata_mut().insert(key, value.clone());
         let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
-        let is_told = name == "timezone" || known.is_some_and(|(_, _, is_told)| *is_told);
-        if is_told {
+        if known.is_some_and(|(_, _, is_told)| *is_told) {
             let shown = match &*name {
-                "timezone" => "TimeZone",
                 "datestyle" => "DateStyle",
                 "intervalstyle" => "IntervalStyle",
                 other => other,
             };
-            let status = ParameterStatus::new(shown.to_owned(), value);
-            client
-                .send_message(PgWireBackendMessage::ParameterStatus(status))
-                .await?;
+            tell(shown, value, client).await?;
         }
     }
     done("SET")
+}
+
+/// Sets the time zone of a connection; `None` for that in which it began.
+async fn set_time_zone(
+    wanted: Option<String>,
+    own_time_zone: &str,
+    client: &mut dyn HookClient,
+) -> PgWireResult<()> {
+    let _ = SESSION.try_with(|session| session.set_time_zone(wanted));
+    let now = session::time_zone().unwrap_or_else(|| own_time_zone.to_owned());
+    tell("TimeZone", now, client).await
 }
 
 pub(super) fn is_utf8(name: &str) -> bool {
@@ -361,22 +416,33 @@ impl Hook for SettingsHook {
     ) -> Option<PgWireResult<Response>> {
         Some(match statement {
             Statement::Set(set) => match assignments(set) {
-                Ok(assignments) => assign(assignments, client).await,
+                Ok(assignments) => assign(&self.time_zone, assignments, client).await,
                 Err(problem) => Err(problem),
             },
             Statement::Reset(reset) => {
-                match &reset.reset {
-                    Reset::ALL => client.metadata_mut().retain(|key, _| !is_setting(key)),
-                    Reset::ConfigurationParameter(name) => {
-                        let key = key_of(&plain_name(&name.to_string()));
-                        client.metadata_mut().remove(&key);
+                let one = match &reset.reset {
+                    Reset::ALL => None,
+                    Reset::ConfigurationParameter(name) => Some(plain_name(&name.to_string())),
+                };
+                match &one {
+                    None => client.metadata_mut().retain(|key, _| !is_setting(key)),
+                    Some(name) => {
+                        client.metadata_mut().remove(&key_of(name));
                     }
+                }
+                if one.is_none_or(|name| name == TIME_ZONE)
+                    && let Err(problem) = set_time_zone(None, &self.time_zone, client).await
+                {
+                    return Some(Err(problem));
                 }
                 done("RESET")
             }
             Statement::Discard { object_type } => {
                 client.metadata_mut().retain(|key, _| !is_setting(key));
                 HookClient::portal_store(client).clear_portals();
+                if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
+                    return Some(Err(problem));
+                }
                 done(&format!("DISCARD {object_type}"))
             }
             Statement::ShowVariable { variable } => {

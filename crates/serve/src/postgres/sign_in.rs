@@ -1,6 +1,7 @@
 //! How clients of the PostgreSQL wire say who they are: SCRAM-SHA-256 (RFC 7677)
 //! where the warehouse has users. And how they cancel a statement.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Weak};
 
@@ -10,8 +11,9 @@ use datafusion_postgres::pgwire::api::auth::sasl::scram::{
     SCRAM_ITERATIONS, ScramAuth, gen_salted_password, random_nonce,
 };
 use datafusion_postgres::pgwire::api::auth::{
-    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler,
-    finish_authentication, protocol_negotiation, save_startup_parameters_to_metadata,
+    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, ServerParameterProvider,
+    StartupHandler, finish_authentication, protocol_negotiation,
+    save_startup_parameters_to_metadata,
 };
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::{
@@ -26,10 +28,10 @@ use futures::Sink;
 use parking_lot::Mutex;
 
 use super::codes::fatal;
-use super::settings::note_startup;
+use super::settings::{note_startup, startup_time_zone};
 use crate::access::Access;
 use crate::audit::Auditor;
-use crate::session::{SESSION, Session};
+use crate::session::{self, SESSION, Session};
 use crate::wrong_secrets::shut_text;
 
 /// The version of PostgreSQL whose protocol and catalog clients may expect.
@@ -113,14 +115,26 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// What a client is told of the server.
-    fn parameters(&self) -> DefaultServerParameterProvider {
+    fn parameters(&self) -> Parameters {
         let mut parameters = DefaultServerParameterProvider::default();
         parameters.server_version = SERVER_VERSION.to_owned();
         parameters.is_superuser = false;
         parameters.default_transaction_read_only = true;
         parameters.time_zone = self.time_zone.clone();
-        parameters
+        Parameters(parameters)
+    }
+}
+
+/// What a client is told of the server.
+struct Parameters(DefaultServerParameterProvider);
+
+impl ServerParameterProvider for Parameters {
+    fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
+        let mut parameters = self.0.server_parameters(client)?;
+        if let Some(zone) = session::time_zone() {
+            parameters.insert("TimeZone".to_owned(), zone);
+        }
+        Some(parameters)
     }
 }
 
@@ -128,7 +142,7 @@ impl Door {
 pub(super) struct Startup {
     door: Arc<Door>,
     /// Not where the warehouse has no users.
-    scram: Option<Box<SASLAuthStartupHandler<DefaultServerParameterProvider>>>,
+    scram: Option<Box<SASLAuthStartupHandler<Parameters>>>,
 }
 
 impl Startup {
@@ -192,6 +206,10 @@ impl StartupHandler for Startup {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        if let PgWireFrontendMessage::Startup(startup) = &message {
+            let zone = startup_time_zone(startup.parameters.iter());
+            let _ = SESSION.try_with(|session| session.begin_in(zone));
+        }
         match &self.scram {
             Some(scram) => {
                 if let PgWireFrontendMessage::Startup(startup) = &message {

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion_postgres::DfSessionService;
 use datafusion_postgres::pgwire::api::query::SimpleQueryHandler;
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::api::store::PortalStore;
@@ -16,11 +15,13 @@ use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::Sink;
 
 use super::catalog::rewritten;
+use super::codes::internal;
 use super::savepoints::goes_back;
+use super::time_zones::Services;
 use crate::mended_sql::mended_text;
 
 /// Answers messages of the simple protocol.
-pub(super) struct Simple(pub(super) Arc<DfSessionService>);
+pub(super) struct Simple(pub(super) Arc<Services>);
 
 #[async_trait]
 impl SimpleQueryHandler for Simple {
@@ -48,6 +49,7 @@ impl SimpleQueryHandler for Simple {
         let query = rewritten(query)
             .or_else(|| mended_text(query))
             .unwrap_or_else(|| query.to_owned());
-        SimpleQueryHandler::do_query(self.0.as_ref(), client, &query).await
+        let service = self.0.get().map_err(|problem| internal(&problem))?;
+        SimpleQueryHandler::do_query(service.as_ref(), client, &query).await
     }
 }

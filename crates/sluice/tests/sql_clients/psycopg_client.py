@@ -75,4 +75,24 @@ with psycopg.connect(DSN) as connection:
     same(connection.info.transaction_status.name, "INERROR")
     connection.rollback()
     same(connection.execute("SELECT 1").fetchone(), (1,))
+# A session's time zone: as it begins, as it is set, in both formats.
+with psycopg.connect(DSN, autocommit=True, options="-c timezone=America/New_York") as connection:
+    ZONED = "SELECT sold_at, sold_at::date, sold_at::text FROM item WHERE id = %s"
+    for zone, day in [(None, "2026-10-31"), ("Asia/Tokyo", "2026-11-01")]:
+        if zone is not None:
+            connection.execute(f"SET TIME ZONE '{zone}'")
+        same(connection.info.parameter_status("TimeZone"), zone or "America/New_York")
+        same(connection.execute("SHOW timezone").fetchone(), (zone or "America/New_York",))
+        for binary in [False, True]:
+            with connection.cursor(binary=binary) as cursor:
+                row = cursor.execute(ZONED, (1,)).fetchone()
+                same(row[0].timestamp(), 1793491200.0)
+                same(row[1].isoformat(), day)
+    connection.execute("RESET ALL")
+    same(connection.info.parameter_status("TimeZone"), "America/New_York")
+    try:
+        connection.execute("SELECT max(id) * 9223372036854775807 FROM item")
+        raise AssertionError("what does not fit is an error")
+    except psycopg.errors.NumericValueOutOfRange:
+        pass
 print("done")

@@ -10,7 +10,7 @@ use super::super::roles::OWNER;
 use super::super::sign_in::OpenSessions;
 use super::helpers;
 use super::identities::Identities;
-use crate::tables::{SluiceSchema, SnapshotSource};
+use crate::tables::{PublicTables, SnapshotSource};
 
 /// Functions that say whether something can be named without its schema: what is
 /// in the catalog and in `public` can.
@@ -79,7 +79,7 @@ const UTF8: &str = "6";
 pub(in crate::postgres) fn register(
     context: &SessionContext,
     identities: &Identities,
-    schema: &Arc<SluiceSchema>,
+    tables: &Arc<PublicTables>,
     sessions: &Arc<OpenSessions>,
 ) {
     let add = |name: &'static str, counts: &[usize], data_type, answer: Answer| {
@@ -150,7 +150,7 @@ pub(in crate::postgres) fn register(
         DataType::Int32,
         Arc::new(move |_| Some(open.own_pid()?.to_string())),
     );
-    let source = schema.source.clone();
+    let source = tables.source.clone();
     for name in ["txid_current", "pg_current_xact_id"] {
         let source = source.clone();
         let epoch: Answer = Arc::new(move |_| Some(source().epoch().to_string()));
@@ -174,13 +174,13 @@ pub(in crate::postgres) fn register(
         ("pg_total_relation_size", &[1]),
     ] {
         let (source, identities) = (source.clone(), identities.clone());
-        let schema = schema.clone();
+        let tables = tables.clone();
         let answer: Answer = Arc::new(move |values| {
             let (_, found, table) = identities.find(first(values)?)?;
             if found != "public" {
                 return None;
             }
-            if schema.query_views.read().contains_key(&table) {
+            if tables.query_views.read().contains_key(&table) {
                 return Some("0".to_owned());
             }
             source().definition(&table)?;
@@ -188,15 +188,15 @@ pub(in crate::postgres) fn register(
         });
         add(name, counts, DataType::Int64, answer);
     }
-    let (known, views) = (identities.clone(), schema.clone());
+    let (known, views) = (identities.clone(), tables.clone());
     add(
         "pg_get_viewdef",
         &[1, 2],
         DataType::Utf8,
         Arc::new(move |values| {
             let (_, _, name) = known.find(first(values)?)?;
-            let view = views.query_views.read().get(&name).cloned()?;
-            let text = view.get_table_definition()?.trim();
+            let views = views.query_views.read();
+            let text = views.get(&name)?.select.trim();
             Some(format!("{};", text.trim_end_matches(';')))
         }),
     );

@@ -1,0 +1,238 @@
+//! `to_char`, `to_timestamp` and `to_date` with patterns of both kinds: one that
+//! has a `%` is of strftime, and DataFusion's own functions know it.
+
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::temporal_conversions::{as_datetime, as_datetime_with_timezone};
+use chrono::{Offset, TimeZone};
+use chrono_tz::OffsetName;
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+
+use super::parse::parse;
+use super::read::Reader;
+use super::write::{LocalTime, write};
+
+/// Puts these functions before DataFusion's, which they call.
+///
+/// # Errors
+/// When the session takes no functions.
+pub(crate) fn register(session: &mut SessionState) -> Result<()> {
+    for (name, does) in [
+        ("to_char", Does::Write),
+        ("to_timestamp", Does::Read),
+        ("to_date", Does::Read),
+    ] {
+        let inner = session.udf(name)?;
+        let function = WithPatterns { inner, does };
+        session.register_udf(Arc::new(ScalarUDF::from(function)))?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Does {
+    Write,
+    Read,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WithPatterns {
+    /// DataFusion's function.
+    inner: Arc<ScalarUDF>,
+    does: Does,
+}
+
+impl ScalarUDFImpl for WithPatterns {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let inner = self.inner.inner().with_updated_config(config)?;
+        Some(ScalarUDF::from(Self {
+            inner: Arc::new(inner),
+            does: self.does,
+        }))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(patterns) = own_patterns(&arguments, self.does)? else {
+            return self.inner.invoke_with_args(arguments);
+        };
+        let is_scalar = matches!(
+            arguments.args.as_slice(),
+            [ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)]
+        );
+        let rows = if is_scalar { 1 } else { arguments.number_rows };
+        let values = arguments.args.first();
+        let values = values.map(|values| values.to_array(rows)).transpose()?;
+        let Some(values) = values else {
+            return self.inner.invoke_with_args(arguments);
+        };
+        let answers = match (self.does, &patterns) {
+            (Does::Read, Patterns::One(pattern)) => {
+                read(&values, pattern, arguments.return_field.data_type())?
+            }
+            _ => written(&values, &patterns, rows)?,
+        };
+        Ok(match is_scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),
+            false => ColumnarValue::Array(answers),
+        })
+    }
+}
+
+/// Patterns of PostgreSQL.
+enum Patterns {
+    One(String),
+    OfRows(StringArray),
+}
+
+/// The patterns of a call; `None` leaves it to DataFusion.
+fn own_patterns(arguments: &ScalarFunctionArgs, does: Does) -> Result<Option<Patterns>> {
+    let [value, pattern] = arguments.args.as_slice() else {
+        return Ok(None);
+    };
+    let data_type = value.data_type();
+    let fits = match does {
+        Does::Write => matches!(
+            data_type,
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _)
+        ),
+        Does::Read => is_text(&data_type),
+    };
+    if !fits || !is_text(&pattern.data_type()) {
+        return Ok(None);
+    }
+    Ok(match pattern {
+        ColumnarValue::Scalar(pattern) => {
+            let pattern = pattern.try_as_str().flatten();
+            pattern
+                .filter(|pattern| !pattern.contains('%'))
+                .map(|pattern| Patterns::One(pattern.to_owned()))
+        }
+        ColumnarValue::Array(_) if does == Does::Read => None,
+        ColumnarValue::Array(patterns) => {
+            let patterns = cast(patterns, &DataType::Utf8)?;
+            let patterns = patterns.as_string::<i32>();
+            let is_other = patterns
+                .iter()
+                .flatten()
+                .any(|pattern| pattern.contains('%'));
+            (!is_other).then(|| Patterns::OfRows(patterns.clone()))
+        }
+    })
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+fn written(values: &ArrayRef, patterns: &Patterns, rows: usize) -> Result<ArrayRef> {
+    let zone = match values.data_type() {
+        DataType::Timestamp(_, zone) => zone.clone(),
+        _ => None,
+    };
+    let in_us = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+    let times = cast(values, &in_us)?;
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let zone = zone.as_deref().map(Zone::new).transpose()?;
+    let one = match patterns {
+        Patterns::One(pattern) => Some(parse(pattern)),
+        Patterns::OfRows(_) => None,
+    };
+    let mut text = String::new();
+    let texts = (0..rows).map(|row| {
+        if times.is_null(row) {
+            return None;
+        }
+        let local = local_time(times.value(row), zone.as_ref())?;
+        text.clear();
+        match (&one, patterns) {
+            (Some(parts), _) => write(parts, &local, &mut text),
+            (None, Patterns::OfRows(patterns)) if patterns.is_valid(row) => {
+                write(&parse(patterns.value(row)), &local, &mut text);
+            }
+            (None, _) => return None,
+        }
+        Some(text.clone())
+    });
+    Ok(Arc::new(texts.collect::<StringArray>()))
+}
+
+/// The zone of moments.
+struct Zone {
+    zone: Tz,
+    /// One that has names.
+    place: Option<chrono_tz::Tz>,
+}
+
+impl Zone {
+    fn new(name: &str) -> Result<Self> {
+        Ok(Self {
+            zone: name.parse()?,
+            place: name.parse().ok(),
+        })
+    }
+}
+
+/// `None` for what is beyond the calendar.
+fn local_time(time_us: i64, zone: Option<&Zone>) -> Option<LocalTime> {
+    let utc = as_datetime::<TimestampMicrosecondType>(time_us)?;
+    let Some(Zone { zone, place }) = zone else {
+        return Some(LocalTime {
+            time: utc,
+            offset_s: None,
+            zone: String::new(),
+        });
+    };
+    let local = as_datetime_with_timezone::<TimestampMicrosecondType>(time_us, *zone)?;
+    let name = place.and_then(|place| {
+        let offset = place.offset_from_utc_datetime(&utc);
+        offset.abbreviation().map(str::to_owned)
+    });
+    Some(LocalTime {
+        time: local.naive_local(),
+        offset_s: Some(local.offset().fix().local_minus_utc()),
+        zone: name.unwrap_or_else(|| local.offset().fix().to_string()),
+    })
+}
+
+fn read(values: &ArrayRef, pattern: &str, wanted: &DataType) -> Result<ArrayRef> {
+    let reader = Reader::new(&parse(pattern), pattern)?;
+    let texts = cast(values, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let times = texts.iter().map(|text| {
+        let time = text.map(|text| reader.read(text)).transpose()?;
+        Ok(time.map(|time| time.and_utc().timestamp_micros()))
+    });
+    let times: Vec<Option<i64>> = times.collect::<Result<_>>()?;
+    let zone = reader.has_offset.then_some("+00:00");
+    let times = TimestampMicrosecondArray::from(times).with_timezone_opt(zone);
+    Ok(cast(&times, wanted)?)
+}
