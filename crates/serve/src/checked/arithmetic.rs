@@ -7,7 +7,7 @@ use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
