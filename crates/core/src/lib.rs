@@ -29,8 +29,7 @@ pub use delta::{Delta, DeltaError};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 pub use epoch::{Epoch, EpochCut, PartitionId};
 pub use record::{
-    BACKFILL, FileRange, LogRecord, Record, RecordKind, SourceRange, TransactionMark, UNDECODED,
-    undecoded,
+    FileRange, LogRecord, Record, RecordKind, SourceRange, TransactionMark, UNDECODED, undecoded,
 };
 pub use retry::Retry;
 pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};

@@ -42,11 +42,6 @@ pub struct TransactionMark {
     pub commit: bool,
 }
 
-/// Identity of the transaction of records that are rows of an export. They belong
-/// to none of their source: they may stand inside one, and are older than every
-/// change of it.
-pub const BACKFILL: &str = "\0sluice backfill";
-
 /// Bytes on their way into a topic; personal fields are already masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -62,14 +57,6 @@ pub struct Record {
     pub position: Bytes,
     /// Database transaction, where the source has transactions.
     pub transaction: Option<TransactionMark>,
-}
-
-impl Record {
-    /// Whether it is a row of an export.
-    pub fn is_backfill(&self) -> bool {
-        let mark = self.transaction.as_ref();
-        mark.is_some_and(|mark| mark.id == BACKFILL)
-    }
 }
 
 /// Records that are lines of a file which stays where it is: the log holds

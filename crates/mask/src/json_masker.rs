@@ -43,8 +43,6 @@ const FIND_ID: u32 = 2;
 struct Placed {
     tree: Tree,
     rules: Vec<Rule>,
-    /// A member that each record gets, behind a comma.
-    mark: Vec<u8>,
 }
 
 /// See the module.
@@ -112,16 +110,6 @@ impl JsonMasker {
         }
     }
 
-    /// Records of these tables get a member each, behind a comma.
-    pub(crate) fn with_marks(mut self, marks: BTreeMap<String, Vec<u8>>) -> Self {
-        for (table, mark) in marks {
-            if let Some(placed) = self.tables.get_mut(&table) {
-                placed.mark = mark;
-            }
-        }
-        self
-    }
-
     /// The masked text; `None` if it is as before.
     pub(crate) fn mask(
         &self,
@@ -156,7 +144,7 @@ impl JsonMasker {
         }
         let mut editor = Editor::new(text, keys, &placed.rules, &finder.persons);
         match scan(text, &placed.tree, &mut editor) {
-            Ok(_) => Ok(Ok(marked(text, editor.finish()?, &placed.mark))),
+            Ok(_) => Ok(Ok(editor.finish()?)),
             Err(malformed) => Ok(Err(malformed)),
         }
     }
@@ -181,17 +169,6 @@ impl JsonMasker {
             .or_else(|| self.tables.get("*"))
             .unwrap_or(&self.fields))
     }
-}
-
-/// An object with one more member.
-fn marked(text: &str, edited: Option<Vec<u8>>, mark: &[u8]) -> Option<Vec<u8>> {
-    if mark.is_empty() {
-        return edited;
-    }
-    let mut object = edited.unwrap_or_else(|| text.as_bytes().to_vec());
-    let end = object.iter().rposition(|&byte| byte == b'}')?;
-    object.splice(end..end, mark.iter().copied());
-    Some(object)
 }
 
 /// The one text of several.
@@ -223,7 +200,6 @@ fn placed(
     let mut placed = Placed {
         tree: Tree::new(),
         rules: Vec::new(),
-        mark: Vec::new(),
     };
     for (pointer, action) in &rules.fields {
         let person = match action {

@@ -12,15 +12,12 @@ use crate::csv_masker::CsvMasker;
 use crate::error::{KeyStoreError, Malformed};
 use crate::json_masker::JsonMasker;
 use crate::key_store::KeyStore;
-use crate::rule_masks::{MaskingRules, RuleMasks, TableMask};
 use crate::rules::{RecordForm, TopicRules};
 use crate::sealed::{is_whole, seal, unsealed};
 
 #[derive(Debug)]
 enum TopicMasker {
     Json(JsonMasker),
-    /// As rules in the records say.
-    Ruled(Arc<JsonMasker>),
     /// With the header that was seen last.
     Csv(Mutex<CsvMasker>),
 }
@@ -29,8 +26,6 @@ enum TopicMasker {
 #[derive(Debug)]
 pub struct Masks {
     topics: BTreeMap<String, TopicMasker>,
-    /// Of the topic whose masks change with its records.
-    rules: Option<RuleMasks>,
     keys: Option<Arc<KeyStore>>,
     record_bytes_max: usize,
 }
@@ -40,7 +35,6 @@ impl Masks {
     pub fn none() -> Self {
         Self {
             topics: BTreeMap::new(),
-            rules: None,
             keys: None,
             record_bytes_max: usize::MAX,
         }
@@ -65,48 +59,9 @@ impl Masks {
         };
         Self {
             topics: topics.map(masker).collect(),
-            rules: None,
             keys: Some(keys),
             record_bytes_max,
         }
-    }
-
-    /// With rules that come with the records of `topic`, beside what `own` masks
-    /// there always.
-    #[must_use]
-    pub fn with_rules(
-        mut self,
-        topic: &str,
-        own: Option<&TopicRules>,
-        reader: Box<dyn MaskingRules>,
-    ) -> Self {
-        self.rules = Some(RuleMasks::new(topic, own, reader));
-        self
-    }
-
-    /// Rules that records brought before, in the order in which they came; to be
-    /// called before the next record.
-    pub fn set_rules(&self, rules: Vec<(String, TableMask)>) {
-        if let Some(known) = &self.rules {
-            known.set(rules);
-        }
-    }
-
-    /// Takes note of a record of `topic` that was masked before.
-    pub fn observe(&self, topic: &str, payload: &[u8]) {
-        if let Some(rules) = self.rules_of(topic) {
-            rules.observe(payload);
-        }
-    }
-
-    /// The rules whose masks are not in force, with the reason.
-    pub fn refused_rules(&self) -> BTreeMap<String, String> {
-        let refused = self.rules.as_ref().map(RuleMasks::refused);
-        refused.unwrap_or_default()
-    }
-
-    fn rules_of(&self, topic: &str) -> Option<&RuleMasks> {
-        self.rules.as_ref().filter(|rules| rules.topic == topic)
     }
 
     /// The keys, if there are rules.
@@ -121,38 +76,9 @@ impl Masks {
     /// # Errors
     /// When a key cannot be made or kept; the records must then not be written.
     pub fn mask(&self, topic: &str, records: &mut [Record]) -> Result<u64, KeyStoreError> {
-        let Some(keys) = &self.keys else {
+        let (Some(masker), Some(keys)) = (self.topics.get(topic), &self.keys) else {
             return Ok(0);
         };
-        if let Some(rules) = self.rules_of(topic) {
-            let mut sealed = 0;
-            for record in records {
-                if let Some(masker) = rules.masker() {
-                    let masker = TopicMasker::Ruled(masker);
-                    sealed += self.mask_with(&masker, keys, std::slice::from_mut(record))?;
-                }
-                if record.kind == RecordKind::Data {
-                    rules.observe(&record.payload);
-                }
-            }
-            keys.sync()?;
-            return Ok(sealed);
-        }
-        let Some(masker) = self.topics.get(topic) else {
-            return Ok(0);
-        };
-        let sealed = self.mask_with(masker, keys, records)?;
-        keys.sync()?;
-        Ok(sealed)
-    }
-
-    /// Masks records; keys that were used are not durable yet.
-    fn mask_with(
-        &self,
-        masker: &TopicMasker,
-        keys: &KeyStore,
-        records: &mut [Record],
-    ) -> Result<u64, KeyStoreError> {
         let mut sealed = 0;
         for record in records {
             let masked = match record.kind {
@@ -182,13 +108,13 @@ impl Masks {
                 }
             }
         }
+        keys.sync()?;
         Ok(sealed)
     }
 
     /// Whether records of a topic are masked.
     pub fn has_rules(&self, topic: &str) -> bool {
-        let rules = self.rules_of(topic);
-        self.topics.contains_key(topic) || rules.is_some_and(|rules| rules.masker().is_some())
+        self.topics.contains_key(topic)
     }
 
     /// What a value was before it was encrypted; `None` if it is none, or its
@@ -205,13 +131,8 @@ impl Masks {
     /// # Errors
     /// When a key cannot be made or kept.
     pub fn mask_again(&self, topic: &str, record: &str) -> Result<Option<Bytes>, KeyStoreError> {
-        let ruled = self.rules_of(topic).and_then(RuleMasks::masker);
-        let masker = match (&ruled, self.topics.get(topic)) {
-            (Some(masker), _) => masker.as_ref(),
-            (None, Some(TopicMasker::Json(masker))) => masker,
-            (None, _) => return Ok(None),
-        };
-        let Some(keys) = &self.keys else {
+        let (Some(TopicMasker::Json(masker)), Some(keys)) = (self.topics.get(topic), &self.keys)
+        else {
             return Ok(None);
         };
         let payload = unsealed(keys, record).filter(|payload| is_whole(record, payload.len()));
@@ -253,7 +174,6 @@ impl TopicMasker {
         };
         match (self, record.kind) {
             (Self::Json(json), _) => json.mask(keys, text),
-            (Self::Ruled(json), _) => json.mask(keys, text),
             (Self::Csv(csv), RecordKind::CsvHeader) => Ok(csv.lock().header(text).map(|()| None)),
             (Self::Csv(csv), _) => csv.lock().line(keys, text),
         }

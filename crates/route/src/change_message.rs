@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sluice_core::{ChangeKind, LogRecord, SourceVersion, TableKind};
+use sluice_core::{ChangeKind, SourceVersion, TableKind};
 
 use crate::cell::{Cell, read};
 use crate::definition::Table;
@@ -40,25 +40,21 @@ pub(crate) fn change_kind(table: &Table, fields: &Fields<'_>) -> Result<ChangeKi
 /// Which change of a key is the newer one. Without a version in the message
 /// that is the order in the log. With one, a message that lacks it (the row of
 /// a snapshot) is older than all that have it; one that lacks the minor field
-/// only (the last row of a transaction) comes after those that have it. A row of
-/// an export is older than everything.
+/// only (the last row of a transaction) comes after those that have it.
 pub(crate) fn version(
     table: &Table,
     fields: &Fields<'_>,
-    record: &LogRecord,
+    offset: u64,
     minor: u64,
 ) -> Result<SourceVersion, Refusal> {
-    if record.record.is_backfill() {
-        return Ok(SourceVersion::default());
-    }
     let Some(major_field) = table.version.first() else {
         return Ok(SourceVersion {
-            major: record.offset,
+            major: offset,
             minor,
         });
     };
     let Some(major) = number(fields, major_field)? else {
-        return Ok(SourceVersion { major: 0, minor: 1 });
+        return Ok(SourceVersion::default());
     };
     let minor = match table.version.get(1) {
         Some(minor_field) => number(fields, minor_field)?.unwrap_or(u64::MAX),

@@ -4,10 +4,7 @@
 //! Each row is put into the words of `sources/*.toml`, so that whatever holds
 //! there holds for it too.
 
-use serde::{Deserialize, Serialize};
-use sluice_mask::{Action, ColumnMask, MASKED, TableMask};
-
-use crate::diversion_masks::{Masked, masked_columns};
+use serde::Deserialize;
 
 /// Name of the table that holds the rows.
 pub const DIVERSION_RULES: &str = "sluice_diversion_rules";
@@ -68,8 +65,7 @@ change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update
 "#;
 
 /// A row of the table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiversionRule {
     /// Table of the warehouse; the rule's name.
     pub sink_table: String,
@@ -85,8 +81,7 @@ pub struct DiversionRule {
     pub sink_key: Option<String>,
     /// `column = value and …`.
     pub filter: Option<String>,
-    /// `column action`, apart by commas: what is masked before it is written
-    /// anywhere.
+    /// What is masked.
     pub masking: Option<String>,
     /// Whether the table has the rows that came before the rule: `1` or `0`.
     pub snapshot: Option<String>,
@@ -105,39 +100,35 @@ impl DiversionRule {
             ));
         }
         let source = filled(&self.source_table).ok_or("source_table is empty")?;
-        let masked = Masked(masked_columns(filled(&self.masking).unwrap_or_default())?);
+        if filled(&self.masking).is_some() {
+            return Err(
+                "masking: rows mask nothing; say it in the `mask` of the topic, or leave such columns out of sink_columns"
+                    .to_owned(),
+            );
+        }
         let mut when = vec![condition("/table", "equals", &quoted(source))];
         if let Some(database) = filled(&self.source_database) {
             when.push(condition("/database", "equals", &quoted(database)));
         }
         let has_key = filled(&self.sink_key).is_some();
         when.push(condition("/type", "in", &self.operations(has_key)?));
-        when.extend(filter(filled(&self.filter).unwrap_or_default(), &masked)?);
-        // What was captured before the rule holds these columns in clear.
-        when.extend(masked.marks().map(|(mark, words)| {
-            condition(
-                &pointer(&format!("/{MASKED}"), &mark),
-                "equals",
-                &quoted(words),
-            )
-        }));
+        when.extend(filter(filled(&self.filter).unwrap_or_default())?);
         let key: Vec<&str> = match filled(&self.sink_key) {
             Some(key) => key.split(',').map(str::trim).collect(),
             None => Vec::new(),
         };
         let columns = filled(&self.sink_columns).ok_or("sink_columns is empty")?;
-        let columns = columns_text(columns, &key, &masked)?;
+        let columns = columns_text(columns, &key)?;
         let history = match filled(&self.snapshot).unwrap_or("1") {
             "1" | "true" => "log",
             "0" | "false" => "none",
             other => return Err(format!("snapshot: `{other}` is neither 1 nor 0")),
         };
-        let mut text = self.note()?;
-        text.push_str(&format!(
+        let mut text = format!(
             "[table.{name}]\ntopic = {}\nhistory = \"{history}\"\nwhen = [{}]\n",
             quoted(topic),
             when.join(", ")
-        ));
+        );
         match key.is_empty() {
             true => text.push_str("row = \"/data\"\n"),
             false => {
@@ -147,63 +138,6 @@ impl DiversionRule {
         }
         text.push_str(&format!("columns = [\n{columns}]\n"));
         Ok(text)
-    }
-
-    /// What the rule masks, if it masks anything.
-    ///
-    /// # Errors
-    /// What of the rule is not understood, in words.
-    pub fn mask(&self, topic: &str) -> Result<Option<TableMask>, String> {
-        self.table_text(topic)?;
-        let columns = masked_columns(filled(&self.masking).unwrap_or_default())?;
-        let table = self.masked_table();
-        Ok((!columns.is_empty()).then_some(TableMask { table, columns }))
-    }
-
-    /// The rule of which [`DiversionRule::table_text`] made this text.
-    pub fn of_text(text: &str) -> Option<Self> {
-        let note = text.lines().next()?.strip_prefix(NOTE_OF_RULE)?;
-        serde_json::from_str(note).ok()
-    }
-
-    /// The columns that it masks; none where that is not understood.
-    pub fn masked_columns(&self) -> Vec<ColumnMask> {
-        masked_columns(filled(&self.masking).unwrap_or_default()).unwrap_or_default()
-    }
-
-    /// The kinds of persons under whose keys it encrypts.
-    pub fn person_kinds(&self) -> Vec<String> {
-        let actions = self.masked_columns().into_iter().map(|mask| mask.action);
-        let kinds = actions.filter_map(|action| match action {
-            Action::Encrypt(person) => Some(person.kind),
-            _ => None,
-        });
-        kinds.collect()
-    }
-
-    /// Its columns, each with the field that it comes from.
-    pub fn fields(&self) -> Vec<(String, String)> {
-        let columns = split_list(filled(&self.sink_columns).unwrap_or_default());
-        let columns = columns.into_iter().filter_map(|part| {
-            let (name, _, field) = column_parts(part)?;
-            Some((name.to_owned(), field.to_owned()))
-        });
-        columns.collect()
-    }
-
-    fn masked_table(&self) -> String {
-        let table = filled(&self.source_table).unwrap_or_default();
-        match filled(&self.source_database) {
-            Some(database) => format!("{database}.{table}"),
-            None => table.to_owned(),
-        }
-    }
-
-    /// A comment from which the rule is known while the text is in force,
-    /// whatever becomes of the row.
-    fn note(&self) -> Result<String, String> {
-        let note = serde_json::to_string(self).map_err(|error| error.to_string())?;
-        Ok(format!("{NOTE_OF_RULE}{note}\n"))
     }
 
     fn operations(&self, has_key: bool) -> Result<String, String> {
@@ -226,9 +160,6 @@ impl DiversionRule {
         Ok(format!("[{}]", kinds.join(", ")))
     }
 }
-
-/// Begins the comment in a rule's text that is the rule itself.
-const NOTE_OF_RULE: &str = "# rule ";
 
 fn filled(text: &Option<String>) -> Option<&str> {
     text.as_deref()
@@ -260,7 +191,7 @@ fn pointer(start: &str, column: &str) -> String {
 }
 
 /// Splits at commas that stand in no parentheses.
-pub(crate) fn split_list(text: &str) -> Vec<&str> {
+fn split_list(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_i32, 0);
     for (position, character) in text.char_indices() {
@@ -278,26 +209,20 @@ pub(crate) fn split_list(text: &str) -> Vec<&str> {
     parts
 }
 
-/// Name, type and field of `paid_at datetime from pay_time`.
-fn column_parts(part: &str) -> Option<(&str, &str, &str)> {
-    let (name, rest) = part.split_once(char::is_whitespace)?;
-    Some(match rest.trim().split_once(" from ") {
-        Some((data_type, field)) => (name, data_type.trim(), field.trim()),
-        None => (name, rest.trim(), name),
-    })
-}
-
 /// `id int64, total decimal(10,2), paid_at datetime(Asia/Shanghai) from paid`.
-fn columns_text(text: &str, key: &[&str], masked: &Masked) -> Result<String, String> {
+fn columns_text(text: &str, key: &[&str]) -> Result<String, String> {
     let mut lines = String::new();
     for part in split_list(text) {
-        let (name, data_type, field) = column_parts(part).ok_or_else(|| {
+        let (name, rest) = part.split_once(char::is_whitespace).ok_or_else(|| {
             format!(
                 "sink_columns: `{part}` is no column: write `name type` or `name type from field`"
             )
         })?;
+        let (data_type, field) = match rest.trim().split_once(" from ") {
+            Some((data_type, field)) => (data_type.trim(), field.trim()),
+            None => (rest.trim(), name),
+        };
         let data_type: String = data_type.split_whitespace().collect();
-        masked.check_column((name, field), &data_type, key.contains(&name))?;
         let (data_type, form) = match data_type.strip_prefix("datetime") {
             None => (data_type, String::new()),
             Some(zone) => {
@@ -325,30 +250,26 @@ fn columns_text(text: &str, key: &[&str], masked: &Masked) -> Result<String, Str
 }
 
 /// `status = paid and total != 0 and country in (de, fr)`.
-fn filter(text: &str, masked: &Masked) -> Result<Vec<String>, String> {
+fn filter(text: &str) -> Result<Vec<String>, String> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
     let bare = |text: &str| quoted(text.trim().trim_matches('\''));
-    let filtered = |column: &str| {
-        masked.check_filter(column.trim())?;
-        Ok::<String, String>(pointer("/data", column.trim()))
-    };
     let one = |part: &str| {
         let part = part.trim();
         if let Some((column, value)) = part.split_once("!=") {
-            let field = filtered(column)?;
+            let field = pointer("/data", column.trim());
             return Ok(condition(&field, "not_equals", &bare(value)));
         }
         if let Some((column, value)) = part.split_once('=') {
-            let field = filtered(column)?;
+            let field = pointer("/data", column.trim());
             return Ok(condition(&field, "equals", &bare(value)));
         }
         if let Some((column, values)) = part.split_once(" in ")
             && let Some(values) = values.trim().strip_prefix('(')
             && let Some(values) = values.strip_suffix(')')
         {
-            let field = filtered(column)?;
+            let field = pointer("/data", column.trim());
             let values: Vec<String> = values.split(',').map(bare).collect();
             return Ok(condition(&field, "in", &format!("[{}]", values.join(", "))));
         }
@@ -403,31 +324,6 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_table_takes_what_says_that_it_is_masked() {
-        let masked = DiversionRule {
-            sink_columns: Some("id int64, phone string, name string from called".into()),
-            masking: Some(
-                "phone tokenise(phone), Called encrypt(user, id), note truncate(3), born generalise(year), * keep"
-                    .into(),
-            ),
-            source_database: Some("shop".into()),
-            filter: None,
-            ..rule()
-        };
-        let text = masked.table_text("shop").unwrap();
-        let mark = "{ field = \"/masked/called\", equals = \"encrypt(user,id)\" }";
-        assert!(text.contains(mark), "{text}");
-        read(&text).unwrap();
-        let mask = masked.mask("shop").unwrap().unwrap();
-        assert_eq!(
-            (mask.table.as_str(), mask.columns.len()),
-            ("shop.orders", 5)
-        );
-        assert_eq!(DiversionRule::of_text(&text), Some(masked));
-        assert_eq!(rule().mask("shop"), Ok(None));
-    }
-
-    #[test]
     fn what_is_wrong_is_said() {
         let refused = |change: &dyn Fn(&mut DiversionRule)| {
             let mut rule = rule();
@@ -436,26 +332,14 @@ mod tests {
             text.and_then(|text| read(&text)).unwrap_err()
         };
         type Change<'a> = &'a dyn Fn(&mut DiversionRule);
-        let wrongs: [(Change<'_>, &str); 17] = [
+        let wrongs: [(Change<'_>, &str); 8] = [
             (&|it| it.sink_table = "a b".into(), "sink_table"),
             (&|it| it.source_table = None, "source_table"),
             (&|it| it.sink_columns = Some("id".into()), "sink_columns"),
             (&|it| it.sink_columns = Some("id number".into()), "no type"),
             (&|it| it.sink_key = Some("number".into()), "no column"),
             (&|it| it.filter = Some("paid".into()), "filter"),
-            (&|it| it.masking = Some("name: drop".into()), "`name: drop`"),
-            (&|it| it.masking = Some("name".into()), "column action"),
-            (&|it| it.masking = Some("name shuffle".into()), "shuffle"),
-            (&|it| it.masking = Some("a hash, A drop".into()), "twice"),
-            (&|it| it.masking = Some("a tokenise(plate)".into()), "plate"),
-            (&|it| it.masking = Some("a truncate(-1)".into()), "-1"),
-            (
-                &|it| it.masking = Some("a encrypt(user)".into()),
-                "whose key",
-            ),
-            (&|it| it.masking = Some("id drop".into()), "key"),
-            (&|it| it.masking = Some("total hash".into()), "string"),
-            (&|it| it.masking = Some("status hash".into()), "filter"),
+            (&|it| it.masking = Some("name: drop".into()), "masking"),
             (&|it| it.operation_types = Some("upsert".into()), "upsert"),
         ];
         for (change, word) in wrongs {

@@ -22,14 +22,6 @@ pub enum HistoryError {
         /// Those that there are.
         known: String,
     },
-    /// Rows cannot be brought to it while it is at work.
-    #[error("table `{table}` takes no rows of exports: {why}")]
-    Unsuited {
-        /// What was asked for.
-        table: String,
-        /// Why.
-        why: String,
-    },
     /// A column that every row needs is not in the file.
     #[error(
         "column `{column}` of table `{table}` is not in the file: it has neither `{column}` nor `{source_name}`; it has {known}"
@@ -89,7 +81,11 @@ impl Sources {
     ) -> Result<History, HistoryError> {
         let found = self.tables.iter().find(|it| it.definition.name == table);
         let Some(found) = found else {
-            return Err(self.no_table(table));
+            let names = self.tables.iter().map(|it| it.definition.name.as_str());
+            return Err(HistoryError::NoTable {
+                table: table.to_owned(),
+                known: names.collect::<Vec<_>>().join(", "),
+            });
         };
         let mut table = found.clone();
         let mut names = BTreeMap::new();
@@ -154,18 +150,8 @@ impl Sources {
     }
 }
 
-impl Sources {
-    pub(crate) fn no_table(&self, table: &str) -> HistoryError {
-        let names = self.tables.iter().map(|it| it.definition.name.as_str());
-        HistoryError::NoTable {
-            table: table.to_owned(),
-            known: names.collect::<Vec<_>>().join(", "),
-        }
-    }
-}
-
 /// The place of a field in a record of the shop: `./` starts from the row.
-pub(crate) fn inside_record(table: &Table, from: &str) -> String {
+fn inside_record(table: &Table, from: &str) -> String {
     match (from.strip_prefix('.'), &table.row) {
         (Some(inside), Some(row)) => format!("{}{inside}", row.name),
         _ => from.to_owned(),
@@ -248,7 +234,7 @@ fn column_action<'a>(table: &Table, rules: &'a TopicRules, column: &str) -> Opti
 }
 
 /// The name of a CSV column, or the last part of a JSON pointer.
-pub(crate) fn source_name(from: &str) -> &str {
+fn source_name(from: &str) -> &str {
     from.rsplit('/').next().unwrap_or(from)
 }
 

@@ -5,7 +5,6 @@
 //! [`sluice_core::DeadLetter`] and stops nothing.
 
 mod accept;
-mod backfill;
 mod cell;
 mod change_message;
 mod changes;
@@ -14,7 +13,6 @@ mod dedup;
 mod definition;
 mod definition_reader;
 mod diversion;
-mod diversion_masks;
 mod fields;
 mod fixed_time;
 mod history;
@@ -37,7 +35,6 @@ mod sources_change;
 mod table_rows;
 mod time;
 
-pub use backfill::Backfill;
 pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, MySqlServer, PollCursor,
     PostgresServer, SourceFile, Sources, Tls, TransactionForm,

@@ -1,8 +1,6 @@
 //! Timestamps and durations as text.
 
-use std::fmt::Write as _;
-
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone};
+use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 use crate::fixed_time::{FixedFormat, OffsetMemo, usual_date, usual_rfc3339};
@@ -80,22 +78,6 @@ impl TimeForm {
     /// and time without a zone, which is the declared one.
     pub(crate) fn read_exports(&mut self) {
         self.reads_exports = true;
-    }
-
-    /// A time as the declared form writes it.
-    pub(crate) fn write(&self, time_us: i64) -> Option<String> {
-        let time = DateTime::from_timestamp_micros(time_us)?;
-        if let Some(format) = &self.format {
-            let mut text = String::new();
-            let local = time.with_timezone(&self.zone).naive_local();
-            // A format that cannot be written is an error of the formatter.
-            write!(text, "{}", local.format(format)).ok()?;
-            return Some(text);
-        }
-        Some(match self.unit_us {
-            Some(unit_us) => time_us.div_euclid(unit_us).to_string(),
-            None => time.to_rfc3339_opts(SecondsFormat::Micros, true),
-        })
     }
 
     fn parse_exported(&self, text: &str) -> Option<i64> {

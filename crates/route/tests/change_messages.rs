@@ -170,7 +170,7 @@ fn maxwell_messages_have_kind_version_and_before_image() {
         .collect();
     assert_eq!(
         versions,
-        [(0, 1), (7, 3), (7, u64::MAX), (8, 0), (8, u64::MAX)]
+        [(0, 0), (7, 3), (7, u64::MAX), (8, 0), (8, u64::MAX)]
     );
     assert_eq!(
         changes.key_changes,

@@ -1,6 +1,5 @@
 //! `sluice_columns`: what every column means, as a table.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
@@ -8,7 +7,6 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
-use parking_lot::RwLock;
 
 /// Name of the table.
 pub(crate) const COLUMNS: &str = "sluice_columns";
@@ -27,18 +25,6 @@ pub struct ColumnMeaning {
     /// What it means.
     pub meaning: String,
 }
-
-/// What is said of columns, tables and views.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Meanings {
-    /// Of columns: the rows of `sluice_columns`.
-    pub columns: Vec<ColumnMeaning>,
-    /// Of tables and views: their comments.
-    pub tables: BTreeMap<String, String>,
-}
-
-/// The newest meanings.
-pub(crate) type SharedMeanings = Arc<RwLock<Arc<Meanings>>>;
 
 /// The table of all `columns`.
 pub(crate) fn table(columns: &[ColumnMeaning]) -> Result<Arc<dyn TableProvider>> {

@@ -43,12 +43,12 @@ mod zoned_session;
 
 pub use access::{Access, PersonalColumns, Role, User};
 pub use audit::{AuditEntry, Auditor};
-pub use column_docs::{ColumnMeaning, Meanings};
+pub use column_docs::ColumnMeaning;
 pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{
-    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, TakeRows, WarehouseInfo,
-    guarded, router,
+    ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, WarehouseInfo, guarded,
+    router,
 };
 pub use letter_retry::{LetterPlace, RetryLetters, RetryReport};
 pub use live_feed::LiveFeed;

@@ -33,7 +33,7 @@ use crate::access::Access;
 use crate::audit::Auditor;
 use crate::checked::checked_sum;
 use crate::coded_groups::CodedGroups;
-use crate::column_docs::{self, ColumnMeaning, Meanings, SharedMeanings};
+use crate::column_docs::{self, ColumnMeaning};
 use crate::date_patterns;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
@@ -227,7 +227,6 @@ pub struct QueryEngine {
     /// Plans views, to which moments are in UTC as they are to models.
     models: SessionContext,
     pub(crate) tables: Arc<PublicTables>,
-    pub(crate) meanings: SharedMeanings,
     pub(crate) options: QueryOptions,
 }
 
@@ -303,18 +302,17 @@ impl QueryEngine {
             };
             catalog.register_schema("public", Arc::new(schema))?;
         }
-        let meanings = Meanings {
-            columns: options.column_meanings.clone(),
-            tables: options.table_meanings.clone(),
-        };
+        if !options.column_meanings.is_empty() {
+            let table = OwnTable::Fixed(column_docs::table(&options.column_meanings)?);
+            let name = column_docs::COLUMNS.to_owned();
+            tables.own_tables.write().insert(name, table);
+        }
         let engine = Self {
             context: Arc::new(context),
             models,
             tables,
-            meanings: Arc::default(),
             options,
         };
-        engine.set_meanings(meanings)?;
         engine.set_query_views(&engine.options.query_views)?;
         Ok(engine)
     }
@@ -337,25 +335,6 @@ impl QueryEngine {
             };
             known.write().insert(name.clone(), view);
         }
-        Ok(())
-    }
-
-    /// Tables, views and columns mean this from now on. Where no column has a
-    /// meaning there is no table `sluice_columns`.
-    ///
-    /// # Errors
-    /// When the rows of that table cannot be made.
-    pub fn set_meanings(&self, meanings: Meanings) -> Result<(), ServeError> {
-        let name = column_docs::COLUMNS;
-        let mut tables = self.tables.own_tables.write();
-        match meanings.columns.is_empty() {
-            true => tables.remove(name),
-            false => {
-                let table = OwnTable::Fixed(column_docs::table(&meanings.columns)?);
-                tables.insert(name.to_owned(), table)
-            }
-        };
-        *self.meanings.write() = Arc::new(meanings);
         Ok(())
     }
 

@@ -12,15 +12,13 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, Timestamp
 use parking_lot::RwLock;
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_engine::Program;
-use sluice_route::{CaptureKind, DIVERSION_RULES, DiversionRule, RULE_COLUMNS};
+use sluice_route::{DIVERSION_RULES, DiversionRule};
 use sluice_serve::SystemTable;
 use sluice_store::Snapshot;
 
 use crate::failure::{Doing, Failure};
 use crate::pipeline::source_files_in_force;
 use crate::project::Project;
-use crate::report::Reporter;
-use crate::sql::Connection;
 
 /// The table that tells of the rules.
 pub const DIVERSION_TABLE: &str = "sluice_diversion";
@@ -38,8 +36,6 @@ pub struct Rules {
     pub rows: BTreeMap<String, DiversionRule>,
     /// The texts of rules that are in force, by path.
     pub in_force: BTreeMap<String, String>,
-    /// Rules that cannot mask what they say, with the reason.
-    pub unmasked: BTreeMap<String, String>,
 }
 
 /// A project with its rules, and why some of them are refused.
@@ -55,8 +51,7 @@ pub struct Diverted {
     pub rules: BTreeSet<String>,
 }
 
-/// The path that stands for a rule among files of topics and tables.
-pub fn path_of(rule: &str) -> String {
+fn path_of(rule: &str) -> String {
     format!("{RULE_PREFIX}`{rule}`")
 }
 
@@ -95,78 +90,26 @@ pub fn rows_of(snapshot: &Snapshot) -> Result<BTreeMap<String, DiversionRule>, F
     }
     let batches = snapshot.scan(DIVERSION_RULES, None);
     for batch in batches.doing("reading the rules of diversion")? {
-        rules.extend(rows_in(&batch));
-    }
-    Ok(rules)
-}
-
-/// Rules by their names; the columns are [`RULE_COLUMNS`].
-fn rows_in(batch: &RecordBatch) -> Vec<(String, DiversionRule)> {
-    let rule = |row: usize| {
-        let text = |column: usize| {
-            let texts = batch.columns().get(column)?.as_string_opt::<i32>()?;
-            texts.is_valid(row).then(|| texts.value(row).to_owned())
-        };
-        let rule = DiversionRule {
-            sink_table: text(0).unwrap_or_default(),
-            source_database: text(1),
-            source_table: text(2),
-            operation_types: text(3),
-            sink_columns: text(4),
-            sink_key: text(5),
-            filter: text(6),
-            masking: text(7),
-            snapshot: text(8),
-        };
-        (rule.sink_table.clone(), rule)
-    };
-    (0..batch.num_rows()).map(rule).collect()
-}
-
-/// The rules that the warehouse in `state`, running or stopped, has read; none
-/// where there is no such warehouse.
-pub fn known_rules(
-    project: &Project,
-    state: &Path,
-    reporter: Reporter,
-) -> BTreeMap<String, DiversionRule> {
-    let has_state = state.join("LOCK").exists();
-    if project.sources.diversion().is_none() || !has_state {
-        return BTreeMap::new();
-    }
-    let sql = format!("SELECT {} FROM {DIVERSION_RULES}", RULE_COLUMNS.join(", "));
-    let asked = Connection::open(state).and_then(|connection| connection.query(&sql));
-    match asked {
-        Ok(answer) => answer.batches.iter().flat_map(rows_in).collect(),
-        Err(failure) => {
-            reporter.warn(&format!(
-                "the rules of diversion are not known, and left out: {failure}"
-            ));
-            BTreeMap::new()
+        for row in 0..batch.num_rows() {
+            let text = |column: usize| {
+                let texts = batch.column(column).as_string_opt::<i32>()?;
+                texts.is_valid(row).then(|| texts.value(row).to_owned())
+            };
+            let rule = DiversionRule {
+                sink_table: text(0).unwrap_or_default(),
+                source_database: text(1),
+                source_table: text(2),
+                operation_types: text(3),
+                sink_columns: text(4),
+                sink_key: text(5),
+                filter: text(6),
+                masking: text(7),
+                snapshot: text(8),
+            };
+            rules.insert(rule.sink_table.clone(), rule);
         }
     }
-}
-
-/// Plans a project with its [`known_rules`].
-///
-/// # Errors
-/// When the project is wrong whatever its rules are.
-pub fn plan_with_known_rules(
-    project: &Project,
-    state: &Path,
-    reporter: Reporter,
-) -> Result<Diverted, Failure> {
-    let rules = Rules {
-        rows: known_rules(project, state, reporter),
-        ..Rules::default()
-    };
-    let diverted = plan(project, &rules)?;
-    for (rule, reason) in &diverted.refused {
-        reporter.warn(&format!(
-            "the rule of diversion `{rule}` is refused: {reason}"
-        ));
-    }
-    Ok(diverted)
+    Ok(rules)
 }
 
 /// Plans a project with its rules.
@@ -183,10 +126,6 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
             rules: BTreeSet::new(),
         });
     };
-    let is_own_log = project.sources.captures().iter().any(|capture| {
-        capture.topic == diversion.topic
-            && matches!(capture.kind, CaptureKind::File { own_log: true, .. })
-    });
     let mut refused = BTreeMap::new();
     let mut wanted: BTreeMap<String, String> = BTreeMap::new();
     for (name, rule) in &rules.rows {
@@ -196,15 +135,7 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
             let texts = [(path.clone(), text.clone())];
             let alone = project.with_more_sources(&texts);
             alone.map_err(|failure| failure.to_string())?;
-            let is_masked = rule.mask(&diversion.topic)?.is_some();
-            match rules.unmasked.get(name) {
-                Some(reason) => Err(reason.clone()),
-                None if is_masked && is_own_log => Err(format!(
-                    "masking: the files of topic `{}` are their own log: what they say cannot be masked before it is there",
-                    diversion.topic
-                )),
-                None => Ok(text),
-            }
+            Ok(text)
         });
         match read {
             Ok(text) => {

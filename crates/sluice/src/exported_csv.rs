@@ -49,9 +49,6 @@ pub struct RefusedLine {
     pub detail: String,
 }
 
-/// A row as texts; a missing value has none.
-pub type Texts = Vec<Option<String>>;
-
 /// A CSV file with a line of headers; an empty field is a missing value.
 #[derive(Debug)]
 pub struct ExportedCsv {
@@ -119,44 +116,6 @@ impl ExportedCsv {
             number += 1;
         }
         Ok((number > first).then_some(portion))
-    }
-
-    /// At most `rows` more rows as texts of the columns of these places; `None` behind
-    /// the last one.
-    ///
-    /// # Errors
-    /// When the file cannot be read further, or a line is no row.
-    pub fn next_texts(
-        &mut self,
-        rows: usize,
-        places: &[usize],
-    ) -> Result<Option<Vec<Texts>>, Failure> {
-        let mut texts = Vec::new();
-        while texts.len() < rows {
-            let is_there = self.reader.read_byte_record(&mut self.line);
-            if !is_there.doing(&self.what)? {
-                break;
-            }
-            let line = self.line.position().map_or(0, csv::Position::line);
-            let wrong =
-                |problem: &str| Failure::Failed(format!("{}: line {line}: {problem}", self.what));
-            let (fields, width) = (self.line.len(), self.names.len());
-            if fields != width {
-                return Err(wrong(&format!("{fields} fields, the header has {width}")));
-            }
-            let text = |&place: &usize| {
-                let field = self.line.get(place).unwrap_or_default();
-                let field = std::str::from_utf8(field).map_err(|_| wrong("it is not UTF-8"))?;
-                Ok((!field.is_empty()).then(|| field.to_owned()))
-            };
-            texts.push(
-                places
-                    .iter()
-                    .map(text)
-                    .collect::<Result<Texts, Failure>>()?,
-            );
-        }
-        Ok((!texts.is_empty()).then_some(texts))
     }
 
     /// The line as JSON, or the reason why it is no row and what is wrong.

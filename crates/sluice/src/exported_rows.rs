@@ -5,15 +5,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::exported_csv::{ExportedCsv, Portion, Texts};
+use crate::exported_csv::{ExportedCsv, Portion};
 use crate::failure::{Doing, Failure};
 
 /// Rows that are read at once.
@@ -93,31 +92,6 @@ impl ExportedRows {
         self.kept = kept.map(|(index, _)| index).collect();
     }
 
-    /// The next rows as texts of these columns; `None` behind the last.
-    ///
-    /// # Errors
-    /// When the file cannot be read further, or lacks a column.
-    pub fn next_texts(&mut self, columns: &[String]) -> Result<Option<Vec<Texts>>, Failure> {
-        let place = |name: &String| {
-            let found = self.schema.index_of(name);
-            found.map_err(|_| Failure::Failed(format!("{}: it lacks `{name}`", self.what)))
-        };
-        let places = columns.iter().map(place).collect::<Result<Vec<_>, _>>()?;
-        let texts = match &mut self.rows {
-            Rows::Csv(csv) => csv.next_texts(BATCH_ROWS, &places)?,
-            Rows::Parquet(batches) => match batches.next() {
-                Some(batch) => {
-                    let batch = batch.and_then(|batch| batch.project(&places));
-                    let batch = batch.doing(&self.what)?;
-                    Some(texts_of(&batch).doing(&self.what)?)
-                }
-                None => None,
-            },
-        };
-        self.count += texts.as_ref().map_or(0, |rows| rows.len() as u64);
-        Ok(texts)
-    }
-
     /// The next rows as records, of the columns that were chosen; `None` behind the last.
     ///
     /// # Errors
@@ -138,20 +112,6 @@ impl ExportedRows {
         self.count += portion.as_ref().map_or(0, count) as u64;
         Ok(portion)
     }
-}
-
-/// The rows of a batch as texts.
-fn texts_of(batch: &RecordBatch) -> Result<Vec<Texts>, ArrowError> {
-    let texts = batch.columns().iter();
-    let texts = texts.map(|column| cast(column, &DataType::Utf8));
-    let texts = texts.collect::<Result<Vec<ArrayRef>, _>>()?;
-    let value = |column: &ArrayRef, row: usize| {
-        let column = column.as_string_opt::<i32>()?;
-        column.is_valid(row).then(|| column.value(row).to_owned())
-    };
-    let rows =
-        (0..batch.num_rows()).map(|row| texts.iter().map(|column| value(column, row)).collect());
-    Ok(rows.collect())
 }
 
 /// The rows of a batch as records, `first` being the number of the first one.

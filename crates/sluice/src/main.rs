@@ -10,7 +10,6 @@ mod config;
 mod dead_letters;
 mod demo_shop;
 mod diversion;
-mod diversion_masks;
 mod docs;
 mod erasing;
 mod exported_csv;
@@ -46,7 +45,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::alarms::AlarmsCommand;
-use crate::commands::backfill::BackfillOptions;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::dead_letters::DeadLetterOptions;
@@ -87,8 +85,7 @@ enum Command {
         #[arg(long)]
         audit: bool,
         /// Where the warehouse lives on disk (default: `state` of warehouse.toml).
-        /// Rules of diversion that it has read are checked with the project.
-        #[arg(long)]
+        #[arg(long, requires = "audit")]
         state: Option<PathBuf>,
     },
     /// Run a warehouse.
@@ -176,12 +173,6 @@ enum Command {
     DeadLetters {
         #[command(flatten)]
         options: DeadLetterOptions,
-    },
-    /// Bring rows of exported Parquet or CSV files to tables of a running
-    /// warehouse: those that a table never had. Nothing moves backwards.
-    Backfill {
-        #[command(flatten)]
-        options: BackfillOptions,
     },
     /// A report as it is mailed, of any day.
     Report {
@@ -275,10 +266,6 @@ enum Command {
         dir: PathBuf,
         #[command(flatten)]
         settings: SettingsArguments,
-        /// Where the warehouse lives on disk: tables that rules of diversion made
-        /// there are written down, too.
-        #[arg(long, value_name = "DIR")]
-        state: Option<PathBuf>,
         /// Where the files go.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -362,7 +349,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             audit,
             state,
         } => {
-            let project = commands::check::run(&dir, &settings.set, state.as_deref(), reporter)?;
+            let project = commands::check::run(&dir, &settings.set, reporter)?;
             match audit {
                 true => commands::audit::run(&project.state_folder(state.as_deref()), reporter),
                 false => Ok(()),
@@ -436,7 +423,6 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             out: out.as_deref(),
         }),
         Command::Alarms { command } => commands::alarms::run(command),
-        Command::Backfill { options } => commands::backfill::run(&options, reporter),
         Command::DeadLetters { options } => commands::dead_letters::run(&options),
         Command::Demo {
             state,
@@ -510,12 +496,9 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             let state = project.state_folder(state.as_deref());
             commands::close::run(&state, &period, again, reporter)
         }
-        Command::Docs {
-            dir,
-            settings,
-            state,
-            out,
-        } => commands::docs::run(&dir, &settings.set, state.as_deref(), &out, reporter),
+        Command::Docs { dir, settings, out } => {
+            commands::docs::run(&dir, &settings.set, &out, reporter)
+        }
         Command::Erase {
             dir,
             person,

@@ -11,7 +11,6 @@ use sluice_log::Log;
 use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
 use sluice_route::Sources;
 
-use crate::diversion_masks::RuleReader;
 use crate::erasing::{Erased, Request};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
@@ -47,9 +46,7 @@ pub fn open_for(
 ) -> Result<Masks, Failure> {
     let rules = sources.masks();
     let has_rules = rules.values().any(|rules| !rules.is_empty());
-    let diversion = sources.diversion();
-    // Its rules may mask, and come later.
-    if !has_rules && sources.person_kinds().is_empty() && diversion.is_none() {
+    if !has_rules && sources.person_kinds().is_empty() {
         return Ok(Masks::none());
     }
     let config = &project.config.masking;
@@ -101,14 +98,7 @@ pub fn open_for(
     }
     let rules = rules.iter().map(|(topic, rules)| (topic.as_str(), rules));
     let record_bytes_max = project.config.limits.record_bytes_max;
-    let masks = Masks::new(rules, Arc::new(keys), record_bytes_max);
-    Ok(match diversion {
-        Some(diversion) => {
-            let own = sources.masks().get(&diversion.topic);
-            masks.with_rules(&diversion.topic, own, Box::new(RuleReader::new(diversion)))
-        }
-        None => masks,
-    })
+    Ok(Masks::new(rules, Arc::new(keys), record_bytes_max))
 }
 
 /// Destroys the key of a person and remembers the person, if everything can be

@@ -14,7 +14,6 @@ use sluice_watch::Alert;
 use crate::address;
 use crate::config::Config;
 use crate::diversion::{DiversionStates, Diverted};
-use crate::docs::ProjectDocs;
 use crate::failure::Failure;
 use crate::pipeline::{
     Begun, Capture, ChangeOutcome, RebuildProgress, Warehouse, check_secrets, collected_topics,
@@ -46,8 +45,6 @@ pub struct ModelsControl<'a> {
     coming: Option<Project>,
     /// The panels of models that are still being computed.
     waiting_panels: Option<Panels>,
-    /// What its tables and models say of themselves.
-    waiting_docs: Option<ProjectDocs>,
     /// The alarms of the newest project that was right.
     waiting_alerts: Option<Vec<Alert>>,
     panels: Panels,
@@ -99,7 +96,6 @@ impl<'a> ModelsControl<'a> {
             refusal: None,
             coming: None,
             waiting_panels: None,
-            waiting_docs: None,
             waiting_alerts: None,
             panels: Panels::default(),
             applied: outcome("applied"),
@@ -193,12 +189,8 @@ impl<'a> ModelsControl<'a> {
                 "warehouse.toml has changed: all but its [settings] takes effect at the next start",
             );
         }
-        if begun.is_ok() {
-            self.waiting_docs = Some(ProjectDocs::new(project, program));
-        }
         match begun {
             Ok(Begun::Nothing) => {
-                self.set_docs();
                 self.waiting_panels = None;
                 self.set_panels(project.panels.clone());
                 self.set_alerts();
@@ -226,15 +218,6 @@ impl<'a> ModelsControl<'a> {
         let RulesSaid { names, refused } = &self.rules;
         self.states.tell(names, refused, is_changing);
         self.rules_refused.set(self.states.refused());
-    }
-
-    fn set_docs(&mut self) {
-        let Some(docs) = self.waiting_docs.take() else {
-            return;
-        };
-        if let Err(failure) = self.serving.set_docs(&docs) {
-            self.reporter.warn(&failure.to_string());
-        }
     }
 
     fn set_panels(&mut self, panels: Panels) {
@@ -304,7 +287,6 @@ impl<'a> ModelsControl<'a> {
                 elapsed_us,
             }) => {
                 self.follow_sources(warehouse, capture)?;
-                self.set_docs();
                 self.serving.change_program(warehouse.program())?;
                 if let Some(panels) = self.waiting_panels.take() {
                     self.set_panels(panels);

@@ -12,8 +12,8 @@ use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
     Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, KeepPanels,
-    LiveFeed, Meanings, Metrics, Panels, PostgresListener, QueryEngine, QueryOptions, RetryLetters,
-    Rules, RunningViews, SnapshotSource, TakeRows, Tls, WarehouseInfo, guarded,
+    LiveFeed, Metrics, Panels, PostgresListener, QueryEngine, QueryOptions, RetryLetters, Rules,
+    RunningViews, SnapshotSource, Tls, WarehouseInfo, guarded,
 };
 use sluice_watch::{Alert, Watcher};
 use tokio::runtime::{Handle, Runtime};
@@ -228,20 +228,6 @@ impl Serving {
         Ok(())
     }
 
-    /// Tables and models say this of themselves from now on.
-    ///
-    /// # Errors
-    /// When the table of columns cannot be made.
-    pub fn set_docs(&self, docs: &ProjectDocs) -> Result<(), Failure> {
-        self.state.set_docs(html_pages(docs), models_json(docs));
-        let meanings = Meanings {
-            columns: docs.column_meanings(),
-            tables: docs.table_meanings(),
-        };
-        let set = self.queries.set_meanings(meanings);
-        set.doing("preparing the table of columns")
-    }
-
     /// Answers these panels from now on.
     pub fn set_panels(&self, panels: Panels) {
         self.state.set_panels(panels);
@@ -255,11 +241,6 @@ impl Serving {
     /// Dead letters can be tried again from now on.
     pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
         self.state.set_retries(retries);
-    }
-
-    /// Rows of exports are taken from now on.
-    pub fn set_row_taker(&self, taker: Arc<dyn TakeRows>) {
-        self.state.set_row_taker(taker);
     }
 
     /// Goes by these alarms from now on.

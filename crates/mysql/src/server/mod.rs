@@ -50,8 +50,6 @@ pub struct ServerOptions {
     pub server_id: u32,
     /// Whether tables are copied first.
     pub copies: bool,
-    /// The table whose copy comes before all others.
-    pub copied_first: Option<String>,
     /// Rows of a part of a copy.
     pub part_rows: usize,
 }
@@ -352,9 +350,6 @@ impl ServerSource {
                 }
             }
         }
-        let first = self.options.copied_first.as_deref();
-        step.copies
-            .sort_by_key(|(name, _)| first != Some(name.table.as_str()));
         let position = DatabasePosition {
             file: place.file,
             offset: place.offset,

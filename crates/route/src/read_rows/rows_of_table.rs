@@ -78,7 +78,7 @@ impl RowReader<'_, '_> {
     }
 
     fn truncate(&mut self, place: Place, record: &LogRecord, table: &Table, fields: &Fields<'_>) {
-        match version(table, fields, record, u64::from(place.element)) {
+        match version(table, fields, record.offset, u64::from(place.element)) {
             Ok(version) => self.rows[place.table as usize].push(&Row {
                 cells: table.columns.iter().map(|_| Cell::Null).collect(),
                 kind: ChangeKind::Truncate,
@@ -120,7 +120,7 @@ impl RowReader<'_, '_> {
         image_json: &'f mut JsonParser,
     ) -> Result<Option<Row<'f>>, Refusal> {
         let kind = change_kind(table, fields)?;
-        let version = version(table, fields, record, u64::from(place.element))?;
+        let version = version(table, fields, record.offset, u64::from(place.element))?;
         let key: &[usize] = match &table.definition.kind {
             TableKind::Changelog { primary_key } => primary_key,
             TableKind::AppendOnly => &[],

@@ -1,5 +1,5 @@
 //! `/docs`: what tables and models say of themselves, as pages that were made
-//! when they came into force.
+//! when the warehouse started.
 
 use std::sync::Arc;
 
@@ -27,12 +27,11 @@ pub(super) async fn models(State(state): State<Arc<HttpState>>) -> Response {
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers, state.models.read().text.clone()).into_response()
+    (headers, state.info.models.clone()).into_response()
 }
 
 fn page(state: &HttpState, name: &str) -> Result<Response, Problem> {
-    let page = state.models.read().docs.get(name).cloned();
-    let Some(page) = page else {
+    let Some(page) = state.info.docs.get(name) else {
         let detail = format!("there is no documentation of `{name}`");
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
@@ -40,5 +39,5 @@ fn page(state: &HttpState, name: &str) -> Result<Response, Problem> {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, page).into_response())
+    Ok((headers, page.clone()).into_response())
 }

@@ -2,7 +2,6 @@
 
 mod access;
 mod answers;
-mod backfill;
 mod catalog;
 mod connection;
 mod dead_letters;
@@ -55,7 +54,6 @@ use crate::session;
 use crate::tables::SnapshotSource;
 
 pub use access::{HasKey, Rules, guarded};
-pub use backfill::TakeRows;
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
 
@@ -117,10 +115,6 @@ pub struct WarehouseInfo {
 /// What a change of models changes.
 #[derive(Debug, Default)]
 struct ModelsInfo {
-    /// Pages of documentation: the empty name is the index.
-    docs: BTreeMap<String, String>,
-    /// What tables and models say of themselves, as JSON.
-    text: String,
     /// Names of the materialized views; other collections are tables.
     views: BTreeSet<String>,
     /// How far a change is, or why it is refused.
@@ -142,8 +136,6 @@ pub struct HttpState {
     panel_change: tokio::sync::Mutex<()>,
     /// Tries dead letters again, where that is possible.
     retries: RwLock<Option<Arc<dyn RetryLetters>>>,
-    /// Takes rows of exports, where that is possible.
-    row_taker: RwLock<Option<Arc<dyn TakeRows>>>,
     answers: Answers,
     panel_metrics: PanelMetrics,
     limits: HttpLimits,
@@ -201,15 +193,12 @@ impl HttpState {
             live,
             models: RwLock::new(ModelsInfo {
                 views: info.views.clone(),
-                docs: info.docs.clone(),
-                text: info.models.clone(),
                 change: None,
             }),
             panels: RwLock::default(),
             panel_keeper: RwLock::default(),
             panel_change: tokio::sync::Mutex::default(),
             retries: RwLock::default(),
-            row_taker: RwLock::default(),
             answers: Answers::new(&metrics),
             panel_metrics: PanelMetrics::new(&metrics),
             metrics,
@@ -222,13 +211,6 @@ impl HttpState {
     /// The materialized views are others from now on.
     pub fn set_views(&self, views: BTreeSet<String>) {
         self.models.write().views = views;
-    }
-
-    /// Tables and models say this of themselves from now on: pages, and JSON.
-    pub fn set_docs(&self, docs: BTreeMap<String, String>, text: String) {
-        let mut models = self.models.write();
-        models.docs = docs;
-        models.text = text;
     }
 
     /// What there is to say of a change of models.
@@ -249,11 +231,6 @@ impl HttpState {
     /// Dead letters can be tried again from now on.
     pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
         *self.retries.write() = Some(retries);
-    }
-
-    /// Rows of exports are taken from now on.
-    pub fn set_row_taker(&self, taker: Arc<dyn TakeRows>) {
-        *self.row_taker.write() = Some(taker);
     }
 
     /// Waits until a query may run.
@@ -350,13 +327,6 @@ pub fn router(state: Arc<HttpState>) -> Router {
             measured(
                 "dead_letters",
                 post(dead_letters::replay).layer(statement_limit),
-            ),
-        )
-        .route(
-            "/api/v1/backfill",
-            measured(
-                "backfill",
-                post(backfill::backfill).layer(DefaultBodyLimit::max(backfill::REQUEST_BYTES_MAX)),
             ),
         )
         .route(

@@ -10,7 +10,7 @@ use datafusion::error::Result;
 use parking_lot::RwLock;
 
 use super::catalog::Identities;
-use crate::column_docs::Meanings;
+use crate::query_engine::QueryOptions;
 
 /// The table whose rows are tables: what is described.
 const CLASSES: &str = "pg_class";
@@ -35,14 +35,14 @@ impl Comments {
     }
 
     /// Puts comments to the tables that are known by their identities.
-    pub(super) fn refresh(&self, identities: &Identities, meanings: &Meanings) {
+    pub(super) fn refresh(&self, identities: &Identities, options: &QueryOptions) {
         let mut texts = BTreeMap::new();
-        for (table, meaning) in &meanings.tables {
+        for (table, meaning) in &options.table_meanings {
             if let Some(oid) = identities.oid("public", table) {
                 texts.insert((oid, 0), meaning.clone());
             }
         }
-        for column in &meanings.columns {
+        for column in &options.column_meanings {
             if let Some(oid) = identities.oid("public", &column.table_name)
                 && !column.meaning.is_empty()
             {

@@ -157,8 +157,7 @@ impl PostgresListener {
             let answering = async move {
                 // Comments that are not found are missing, no more.
                 if let Ok(true) = identities.refresh(&session).await {
-                    let meanings = engine.meanings.read().clone();
-                    comments.refresh(&identities, &meanings);
+                    comments.refresh(&identities, &engine.options);
                 }
                 // A connection that breaks concerns nobody else.
                 let _ = connection::answer(client, handlers).await;

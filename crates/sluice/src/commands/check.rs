@@ -6,7 +6,6 @@ use std::path::Path;
 use sluice_engine::Program;
 
 use crate::access;
-use crate::diversion::{Diverted, plan_with_known_rules};
 use crate::docs::ProjectDocs;
 use crate::extended::Folders;
 use crate::failure::Failure;
@@ -15,38 +14,20 @@ use crate::project::Project;
 use crate::report::Reporter;
 use crate::watching::{check_alerts, load_alerts, load_reports};
 
-/// Checks the project in `folder`, with the rules of diversion that its warehouse
-/// has read, and returns it.
+/// Checks the project in `folder`, and returns it.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn run(
     folder: &Path,
     overrides: &[(String, String)],
-    state: Option<&Path>,
     reporter: Reporter,
 ) -> Result<Project, Failure> {
     let project = Project::load(folder, overrides)?;
-    let state = project.state_folder(state);
-    let Diverted {
-        project,
-        program,
-        refused,
-        rules,
-    } = plan_with_known_rules(&project, &state, reporter)?;
+    let program = project.plan()?;
+    let project = project.check_panels(&program)?;
     for warning in program.warnings() {
         reporter.warn(warning);
-    }
-    for rule in rules.iter().filter(|rule| !refused.contains_key(*rule)) {
-        let table = project.tables().into_iter().find(|it| it.name == *rule);
-        let columns = table.map(|table| {
-            let columns = table.columns.iter().map(|column| column.name.clone());
-            columns.collect::<Vec<_>>().join(", ")
-        });
-        reporter.info(&format!(
-            "the rule of diversion `{rule}` makes a table: {}",
-            columns.unwrap_or_default()
-        ));
     }
     access::check(&project, &program)?;
     let alerts = load_alerts(&project)?;

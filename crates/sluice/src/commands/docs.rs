@@ -4,28 +4,24 @@ use std::path::Path;
 
 use sluice_core::{Disk, OpenMode, RealDisk};
 
-use crate::diversion::plan_with_known_rules;
 use crate::docs::{ProjectDocs, markdown_files};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
 
-/// Writes one Markdown file for each layer of the project in `folder` to `out`,
-/// with the tables that rules of diversion made in its warehouse.
+/// Writes one Markdown file for each layer of the project in `folder` to `out`.
 ///
 /// # Errors
 /// When the project is wrong, or the files cannot be written.
 pub fn run(
     folder: &Path,
     overrides: &[(String, String)],
-    state: Option<&Path>,
     out: &Path,
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let project = Project::load(folder, overrides)?;
-    let state = project.state_folder(state);
-    let diverted = plan_with_known_rules(&project, &state, reporter)?;
-    let docs = ProjectDocs::new(&diverted.project, &diverted.program);
+    let program = project.plan()?;
+    let docs = ProjectDocs::new(&project, &program);
     let files = markdown_files(&docs);
     let what = format!("writing to {}", out.display());
     let disk = RealDisk;

@@ -2,7 +2,6 @@
 //! were encrypted is destroyed, and everything is computed again from the log
 //! without the person's rows.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use std::time::Duration;
 use sluice_log::Log;
 use sluice_mask::Masks;
 
-use crate::diversion::{known_rules, with_rules_in_force};
 use crate::erasing::{self, Answer, Erased, Request};
 use crate::failure::Failure;
 use crate::lock::{lock_to_read, lock_to_write};
@@ -39,15 +37,9 @@ pub fn run(
 ) -> Result<(), Failure> {
     let request = Request::parse(person)?;
     let project = Project::load(folder, overrides)?;
-    let state = project.state_folder(state);
-    let mut kinds: BTreeSet<String> = BTreeSet::new();
-    let of_project = project.sources.person_kinds().into_iter();
-    kinds.extend(of_project.map(str::to_owned));
-    for rule in known_rules(&project, &state, reporter).values() {
-        kinds.extend(rule.person_kinds());
-    }
-    if !kinds.contains(&request.kind) {
-        let known: Vec<String> = kinds.into_iter().collect();
+    let kinds = project.sources.person_kinds();
+    if !kinds.contains(request.kind.as_str()) {
+        let known: Vec<&str> = kinds.into_iter().collect();
         return Err(Failure::Definitions(format!(
             "--person {person}: the project knows no persons of the kind `{}`\n  help: known: {}; `person` of a table and `encrypt` of a mask name kinds",
             request.kind,
@@ -58,6 +50,7 @@ pub fn run(
             },
         )));
     }
+    let state = project.state_folder(state);
     let erased = match lock_to_read(&state)? {
         Some(lock) => {
             drop(lock);
@@ -99,7 +92,6 @@ fn erase_stopped(
         return Ok(erased);
     }
     let project = project.leaving_out(masking::left_out(&masks));
-    let project = with_rules_in_force(&project, state)?;
     let program = project.plan()?;
     let stop = AtomicBool::new(false);
     let recovery = recover(&project, &program, state, &stop, &surroundings)?;

@@ -2,7 +2,6 @@
 
 pub mod alarms;
 pub mod audit;
-pub mod backfill;
 pub mod backup;
 pub mod batch;
 pub mod check;

@@ -31,8 +31,7 @@ use crate::mask_history;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
-    Capture, LetterRetry, Published, RowTaker, SourceStates, Surroundings, Warehouse, collector,
-    recover,
+    Capture, LetterRetry, Published, SourceStates, Surroundings, Warehouse, collector, recover,
 };
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
@@ -181,9 +180,7 @@ fn run_to_end(
     let mut warehouse = recovery.warehouse;
     // They may have changed while it was stopped. Other tables than those that
     // the person has asked for are no start.
-    let mut rules = warehouse.rules()?;
-    warehouse.tell_masks(&rules, &masks)?;
-    rules.unmasked = masks.refused_rules();
+    let rules = warehouse.rules()?;
     let diverted = diversion::plan(&own_project, &rules)?;
     let project = diverted.project.clone();
     let begun = warehouse.begin_change(&project, &diverted.program);
@@ -267,8 +264,6 @@ fn run_to_end(
         tried,
         csv_topics(&project),
     )));
-    let taker = RowTaker::new(log.clone(), masks.clone());
-    serving.set_row_taker(Arc::new(taker));
     let states = DiversionStates::default();
     let told = Arc::new(states.clone());
     let added = asker.engine.add_table(DIVERSION_TABLE, told);
@@ -475,8 +470,7 @@ impl Worker<'_> {
             }
             self.gauges.update(warehouse);
             warehouse.poll_checkpoint()?;
-            if let Some(mut rules) = warehouse.new_rules()? {
-                rules.unmasked = self.masks.refused_rules();
+            if let Some(rules) = warehouse.new_rules()? {
                 self.watch.set_rules(rules);
             }
             if let Some(found) = self.watch.take() {

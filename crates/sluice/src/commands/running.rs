@@ -25,18 +25,7 @@ pub struct Place {
     state: Option<PathBuf>,
 }
 
-impl Place {
-    /// The project's folder.
-    pub fn project(&self) -> &Path {
-        &self.project
-    }
-}
-
-/// Where the warehouse lives on disk.
-///
-/// # Errors
-/// When the project cannot be read.
-pub fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
+fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
     match &place.state {
         Some(state) => Ok(state.clone()),
         None => Ok(Project::load(&place.project, &[])?.state_folder(None)),

@@ -2,7 +2,6 @@
 //! top of each model, from what the planner knows of inputs and columns, and
 //! from `columns.toml`.
 
-mod diverted;
 mod header;
 mod html;
 mod json;
@@ -12,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use sluice_engine::Program;
-use sluice_route::DiversionRule;
 use sluice_serve::ColumnMeaning;
 
 use crate::project::Project;
@@ -107,25 +105,9 @@ impl ProjectDocs {
             name: project.config.name.clone(),
             models,
         };
-        docs.tell_of_rules(project);
         docs.note_readers();
         docs.explain_columns(&project.column_meanings);
         docs
-    }
-
-    /// Tables of rules of diversion say which rows of the shop they hold.
-    fn tell_of_rules(&mut self, project: &Project) {
-        let Some(diversion) = project.sources.diversion() else {
-            return;
-        };
-        for (_, text) in project.source_texts() {
-            let Some(rule) = DiversionRule::of_text(text) else {
-                continue;
-            };
-            if let Some(model) = self.models.get_mut(&rule.sink_table) {
-                diverted::explain(model, &rule, diversion);
-            }
-        }
     }
 
     fn note_readers(&mut self) {
@@ -157,9 +139,7 @@ impl ProjectDocs {
                 let meaning = meanings
                     .get(&column.name)
                     .or_else(|| by_name.get(&column.name));
-                if let Some(meaning) = meaning.filter(|_| column.meaning.is_empty()) {
-                    column.meaning.clone_from(meaning);
-                }
+                column.meaning = meaning.cloned().unwrap_or_default();
             }
         }
         // Each round carries meanings one model further.

@@ -75,12 +75,6 @@ impl DatabaseSource {
                     filter: filter(&server.tables)?,
                     server_id: server.server_id.unwrap_or_else(|| own_server_id(topic)),
                     copies: server.snapshot,
-                    // What its rules mask, they mask in all copies.
-                    copied_first: project
-                        .sources
-                        .diversion()
-                        .filter(|diversion| diversion.topic == *topic)
-                        .map(|diversion| diversion.table.clone()),
                     part_rows: PART_ROWS,
                 };
                 let position = of_database(position);

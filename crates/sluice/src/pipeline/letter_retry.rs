@@ -92,9 +92,6 @@ impl LetterRetry {
         if record.kind != RecordKind::Data {
             return Err("it is the header of a file".to_owned());
         }
-        if record.is_backfill() {
-            return Err("it came from an export: bring its row again".to_owned());
-        }
         if record.payload.starts_with(UNDECODED.as_bytes()) {
             return Err("its source could not read it, and gives it anew only".to_owned());
         }

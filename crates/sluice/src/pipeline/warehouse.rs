@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arrow::array::AsArray;
-use sluice_core::{Delta, Epoch, EpochCut, PartitionId, RecordKind};
+use sluice_core::{Delta, Epoch, EpochCut, PartitionId};
 use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
-use sluice_mask::Masks;
 use sluice_route::{DIVERSION_RULES, Sources};
 use sluice_serve::LiveFeed;
 use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
@@ -24,11 +23,7 @@ use super::store_step::{Published, StoreStep};
 use super::surroundings::{CheckpointWriter, Surroundings};
 use crate::config::LogRetention;
 use crate::diversion::{Rules, rows_of, rules_in};
-use crate::diversion_masks::known_masks;
 use crate::failure::{Doing, Failure};
-
-/// How much of the log is read at a time.
-const TAIL_BYTES: usize = 16 << 20;
 
 /// What the pipeline has done since this process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -208,42 +203,7 @@ impl Warehouse {
         Ok(Rules {
             rows: rows_of(&self.published().snapshot())?,
             in_force: rules_in(files.unwrap_or_default()),
-            unmasked: BTreeMap::new(),
         })
-    }
-
-    /// Tells the door of the log which rules of diversion there are, those among
-    /// the records that are in no epoch yet too. To be called before capture
-    /// begins.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn tell_masks(&self, rules: &Rules, masks: &Masks) -> Result<(), Failure> {
-        let Some(diversion) = self.sources.diversion() else {
-            return Ok(());
-        };
-        let topic = &diversion.topic;
-        masks.set_rules(known_masks(rules, topic));
-        let ends = self.cut.last_cut().end_offsets;
-        let partitions = self.log.partitions().into_iter();
-        for id in partitions.filter(|id| id.topic == *topic) {
-            let start = self.log.start_offset(&id);
-            let end = self.log.end_offset(&id);
-            let mut next = ends.get(&id).copied().unwrap_or(start);
-            while next < end {
-                let records = self.log.read(&id, next, end, TAIL_BYTES);
-                let records = records.doing("reading the rules of diversion in the log")?;
-                let Some(last) = records.last() else {
-                    break;
-                };
-                next = last.offset + 1;
-                let data = records.iter().map(|stored| &stored.record);
-                for record in data.filter(|record| record.kind == RecordKind::Data) {
-                    masks.observe(topic, &record.payload);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Tells `live` of every epoch from now on.
