@@ -12,8 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Column, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
-
-use crate::row_filter::as_declared;
+use sluice_scan::as_declared;
 
 /// How the type of stored moments may call UTC.
 const UTC: [&str; 2] = ["UTC", "+00:00"];

@@ -24,6 +24,7 @@ use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
+use sluice_scan::{CodedGroups, checked_sum};
 use sluice_store::Snapshot;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,8 +32,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
-use crate::checked::checked_sum;
-use crate::coded_groups::CodedGroups;
 use crate::column_docs::{self, ColumnMeaning};
 use crate::date_patterns;
 use crate::explain::{

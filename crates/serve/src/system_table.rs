@@ -12,8 +12,7 @@ use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-
-use crate::row_filter::as_declared;
+use sluice_scan::as_declared;
 
 /// Gives the rows of such a table.
 pub trait SystemTable: Debug + Send + Sync {

@@ -13,10 +13,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::RwLock;
+use sluice_scan::{ScanRequest, SnapshotScan};
 use sluice_store::Snapshot;
 
 use crate::moments::{plan_in, schema_in};
-use crate::snapshot_scan::{ScanRequest, SnapshotScan};
 use crate::system_table::SystemTableProvider;
 
 /// Gives the newest snapshot.

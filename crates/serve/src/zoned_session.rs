@@ -11,7 +11,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionContext;
 
-use crate::checked::CheckedIntegers;
+use crate::checked_integers::CheckedIntegers;
 use crate::local_times::LocalTimes;
 use crate::query_engine::CATALOG;
 use crate::tables::SluiceSchema;

@@ -24,7 +24,7 @@ use crate::coded_groups::plan::CodedAggregate;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct CodedGroups;
+pub struct CodedGroups;
 
 impl PhysicalOptimizerRule for CodedGroups {
     fn optimize(

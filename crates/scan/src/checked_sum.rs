@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Int64Array,
+    PrimitiveArray, UInt64Array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, not, nullif, prep_null_mask_filter};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
+use datafusion::common::utils::take_function_args;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -22,7 +24,7 @@ use datafusion::logical_expr::{
 const EXACT: DataType = DataType::Decimal128(38, 0);
 
 /// The function `sum`.
-pub(crate) fn checked_sum() -> AggregateUDF {
+pub fn checked_sum() -> AggregateUDF {
     AggregateUDF::from(CheckedSum { inner: sum_udaf() })
 }
 
@@ -80,7 +82,7 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn groups_accumulator_supported(&self, arguments: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(arguments)
+        is_own(&arguments) || self.inner.groups_accumulator_supported(arguments)
     }
 
     fn create_groups_accumulator(
@@ -90,14 +92,9 @@ impl AggregateUDFImpl for CheckedSum {
         if !is_own(&arguments) {
             return self.inner.create_groups_accumulator(arguments);
         }
-        let data_type = arguments.return_field.data_type().clone();
-        let exact: FieldRef = Arc::new(Field::new("sum", EXACT, true));
-        let inner = self.inner.create_groups_accumulator(AccumulatorArgs {
-            return_field: exact.clone(),
-            expr_fields: &[exact],
-            ..arguments
-        })?;
-        Ok(Box::new(ExactGroups { inner, data_type }))
+        Ok(Box::new(ExactGroups::new(
+            arguments.return_field.data_type(),
+        )))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -119,13 +116,6 @@ fn fitted<T: TryFrom<i128>>(sum: i128) -> Result<T> {
         let problem = format!("the sum {sum} does not fit 64 bits");
         DataFusionError::from(ArrowError::ArithmeticOverflow(problem))
     })
-}
-
-fn exact(values: &ArrayRef) -> Result<ArrayRef> {
-    match values.data_type() {
-        DataType::Int64 | DataType::UInt64 => Ok(cast(values, &EXACT)?),
-        _ => Ok(values.clone()),
-    }
 }
 
 /// The sum of one group.
@@ -213,10 +203,58 @@ impl Accumulator for ExactSum {
     }
 }
 
-/// The sums of groups, by DataFusion's sums of decimals.
+/// The sums of groups.
 struct ExactGroups {
-    inner: Box<dyn GroupsAccumulator>,
+    sums: Vec<i128>,
+    /// Whether there is a value in the sum.
+    has_value: Vec<bool>,
     data_type: DataType,
+}
+
+impl ExactGroups {
+    fn new(data_type: &DataType) -> Self {
+        Self {
+            sums: Vec::new(),
+            has_value: Vec::new(),
+            data_type: data_type.clone(),
+        }
+    }
+
+    /// Adds values to the sums of their groups.
+    fn add<T>(
+        &mut self,
+        values: &PrimitiveArray<T>,
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+    ) where
+        T: ArrowPrimitiveType,
+        i128: From<T::Native>,
+    {
+        let (sums, has_value) = (&mut self.sums, &mut self.has_value);
+        let mut add_one = |group: usize, value: T::Native| {
+            sums[group] += i128::from(value);
+            has_value[group] = true;
+        };
+        let rows = groups.iter().zip(values.values());
+        if filter.is_none() && values.null_count() == 0 {
+            rows.for_each(|(&group, &value)| add_one(group, value));
+            return;
+        }
+        for (row, (&group, &value)) in rows.enumerate() {
+            let is_kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if is_kept && values.is_valid(row) {
+                add_one(group, value);
+            }
+        }
+    }
+
+    /// The sums of groups that are given up.
+    fn take(&mut self, emitted: EmitTo) -> impl Iterator<Item = Option<i128>> + use<> {
+        let sums = emitted.take_needed(&mut self.sums);
+        let has_value = emitted.take_needed(&mut self.has_value);
+        let sums = sums.into_iter().zip(has_value);
+        sums.map(|(sum, has_value)| has_value.then_some(sum))
+    }
 }
 
 impl GroupsAccumulator for ExactGroups {
@@ -227,9 +265,15 @@ impl GroupsAccumulator for ExactGroups {
         filter: Option<&BooleanArray>,
         groups_in_all: usize,
     ) -> Result<()> {
-        let values: Vec<ArrayRef> = values.iter().map(exact).collect::<Result<_>>()?;
-        self.inner
-            .update_batch(&values, groups, filter, groups_in_all)
+        let [values] = take_function_args("sum", values)?;
+        self.sums.resize(groups_in_all, 0);
+        self.has_value.resize(groups_in_all, false);
+        match values.data_type() {
+            DataType::UInt64 => self.add(values.as_primitive::<UInt64Type>(), groups, filter),
+            DataType::Int64 => self.add(values.as_primitive::<Int64Type>(), groups, filter),
+            _ => self.add(values.as_primitive::<Decimal128Type>(), groups, filter),
+        }
+        Ok(())
     }
 
     fn merge_batch(
@@ -238,14 +282,13 @@ impl GroupsAccumulator for ExactGroups {
         groups: &[usize],
         groups_in_all: usize,
     ) -> Result<()> {
-        self.inner.merge_batch(states, groups, groups_in_all)
+        self.update_batch(states, groups, None, groups_in_all)
     }
 
     fn evaluate(&mut self, emitted: EmitTo) -> Result<ArrayRef> {
-        let sums = self.inner.evaluate(emitted)?;
-        let sums: &Decimal128Array = sums.as_primitive::<Decimal128Type>();
-        let sums = sums.iter();
-        Ok(match self.data_type {
+        let data_type = self.data_type.clone();
+        let sums = self.take(emitted);
+        Ok(match data_type {
             DataType::UInt64 => {
                 let sums = sums.map(|sum| sum.map(fitted::<u64>).transpose());
                 Arc::new(sums.collect::<Result<UInt64Array>>()?)
@@ -258,7 +301,8 @@ impl GroupsAccumulator for ExactGroups {
     }
 
     fn state(&mut self, emitted: EmitTo) -> Result<Vec<ArrayRef>> {
-        self.inner.state(emitted)
+        let sums: Decimal128Array = self.take(emitted).collect();
+        Ok(vec![Arc::new(sums.with_data_type(EXACT))])
     }
 
     fn convert_to_state(
@@ -266,12 +310,16 @@ impl GroupsAccumulator for ExactGroups {
         values: &[ArrayRef],
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let values: Vec<ArrayRef> = values.iter().map(exact).collect::<Result<_>>()?;
-        self.inner.convert_to_state(&values, filter)
+        let [values] = take_function_args("sum", values)?;
+        let states = cast(values, &EXACT)?;
+        Ok(vec![match filter {
+            Some(filter) => nullif(&states, &not(&prep_null_mask_filter(filter))?)?,
+            None => states,
+        }])
     }
 
     fn size(&self) -> usize {
-        self.inner.size()
+        self.sums.capacity() * size_of::<i128>() + self.has_value.capacity()
     }
 }
 
@@ -303,5 +351,42 @@ mod tests {
         sum.retract_batch(&[values]).unwrap();
         sum.retract_batch(&[less]).unwrap();
         assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(None));
+    }
+
+    #[test]
+    fn sums_of_groups_are_exact() {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![
+            Some(i64::MAX),
+            Some(5),
+            None,
+            Some(i64::MAX),
+            Some(-7),
+            None,
+        ]));
+        let filter = BooleanArray::from(vec![
+            Some(true),
+            Some(true),
+            Some(true),
+            Some(true),
+            None,
+            Some(true),
+        ]);
+        let groups = [0, 1, 1, 0, 1, 2];
+        let mut sums = ExactGroups::new(&DataType::Int64);
+        sums.update_batch(&[values.clone()], &groups, Some(&filter), 3)
+            .unwrap();
+        let states = sums.state(EmitTo::All).unwrap();
+        let found: Vec<Option<i128>> = states[0].as_primitive::<Decimal128Type>().iter().collect();
+        assert_eq!(found, [Some(2 * i128::from(i64::MAX)), Some(5), None]);
+        let mut merged = ExactGroups::new(&DataType::Int64);
+        merged.merge_batch(&states, &[0, 1, 2], 3).unwrap();
+        assert!(merged.evaluate(EmitTo::First(1)).is_err());
+        let rest = merged.evaluate(EmitTo::All).unwrap();
+        let rest: Vec<Option<i64>> = rest.as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(rest, [Some(5), None]);
+        let states = sums.convert_to_state(&[values], Some(&filter)).unwrap();
+        let found: Vec<Option<i128>> = states[0].as_primitive::<Decimal128Type>().iter().collect();
+        let most = Some(i128::from(i64::MAX));
+        assert_eq!(found, [most, Some(5), None, most, None, None]);
     }
 }

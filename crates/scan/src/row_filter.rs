@@ -161,7 +161,10 @@ impl Condition {
 }
 
 /// A column in the type that its table declares.
-pub(crate) fn as_declared(column: &ArrayRef, declared: &DataType) -> Result<ArrayRef> {
+///
+/// # Errors
+/// When it cannot be cast.
+pub fn as_declared(column: &ArrayRef, declared: &DataType) -> Result<ArrayRef> {
     match column.data_type() == declared {
         true => Ok(column.clone()),
         false => Ok(cast(column, declared)?),

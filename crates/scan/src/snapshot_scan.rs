@@ -33,24 +33,24 @@ const PART_ROWS_MIN: usize = 1 << 16;
 
 /// What a query wants of a collection.
 #[derive(Debug)]
-pub(crate) struct ScanRequest<'a> {
+pub struct ScanRequest<'a> {
     /// Its name, for EXPLAIN.
-    pub(crate) table: &'a str,
+    pub table: &'a str,
     /// All its columns.
-    pub(crate) schema: &'a SchemaRef,
+    pub schema: &'a SchemaRef,
     /// Positions of those that are wanted.
-    pub(crate) columns: Vec<usize>,
+    pub columns: Vec<usize>,
     /// A condition on its rows.
-    pub(crate) condition: Option<Arc<dyn PhysicalExpr>>,
+    pub condition: Option<Arc<dyn PhysicalExpr>>,
     /// No more rows are wanted.
-    pub(crate) limit: Option<usize>,
+    pub limit: Option<usize>,
     /// Parts that may run beside each other.
-    pub(crate) parts_max: usize,
+    pub parts_max: usize,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct SnapshotScan {
+pub struct SnapshotScan {
     table: String,
     condition: Option<Arc<dyn PhysicalExpr>>,
     wanted: Arc<Wanted>,
@@ -60,7 +60,9 @@ pub(crate) struct SnapshotScan {
 }
 
 impl SnapshotScan {
-    pub(crate) fn new(request: ScanRequest<'_>, pieces: Vec<Piece>) -> Result<Self> {
+    /// # Errors
+    /// When the condition does not fit the columns.
+    pub fn new(request: ScanRequest<'_>, pieces: Vec<Piece>) -> Result<Self> {
         let pieces_in_all = pieces.len();
         let schema = Arc::new(request.schema.project(&request.columns)?);
         let (pieces, filter) = match &request.condition {
