@@ -33,6 +33,8 @@ const LIST_BYTES_MAX: u64 = 16 << 20;
 /// The values of the rows that are computed together may have so many bytes. A
 /// view then takes fewer rows at a time.
 const BATCH_BYTES_MAX: u64 = 128 << 20;
+/// What each of 8192 rows may have of it: less needs no exact count.
+const SHARE_BYTES: u64 = BATCH_BYTES_MAX / 8192;
 
 /// What an element of a list takes beside its value, about.
 const ELEMENT_BYTES: u64 = 8;
@@ -315,7 +317,7 @@ fn replaced_bytes(text: &str, from: &str, to: &str) -> u64 {
         length => text.len() / length,
     };
     match bytes(places_max) {
-        few if few <= TEXT_BYTES_MAX => few,
+        few if few <= SHARE_BYTES => few,
         _ => bytes(text.matches(from).count()),
     }
 }

@@ -26,6 +26,8 @@ const DAYS_OF_1970: i32 = 719_163;
 /// Moments this far from 1970, or further, are left to DataFusion, whose nanoseconds
 /// end soon after; a year less, so that what is truncated is among them too.
 const MOMENT_US_MAX: i64 = 9_190_000_000_000_000;
+/// So many days are worth to be known in any case.
+const DAYS_MIN: usize = 64;
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -173,6 +175,8 @@ struct Offsets {
     days: HashMap<i64, Option<i64>>,
     /// The day that was asked for last: rows lie by time, mostly.
     last: Option<(i64, Option<i64>)>,
+    /// How often another day than the last one was asked for.
+    asked: usize,
 }
 
 impl Offsets {
@@ -181,6 +185,7 @@ impl Offsets {
             zone,
             days: HashMap::new(),
             last: None,
+            asked: 0,
         }
     }
 
@@ -202,11 +207,22 @@ impl Offsets {
         {
             return offset_us;
         }
+        self.asked += 1;
         let zone = self.zone;
+        // Days that are met once are dearer to know than the moments on them.
+        let is_scattered = self.days.len() > DAYS_MIN && self.days.len() * 8 > self.asked;
+        if is_scattered && !self.days.contains_key(&day) {
+            return offset_at(moment_us, zone);
+        }
         let offset_us = *self.days.entry(day).or_insert_with(|| of_day(day, zone));
         self.last = Some((day, offset_us));
         offset_us
     }
+}
+
+fn offset_at(moment_us: i64, zone: Tz) -> Option<i64> {
+    let moment = as_datetime_with_timezone::<TimestampMicrosecondType>(moment_us, zone)?;
+    Some(i64::from(moment.offset().fix().local_minus_utc()) * 1_000_000)
 }
 
 /// The offset of a day of UTC, if all its hours begin with the same one: zones do not
@@ -214,8 +230,7 @@ impl Offsets {
 fn of_day(day: i64, zone: Tz) -> Option<i64> {
     let at_hour = |hour: i64| {
         let moment_us = day.checked_mul(DAY_US)?.checked_add(hour * HOUR_US)?;
-        let moment = as_datetime_with_timezone::<TimestampMicrosecondType>(moment_us, zone)?;
-        Some(i64::from(moment.offset().fix().local_minus_utc()) * 1_000_000)
+        offset_at(moment_us, zone)
     };
     let first = at_hour(0)?;
     (1..=24)

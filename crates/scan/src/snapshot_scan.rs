@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, new_null_array};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -238,6 +238,7 @@ impl Bounds<'_> {
         let values = self.pieces.iter().map(|piece| {
             let bounds = piece.bounds(position).ok().flatten();
             let bound = bounds.and_then(|bounds| as_declared(&bounds[which], data_type).ok());
+            let bound = bound.map(|bound| widened(bound, which));
             bound.unwrap_or_else(|| unknown.clone())
         });
         let values: Vec<ArrayRef> = values.collect();
@@ -249,6 +250,25 @@ impl Bounds<'_> {
         let field = self.schema.field_with_name(column.name()).ok()?;
         Some(field.data_type())
     }
+}
+
+/// Bounds of moments as far apart as clocks are ever set back: where that is over
+/// midnight, a later moment is of an earlier day.
+fn widened(bound: ArrayRef, which: usize) -> ArrayRef {
+    const SET_BACK_US: i64 = 3 * 3_600_000_000;
+    let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = bound.data_type() else {
+        return bound;
+    };
+    if matches!(&**zone, "UTC" | "+00:00") {
+        return bound;
+    }
+    let far_us = match which {
+        0 => -SET_BACK_US,
+        _ => SET_BACK_US,
+    };
+    let moments = bound.as_primitive::<TimestampMicrosecondType>();
+    let far = moments.unary::<_, TimestampMicrosecondType>(|moment| moment.saturating_add(far_us));
+    Arc::new(far.with_timezone(zone.clone()))
 }
 
 impl PruningStatistics for Bounds<'_> {

@@ -29,6 +29,7 @@ mod query_limits;
 mod read_only;
 mod rewriting;
 mod session;
+mod signed_differences;
 mod system_table;
 mod tables;
 mod time_limit;

@@ -14,13 +14,14 @@ use datafusion::prelude::SessionContext;
 use crate::checked_integers::CheckedIntegers;
 use crate::local_times::LocalTimes;
 use crate::query_engine::CATALOG;
+use crate::signed_differences::SignedDifferences;
 use crate::tables::SluiceSchema;
 
 /// The rules of DataFusion, before them what it would take for something else,
 /// and behind them what it would go on with.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let own: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(LocalTimes);
-    let mut rules = vec![own];
+    let mut rules = vec![own, Arc::new(SignedDifferences)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedIntegers));
     rules

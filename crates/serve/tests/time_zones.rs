@@ -227,6 +227,10 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
             "SELECT to_date('21.11.2026', 'DD.MM.YYYY'), to_date('2026-11-21', '%Y-%m-%d')",
             &["2026-11-21,2026-11-21"],
         ),
+        (
+            "SELECT to_date('2026-11-21 00:10+08', 'YYYY-MM-DD HH24:MIOF')",
+            &["2026-11-21"],
+        ),
     ]);
     let server = start();
     assert!(ask(&server, "SELECT to_date('21.13.2026', 'DD.MM.YYYY')").is_err());
@@ -256,6 +260,11 @@ fn integers_that_do_not_fit_are_errors() {
         (
             "SELECT CAST(2 AS SMALLINT) * id FROM orders WHERE id = 600",
             &["1200"],
+        ),
+        (
+            "SELECT row_number() OVER (ORDER BY id) - row_number() OVER (ORDER BY id DESC)
+             FROM orders ORDER BY id",
+            &["-1", "1"],
         ),
         // What does not fit on the way fits at the end.
         (

@@ -16,6 +16,9 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use crate::coded_groups::groups::Groups;
 use crate::row_filter::as_declared;
 
+/// After so many rows it is known whether they have groups in common.
+const USELESS_ROWS_MIN: usize = 100_000;
+
 /// A key of a group.
 #[derive(Debug, Clone)]
 pub(crate) enum Key {
@@ -53,6 +56,8 @@ pub(crate) struct Aggregation {
     groups: Groups,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     reservation: MemoryReservation,
+    /// Rows that were taken in since the last were handed on.
+    rows: usize,
 }
 
 impl Aggregation {
@@ -72,6 +77,7 @@ impl Aggregation {
             accumulators: accumulators.collect::<Result<_>>()?,
             shape,
             reservation,
+            rows: 0,
         })
     }
 
@@ -97,6 +103,7 @@ impl Aggregation {
         });
         let keys = keys.collect::<Result<Vec<_>>>()?;
         self.groups.find(&keys, rows)?;
+        self.rows += rows;
         let group_count = self.groups.len();
         for (function, accumulator) in shape.functions.iter().zip(&mut self.accumulators) {
             let arguments = function.arguments.iter().map(evaluate);
@@ -122,6 +129,11 @@ impl Aggregation {
         }
     }
 
+    /// Whether most rows are a group of their own, so that to hold them is of no use.
+    pub(crate) fn gains_little(&self) -> bool {
+        self.rows > USELESS_ROWS_MIN && self.groups.len() * 10 > self.rows * 8
+    }
+
     /// Hands on what is there: a row for each group, which are then forgotten.
     ///
     /// # Errors
@@ -133,6 +145,7 @@ impl Aggregation {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
         self.reservation.free();
+        self.rows = 0;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = self.shape.schema.clone();
         Ok(RecordBatch::try_new_with_options(

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use crate::coded_groups::code_book::CodeBook;
 use crate::row_filter::as_declared;
 
-/// So many codes, or fewer, have a place each.
+/// So many codes, or fewer, have a place each, if the rows are not much fewer.
 const FEW_CODES: u64 = 1 << 16;
 /// No group is known.
 const UNKNOWN: usize = usize::MAX;
@@ -25,8 +25,9 @@ enum Known {
 }
 
 impl Known {
-    fn new(end: u64) -> Self {
-        match end <= FEW_CODES {
+    /// For `rows` rows at first, whose codes are below `end`.
+    fn new(end: u64, rows: usize) -> Self {
+        match end <= FEW_CODES.min(rows as u64 * 4) {
             true => Self::Few(vec![UNKNOWN; end as usize]),
             false => Self::Many(HashMap::new()),
         }
@@ -67,7 +68,8 @@ pub(crate) struct Groups {
     /// Of the keys.
     schema: SchemaRef,
     values: Box<dyn GroupValues>,
-    book: CodeBook,
+    /// `None` once rows had no codes: what makes codes would cost, and be of no use.
+    book: Option<CodeBook>,
     known: Known,
     /// Of the last rows, one each.
     of_rows: Vec<usize>,
@@ -83,8 +85,8 @@ impl Groups {
         Ok(Self {
             values: new_group_values(schema.clone(), &GroupOrdering::None)?,
             schema,
-            book: CodeBook::default(),
-            known: Known::new(0),
+            book: Some(CodeBook::default()),
+            known: Known::new(0, 0),
             of_rows: Vec::new(),
             new_rows: Vec::new(),
             new_groups: Vec::new(),
@@ -96,18 +98,24 @@ impl Groups {
     /// # Errors
     /// When a key cannot be read in its type.
     pub(crate) fn find(&mut self, keys: &[ArrayRef], rows: usize) -> Result<()> {
-        let Some(range) = self.book.code(keys, rows)? else {
+        let coded = match &mut self.book {
+            Some(book) => book.code(keys, rows)?,
+            None => None,
+        };
+        let (Some(range), Some(book)) = (coded, &self.book) else {
+            self.book = None;
+            self.known = Known::new(0, 0);
             let keys = self.declared(keys)?;
             return self.values.intern(&keys, &mut self.of_rows);
         };
         if range.is_new {
-            self.known = Known::new(range.end);
+            self.known = Known::new(range.end, rows);
         }
         self.of_rows.clear();
         self.new_rows.clear();
         // Groups that are known are below; new ones get numbers for the time being.
         let before = self.values.len();
-        for (row, &code) in self.book.codes().iter().enumerate() {
+        for (row, &code) in book.codes().iter().enumerate() {
             let next = before + self.new_rows.len();
             let group = self.known.get_or_set(code, next);
             if group == next {
@@ -124,7 +132,7 @@ impl Groups {
         let new_keys = self.declared(&new_keys)?;
         self.values.intern(&new_keys, &mut self.new_groups)?;
         for (&row, &group) in self.new_rows.iter().zip(&self.new_groups) {
-            self.known.set(self.book.codes()[row as usize], group);
+            self.known.set(book.codes()[row as usize], group);
         }
         for group in &mut self.of_rows {
             if let Some(new) = group.checked_sub(before) {
@@ -149,9 +157,9 @@ impl Groups {
     /// # Errors
     /// When their columns cannot be made.
     pub(crate) fn take(&mut self) -> Result<Vec<ArrayRef>> {
-        self.known = Known::new(0);
+        self.known = Known::new(0, 0);
         // The next codes must not be taken for those of groups that are gone.
-        self.book = CodeBook::default();
+        self.book = self.book.take().map(|_| CodeBook::default());
         self.values.emit(EmitTo::All)
     }
 
@@ -159,7 +167,8 @@ impl Groups {
         let numbers = self.of_rows.capacity() + self.new_groups.capacity();
         let rows = self.new_rows.capacity() * size_of::<u32>();
         let lists = numbers * size_of::<usize>() + rows;
-        self.values.size() + self.book.bytes() + self.known.bytes() + lists
+        let book = self.book.as_ref().map_or(0, CodeBook::bytes);
+        self.values.size() + book + self.known.bytes() + lists
     }
 
     fn declared(&self, keys: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
@@ -198,10 +207,10 @@ mod tests {
                 let word = (word > 0).then(|| format!("word {word}"));
                 rows.push((word, (number > 0).then_some(number as i64)));
             }
-            let words: ArrayRef = match round % 7 {
+            let words: ArrayRef = match round >= 45 {
                 // No dictionary at all.
-                6 => Arc::new(StringArray::from_iter(rows.iter().map(|row| row.0.clone()))),
-                _ => {
+                true => Arc::new(StringArray::from_iter(rows.iter().map(|row| row.0.clone()))),
+                false => {
                     let words = rows.iter().map(|row| row.0.as_deref());
                     Arc::new(words.collect::<DictionaryArray<Int32Type>>())
                 }

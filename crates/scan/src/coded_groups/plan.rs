@@ -271,7 +271,9 @@ impl Part {
                 // Whoever looks at the clock gets a turn.
                 tokio::task::yield_now().await;
             }
-            if !self.aggregation.add(&columns, length)? {
+            let has_room = self.aggregation.add(&columns, length)?;
+            let is_end_of_piece = self.next_row == 0;
+            if !has_room || (is_end_of_piece && self.aggregation.gains_little()) {
                 self.ready = Some(self.aggregation.take()?);
             }
         }

@@ -227,12 +227,14 @@ fn read(values: &ArrayRef, pattern: &str, wanted: &DataType) -> Result<ArrayRef>
     let reader = Reader::new(&parse(pattern), pattern)?;
     let texts = cast(values, &DataType::Utf8)?;
     let texts = texts.as_string::<i32>();
+    // A date is the one that is written, wherever that is.
+    let as_written = *wanted == DataType::Date32;
     let times = texts.iter().map(|text| {
-        let time = text.map(|text| reader.read(text)).transpose()?;
+        let time = text.map(|text| reader.read(text, as_written)).transpose()?;
         Ok(time.map(|time| time.and_utc().timestamp_micros()))
     });
     let times: Vec<Option<i64>> = times.collect::<Result<_>>()?;
-    let zone = reader.has_offset.then_some("+00:00");
+    let zone = (reader.has_offset && !as_written).then_some("+00:00");
     let times = TimestampMicrosecondArray::from(times).with_timezone_opt(zone);
     Ok(cast(&times, wanted)?)
 }

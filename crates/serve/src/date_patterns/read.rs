@@ -58,12 +58,12 @@ impl Reader {
         })
     }
 
-    /// The time in UTC where the text says how far it is ahead, else without a
-    /// zone. What the pattern leaves out is the first of its kind.
+    /// The time in UTC where the text says how far it is ahead, unless it is wanted as
+    /// written; else without a zone. What the pattern leaves out is the first of its kind.
     ///
     /// # Errors
     /// When the text does not fit the pattern.
-    pub(super) fn read(&self, text: &str) -> Result<NaiveDateTime> {
+    pub(super) fn read(&self, text: &str, as_written: bool) -> Result<NaiveDateTime> {
         let wrong = |problem: chrono::ParseError| {
             exec_datafusion_err!("`{text}` does not fit the pattern: {problem}")
         };
@@ -89,7 +89,8 @@ impl Reader {
         }
         let date = parsed.to_naive_date().map_err(wrong)?;
         let time = date.and_time(parsed.to_naive_time().map_err(wrong)?);
-        let ahead_s = parsed.offset().filter(|_| self.has_offset).unwrap_or(0);
+        let counts = self.has_offset && !as_written;
+        let ahead_s = parsed.offset().filter(|_| counts).unwrap_or(0);
         let ahead = TimeDelta::seconds(i64::from(ahead_s));
         let utc = time.checked_sub_signed(ahead);
         utc.ok_or_else(|| exec_datafusion_err!("`{text}` is beyond the calendar"))

@@ -11,7 +11,7 @@ use datafusion::common::{DFSchema, ToDFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{Expr, Reset, Set, Statement};
+use datafusion::sql::sqlparser::ast::{DiscardObject, Expr, Reset, Set, Statement};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::results::{
     DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
@@ -438,10 +438,12 @@ impl Hook for SettingsHook {
                 done("RESET")
             }
             Statement::Discard { object_type } => {
-                client.metadata_mut().retain(|key, _| !is_setting(key));
-                HookClient::portal_store(client).clear_portals();
-                if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
-                    return Some(Err(problem));
+                if *object_type == DiscardObject::ALL {
+                    client.metadata_mut().retain(|key, _| !is_setting(key));
+                    HookClient::portal_store(client).clear_portals();
+                    if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
+                        return Some(Err(problem));
+                    }
                 }
                 done(&format!("DISCARD {object_type}"))
             }
