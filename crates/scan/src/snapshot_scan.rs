@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, new_null_array};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::temporal_conversions::as_datetime_with_timezone;
+use chrono::Offset;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -252,22 +255,35 @@ impl Bounds<'_> {
     }
 }
 
-/// Bounds of moments as far apart as clocks are ever set back: where that is over
-/// midnight, a later moment is of an earlier day.
+/// Bounds of moments further apart where a clock was set back nearby: where that is
+/// over midnight, a later moment is of an earlier day.
 fn widened(bound: ArrayRef, which: usize) -> ArrayRef {
     const SET_BACK_US: i64 = 3 * 3_600_000_000;
     let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = bound.data_type() else {
         return bound;
     };
-    if matches!(&**zone, "UTC" | "+00:00") {
+    let Ok(known) = zone.parse::<Tz>() else {
         return bound;
-    }
+    };
     let far_us = match which {
         0 => -SET_BACK_US,
         _ => SET_BACK_US,
     };
     let moments = bound.as_primitive::<TimestampMicrosecondType>();
-    let far = moments.unary::<_, TimestampMicrosecondType>(|moment| moment.saturating_add(far_us));
+    let offset = |moment: i64| {
+        let local = as_datetime_with_timezone::<TimestampMicrosecondType>(moment, known)?;
+        Some(local.offset().fix())
+    };
+    let far = moments.unary::<_, TimestampMicrosecondType>(|moment| {
+        let (before, behind) = (
+            moment.saturating_sub(SET_BACK_US),
+            moment.saturating_add(SET_BACK_US),
+        );
+        match offset(before) == offset(behind) {
+            true => moment,
+            false => moment.saturating_add(far_us),
+        }
+    });
     Arc::new(far.with_timezone(zone.clone()))
 }
 

@@ -541,7 +541,13 @@ const LARGE: &str = r#"
 title = { en = "Large", zh = "大" }
 subject = "trade"
 chart = "table"
-query = "SELECT repeat('x', 9000000) AS text, count(*) AS orders FROM orders"
+query = """
+SELECT repeat('a', 1000000) AS a, repeat('b', 1000000) AS b, repeat('c', 1000000) AS c,
+  repeat('d', 1000000) AS d, repeat('e', 1000000) AS e, repeat('f', 1000000) AS f,
+  repeat('g', 1000000) AS g, repeat('h', 1000000) AS h, repeat('i', 1000000) AS i,
+  count(*) AS orders
+FROM orders
+"""
 "#;
 
 #[test]

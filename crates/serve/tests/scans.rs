@@ -338,7 +338,9 @@ fn groups_by_text_in_dictionaries_are_groups_by_text() {
                     .replace("note", "note || ''");
                 let sql = query(keys);
                 let coded = lines(&engine, &format!("EXPLAIN {sql}")).concat();
-                assert!(coded.contains("CodedAggregate"), "{coded}");
+                // Few rows are dealt out to two parts before they are grouped.
+                let is_coded = coded.contains("CodedAggregate");
+                assert_eq!(is_coded, condition != "id < 0", "{coded}");
                 let general = lines(&engine, &format!("EXPLAIN {}", query(&computed))).concat();
                 assert!(!general.contains("CodedAggregate"), "{general}");
                 let found = lines(&engine, &sql);

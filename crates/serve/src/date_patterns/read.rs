@@ -157,12 +157,12 @@ mod tests {
             ("YYYY\"年\"MM\"月\"", "2026年11月", "2026-11-01 00:00:00"),
         ] {
             let reader = Reader::new(&parse(pattern), pattern).unwrap();
-            let read = reader.read(text).map(|time| time.to_string());
+            let read = reader.read(text, false).map(|time| time.to_string());
             assert_eq!(read.unwrap(), expected, "{pattern}");
         }
         let reader = Reader::new(&parse("YYYY-MM-DD"), "").unwrap();
         for text in ["", "2026-13-01", "2026-02-30", "today", "2026-11-21 x"] {
-            assert!(reader.read(text).is_err(), "{text}");
+            assert!(reader.read(text, false).is_err(), "{text}");
         }
         assert!(Reader::new(&parse("YYYY-WW"), "YYYY-WW").is_err());
     }

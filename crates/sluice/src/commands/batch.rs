@@ -56,7 +56,12 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
     let state = project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
     let store_folder = state.join("store");
-    if store_folder.exists() || state.join("log").exists() {
+    // Who asks a state that has nothing makes an empty folder.
+    let is_used = |folder: &Path| {
+        let entries = std::fs::read_dir(folder);
+        entries.is_ok_and(|mut entries| entries.next().is_some())
+    };
+    if is_used(&store_folder) || is_used(&state.join("log")) {
         return Err(Failure::Definitions(format!(
             "{} holds a warehouse already\n  help: name a new folder with --state",
             state.display()
