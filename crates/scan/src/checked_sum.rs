@@ -373,7 +373,7 @@ mod tests {
         ]);
         let groups = [0, 1, 1, 0, 1, 2];
         let mut sums = ExactGroups::new(&DataType::Int64);
-        sums.update_batch(&[values.clone()], &groups, Some(&filter), 3)
+        sums.update_batch(std::slice::from_ref(&values), &groups, Some(&filter), 3)
             .unwrap();
         let states = sums.state(EmitTo::All).unwrap();
         let found: Vec<Option<i128>> = states[0].as_primitive::<Decimal128Type>().iter().collect();
