@@ -350,7 +350,7 @@ fn groups_by_text_in_dictionaries_are_groups_by_text() {
                     "seed {seed}: {sql}"
                 );
                 assert_eq!(
-                    found.len() == 1,
+                    found.len() <= 1,
                     condition == "id < 0",
                     "seed {seed}: {sql}"
                 );
