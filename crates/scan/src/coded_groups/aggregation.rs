@@ -129,6 +129,11 @@ impl Aggregation {
         }
     }
 
+    /// Whether there is nothing to hand on.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.len() == 0
+    }
+
     /// Whether most rows are a group of their own, so that to hold them is of no use.
     pub(crate) fn gains_little(&self) -> bool {
         self.rows > USELESS_ROWS_MIN && self.groups.len() * 10 > self.rows * 8

@@ -252,11 +252,10 @@ impl Part {
                 return Ok(Some(ready.slice(0, rows)));
             }
             let Some((columns, rows)) = &self.piece else {
-                let rest = self.aggregation.take()?;
-                if rest.num_rows() == 0 {
+                if self.aggregation.is_empty() {
                     return Ok(None);
                 }
-                self.ready = Some(rest);
+                self.ready = Some(self.aggregation.take()?);
                 continue;
             };
             let length = self.batch_rows.min(rows - self.next_row);
