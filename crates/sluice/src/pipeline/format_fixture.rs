@@ -22,8 +22,10 @@ use super::damage::{
 use super::fault_injection::small_warehouse::{Definitions, Models, state, write_project};
 use super::fault_injection::{Rows, rows};
 
+/// From the package's folder, in which tests run: the state names the files of its
+/// models.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/small")
+    PathBuf::from("tests/fixtures/small")
 }
 
 fn definitions() -> Definitions {
