@@ -2,8 +2,6 @@
 //! with its place in the file. It also looks at what the planner would pass
 //! over in silence, such as a table's version or a lock.
 
-use std::ops::ControlFlow;
-
 use arrow::array::timezone::Tz;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Volatility;
@@ -11,11 +9,11 @@ use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr, SetOperator,
     SetQuantifier, Spanned, Statement, TableFactor, TableWithJoins, Value, WindowType,
-    visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
 use sluice_functions::bracket_negative_intervals;
+use sluice_syntax::Part;
 
 use crate::time::dialect::ModelDialect;
 use crate::time::emit::without_emit_clause;
@@ -360,15 +358,12 @@ impl Checker<'_> {
     fn expressions(&mut self, query: &Query) {
         let mut functions = Vec::new();
         let mut subqueries = Vec::new();
-        let _: ControlFlow<()> = visit_expressions(query, |expression| {
-            match expression {
-                Expr::Function(function) => functions.push(function.clone()),
-                Expr::Subquery(subquery)
-                | Expr::InSubquery { subquery, .. }
-                | Expr::Exists { subquery, .. } => subqueries.push(subquery.clone()),
-                other => self.wrong_in_library(other),
-            }
-            ControlFlow::Continue(())
+        query.each_expression(&mut |expression| match expression {
+            Expr::Function(function) => functions.push(function.clone()),
+            Expr::Subquery(subquery)
+            | Expr::InSubquery { subquery, .. }
+            | Expr::Exists { subquery, .. } => subqueries.push(subquery.clone()),
+            other => self.wrong_in_library(other),
         });
         for function in functions {
             let at = function.name.span().start;

@@ -220,8 +220,7 @@ mod tests {
             assert_eq!(kept.len(), 3);
             assert_eq!(arrays[0].as_primitive::<Int64Type>().values(), &[1, 2, 4]);
             let failed = errors.into_delta().unwrap();
-            // Equal rows with the same words.
-            assert_eq!(failed.weights(), &[2]);
+            assert_eq!(failed.weights().iter().sum::<i64>(), 2);
             let said = failed
                 .rows()
                 .column(1)

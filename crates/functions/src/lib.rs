@@ -42,6 +42,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 pub use canonical::{canonical, holds_floats};
 pub use in_subquery::rewrite_in_subqueries;
 pub use negative_intervals::bracket_negative_intervals;
+pub use one_float::is_comparison;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};

@@ -129,20 +129,25 @@ impl AnalyzerRule for OneFloat {
     }
 }
 
+/// Whether an operator compares two values.
+pub fn is_comparison(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
 /// Whether the result depends on how its operands compare, or are written.
 fn compares(expr: &Expr, schema: &DFSchema) -> bool {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { op, .. }) => matches!(
-            op,
-            Operator::Eq
-                | Operator::NotEq
-                | Operator::Lt
-                | Operator::LtEq
-                | Operator::Gt
-                | Operator::GtEq
-                | Operator::IsDistinctFrom
-                | Operator::IsNotDistinctFrom
-        ),
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => is_comparison(*op),
         Expr::Between(_)
         | Expr::InList(_)
         | Expr::AggregateFunction(_)

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{ANSWER, Broker, queue};
+use common::{ANSWER, Broker, end_transaction, queue};
 use rdkafka::producer::Producer as _;
 use sluice_core::{Record, RecordKind, SystemClock};
 use sluice_kafka::error::KafkaSourceError;
@@ -151,11 +151,7 @@ fn committed_transactions_headers_keys_and_tombstones() {
                 wanted.push(value);
             }
         }
-        producer.flush(ANSWER).unwrap();
-        match round % 2 {
-            0 => producer.commit_transaction(ANSWER).unwrap(),
-            _ => producer.abort_transaction(ANSWER).unwrap(),
-        }
+        end_transaction(&producer, round % 2 == 0);
     }
     let mut reader = Reader::new(options(&broker, &["orders"]), KafkaPosition::default());
     reader.read_all();
@@ -228,8 +224,7 @@ fn committed_transactions_headers_keys_and_tombstones() {
             &[],
         );
     }
-    producer.flush(ANSWER).unwrap();
-    producer.abort_transaction(ANSWER).unwrap();
+    end_transaction(&producer, false);
     let before = again.position.clone();
     let has_moved = |reader: &Reader, partition| {
         reader.position.next_of("orders", partition) > before.next_of("orders", partition)

@@ -3,11 +3,13 @@
 
 mod checked_sum;
 mod coded_groups;
+mod float_extremes;
 mod piece_reader;
 mod row_filter;
 mod snapshot_scan;
 
 pub use checked_sum::checked_sum;
 pub use coded_groups::CodedGroups;
+pub use float_extremes::float_extremes;
 pub use row_filter::as_declared;
 pub use snapshot_scan::{ScanRequest, SnapshotScan};

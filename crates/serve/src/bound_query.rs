@@ -9,10 +9,11 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement, Volatility};
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
+use sluice_syntax::Part;
 
 use crate::mended_sql::mend;
 use crate::read_only::refused;
@@ -53,32 +54,20 @@ impl BoundQuery {
             return Err(ServeError::ReadOnly(words));
         }
         mend(&mut statement);
-        let mut names: Vec<String> = Vec::new();
-        let mut types = Vec::new();
-        let walked = visit_expressions_mut(&mut statement, |expression| {
-            let SqlExpr::Value(value) = expression else {
-                return ControlFlow::Continue(());
-            };
-            let Value::Placeholder(placeholder) = &value.value else {
-                return ControlFlow::Continue(());
-            };
-            let name = placeholder.trim_start_matches('$').to_owned();
-            let known = names.iter().position(|known| *known == name);
-            let position = match known {
-                Some(position) => position,
-                None => {
-                    let Some(name_of_type) = type_of(&name).and_then(sql_type) else {
-                        return ControlFlow::Break(placeholder.clone());
-                    };
-                    types.push(name_of_type);
-                    names.push(name);
-                    names.len() - 1
-                }
-            };
-            value.value = Value::Placeholder(format!("${}", position + 1));
-            ControlFlow::Continue(())
-        });
-        if let ControlFlow::Break(placeholder) = walked {
+        let mut placeholders = Placeholders {
+            type_of: &type_of,
+            names: Vec::new(),
+            types: Vec::new(),
+            unknown: None,
+        };
+        let _ = statement.rewrite(&mut placeholders);
+        let Placeholders {
+            names,
+            types,
+            unknown,
+            ..
+        } = placeholders;
+        if let Some(placeholder) = unknown {
             return Err(wrong(format!("`{placeholder}` is no parameter")));
         }
         let types = match types.is_empty() {
@@ -203,4 +192,41 @@ fn sql_type(data_type: DataType) -> Option<String> {
         DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
         _ => return None,
     })
+}
+/// Numbers the placeholders, each name once, and finds the types of their values.
+struct Placeholders<'a> {
+    type_of: &'a dyn Fn(&str) -> Option<DataType>,
+    names: Vec<String>,
+    types: Vec<String>,
+    /// A placeholder for which there is no value.
+    unknown: Option<String>,
+}
+
+impl VisitorMut for Placeholders<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut SqlExpr) -> ControlFlow<()> {
+        let SqlExpr::Value(value) = expression else {
+            return ControlFlow::Continue(());
+        };
+        let Value::Placeholder(placeholder) = &value.value else {
+            return ControlFlow::Continue(());
+        };
+        let name = placeholder.trim_start_matches('$').to_owned();
+        let known = self.names.iter().position(|known| *known == name);
+        let position = match known {
+            Some(position) => position,
+            None => {
+                let Some(name_of_type) = (self.type_of)(&name).and_then(sql_type) else {
+                    self.unknown = Some(placeholder.clone());
+                    return ControlFlow::Break(());
+                };
+                self.types.push(name_of_type);
+                self.names.push(name);
+                self.names.len() - 1
+            }
+        };
+        value.value = Value::Placeholder(format!("${}", position + 1));
+        ControlFlow::Continue(())
+    }
 }

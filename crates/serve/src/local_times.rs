@@ -20,6 +20,7 @@ use datafusion::functions::expr_fn::to_local_time;
 use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList};
 use datafusion::logical_expr::{Between, Expr, ExprSchemable, LogicalPlan, Operator, cast};
 use datafusion::optimizer::AnalyzerRule;
+use sluice_functions::is_comparison;
 
 use crate::moments::moment_type;
 use crate::rewriting::rewritten;
@@ -71,7 +72,7 @@ fn in_local_time(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr
     }
     Ok(match expression {
         Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if compares(op) || op == Operator::Minus =>
+            if is_comparison(op) || op == Operator::Minus =>
         {
             let as_left = midnight(&right, &left, schema);
             let as_right = midnight(&left, &right, schema);
@@ -117,20 +118,6 @@ fn in_local_time(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr
         }
         other => Transformed::no(other),
     })
-}
-
-fn compares(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 fn changed(expression: Expr, is_changed: bool) -> Transformed<Expr> {

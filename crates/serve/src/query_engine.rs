@@ -24,7 +24,7 @@ use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::{Epoch, too_many_operators};
 use sluice_functions::Functions;
-use sluice_scan::{CodedGroups, checked_sum};
+use sluice_scan::{CodedGroups, checked_sum, float_extremes};
 use sluice_store::Snapshot;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
@@ -279,6 +279,9 @@ impl QueryEngine {
             .register_for_queries(&mut state, Arc::new(ids))?;
         date_patterns::register(&mut state)?;
         state.register_udaf(Arc::new(checked_sum()))?;
+        for function in float_extremes() {
+            state.register_udaf(Arc::new(function))?;
+        }
         let tables = Arc::new(PublicTables {
             source,
             query_views: RwLock::default(),

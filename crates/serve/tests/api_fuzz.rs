@@ -177,9 +177,8 @@ impl Random {
 
 fn served() -> Server {
     let server = Server::start_with(Options {
-        panels: vec![("orders".to_owned(), PANEL.to_owned())],
         sugar_token: Some(TOKEN.to_owned()),
-        ..Options::default()
+        ..Options::with_panels(&[("orders", PANEL)])
     });
     let order = |id: i64, buyer: &str, cents| ((id, buyer.to_owned(), cents), 1);
     server

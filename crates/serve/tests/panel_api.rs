@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use common::client::{get, request};
-use common::{Options, Server, stock_delta};
+use common::{COUNT_PANEL, Options, Server, stock_delta};
 use serde_json::json;
 use sluice_serve::{PanelDefinitions, PanelFile, Panels, SystemTable};
 
@@ -60,11 +60,7 @@ query = "SELECT now() AS moment, count(*) AS orders FROM orders"
 "#;
 
 fn served(panels: &[(&str, &str)]) -> Server {
-    let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
-    let server = Server::start_with(Options {
-        panels: panels.iter().map(own).collect(),
-        ..Options::default()
-    });
+    let server = Server::start_with(Options::with_panels(panels));
     let order = |id: i64, buyer: &str, cents| ((id, buyer.to_owned(), cents), 1);
     server.shop.apply_orders(&[
         order(1, "ann", 1_050),
@@ -510,17 +506,10 @@ fn a_quick_panel_is_never_old() {
     }
 }
 
-const FOR_A_MINUTE: &str = r#"
-title = { en = "Orders", zh = "订单" }
-subject = "trade"
-chart = "number"
-fresh_ms = 60000
-query = "SELECT count(*) AS orders FROM orders"
-"#;
-
 #[test]
 fn who_says_no_cache_is_given_a_new_answer() {
-    let server = served(&[("count", FOR_A_MINUTE)]);
+    let for_a_minute = format!("fresh_ms = 60000\n{COUNT_PANEL}");
+    let server = served(&[("count", &for_a_minute)]);
     let path = "/api/v1/panels/count";
     let rows = |said: &str| {
         let said = [("Cache-Control", said)];

@@ -14,16 +14,10 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::client::{Answer, request};
-use common::{Options, Server};
+use common::{COUNT_PANEL, Options, Server};
 use serde_json::json;
 use sluice_serve::KeepPanels;
 
-const COUNT: &str = r#"
-title = { en = "Orders", zh = "订单" }
-subject = "trade"
-chart = "number"
-query = "SELECT count(*) AS orders FROM orders"
-"#;
 /// What is not there by then waits for something.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -57,10 +51,7 @@ fn save(address: SocketAddr, name: &str) -> Answer {
 
 #[test]
 fn a_name_that_is_taken_is_refused_before_anything_is_planned() {
-    let server = Server::start_with(Options {
-        panels: vec![("count".to_owned(), COUNT.to_owned())],
-        ..Options::default()
-    });
+    let server = Server::start_with(Options::with_panels(&[("count", COUNT_PANEL)]));
     server.state.set_panel_keeper(Arc::new(NoKeeper));
     assert_eq!(save(server.address, "count").status, 409);
     assert_eq!(save(server.address, "other").status, 400);

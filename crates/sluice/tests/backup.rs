@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
+use common::{Running, ask, ask_until, fail, replay_command, run_command, sluice, succeed};
 
 const SOURCES: &str = r#"
 [topic.clicks]
@@ -153,14 +153,7 @@ fn a_backup_of_a_busy_warehouse_holds_all_that_was_acknowledged() {
             &[&(count + 50).to_string()],
         );
         assert!(running.stop().success());
-        let mut replay = sluice();
-        succeed(
-            replay
-                .arg("replay")
-                .arg(&project)
-                .arg("--state")
-                .arg(&again),
-        );
+        succeed(&mut replay_command(&project, &again));
     }
 }
 

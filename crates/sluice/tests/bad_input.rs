@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
+use common::{Running, ask, ask_until, fail, replay_command, run_command, sluice, succeed};
 
 const WAREHOUSE: &str = "name = \"bad\"\n\n[settings]\ninput = \"input\"\n";
 
@@ -354,13 +354,7 @@ fn a_damaged_segment_is_reported_with_file_and_byte() {
     bytes[4000] ^= 0x20;
     write(&segment, &bytes);
     // Whatever reads the damaged place says so: opening the log, or replaying.
-    let mut replay = sluice();
-    replay
-        .arg("replay")
-        .arg(&project)
-        .arg("--state")
-        .arg(&state);
-    let error = fail(&mut replay, 1);
+    let error = fail(&mut replay_command(&project, &state), 1);
     assert!(error.contains(".seg") && error.contains("byte"), "{error}");
 }
 

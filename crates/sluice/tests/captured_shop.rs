@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Running, ask, sluice, succeed};
+use common::{Running, ask, replay_command, sluice, succeed};
 use sluice_core::{Clock as _, SystemClock};
 use sluice_mysql::net::connection::Connection as MySqlConnection;
 use sluice_postgres::net::connection::{Connection as PostgresConnection, Purpose};
@@ -441,14 +441,7 @@ fn killed_again_and_again(mut database: Database) {
     common::ask_until(&state, behind, &["0,false"]);
     assert!(running.stop().success());
     // Every view and every table is what the log gives.
-    let mut replay = sluice();
-    succeed(
-        replay
-            .arg("replay")
-            .arg(&project)
-            .arg("--state")
-            .arg(&state),
-    );
+    succeed(&mut replay_command(&project, &state));
     eprintln!("{rows} rows in {} tables", tables.len());
 }
 

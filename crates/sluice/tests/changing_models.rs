@@ -149,26 +149,19 @@ fn models_change_while_the_warehouse_works() {
     );
     let said = running.kill();
     assert!(!said.contains("computing everything again"), "{said}");
-    succeed(
-        sluice()
-            .arg("replay")
-            .arg(world.project())
-            .arg("--state")
-            .arg(world.state()),
-    );
+    succeed(&mut world.replay());
 }
 
 #[test]
 fn models_that_changed_while_it_was_stopped_are_computed_from_the_checkpoint() {
     let world = new_world();
     world.feed(0, 2_000);
-    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
+    succeed(&mut world.until_idle());
     world.model(
         "total",
         "CREATE MATERIALIZED VIEW total AS SELECT count(*) AS shops, sum(sales) AS sales FROM by_shop",
     );
-    let mut command = run_command(&world.project(), &world.state());
-    let output = common::output(command.arg("--until-idle"));
+    let output = common::output(&mut world.until_idle());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     assert!(said.contains("computed: total\n"), "{said}");
@@ -177,13 +170,7 @@ fn models_that_changed_while_it_was_stopped_are_computed_from_the_checkpoint() {
         ask(&world.state(), "SELECT shops, sales FROM total"),
         ["97,2000"]
     );
-    succeed(
-        sluice()
-            .arg("replay")
-            .arg(world.project())
-            .arg("--state")
-            .arg(world.state()),
-    );
+    succeed(&mut world.replay());
 }
 
 #[test]
@@ -206,18 +193,12 @@ fn a_kill_at_any_moment_gives_the_old_models_or_the_new() {
         ));
         running.kill();
     }
-    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
+    succeed(&mut world.until_idle());
     let all = "SELECT * FROM by_shop ORDER BY shop";
     assert_eq!(
         ask(&world.state(), "SELECT sales FROM total"),
         [((rounds + 1) * 4_000).to_string()]
     );
     assert_eq!(ask(&world.state(), all), world.computed_anew(all));
-    succeed(
-        sluice()
-            .arg("replay")
-            .arg(world.project())
-            .arg("--state")
-            .arg(world.state()),
-    );
+    succeed(&mut world.replay());
 }

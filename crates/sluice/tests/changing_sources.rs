@@ -15,7 +15,7 @@ mod world;
 
 use std::time::Duration;
 
-use common::{ask, run_command, sluice, succeed};
+use common::{ask, sluice, succeed};
 use world::{World, wait, write};
 
 const SALES: &str = r#"
@@ -59,13 +59,6 @@ impl World {
 
     fn status(&self) -> String {
         succeed(sluice().arg("status").arg("--state").arg(self.state()))
-    }
-
-    /// The log gives what is stored.
-    fn replays(&self) {
-        let mut replay = sluice();
-        let replay = replay.arg("replay").arg(self.project());
-        succeed(replay.arg("--state").arg(self.state()));
     }
 }
 
@@ -158,8 +151,8 @@ columns = [{ name = "number", from = "/n", type = "int64" }]
     assert!(world.says("SELECT sum(sales) FROM by_shop", "4800"));
     let said = running.kill();
     assert!(!said.contains("computing everything again"), "{said}");
-    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
-    world.replays();
+    succeed(&mut world.until_idle());
+    succeed(&mut world.replay());
 }
 
 #[test]
@@ -231,7 +224,7 @@ fn a_kill_at_any_moment_gives_the_old_tables_or_the_new() {
         running.kill();
     }
     world.sources("sales", &SALES.replace("max = 90", "max = 49"));
-    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
+    succeed(&mut world.until_idle());
     let total = ((rounds + 1) * 2_000).to_string();
     assert_eq!(
         ask(&world.state(), "SELECT count(*) FROM sale"),
@@ -243,5 +236,5 @@ fn a_kill_at_any_moment_gives_the_old_tables_or_the_new() {
     );
     let letters = "SELECT count(*) FROM sluice_dead_letters";
     assert_eq!(ask(&world.state(), letters), [total]);
-    world.replays();
+    succeed(&mut world.replay());
 }

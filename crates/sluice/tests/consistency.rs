@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Running, ask, ask_until, sluice, succeed};
+use common::{Running, ask, ask_until, replay_command, succeed};
 
 const ACCOUNTS: u64 = 40;
 const OWNERS: u64 = 7;
@@ -444,11 +444,5 @@ fn every_epoch_is_one_moment_of_the_database() {
     assert_eq!(found, of_accounts);
     assert!(running.stop().success());
     // Everything again from the log.
-    succeed(
-        sluice()
-            .arg("replay")
-            .arg(folder.path())
-            .arg("--state")
-            .arg(&state),
-    );
+    succeed(&mut replay_command(folder.path(), &state));
 }

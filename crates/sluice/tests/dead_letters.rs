@@ -9,17 +9,20 @@
 )]
 
 mod common;
+#[path = "common/on_disk.rs"]
+mod on_disk;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::{Running, ask, ask_until, fail, request, sluice, succeed, write_files};
+use common::{
+    Running, ask, ask_until, fail, replay_command, request, sluice, succeed, write_files,
+};
+use on_disk::found_below;
 use serde_json::{Value, json};
 
-const EVENTS: &str = r#"
-[topic.events.capture]
-kind = "http"
-
+/// Visits, which are refused where their time is ahead.
+const VISIT: &str = r#"
 [table.visit]
 topic = "events"
 event_time = "at"
@@ -29,13 +32,19 @@ columns = [
   { name = "id", from = "/id", type = "int64" },
   { name = "at", from = "/at", type = "timestamp", unit = "s" },
 ]
-
+"#;
+const OTHER: &str = r#"
 [table.other]
 topic = "events"
 columns = [{ name = "id", from = "/id", type = "int64" }]
 "#;
 const MODEL: &str =
     "CREATE MATERIALIZED VIEW visits AS SELECT count(*) AS visits, sum(id) AS ids FROM visit\n";
+
+/// Visits and the other table, from events that are posted.
+fn sources_of_events() -> String {
+    format!("[topic.events.capture]\nkind = \"http\"\n{VISIT}{OTHER}")
+}
 
 fn project(folder: &Path, sources: &str) -> PathBuf {
     let project = folder.join("shop");
@@ -78,7 +87,7 @@ const TRIED: &str =
 #[test]
 fn a_letter_that_is_tried_again_gives_its_row_once() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), EVENTS);
+    let project = project(folder.path(), &sources_of_events());
     let state = folder.path().join("state");
     let running = Running::start(&project, &state, &[]);
     let at = now_s() + 9;
@@ -132,7 +141,7 @@ fn a_letter_that_is_tried_again_gives_its_row_once() {
     assert!(listed.contains("1 settled since"), "{listed}");
 
     // The definition is mended too: the row is there once all the same.
-    let mended = EVENTS.replace("\"4 s\"", "\"1 day\"");
+    let mended = sources_of_events().replace("\"4 s\"", "\"1 day\"");
     std::fs::write(project.join("sources/events.toml"), mended).unwrap();
     ask_until(
         &state,
@@ -147,36 +156,20 @@ fn a_letter_that_is_tried_again_gives_its_row_once() {
     assert!(running.stop().success());
 
     // From the start of the log the same comes out.
-    let mut command = sluice();
-    command
-        .arg("replay")
-        .arg(&project)
-        .arg("--state")
-        .arg(&state);
-    succeed(&mut command);
+    succeed(&mut replay_command(&project, &state));
 }
 
-const LINES: &str = r#"
-[topic.events.capture]
-kind = "file"
-path = "input/*.csv"
-format = "csv"
-
-[table.visit]
-topic = "events"
-event_time = "at"
-lateness = "1 day"
-max_ahead = "4 s"
-columns = [
-  { name = "id", from = "id", type = "int64" },
-  { name = "at", from = "at", type = "timestamp", unit = "s" },
-]
-"#;
+/// The same visits from lines of CSV files.
+fn sources_of_lines() -> String {
+    let capture =
+        "[topic.events.capture]\nkind = \"file\"\npath = \"input/*.csv\"\nformat = \"csv\"\n";
+    format!("{capture}{}", VISIT.replace("from = \"/", "from = \""))
+}
 
 #[test]
 fn a_csv_line_is_tried_again_by_the_header_of_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), LINES);
+    let project = project(folder.path(), &sources_of_lines());
     let state = folder.path().join("state");
     std::fs::create_dir_all(project.join("input")).unwrap();
     let running = Running::start(&project, &state, &[]);
@@ -204,19 +197,13 @@ fn a_csv_line_is_tried_again_by_the_header_of_its_file() {
     let small = "SELECT id FROM visit WHERE id < 100 ORDER BY id";
     ask_until(&state, small, &["1", "2", "3", "4"]);
     assert!(running.stop().success());
-    let mut command = sluice();
-    command
-        .arg("replay")
-        .arg(&project)
-        .arg("--state")
-        .arg(&state);
-    succeed(&mut command);
+    succeed(&mut replay_command(&project, &state));
 }
 
 #[test]
 fn letters_are_chosen_and_requests_are_judged() {
     let folder = tempfile::tempdir().unwrap();
-    let project = project(folder.path(), EVENTS);
+    let project = project(folder.path(), &sources_of_events());
     let state = folder.path().join("state");
     let mut command = sluice();
     command.arg("dead-letters").arg("--state").arg(&state);
@@ -300,17 +287,6 @@ columns = [
 /// What must not be written in clear.
 const PHONE: &str = "13955501199";
 
-fn holds(folder: &Path, wanted: &[u8]) -> bool {
-    std::fs::read_dir(folder).unwrap().any(|entry| {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            return holds(&path, wanted);
-        }
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        bytes.windows(wanted.len()).any(|window| window == wanted)
-    })
-}
-
 #[test]
 fn a_sealed_record_is_masked_by_the_rules_of_today() {
     let folder = tempfile::tempdir().unwrap();
@@ -357,5 +333,6 @@ fn a_sealed_record_is_masked_by_the_rules_of_today() {
     ask_until(&state, TRIED, &[",rows,true", "visit,rows,true"]);
     assert_eq!(ask(&state, "SELECT * FROM visits"), ["1,7"]);
     assert!(running.stop().success());
-    assert!(!holds(&state, PHONE.as_bytes()));
+    let found = found_below(&state, &[PHONE]);
+    assert!(found.is_empty(), "{found:?}");
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{run_command, sluice, succeed};
+use common::succeed;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use world::{World, wait};
@@ -203,8 +203,6 @@ fn rules_that_come_among_changes_make_change_and_stop_tables() {
             .is_none()
     });
     running.kill();
-    succeed(run_command(&world.project(), &world.state()).arg("--until-idle"));
-    let mut replay = sluice();
-    let replay = replay.arg("replay").arg(world.project());
-    succeed(replay.arg("--state").arg(world.state()));
+    succeed(&mut world.until_idle());
+    succeed(&mut world.replay());
 }

@@ -12,7 +12,7 @@ mod common;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
+use common::{Running, ask, ask_until, fail, replay_command, run_command, sluice, succeed};
 
 const SOURCES: &str = r#"
 [topic.changes.capture]
@@ -118,13 +118,7 @@ fn a_person_is_erased_and_does_not_come_back() {
     assert!(fewer.len() <= keys.len() && fewer != keys);
     load();
     assert_eq!(ask(&state, ALL), ["3,7,2220,4,3"]);
-    succeed(
-        sluice()
-            .arg("replay")
-            .arg(&project)
-            .arg("--state")
-            .arg(&state),
-    );
+    succeed(&mut replay_command(&project, &state));
 
     // Running.
     let running = Running::start(&project, &state, &[]);

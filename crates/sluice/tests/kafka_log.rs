@@ -12,45 +12,28 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
+#[path = "common/kafka_shop.rs"]
+mod kafka_shop;
+#[path = "common/on_disk.rs"]
+mod on_disk;
+#[path = "common/world.rs"]
+mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use brokers::{ANSWER, Broker, queue};
-use common::{Running, all_rows, ask, fail, output, run_command, sluice, succeed};
+use brokers::{ANSWER, Broker, end_transaction, queue};
+use common::{all_rows, ask, ask_long_until, fail, output, run_command, succeed};
+use kafka_shop::{EVERYTHING, define, new_world, tables};
+use on_disk::log_bytes;
 use rdkafka::producer::Producer as _;
+use world::{World, wait};
 
-const SOURCES: &str = r#"
-[topic.shop.capture]
-kind = "kafka"
-bootstrap_servers = ["ADDRESS"]
-topics = ["orders", "^app-.*"]
-include = ["key", "headers", "topic", "partition", "offset", "timestamp"]
-discovery_interval = "300 ms"
-LOG
-
-[table.orders]
-topic = "shop"
-when = [{ field = "/_kafka/topic", equals = "orders" }]
-columns = [
-  { name = "id", from = "/id", type = "int64" },
+/// What these tests read of an order.
+const NOTE: &str = r#"
   { name = "note", from = "/note", type = "string" },
-  { name = "place", from = "/_kafka/partition", type = "int64" },
   { name = "lies_at", from = "/_kafka/offset", type = "int64" },
-  { name = "source", from = "/_kafka/headers/source", type = "string", missing = "null" },
-  { name = "sent", from = "/_kafka/timestamp", type = "timestamp", unit = "ms" },
-]
-
-[table.customer]
-topic = "shop"
-when = [{ field = "/_kafka/topic", equals = "app-customer" }]
-primary_key = ["id"]
-change_kind = { field = "/_kafka/tombstone", insert = ["false"], delete = ["true"] }
-columns = [
-  { name = "id", from = "/_kafka/key", type = "int64" },
-  { name = "name", from = "/name", type = "string", missing = "null" },
-]
 "#;
 
 const VIEW: &str = "CREATE MATERIALIZED VIEW orders_of_place AS
@@ -58,109 +41,42 @@ SELECT place, count(*) AS orders, sum(id) AS ids FROM orders GROUP BY place";
 
 const OWN: &str = "log = \"source\"";
 
-struct Warehouse {
-    folder: tempfile::TempDir,
+/// All topics of the shop, which are kept as `log` says.
+fn all_kept(log: &str) -> String {
+    format!("{EVERYTHING}{log}\n")
 }
 
-impl Warehouse {
-    fn new(broker: &Broker, log: &str, checkpoint_ms: u32) -> Self {
-        let warehouse = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let text = format!(
-            "name = \"kafka_log\"\n[limits]\nepoch_records_max = 777\ncheckpoint_interval_ms = {checkpoint_ms}\n"
-        );
-        warehouse.write("warehouse.toml", &text);
-        warehouse.write("models/orders_of_place.sql", VIEW);
-        warehouse.define(broker, log, |text| text);
-        warehouse
-    }
-
-    fn define(&self, broker: &Broker, log: &str, change: impl Fn(String) -> String) {
-        let text = SOURCES.replace("ADDRESS", &broker.address());
-        self.write("sources/shop.toml", &change(text.replace("LOG", log)));
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.project().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn start(&self) -> Running {
-        Running::start(&self.project(), &self.state(), &[])
-    }
-
-    fn until_idle(&self) -> Command {
-        let mut command = run_command(&self.project(), &self.state());
-        command.arg("--until-idle");
-        command
-    }
-
-    fn replay(&self) -> Command {
-        let mut command = sluice();
-        command.arg("replay").arg(self.project());
-        command.arg("--state").arg(self.state());
-        command
-    }
-
-    /// Starts it with what it says in a file.
-    fn start_saying(&self, said: &Path) -> Child {
-        let said = std::fs::File::create(said).unwrap();
-        // One that was killed left its address.
-        let _ = std::fs::remove_file(self.state().join("address.json"));
-        run_command(&self.project(), &self.state())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .unwrap()
-    }
-
-    fn log_bytes(&self) -> u64 {
-        bytes_below(&self.state().join("log/topics"))
-    }
+/// A warehouse over them, with its view.
+fn keeping(broker: &Broker, log: &str, checkpoint_interval_ms: u32) -> World {
+    let tables = tables(NOTE);
+    let world = new_world(broker, checkpoint_interval_ms, &all_kept(log), &tables);
+    world.model("orders_of_place", VIEW);
+    world
 }
 
-/// Another definition of a table: everything is read again.
-fn trimmed(text: String) -> String {
+/// Defines the warehouse again, with other columns or kept in another way.
+fn redefine(world: &World, broker: &Broker, log: &str, columns: &str) {
+    define(world, broker, &all_kept(log), &tables(columns));
+}
+
+/// Another definition of orders: everything is read again.
+fn trimmed() -> String {
     let note = "from = \"/note\", type = \"string\"";
-    assert!(text.contains(note));
-    text.replace(note, &format!("{note}, trim = true"))
+    assert!(NOTE.contains(note));
+    NOTE.replace(note, &format!("{note}, trim = true"))
 }
 
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let bytes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
-        true => bytes_below(&entry.path()),
-        false => entry.metadata().unwrap().len(),
-    });
-    bytes.sum()
-}
-
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..1_200 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("{what} did not come within two minutes");
-}
-
-fn ask_long(state: &Path, sql: &str, expected: &str) {
-    wait_until(&format!("{sql}: {expected}"), || {
-        ask(state, sql) == [expected]
-    });
+/// Starts it with what it says in a file, and does not wait for an answer.
+fn start_saying(world: &World, said: &Path) -> Child {
+    let said = std::fs::File::create(said).unwrap();
+    // One that was killed left its address.
+    let _ = std::fs::remove_file(world.state().join("address.json"));
+    run_command(&world.project(), &world.state())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .unwrap()
 }
 
 fn order(id: i64) -> String {
@@ -194,7 +110,7 @@ fn kills_and_lost_brokers_end_as_an_undisturbed_run_that_copies() {
     let keeps = [("retention.ms", "-1")];
     broker.make_topic_with("orders", 3, &keeps);
     broker.make_topic_with("app-customer", 1, &keeps);
-    let own = Warehouse::new(&broker, OWN, 40);
+    let own = keeping(&broker, OWN, 40);
     let mut running = own.start();
     let mut id: i64 = 0;
     for round in 0..9_u64 {
@@ -223,11 +139,7 @@ fn kills_and_lost_brokers_end_as_an_undisturbed_run_that_copies() {
                     queue(&producer, "app-customer", 0, Some(&key), value, &[]);
                 }
             }
-            producer.flush(ANSWER).unwrap();
-            match is_kept {
-                true => producer.commit_transaction(ANSWER).unwrap(),
-                false => producer.abort_transaction(ANSWER).unwrap(),
-            }
+            end_transaction(&producer, is_kept);
             if (round * 5 + transaction) % 4 == 0 {
                 std::thread::sleep(Duration::from_millis(round * 37 % 290));
                 running.kill();
@@ -237,18 +149,16 @@ fn kills_and_lost_brokers_end_as_an_undisturbed_run_that_copies() {
         drop(producer);
         broker.send("app-customer", 0, Some("1"), Some(b"{\"name\":"));
         if round == 4 {
-            broker.kill();
-            std::thread::sleep(Duration::from_millis(700));
-            broker.start_again();
+            broker.go_away_for_a_moment();
         }
     }
     let count = "SELECT count(*) FROM orders";
-    ask_long(&own.state(), count, &id.to_string());
+    ask_long_until(&own.state(), count, &[&id.to_string()]);
     let letters = "SELECT count(*) FROM sluice_dead_letters";
-    ask_long(&own.state(), letters, "9");
+    ask_long_until(&own.state(), letters, &["9"]);
     assert!(running.stop().success());
 
-    let copying = Warehouse::new(&broker, "", 40);
+    let copying = keeping(&broker, "", 40);
     succeed(&mut copying.until_idle());
     let same = |when: &str| {
         let (expected, found) = (all_rows(&copying.state()), all_rows(&own.state()));
@@ -258,7 +168,7 @@ fn kills_and_lost_brokers_end_as_an_undisturbed_run_that_copies() {
         }
     };
     same("after the kills");
-    let (own_bytes, copied_bytes) = (own.log_bytes(), copying.log_bytes());
+    let (own_bytes, copied_bytes) = (log_bytes(&own.state()), log_bytes(&copying.state()));
     assert!(own_bytes * 3 < copied_bytes, "{own_bytes} {copied_bytes}");
     // Everything comes back from the brokers alone.
     succeed(&mut own.replay());
@@ -268,11 +178,11 @@ fn kills_and_lost_brokers_end_as_an_undisturbed_run_that_copies() {
     for (round, log) in ["", OWN, ""].into_iter().enumerate() {
         send_orders(&broker, id..id + 50, 3);
         id += 50;
-        let change = |text: String| match round % 2 {
-            0 => trimmed(text),
-            _ => text,
+        let columns = match round % 2 {
+            0 => trimmed(),
+            _ => NOTE.to_owned(),
         };
-        own.define(&broker, log, change);
+        redefine(&own, &broker, log, &columns);
         let said = output(&mut own.until_idle());
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(!said.contains("refused"), "{said}");
@@ -288,7 +198,7 @@ fn records_that_brokers_deleted_or_changed_are_named() {
         return;
     };
     broker.make_topic("orders", 1);
-    let own = Warehouse::new(&broker, OWN, 40);
+    let own = keeping(&broker, OWN, 40);
     send_orders(&broker, 0..60, 1);
     // Brokers remove old records of it by default, and the person is told so.
     let said = output(&mut own.until_idle());
@@ -309,7 +219,7 @@ fn records_that_brokers_deleted_or_changed_are_named() {
     for part in gone {
         assert!(errors.contains(part), "{errors}");
     }
-    own.define(&broker, OWN, trimmed);
+    redefine(&own, &broker, OWN, &trimmed());
     let refused = output(&mut own.until_idle());
     let errors = String::from_utf8_lossy(&refused.stderr);
     for part in gone
@@ -319,7 +229,7 @@ fn records_that_brokers_deleted_or_changed_are_named() {
         assert!(errors.contains(part), "{errors}");
     }
     // What was computed before stays, and goes on.
-    own.define(&broker, OWN, |text| text);
+    redefine(&own, &broker, OWN, NOTE);
     send_orders(&broker, 60..70, 1);
     succeed(&mut own.until_idle());
     assert_eq!(ask(&own.state(), "SELECT count(*) FROM orders"), ["70"]);
@@ -349,12 +259,12 @@ fn a_compacted_topic_is_refused_at_once() {
         return;
     };
     broker.make_topic_with("orders", 1, &[("cleanup.policy", "compact,delete")]);
-    let own = Warehouse::new(&broker, OWN, 40);
+    let own = keeping(&broker, OWN, 40);
     let errors = fail(&mut own.until_idle(), 1);
     for part in ["`orders`", "cleanup.policy=compact", "help:"] {
         assert!(errors.contains(part), "{errors}");
     }
-    own.define(&broker, "", |text| text);
+    redefine(&own, &broker, "", NOTE);
     succeed(&mut own.until_idle());
 }
 
@@ -365,34 +275,34 @@ fn a_start_waits_for_brokers_and_says_so() {
     };
     broker.make_topic("orders", 2);
     // No checkpoint but the first: a start reads what was recorded.
-    let own = Warehouse::new(&broker, OWN, 600_000);
+    let own = keeping(&broker, OWN, 600_000);
     let running = own.start();
     send_orders(&broker, 0..3_000, 2);
-    ask_long(&own.state(), "SELECT count(*) FROM orders", "3000");
+    ask_long_until(&own.state(), "SELECT count(*) FROM orders", &["3000"]);
     running.kill();
     broker.kill();
 
-    let said = own.folder.path().join("said");
+    let said = own.folder().join("said");
     let is_waiting = || {
         let said = std::fs::read_to_string(&said).unwrap();
         said.contains("waiting for offsets 0 to") && said.contains("trying again")
     };
-    let mut child = own.start_saying(&said);
-    wait_until("a word of waiting", is_waiting);
+    let mut child = start_saying(&own, &said);
+    wait("a word of waiting", is_waiting);
     let pid = child.id().to_string();
     Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let text = std::fs::read_to_string(&said).unwrap();
     assert!(text.contains("stopped while waiting for offsets"), "{text}");
 
-    let mut child = own.start_saying(&said);
-    wait_until("a word of waiting", is_waiting);
+    let mut child = start_saying(&own, &said);
+    wait("a word of waiting", is_waiting);
     broker.start_again();
-    wait_until("an address", || own.state().join("address.json").exists());
+    wait("an address", || own.state().join("address.json").exists());
     let text = std::fs::read_to_string(&said).unwrap();
     assert!(text.contains("can be read again"), "{text}");
     send_orders(&broker, 3_000..3_010, 2);
-    ask_long(&own.state(), "SELECT count(*) FROM orders", "3010");
+    ask_long_until(&own.state(), "SELECT count(*) FROM orders", &["3010"]);
     let distinct = "SELECT count(DISTINCT id), min(id), max(id) FROM orders";
     assert_eq!(ask(&own.state(), distinct), ["3010,0,3009"]);
     child.kill().unwrap();

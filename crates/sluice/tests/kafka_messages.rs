@@ -12,43 +12,33 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
+#[path = "common/kafka_shop.rs"]
+mod kafka_shop;
+#[path = "common/on_disk.rs"]
+mod on_disk;
+#[path = "common/world.rs"]
+mod world;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brokers::{ANSWER, Broker, queue};
-use common::{Running, ask, ask_until, request, write_files};
+use common::{ask, ask_until, request};
+use kafka_shop::{debezium, goods_table};
+use on_disk::stop_and_find_nowhere;
 use rdkafka::producer::Producer as _;
+use world::World;
 
-struct Project {
-    folder: tempfile::TempDir,
-}
-
-impl Project {
-    fn new(sources: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let limits = "[limits]\ncheckpoint_interval_ms = 200\n";
-        let warehouse = format!("name = \"messages\"\n{limits}");
-        let files = [
-            ("warehouse.toml", warehouse.as_str()),
-            ("sources/all.toml", sources),
-        ];
-        write_files(&folder.path().join("project"), &files);
-        Self { folder }
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn start(&self) -> Running {
-        Running::start(&self.folder.path().join("project"), &self.state(), &[])
-    }
+/// A warehouse with these definitions alone.
+fn new_world(sources: &str) -> World {
+    let world = World::with("name = \"messages\"\n[limits]\ncheckpoint_interval_ms = 200\n");
+    world.sources("all", sources);
+    world
 }
 
 /// A topic of the warehouse, with a table of what its messages say of goods.
 fn goods(broker: &Broker, name: &str, topics: &str, form: &str) -> String {
     let address = broker.address();
+    let table = goods_table(&format!("goods_{name}"), name);
     format!(
         r#"
 [topic.{name}]
@@ -57,36 +47,13 @@ messages = "{form}"
 kind = "kafka"
 bootstrap_servers = ["{address}"]
 topics = ["{topics}"]
-
-[table.goods_{name}]
-topic = "{name}"
-when = [{{ field = "/table", equals = "goods" }}]
-row = "/data"
-before = "/old"
-version = ["/xid", "/xoffset"]
-primary_key = ["id"]
-change_kind = {{ field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }}
-columns = [
-  {{ name = "id", from = "./id", type = "int64" }},
-  {{ name = "price", from = "./price", type = "decimal(10,2)" }},
-]
-"#
+{table}"#
     )
 }
 
 fn maxwell(kind: &str, xid: u32, row: &str) -> String {
     format!(
         r#"{{"database":"shop","table":"goods","type":"{kind}","ts":7,"xid":{xid},"commit":true,"data":{row}}}"#
-    )
-}
-
-fn debezium(op: &str, position: u32, row: &str) -> String {
-    let (before, after) = match op {
-        "d" => (row, "null"),
-        _ => ("null", row),
-    };
-    format!(
-        r#"{{"before":{before},"after":{after},"source":{{"connector":"mysql","db":"shop","table":"goods","ts_ms":5,"file":"log.000003","pos":{position},"row":0}},"op":"{op}"}}"#
     )
 }
 
@@ -110,8 +77,8 @@ fn maxwell_debezium_and_canal_are_read_declared_and_detected() {
         goods(&broker, "canal", "cdc.canal", "canal"),
         goods(&broker, "all", "^cdc\\\\..*", "detect"),
     ];
-    let project = Project::new(&sources.concat());
-    let running = project.start();
+    let world = new_world(&sources.concat());
+    let running = world.start();
     let of_maxwell = [
         maxwell("insert", 1, r#"{"id":1,"price":1.50}"#),
         maxwell("update", 2, r#"{"id":1,"price":2.50}"#),
@@ -156,7 +123,7 @@ fn maxwell_debezium_and_canal_are_read_declared_and_detected() {
         queue(&producer, topic, 0, None, Some(b"{\"type\":"), &[]);
     }
     producer.flush(ANSWER).unwrap();
-    let state = project.state();
+    let state = world.state();
     let letters = "SELECT count(*) FROM sluice_dead_letters WHERE reason = 'not_json'";
     ask_until(&state, letters, &["6"]);
     let mut all = Vec::new();
@@ -182,30 +149,6 @@ const MARKS: [&str; 6] = [
     "Zqnote",
     "13-955-5011",
 ];
-
-fn look(what: &str, bytes: &[u8], found: &mut Vec<String>) {
-    for mark in MARKS {
-        let mut at = bytes.windows(mark.len());
-        if at.any(|part| part == mark.as_bytes()) {
-            found.push(format!("{mark} in {what}"));
-        }
-    }
-}
-
-fn look_below(folder: &Path, found: &mut Vec<String>) -> usize {
-    let mut files = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files += look_below(&path, found);
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            look(&path.display().to_string(), &bytes, found);
-            files += 1;
-        }
-    }
-    files
-}
 
 fn masked(broker: &Broker) -> String {
     let address = broker.address();
@@ -268,8 +211,8 @@ fn what_is_personal_in_kafka_is_nowhere_on_disk() {
     for topic in ["people", "cdc-maxwell", "cdc-debezium", "cdc-canal"] {
         broker.make_topic(topic, 1);
     }
-    let project = Project::new(&masked(&broker));
-    let running = project.start();
+    let world = new_world(&masked(&broker));
+    let running = world.start();
     let producer = broker.producer(&[]);
     let headers = [("mail", "zqmail@zqdomain.org"), ("from", "till")];
     let person = r#"{"uid":1,"phone":"13955501101","contacts":[{"email":"zqmail@zqdomain.org"}],"note":"Zqnote"}"#;
@@ -315,7 +258,7 @@ fn what_is_personal_in_kafka_is_nowhere_on_disk() {
         queue(&producer, topic, 0, None, Some(message.as_bytes()), &[]);
     }
     producer.flush(ANSWER).unwrap();
-    let state = project.state();
+    let state = world.state();
     let ids = "SELECT id FROM goods ORDER BY id";
     ask_until(&state, ids, &["1", "2", "4"]);
     let sealed = "SELECT count(*) >= 3 FROM sluice_dead_letters WHERE reason = 'sealed'";
@@ -331,16 +274,7 @@ fn what_is_personal_in_kafka_is_nowhere_on_disk() {
         wire += &request("GET", &format!("{}{path}", running.http), None, None).1;
     }
     std::thread::sleep(Duration::from_millis(500));
-    // Once as a kill leaves it, and once as a stop does.
-    let mut found = Vec::new();
-    look_below(&state, &mut found);
-    let (status, said) = running.stop_and_tell();
-    assert!(status.success(), "{said}");
-    let files = look_below(&state, &mut found);
-    assert!(files > 10, "{files}");
-    look("the wire", wire.as_bytes(), &mut found);
-    look("stderr", said.as_bytes(), &mut found);
-    assert!(found.is_empty(), "{found:#?}");
+    stop_and_find_nowhere(running, &state, &wire, &MARKS);
 }
 
 #[test]
@@ -370,7 +304,7 @@ columns = [
 "#,
             broker.address()
         );
-        let project = Project::new(&sources);
+        let world = new_world(&sources);
         let send = |topic: &str, numbers: std::ops::Range<u32>| {
             let producer = broker.producer(&[]);
             for number in numbers {
@@ -384,8 +318,8 @@ columns = [
         broker.make_topic(&names[0], 1);
         // What is there before the first start is left out by `latest`.
         send(&names[0], 0..5);
-        let running = project.start();
-        let state = project.state();
+        let running = world.start();
+        let state = world.state();
         // Only once it has begun are records new.
         std::thread::sleep(Duration::from_secs(3));
         send(&names[0], 5..10);
@@ -402,7 +336,7 @@ columns = [
         // SIGKILL.
         running.kill();
         send(&names[1], 120..130);
-        let running = project.start();
+        let running = world.start();
         let two = format!("{},30,100", names[1]);
         ask_until(&state, counts, &[&one, &two]);
         assert!(running.stop().success());

@@ -12,93 +12,21 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
+#[path = "common/kafka_shop.rs"]
+mod kafka_shop;
+#[path = "common/world.rs"]
+mod world;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brokers::{ANSWER, Broker, queue};
-use common::{Running, ask, ask_until, fail, run_command, sluice};
+use brokers::{ANSWER, Broker, end_transaction, queue};
+use common::{ask, ask_long_until, ask_until, fail, run_command, sluice};
+use kafka_shop::{EVERYTHING, debezium, goods_table, new_world, tables};
 use rdkafka::producer::Producer as _;
+use world::World;
 
-const TABLES: &str = r#"
-[table.orders]
-topic = "shop"
-when = [{ field = "/_kafka/topic", equals = "orders" }]
-columns = [
-  { name = "id", from = "/id", type = "int64" },
-  { name = "total", from = "/total", type = "decimal(10,2)" },
-  { name = "place", from = "/_kafka/partition", type = "int64" },
-  { name = "source", from = "/_kafka/headers/source", type = "string", missing = "null" },
-  { name = "sent", from = "/_kafka/timestamp", type = "timestamp", unit = "ms" },
-]
-
-[table.customer]
-topic = "shop"
-when = [{ field = "/_kafka/topic", equals = "app-customer" }]
-primary_key = ["id"]
-change_kind = { field = "/_kafka/tombstone", insert = ["false"], delete = ["true"] }
-columns = [
-  { name = "id", from = "/_kafka/key", type = "int64" },
-  { name = "name", from = "/name", type = "string", missing = "null" },
-]
-"#;
-
-struct Warehouse {
-    folder: tempfile::TempDir,
-}
-
-impl Warehouse {
-    fn new(broker: &Broker, more: &str, tables: &str) -> Self {
-        let warehouse = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        let limits = "[limits]\nepoch_records_max = 777\ncheckpoint_interval_ms = 40\n";
-        warehouse.write("warehouse.toml", &format!("name = \"kafka\"\n{limits}"));
-        let sources = format!(
-            "[topic.shop.capture]\nkind = \"kafka\"\nbootstrap_servers = [\"{}\"]\n{more}\n{tables}",
-            broker.address()
-        );
-        warehouse.write("sources/shop.toml", &sources);
-        warehouse
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.project().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn run(&self) -> Running {
-        Running::start(&self.project(), &self.state(), &[])
-    }
-}
-
-const EVERYTHING: &str = r#"topics = ["orders", "^app-.*"]
-include = ["key", "headers", "topic", "partition", "offset", "timestamp"]
-discovery_interval = "300 ms"
-"#;
-
-/// Asks until the answer is the one that is expected, for at most two minutes.
-#[track_caller]
-fn ask_long(state: &Path, sql: &str, expected: &str) {
-    let mut answer = Vec::new();
-    for _ in 0..600 {
-        answer = ask(state, sql);
-        if answer == [expected] {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    panic!("{sql}: {answer:?}, expected {expected}");
-}
+/// What these tests read of an order.
+const TOTAL: &str = r#"{ name = "total", from = "/total", type = "decimal(10,2)" },"#;
 
 #[test]
 fn every_record_is_there_once_whatever_is_killed() {
@@ -107,10 +35,10 @@ fn every_record_is_there_once_whatever_is_killed() {
     };
     broker.make_topic("orders", 2);
     broker.make_topic("app-customer", 1);
-    let warehouse = Warehouse::new(&broker, EVERYTHING, TABLES);
+    let world = new_world(&broker, 40, EVERYTHING, &tables(TOTAL));
     let mut id: i64 = 0;
     let mut partitions = 2;
-    let mut running = warehouse.run();
+    let mut running = world.start();
     // Kills at other moments in every round, the same in every run.
     for round in 0..12_u64 {
         let producer = broker.producer(&[("transactional.id", "shop")]);
@@ -131,31 +59,25 @@ fn every_record_is_there_once_whatever_is_killed() {
             let name = format!("{{\"name\":\"round {round}\"}}");
             let value = (transaction % 2 == 0).then_some(name.as_bytes());
             queue(&producer, "app-customer", 0, Some(&key), value, &[]);
-            producer.flush(ANSWER).unwrap();
-            match is_kept {
-                true => producer.commit_transaction(ANSWER).unwrap(),
-                false => producer.abort_transaction(ANSWER).unwrap(),
-            }
+            end_transaction(&producer, is_kept);
             if (round * 7 + transaction) % 5 == 0 {
                 std::thread::sleep(Duration::from_millis(round * 37 % 290));
                 // SIGKILL.
                 drop(running);
-                running = warehouse.run();
+                running = world.start();
             }
         }
         drop(producer);
         if round == 4 {
-            broker.kill();
-            std::thread::sleep(Duration::from_millis(700));
-            broker.start_again();
+            broker.go_away_for_a_moment();
         }
         if round == 7 {
             broker.add_partitions("orders", 3);
             partitions = 3;
         }
     }
-    let state = warehouse.state();
-    ask_long(&state, "SELECT count(*) FROM orders", &id.to_string());
+    let state = world.state();
+    ask_long_until(&state, "SELECT count(*) FROM orders", &[&id.to_string()]);
     let distinct = "SELECT count(DISTINCT id), min(id), max(id) FROM orders";
     assert_eq!(ask(&state, distinct), [format!("{id},0,{}", id - 1)]);
     let places = "SELECT count(DISTINCT place), count(DISTINCT source), sum(CASE WHEN sent IS NULL THEN 1 ELSE 0 END) FROM orders";
@@ -175,7 +97,7 @@ fn a_gap_ends_the_program_with_words_that_say_where() {
         return;
     };
     broker.make_topic("orders", 1);
-    let warehouse = Warehouse::new(&broker, EVERYTHING, TABLES);
+    let world = new_world(&broker, 40, EVERYTHING, &tables(TOTAL));
     let send = |numbers: std::ops::Range<i32>| {
         let producer = broker.producer(&[]);
         for number in numbers {
@@ -185,12 +107,12 @@ fn a_gap_ends_the_program_with_words_that_say_where() {
         producer.flush(ANSWER).unwrap();
     };
     send(0..50);
-    let running = warehouse.run();
-    ask_long(&warehouse.state(), "SELECT count(*) FROM orders", "50");
+    let running = world.start();
+    ask_long_until(&world.state(), "SELECT count(*) FROM orders", &["50"]);
     running.stop();
     send(50..80);
     broker.delete_records("orders", 0, 60);
-    let mut command = run_command(&warehouse.project(), &warehouse.state());
+    let mut command = run_command(&world.project(), &world.state());
     let errors = fail(&mut command, 1);
     for part in [
         "partition 0 of topic `orders`",
@@ -208,33 +130,12 @@ fn debezium_in_kafka_and_what_is_no_json() {
         return;
     };
     broker.make_topic("db.shop.goods", 1);
-    let table = r#"
-[topic.shop]
-messages = "debezium"
-
-[table.goods]
-topic = "shop"
-when = [{ field = "/table", equals = "goods" }]
-row = "/data"
-before = "/old"
-version = ["/xid", "/xoffset"]
-primary_key = ["id"]
-change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }
-columns = [
-  { name = "id", from = "./id", type = "int64" },
-  { name = "price", from = "./price", type = "decimal(10,2)" },
-]
-"#;
-    let warehouse = Warehouse::new(&broker, "topics = [\"^db\\\\..*\"]\n", table);
-    let running = warehouse.run();
+    let table = goods_table("goods", "shop");
+    let tables = format!("\n[topic.shop]\nmessages = \"debezium\"\n{table}");
+    let world = new_world(&broker, 40, "topics = [\"^db\\\\..*\"]\n", &tables);
+    let running = world.start();
     let change = |op: &str, position: u32, row: &str| {
-        let (before, after) = match op {
-            "d" => (row, "null"),
-            _ => ("null", row),
-        };
-        let message = format!(
-            r#"{{"before":{before},"after":{after},"source":{{"connector":"mysql","db":"shop","table":"goods","ts_ms":5,"file":"log.000003","pos":{position},"row":0}},"op":"{op}"}}"#
-        );
+        let message = debezium(op, position, row);
         broker.send(
             "db.shop.goods",
             0,
@@ -252,7 +153,7 @@ columns = [
     // A change that comes again moves nothing back.
     change("c", 10, r#"{"id":1,"price":"1.50"}"#);
     change("c", 50, r#"{"id":3,"price":"3"}"#);
-    let state = warehouse.state();
+    let state = world.state();
     let goods = "SELECT id, price FROM goods ORDER BY id";
     ask_until(&state, goods, &["1,2.50", "3,3.00"]);
     let letters = "SELECT reason FROM sluice_dead_letters ORDER BY record_offset";
@@ -262,13 +163,8 @@ columns = [
 
 #[test]
 fn definitions_that_cannot_be_right_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    write("warehouse.toml", "name = \"kafka\"\n");
+    let world = World::with("name = \"kafka\"\n");
+    let tables = tables(TOTAL);
     for (capture, part) in [
         (
             "bootstrap_servers = []\ntopics = [\"a\"]",
@@ -283,10 +179,10 @@ fn definitions_that_cannot_be_right_are_refused() {
             "cannot be masked before it is there",
         ),
     ] {
-        let text = format!("[topic.shop.capture]\nkind = \"kafka\"\n{capture}\n{TABLES}");
-        write("sources/shop.toml", &text);
+        let text = format!("[topic.shop.capture]\nkind = \"kafka\"\n{capture}\n{tables}");
+        world.sources("shop", &text);
         let mut command = sluice();
-        command.arg("check").arg(folder.path());
+        command.arg("check").arg(world.project());
         let output = common::output(&mut command);
         let said = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);

@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "common/on_disk.rs"]
+mod on_disk;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
+use on_disk::{found_below, stop_and_find_nowhere};
 
 const WAREHOUSE: &str = r#"name = "masked"
 [limits]
@@ -235,33 +238,6 @@ fn post(address: &str, path: &str, body: &str) -> String {
     http(address, &request, Duration::from_secs(20))
 }
 
-fn look(what: &str, bytes: &[u8], found: &mut Vec<String>) {
-    for mark in MARKS {
-        let mut at = bytes.windows(mark.len());
-        if at.any(|part| part == mark.as_bytes()) {
-            found.push(format!("{mark} in {what}"));
-        }
-    }
-}
-
-fn look_below(folder: &Path, found: &mut Vec<String>) -> usize {
-    let mut files = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files += look_below(&path, found);
-        } else {
-            look(
-                &path.display().to_string(),
-                &std::fs::read(&path).unwrap(),
-                found,
-            );
-            files += 1;
-        }
-    }
-    files
-}
-
 #[test]
 fn what_is_personal_is_nowhere_in_clear() {
     let folder = tempfile::tempdir().unwrap();
@@ -378,18 +354,9 @@ fn what_is_personal_is_nowhere_in_clear() {
     assert!(live.contains("enc1."), "{live}");
     wire += &live;
     std::thread::sleep(Duration::from_millis(700));
-    // Once as a kill leaves it, and once as a stop does.
-    let mut found = Vec::new();
-    look_below(&state, &mut found);
-    let (status, said) = running.stop_and_tell();
-    assert!(status.success(), "{said}");
-    let files = look_below(&state, &mut found);
-    assert!(files > 10, "{files}");
-    look("the wire", wire.as_bytes(), &mut found);
-    look("stderr", said.as_bytes(), &mut found);
-    assert!(found.is_empty(), "{found:#?}");
+    stop_and_find_nowhere(running, &state, &wire, &MARKS);
     // The search finds what is there.
-    look_below(&project, &mut found);
+    let found = found_below(&project, &MARKS);
     assert!(found.len() > 4, "{found:?}");
     let secret = state.join("keys/master.secret");
     let mode =

@@ -15,7 +15,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{all_rows, ask, example, output, plain, public_data, run_command, sluice, succeed};
+use common::{
+    all_rows, ask, example, output, plain, public_data, replay_command, run_command, succeed,
+};
 
 const KILLS: u32 = 50;
 
@@ -137,13 +139,7 @@ fn the_figures_are_exact_and_the_log_gives_them_again() {
     assert!(summary.starts_with("0 records"), "{summary}");
     check_figures(&state);
 
-    let mut replay = sluice();
-    replay
-        .arg("replay")
-        .arg(example())
-        .arg("--state")
-        .arg(&state);
-    let replayed = output(&mut replay);
+    let replayed = output(&mut replay_command(&example(), &state));
     let said = String::from_utf8_lossy(&replayed.stderr).into_owned();
     assert!(replayed.status.success(), "{said}");
     assert!(said.contains("the log gives the stored rows"), "{said}");

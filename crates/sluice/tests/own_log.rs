@@ -10,13 +10,16 @@
 )]
 
 mod common;
+#[path = "common/on_disk.rs"]
+mod on_disk;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{all_rows, ask, fail, output, run_command, sluice, succeed};
+use common::{all_rows, ask, fail, output, replay_command, run_command, succeed};
+use on_disk::log_bytes;
 
 const SOURCES: &str = r#"
 [topic.visits]
@@ -159,15 +162,6 @@ impl Warehouse {
     }
 }
 
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let bytes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
-        true => bytes_below(&entry.path()),
-        false => entry.metadata().unwrap().len(),
-    });
-    bytes.sum()
-}
-
 #[test]
 fn kills_and_growing_and_renamed_files_end_as_an_undisturbed_run_that_copies() {
     let copying = Warehouse::new("");
@@ -195,14 +189,11 @@ fn kills_and_growing_and_renamed_files_end_as_an_undisturbed_run_that_copies() {
     for (name, rows) in &expected {
         assert!(found[name] == *rows, "{name} differs");
     }
-    let log = |warehouse: &Warehouse| bytes_below(&warehouse.state().join("log/topics"));
-    let (own_bytes, copied_bytes) = (log(&own), log(&copying));
+    let (own_bytes, copied_bytes) = (log_bytes(&own.state()), log_bytes(&copying.state()));
     assert!(own_bytes * 10 < copied_bytes, "{own_bytes} {copied_bytes}");
 
     // Everything comes back from the files alone.
-    let mut replay = sluice();
-    replay.arg("replay").arg(own.path("project"));
-    succeed(replay.arg("--state").arg(own.state()));
+    succeed(&mut replay_command(&own.path("project"), &own.state()));
 
     // A project may take its files back into the log at any time.
     own.write("project/sources/all.toml", &SOURCES.replace("LOG", ""));

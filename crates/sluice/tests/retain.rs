@@ -11,7 +11,7 @@ mod common;
 use std::fmt::Write;
 use std::path::Path;
 
-use common::{ask, run_command, sluice, succeed};
+use common::{ask, replay_command, run_command, succeed};
 
 const SOURCES: &str = r#"
 [topic.visits]
@@ -67,15 +67,7 @@ fn a_table_keeps_its_days_and_a_view_keeps_what_it_counted() {
     write(&project.join("a.ndjson"), &visits(1..=10));
     let run = || succeed(run_command(&project, &state).arg("--until-idle"));
     let first_and_count = || ask(&state, "SELECT min(number), count(*) FROM visit");
-    let replay = || {
-        let mut command = sluice();
-        command
-            .arg("replay")
-            .arg(&project)
-            .arg("--state")
-            .arg(&state);
-        succeed(&mut command)
-    };
+    let replay = || succeed(&mut replay_command(&project, &state));
     run();
     // The 10th and three days before it.
     assert_eq!(first_and_count(), ["70,40"]);

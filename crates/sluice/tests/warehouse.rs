@@ -10,7 +10,7 @@
 mod common;
 mod warehouse_data;
 
-use common::{all_rows, output, sluice};
+use common::{all_rows, output, replay_command};
 use serde_json::json;
 use warehouse_data::two_days::{
     TRADE, TRAFFIC, check_audit, filled, first_visits, line, morning, noon, order, payment, refund,
@@ -134,9 +134,10 @@ fn two_days_have_the_figures_worked_out_by_hand() {
     check_figures(&warehouse);
     warehouse.stop();
     assert!(all_rows(&warehouse.state()).len() > 20);
-    let mut replay = sluice();
-    replay.arg("replay").arg(warehouse.project());
-    let replayed = output(replay.arg("--state").arg(warehouse.state()));
+    let replayed = output(&mut replay_command(
+        &warehouse.project(),
+        &warehouse.state(),
+    ));
     let said = String::from_utf8_lossy(&replayed.stderr).into_owned();
     assert!(said.contains("the log gives the stored rows"), "{said}");
 }

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
-    TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    TableFactor, TableWithJoins, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use sluice_syntax::Part;
 
 /// Names of the table functions that give windows.
 pub(crate) const WINDOW_FUNCTIONS: [&str; 3] = ["tumble", "hop", "session"];
@@ -45,7 +46,7 @@ pub(crate) fn is_temporal(relation: &TableFactor) -> bool {
 
 /// Rewrites the relations of `query` and of all its subqueries.
 pub(crate) fn rewrite(query: &mut Query) {
-    let _ = VisitMut::visit(query, &mut Rewriter);
+    let _ = query.rewrite(&mut Rewriter);
 }
 
 struct Rewriter;
@@ -110,7 +111,7 @@ fn nest_temporal_joins(tables: &mut TableWithJoins) {
 fn all_rows_of(table: &Ident) -> Option<Query> {
     let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql("SELECT * FROM name");
     let mut query = *parser.ok()?.parse_query().ok()?;
-    let _ = VisitMut::visit(&mut query, &mut Rename(table));
+    let _ = query.rewrite(&mut Rename(table));
     Some(query)
 }
 

@@ -153,6 +153,13 @@ impl Broker {
         self.wait();
     }
 
+    /// Kills it, and starts it again so late that its clients notice.
+    pub fn go_away_for_a_moment(&mut self) {
+        self.kill();
+        std::thread::sleep(Duration::from_millis(700));
+        self.start_again();
+    }
+
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
@@ -259,6 +266,16 @@ pub fn queue(
         record = refused;
     }
     producer.poll(Duration::ZERO);
+}
+
+/// Ends a transaction once all that was queued is at the broker: commits what is
+/// kept, and aborts what is not.
+pub fn end_transaction(producer: &BaseProducer, is_kept: bool) {
+    producer.flush(ANSWER).unwrap();
+    match is_kept {
+        true => producer.commit_transaction(ANSWER).unwrap(),
+        false => producer.abort_transaction(ANSWER).unwrap(),
+    }
 }
 
 fn java(jars: &Path, class: &str) -> Command {

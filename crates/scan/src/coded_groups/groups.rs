@@ -160,7 +160,10 @@ impl Groups {
         self.known = Known::new(0, 0);
         // The next codes must not be taken for those of groups that are gone.
         self.book = self.book.take().map(|_| CodeBook::default());
-        self.values.emit(EmitTo::All)
+        let keys = self.values.emit(EmitTo::All)?;
+        // Some kinds of them look up groups that are gone until they are told.
+        self.values.clear_shrink(0);
+        Ok(keys)
     }
 
     pub(crate) fn bytes(&self) -> usize {

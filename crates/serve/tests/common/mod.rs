@@ -26,6 +26,15 @@ use tokio::sync::oneshot;
 
 pub const MINUTE_US: i64 = 60_000_000;
 
+/// A panel that counts the orders, for tests of what becomes of a panel whatever
+/// it shows.
+pub const COUNT_PANEL: &str = r#"
+title = { en = "Orders", zh = "订单" }
+subject = "trade"
+chart = "number"
+query = "SELECT count(*) AS orders FROM orders"
+"#;
+
 /// An order: its number, its user, its amount in cents.
 pub type Order = (i64, String, i64);
 
@@ -156,6 +165,17 @@ pub struct Options {
     /// Files of panels: name and text.
     pub panels: Vec<(String, String)>,
     pub sugar_token: Option<String>,
+}
+
+impl Options {
+    /// What is usual, and panels of these names and texts.
+    pub fn with_panels(panels: &[(&str, &str)]) -> Self {
+        let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        Self {
+            panels: panels.iter().map(own).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Options {

@@ -74,6 +74,14 @@ pub fn run_command(project: &Path, state: &Path) -> Command {
     command
 }
 
+/// `sluice replay`: computes everything again from the log, which must give the
+/// stored rows.
+pub fn replay_command(project: &Path, state: &Path) -> Command {
+    let mut command = sluice();
+    command.arg("replay").arg(project).arg("--state").arg(state);
+    command
+}
+
 /// The answer of a statement as CSV lines without the header.
 #[track_caller]
 pub fn ask(state: &Path, sql: &str) -> Vec<String> {
@@ -277,8 +285,21 @@ fn listen(errors: ChildStderr, said: Arc<Mutex<String>>) -> JoinHandle<()> {
 /// Asks until the answer is the one that is expected, for at most 20 seconds.
 #[track_caller]
 pub fn ask_until(state: &Path, sql: &str, expected: &[&str]) {
+    ask_times(200, state, sql, expected);
+}
+
+/// Asks like `ask_until`, but for at most two minutes: after many kills, or while
+/// brokers start, there is much to read and to compute again.
+#[track_caller]
+pub fn ask_long_until(state: &Path, sql: &str, expected: &[&str]) {
+    ask_times(1_200, state, sql, expected);
+}
+
+/// Asks ten times a second until the answer is the one that is expected.
+#[track_caller]
+fn ask_times(times: usize, state: &Path, sql: &str, expected: &[&str]) {
     let mut answer = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..times {
         answer = ask(state, sql);
         if answer == expected {
             return;

@@ -4,9 +4,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common::{Running, output, sluice};
+use crate::common::{Running, output, replay_command, run_command, sluice};
 
 /// See the module.
 pub struct World {
@@ -44,6 +45,18 @@ impl World {
 
     pub fn start(&self) -> Running {
         Running::start(&self.project(), &self.state(), &[])
+    }
+
+    /// The command that reads and computes all that is there, and ends.
+    pub fn until_idle(&self) -> Command {
+        let mut command = run_command(&self.project(), &self.state());
+        command.arg("--until-idle");
+        command
+    }
+
+    /// The command that looks whether the log gives what is stored.
+    pub fn replay(&self) -> Command {
+        replay_command(&self.project(), &self.state())
     }
 
     /// The answer without the header; `None` where it is an error.

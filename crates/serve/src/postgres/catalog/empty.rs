@@ -6,10 +6,11 @@ use datafusion::sql::sqlparser::ast::{
     CaseWhen, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
     SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins,
 };
+use sluice_syntax::Part;
 
 use super::exprs::{
-    add_placeholders, boolean, both, conjuncts, has, is_aggregate, is_hard, is_never, mention,
-    name_of, nested, null_like,
+    add_placeholders, boolean, both, conjuncts, is_aggregate, is_hard, is_never, mention, name_of,
+    nested, null_like,
 };
 use super::names::{is_empty_table, is_valueless, last, plain};
 
@@ -96,8 +97,10 @@ fn is_empty_factor(factor: &TableFactor) -> bool {
             matches!(
                 &*last(name),
                 "unnest" | "aclexplode" | "pg_options_to_table"
-            ) && has(&arguments.args, is_valueless_column)
-                && !has(&arguments.args, |part| matches!(part, Expr::Function(_)))
+            ) && arguments.args.has_expression(&mut is_valueless_column)
+                && !arguments
+                    .args
+                    .has_expression(&mut |part| matches!(part, Expr::Function(_)))
         }
         TableFactor::UNNEST { array_exprs, .. } => {
             matches!(&array_exprs[..], [array] if is_valueless_column(array))
@@ -130,7 +133,7 @@ pub(super) fn simplify(select: &mut Select) {
         .retain_mut(|tables| keep_tables(tables, &mut gone, &mut parameters));
     let is_lost = |expr: &Expr| {
         is_hard(expr)
-            || has(expr, |part| match part {
+            || expr.has_expression(&mut |part| match part {
                 Expr::Identifier(name) => gone.contains(&plain(name)),
                 Expr::CompoundIdentifier(parts) => parts
                     .first()

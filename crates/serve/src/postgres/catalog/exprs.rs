@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SelectItem, SetExpr,
-    UnaryOperator, Value, ValueWithSpan, Visit, Visitor,
+    UnaryOperator, Value, ValueWithSpan, Visitor,
 };
+use sluice_syntax::Part;
 
 use super::names::{last, plain};
 
@@ -151,24 +152,6 @@ pub(super) fn is_never(condition: &Expr) -> bool {
     }
 }
 
-struct Finder<F>(F);
-
-impl<F: FnMut(&Expr) -> bool> Visitor for Finder<F> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match (self.0)(expr) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
-}
-
-/// Whether some part of what is given, subqueries among them, is so.
-pub(super) fn has(whole: &impl Visit, is_so: impl FnMut(&Expr) -> bool) -> bool {
-    whole.visit(&mut Finder(is_so)).is_break()
-}
-
 /// The name of a function that is called.
 pub(super) fn called(expr: &Expr) -> Option<String> {
     match expr {
@@ -224,7 +207,7 @@ pub(super) fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
 /// Whether DataFusion may fail to plan it, though there is no row to compute it
 /// for.
 pub(super) fn is_hard(expr: &Expr) -> bool {
-    has(expr, |part| {
+    expr.has_expression(&mut |part| {
         matches!(
             part,
             Expr::CompoundFieldAccess { .. }
@@ -362,8 +345,8 @@ impl Visitor for Placeholders<'_> {
 }
 
 /// Adds the parameters (`$1`) of what is given.
-pub(super) fn add_placeholders(whole: &impl Visit, names: &mut Vec<String>) {
-    let _ = whole.visit(&mut Placeholders(names));
+pub(super) fn add_placeholders(whole: &impl Part, names: &mut Vec<String>) {
+    let _ = whole.read(&mut Placeholders(names));
 }
 
 /// A condition that is true, false or unknown, and mentions the parameters.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, Select, SelectItem, TableFactor, Value, VisitMut, VisitorMut,
+    DataType, Expr, Ident, Select, SelectItem, TableFactor, Value, VisitorMut,
 };
+use sluice_syntax::Part;
 
 use super::exprs::{arguments, call, called, name_of, text, value};
 use super::names::{last, plain};
@@ -146,7 +147,7 @@ pub(super) fn find_table_identities(select: &mut Select) {
         1 => tables.values().next().cloned(),
         _ => None,
     };
-    let _ = VisitMut::visit(select, &mut TableIdentities { tables, only });
+    let _ = select.rewrite(&mut TableIdentities { tables, only });
 }
 
 struct TableIdentities {

@@ -9,11 +9,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
-    TableAlias, TableFactor, Value, VisitMut, VisitorMut,
+    TableAlias, TableFactor, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
+use sluice_syntax::Part;
 
 use super::empty::{is_empty_select, simplify};
 use super::exprs::{call, is_renamed, name_of, null_like, text, value};
@@ -45,7 +46,7 @@ pub(in crate::postgres) fn rewritten(sql: &str) -> Option<String> {
             return None;
         }
         let before = statement.clone();
-        let _ = statement.visit(&mut Rewriter);
+        let _ = statement.rewrite(&mut Rewriter);
         is_changed |= *statement != before;
     }
     let texts: Vec<String> = statements.iter().map(Statement::to_string).collect();

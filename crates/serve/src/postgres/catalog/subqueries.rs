@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, DuplicateTreatment, Expr, FunctionArgumentClause, FunctionArguments,
     GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    TableFactor, UnaryOperator, Value, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use sluice_syntax::Part;
 
 use super::empty::{is_empty_query, value_of_nothing};
 use super::exprs::{
-    LIST_OR_EMPTY, NO_TEXTS, ONE_VALUE, both, call, called, has, is_aggregate, name_of, nested,
+    LIST_OR_EMPTY, NO_TEXTS, ONE_VALUE, both, call, called, is_aggregate, name_of, nested,
     null_like, text,
 };
 use super::names::{is_of_catalog, last, parts, plain};
@@ -79,7 +80,7 @@ pub(super) fn rewrite(expr: &mut Expr) {
 /// Conditions on subqueries within the answer's columns: DataFusion knows them in
 /// WHERE alone.
 pub(super) fn rewrite_column(expr: &mut Expr) {
-    let _ = VisitMut::visit(expr, &mut InColumn);
+    let _ = expr.rewrite(&mut InColumn);
     if matches!(expr, Expr::Subquery(_)) {
         *expr = call(ONE_VALUE, vec![expr.clone()]);
     }
@@ -246,7 +247,7 @@ fn order_of(query: &Query, item: &Expr) -> Option<Vec<OrderByExpr>> {
     let mut order = order.clone();
     let is_number = |by: &OrderByExpr| matches!(&by.expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
     if let Some(place) = order.iter().position(is_number) {
-        if has(item, holds_query) {
+        if item.has_expression(&mut holds_query) {
             return None;
         }
         // What is equal in the only column may stand in any order.
@@ -268,17 +269,17 @@ fn holds_query(expr: &Expr) -> bool {
 /// Whether a query makes the list of schemas that are searched, of functions
 /// alone.
 fn is_search_path(query: &Query) -> bool {
-    let asks = |part: &Expr| {
+    let mut asks = |part: &Expr| {
         called(part).as_deref() == Some("current_setting")
             && part.to_string().to_lowercase().contains("'search_path'")
     };
-    has(query, asks) && tables(query).is_empty()
+    query.has_expression(&mut asks) && tables(query).is_empty()
 }
 
 /// Names of the tables that a query reads, subqueries included.
 fn tables(query: &Query) -> Vec<String> {
     let mut found = Tables::default();
-    let _ = query.visit(&mut found);
+    let _ = query.read(&mut found);
     found.tables
 }
 
@@ -287,7 +288,7 @@ fn tables(query: &Query) -> Vec<String> {
 /// PostgreSQL would fail is no leave to answer otherwise.
 fn reads_catalog_only(query: &Query) -> bool {
     let mut found = Tables::default();
-    let _ = query.visit(&mut found);
+    let _ = query.read(&mut found);
     let is_of_none = found.has_any && found.tables.is_empty();
     !found.has_other && !is_of_none
 }
@@ -340,8 +341,8 @@ impl Visitor for Tables {
 /// Whether a query speaks of tables that it does not read.
 fn is_correlated(query: &Query) -> bool {
     let mut found = Tables::default();
-    let _ = query.visit(&mut found);
-    has(query, |part| match part {
+    let _ = query.read(&mut found);
+    query.has_expression(&mut |part| match part {
         Expr::CompoundIdentifier(parts) => match &parts[..] {
             [.., table, _] => !found.names.contains(&plain(table)),
             _ => false,
