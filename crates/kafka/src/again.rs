@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +19,7 @@ use crate::format::Formats;
 use crate::listener::Listener;
 use crate::options::{KafkaOptions, KeyFormat, ValueFormat};
 use crate::partitions::{ANSWER_TIME, list};
+use crate::patience::Patience;
 use crate::place::KafkaPlace;
 use crate::record::record;
 
@@ -33,20 +33,17 @@ const PASSED_MAX: i64 = 10_000;
 /// A consumer that was not used for so long is let go.
 const UNUSED_US_MAX: i64 = 30_000_000;
 /// How long a broker may say nothing before it is asked anew.
-const SILENCE_US_MAX: i64 = 10_000_000;
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long nothing comes behind an end until it is one.
-const END_US: i64 = 1_000_000;
-/// Records may seem gone while brokers come up again.
-const GONE_US_MAX: i64 = 30_000_000;
-const BACK_OFF_MIN_US: i64 = 250_000;
-const BACK_OFF_MAX_US: i64 = 5_000_000;
-/// How long a wait lasts before it is looked whether the program ends.
+const END_TIME: Duration = Duration::from_secs(1);
+/// How long a wait lasts before it is looked whether anybody waits still. Longer
+/// times are counted in it, and not by the machine's clock, which may be set.
 const WAIT: Duration = Duration::from_millis(50);
 
 /// Why records were not read again.
 #[derive(Debug)]
 pub enum AgainError {
-    /// The program ends.
+    /// Nobody waits for them any more.
     Stopped,
     /// Trying again does not help.
     Lost(Box<KafkaSourceError>),
@@ -132,19 +129,19 @@ impl KafkaAgain {
     /// their payloads it stops, with one that is too many.
     ///
     /// # Errors
-    /// When `stop` was set, or the records are gone.
+    /// When it `is_stopped`, or the records are gone.
     pub fn read(
         &self,
         place: &KafkaPlace,
         (records_max, bytes_max): (usize, u64),
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, AgainError> {
         self.check_registry(place)?;
-        let mut back_off_us = BACK_OFF_MIN_US;
-        let mut gone_since_us = None;
+        let mut patience = Patience::new();
         let mut is_told = false;
         loop {
-            let problem = match self.try_to_read(place, (records_max, bytes_max), stop) {
+            let tried = self.try_to_read(place, (records_max, bytes_max), is_stopped);
+            let (problem, wait) = match tried {
                 Ok(records) => {
                     if is_told {
                         let name = &self.options.name;
@@ -155,15 +152,11 @@ impl KafkaAgain {
                 }
                 Err(Failed::Stopped) => return Err(AgainError::Stopped),
                 Err(Failed::Now(Problem::Never(error))) => return Err(AgainError::Lost(error)),
-                Err(Failed::Now(Problem::Later(problem))) => problem,
-                Err(Failed::Gone(problem)) => {
-                    let now_us = self.clock.now_us();
-                    let since_us = *gone_since_us.get_or_insert(now_us);
-                    if now_us.saturating_sub(since_us) > GONE_US_MAX {
-                        return Err(AgainError::Lost(Box::new(self.gone(place, problem))));
-                    }
-                    problem
-                }
+                Err(Failed::Now(Problem::Later(problem))) => (problem, patience.after_trouble()),
+                Err(Failed::Gone(problem)) => match patience.after_gone() {
+                    Some(wait) => (problem, wait),
+                    None => return Err(AgainError::Lost(Box::new(self.gone(place, problem)))),
+                },
             };
             if !is_told {
                 is_told = true;
@@ -174,8 +167,7 @@ impl KafkaAgain {
                 );
                 (self.tell)(Told::Waiting(text));
             }
-            self.wait(back_off_us, stop)?;
-            back_off_us = BACK_OFF_MAX_US.min(back_off_us * 2);
+            pause(wait, is_stopped)?;
         }
     }
 
@@ -189,17 +181,6 @@ impl KafkaAgain {
         // Ending them takes a while.
         drop(unused);
         drop::<Vec<Follower>>(left);
-    }
-
-    fn wait(&self, time_us: i64, stop: &AtomicBool) -> Result<(), AgainError> {
-        let end_us = self.clock.now_us().saturating_add(time_us);
-        while self.clock.now_us() < end_us {
-            if stop.load(Ordering::Acquire) {
-                return Err(AgainError::Stopped);
-            }
-            std::thread::park_timeout(WAIT);
-        }
-        Ok(())
     }
 
     fn gone(&self, place: &KafkaPlace, problem: String) -> KafkaSourceError {
@@ -234,9 +215,9 @@ impl KafkaAgain {
         &self,
         place: &KafkaPlace,
         limits: (usize, u64),
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, Failed> {
-        if stop.load(Ordering::Acquire) {
+        if is_stopped() {
             return Err(Failed::Stopped);
         }
         let found = {
@@ -246,16 +227,20 @@ impl KafkaAgain {
         };
         let mut follower = match found {
             Some(follower) => follower,
-            None => self.follow(place)?,
+            None => self.follow(place, is_stopped)?,
         };
-        let records = self.take(&mut follower, place, limits, stop)?;
+        let records = self.take(&mut follower, place, limits, is_stopped)?;
         follower.used_us = self.clock.now_us();
         self.unused.lock().push(follower);
         Ok(records)
     }
 
     /// A consumer that begins at `place`.
-    fn follow(&self, place: &KafkaPlace) -> Result<Follower, Failed> {
+    fn follow(
+        &self,
+        place: &KafkaPlace,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Follower, Failed> {
         let now_us = self.clock.now_us();
         let oldest = {
             let mut unused = self.unused.lock();
@@ -293,6 +278,10 @@ impl KafkaAgain {
         if !is_there {
             let problem = "there is no such topic or partition".to_owned();
             return Err(Failed::Gone(problem));
+        }
+        // Each question may take its whole time.
+        if is_stopped() {
+            return Err(Failed::Stopped);
         }
         let known = consumer.fetch_watermarks(topic, partition, ANSWER_TIME);
         let (earliest, end) = known.map_err(later)?;
@@ -340,11 +329,11 @@ impl KafkaAgain {
         follower: &mut Follower,
         place: &KafkaPlace,
         (records_max, bytes_max): (usize, u64),
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, Failed> {
         let mut records: Vec<Record> = Vec::with_capacity(records_max.min(1 << 16));
         let mut bytes = 0_u64;
-        let mut heard_us = self.clock.now_us();
+        let mut silence = Duration::ZERO;
         let mut is_at_end = false;
         while follower.next <= place.last && records.len() <= records_max && bytes <= bytes_max {
             let message = match follower.consumer.poll(WAIT) {
@@ -359,17 +348,17 @@ impl KafkaAgain {
                     continue;
                 }
                 None => {
-                    let silent_us = self.clock.now_us().saturating_sub(heard_us);
-                    if stop.load(Ordering::Acquire) {
+                    silence += WAIT;
+                    if is_stopped() {
                         return Err(Failed::Stopped);
                     }
-                    if is_at_end && silent_us > END_US {
+                    if is_at_end && silence > END_TIME {
                         let next = follower.next;
                         return Err(Failed::Gone(format!(
                             "from offset {next} on there is no committed record"
                         )));
                     }
-                    if silent_us > SILENCE_US_MAX {
+                    if silence > SILENCE_TIME_MAX {
                         let error =
                             KafkaError::MessageConsumption(RDKafkaErrorCode::RequestTimedOut);
                         let problem = self.unanswered(&follower.listener, &error);
@@ -378,7 +367,7 @@ impl KafkaAgain {
                     continue;
                 }
             };
-            heard_us = self.clock.now_us();
+            silence = Duration::ZERO;
             is_at_end = false;
             let offset = message.offset();
             let is_of_it = message.partition() == place.partition
@@ -393,7 +382,8 @@ impl KafkaAgain {
             }
             let mut formats = self.formats.lock();
             formats.read_as(place.form);
-            let made = record(&message, &mut formats, place.form.include, heard_us);
+            let now_us = self.clock.now_us();
+            let made = record(&message, &mut formats, place.form.include, now_us);
             let made = made.map_err(Problem::Later)?;
             if let Some((problem, _)) = undecoded(&made.payload) {
                 return Err(Problem::from(self.undecoded(place, problem)).into());
@@ -424,4 +414,17 @@ impl KafkaAgain {
         }
         Err(Problem::Later(reason).into())
     }
+}
+
+/// Waits, unless it is stopped.
+fn pause(time: Duration, is_stopped: &dyn Fn() -> bool) -> Result<(), AgainError> {
+    let mut waited = Duration::ZERO;
+    while waited < time {
+        if is_stopped() {
+            return Err(AgainError::Stopped);
+        }
+        std::thread::park_timeout(WAIT);
+        waited += WAIT;
+    }
+    Ok(())
 }

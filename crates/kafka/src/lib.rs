@@ -13,6 +13,7 @@ mod format;
 mod listener;
 pub mod options;
 mod partitions;
+mod patience;
 pub mod place;
 pub mod position;
 mod record;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use sluice_core::{Disk, Epoch, EpochCut, PartitionId, Record, RecordKind};
 
 use crate::LogError;
 use crate::partition::Partition;
+use crate::reading::Way;
 
 /// Segments of the control log are small: each entry is.
 const SEGMENT_BYTES_MAX: u64 = 4 << 20;
@@ -115,8 +115,13 @@ impl ControlLog {
         let mut entries: Vec<ControlEntry> = Vec::new();
         let mut next = partition.start_offset();
         let end = partition.durable_end();
+        // Its records lie in no source.
+        let way = Way {
+            is_stopped: &|| false,
+            place: None,
+        };
         while next < end {
-            let records = partition.read(next, end, 1 << 20, &AtomicBool::new(false))?;
+            let records = partition.read(next, end, 1 << 20, &way)?;
             for record in &records {
                 let entry = serde_json::from_slice(&record.record.payload);
                 entries.push(entry.map_err(|error| LogError::Damaged {

@@ -103,7 +103,7 @@ pub enum LogError {
         "records of topic `{0}` lie in a source (`log = \"source\"`) that the project no longer names\n  help: put its `[topic.{0}.capture]` back, or start with another --state folder"
     )]
     SourceUnknown(String),
-    /// The program ends while a source did not answer.
+    /// Nobody waits any more for a source that did not answer.
     #[error("stopped while waiting for {0}; the next start begins this again")]
     Stopped(String),
     /// A write failed before, so that the file's end is unknown.

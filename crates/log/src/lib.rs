@@ -12,6 +12,7 @@ mod error;
 mod file_range;
 mod index;
 mod partition;
+mod reading;
 mod recent;
 mod segment;
 mod source_range;
@@ -19,5 +20,6 @@ mod topics;
 
 pub use control::{ControlEntry, ControlLog, ModelText, SourceTexts};
 pub use error::LogError;
+pub use reading::{Reading, SourcePlace};
 pub use source_range::{SourceLimits, SourceReadError, SourceReader};
 pub use topics::{Log, LogOptions};

@@ -7,7 +7,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 use sluice_core::{
@@ -19,6 +18,7 @@ use crate::block::{self, Block};
 use crate::error::{damaged, io_error};
 use crate::file_range;
 use crate::index::{Index, Segment, Selected};
+use crate::reading::{SourcePlace, Way};
 use crate::recent::Recent;
 use crate::segment::{self, HEADER_BYTES, SegmentBefore, SegmentHeader};
 use crate::source_range::{self, SourceReader};
@@ -358,7 +358,7 @@ impl Partition {
         from: u64,
         to: u64,
         bytes_max: usize,
-        stop: &AtomicBool,
+        way: &Way<'_>,
     ) -> Result<Vec<LogRecord>, LogError> {
         let mut records: Vec<LogRecord> = Vec::new();
         let mut next = from;
@@ -383,7 +383,7 @@ impl Partition {
                 Selected::Blocks { path, blocks } => {
                     let file = self.open_to_read(&path, next)?;
                     for block in blocks {
-                        let mut found = self.read_records(file.as_ref(), &path, &block, stop)?;
+                        let mut found = self.read_records(file.as_ref(), &path, &block, way)?;
                         if block.first_offset < from || block.end_offset() > to {
                             found.retain(|record| record.offset >= from && record.offset < to);
                         }
@@ -405,7 +405,7 @@ impl Partition {
         file: &dyn DiskFile,
         path: &Path,
         block: &Block,
-        stop: &AtomicBool,
+        way: &Way<'_>,
     ) -> Result<Vec<LogRecord>, LogError> {
         let kept = self.recent.lock().get(block.first_offset);
         if let Some(records) = kept {
@@ -427,10 +427,14 @@ impl Partition {
         match body.first() {
             Some(&source_range::MARK) => {
                 let stored = source_range::decode(&body).map_err(of_block)?;
-                let Some(source) = self.source.read().clone() else {
+                let source = match way.place {
+                    Some(SourcePlace::Reader(source)) => Some(source.clone()),
+                    _ => self.source.read().clone(),
+                };
+                let Some(source) = source else {
                     return Err(LogError::SourceUnknown(self.topic()));
                 };
-                let records = stored.read(source.as_ref(), block, stop)?;
+                let records = stored.read(source.as_ref(), block, way.is_stopped)?;
                 let mut recent = self.recent.lock();
                 recent.keep(block.first_offset, records.clone(), true);
                 return Ok(records);
@@ -439,7 +443,11 @@ impl Partition {
             _ => return block::decode(block, body).map_err(of_block),
         }
         let range = file_range::decode(block, &body).map_err(of_block)?;
-        let Some(folder) = self.source_folder.read().clone() else {
+        let folder = match way.place {
+            Some(SourcePlace::Folder(folder)) => Some(folder.clone()),
+            _ => self.source_folder.read().clone(),
+        };
+        let Some(folder) = folder else {
             let problem = "its records lie in files of a source that the project no longer names";
             return Err(damaged(path, block.place, problem));
         };

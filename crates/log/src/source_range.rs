@@ -7,7 +7,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use sluice_core::{
@@ -23,9 +22,9 @@ pub(crate) const MARK: u8 = 254;
 /// Reads records again that lie in a source.
 pub trait SourceReader: fmt::Debug + Send + Sync {
     /// The records at `place`, as they were given to [`crate::Log::append_source`].
-    /// Waits while the source does not answer, until `stop` is set. Where the
-    /// source holds more than `limits` there, it may leave off behind them:
-    /// these are no longer the same records.
+    /// Waits while the source does not answer, until `is_stopped`, which is asked
+    /// all the while. Where the source holds more than `limits` there, it may
+    /// leave off behind them: these are no longer the same records.
     ///
     /// # Errors
     /// When it was stopped, or the records cannot be read again.
@@ -33,7 +32,7 @@ pub trait SourceReader: fmt::Debug + Send + Sync {
         &self,
         place: &[u8],
         limits: SourceLimits,
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, SourceReadError>;
 
     /// A place in words, as a plural: `offsets 3 to 9 of partition 0 of …`.
@@ -55,7 +54,7 @@ pub struct SourceLimits {
 /// Why records were not read again.
 #[derive(Debug)]
 pub enum SourceReadError {
-    /// The program ends.
+    /// Nobody waits for them any more.
     Stopped,
     /// Trying again does not help.
     Lost(Box<dyn Error + Send + Sync>),
@@ -126,13 +125,13 @@ impl StoredSource {
         &self,
         source: &dyn SourceReader,
         block: &Block,
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<LogRecord>, LogError> {
         let limits = SourceLimits {
             records: block.count as usize,
             bytes: self.bytes,
         };
-        let read = source.read(&self.place, limits, stop);
+        let read = source.read(&self.place, limits, is_stopped);
         let mut records = read.map_err(|error| match error {
             SourceReadError::Stopped => LogError::Stopped(source.words(&self.place)),
             SourceReadError::Lost(error) => LogError::SourceLost(error),

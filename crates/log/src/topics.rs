@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use sluice_core::{Disk, FileRange, LogRecord, PartitionId, Record, SourceRange};
@@ -11,6 +11,7 @@ use sluice_core::{Disk, FileRange, LogRecord, PartitionId, Record, SourceRange};
 use crate::LogError;
 use crate::error::io_error;
 use crate::partition::Partition;
+use crate::reading::{Reading, Way};
 use crate::source_range::SourceReader;
 
 /// Limits of the log.
@@ -268,8 +269,29 @@ impl Log {
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<LogRecord>, LogError> {
+        self.read_as(id, from, to, bytes_max, &Reading::default())
+    }
+
+    /// [`Log::read`] by somebody who waits, and finds sources, otherwise than
+    /// all who read.
+    ///
+    /// # Errors
+    /// As for [`Log::read`].
+    pub fn read_as(
+        &self,
+        id: &PartitionId,
+        from: u64,
+        to: u64,
+        bytes_max: usize,
+        reading: &Reading,
+    ) -> Result<Vec<LogRecord>, LogError> {
         let stop = self.stop.read().clone();
-        self.partition(id)?.read(from, to, bytes_max, &stop)
+        let is_stopped = || stop.load(Ordering::Acquire) || reading.stop.load(Ordering::Acquire);
+        let way = Way {
+            is_stopped: &is_stopped,
+            place: reading.places.get(&id.topic),
+        };
+        self.partition(id)?.read(from, to, bytes_max, &way)
     }
 
     /// Drops whole segments whose newest record is older than `older_than_us`

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sluice_core::{LogRecord, PartitionId, Record, RecordKind, SimulatedDisk, SourceRange};
-use sluice_log::{Log, LogError, LogOptions, SourceLimits, SourceReadError, SourceReader};
+use sluice_log::{
+    Log, LogError, LogOptions, Reading, SourceLimits, SourcePlace, SourceReadError, SourceReader,
+};
 
 /// A source of records whose places are the numbers of a first one and of those
 /// that follow.
@@ -26,11 +29,11 @@ impl SourceReader for Shelf {
         &self,
         place: &[u8],
         limits: SourceLimits,
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, SourceReadError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         if self.is_away.load(Ordering::Relaxed) {
-            return Err(match stop.load(Ordering::Relaxed) {
+            return Err(match is_stopped() {
                 true => SourceReadError::Stopped,
                 false => SourceReadError::Lost("it burnt down".into()),
             });
@@ -170,4 +173,36 @@ fn other_records_are_an_error_and_so_is_a_source_that_is_gone() {
         matches!(&error, LogError::SourceUnknown(topic) if topic == "shop"),
         "{error}"
     );
+}
+
+#[test]
+fn one_who_reads_may_have_a_place_and_a_stop_of_its_own() {
+    let (disk, shelf, log, _) = filled();
+    drop(log);
+    let log = open(&disk, &shelf);
+    let other = Arc::new(Shelf::default());
+    other.records.lock().clone_from(&shelf.records.lock());
+    let place = SourcePlace::Reader(other.clone());
+    let reading = Reading {
+        stop: Arc::new(AtomicBool::new(true)),
+        places: BTreeMap::from([("shop".to_owned(), place)]),
+    };
+    shelf.is_away.store(true, Ordering::Relaxed);
+    other.is_away.store(true, Ordering::Relaxed);
+    let read_as = || log.read_as(&id(), 0, 11, usize::MAX, &reading);
+    let error = read_as().unwrap_err();
+    assert!(matches!(error, LogError::Stopped(_)), "{error}");
+    // Nobody else stops, or reads there.
+    let error = read(&log, 0, 11).unwrap_err();
+    assert_eq!(error.to_string(), "it burnt down");
+    assert_eq!(other.reads.load(Ordering::Relaxed), 1);
+    reading.stop.store(false, Ordering::Relaxed);
+    let error = read_as().unwrap_err();
+    assert_eq!(error.to_string(), "it burnt down");
+    log.stop_waiting_with(Arc::new(AtomicBool::new(true)));
+    let error = read_as().unwrap_err();
+    assert!(matches!(error, LogError::Stopped(_)), "{error}");
+    other.is_away.store(false, Ordering::Relaxed);
+    assert_eq!(read_as().unwrap().len(), 11);
+    assert_eq!(shelf.reads.load(Ordering::Relaxed), 1);
 }

@@ -1,12 +1,17 @@
 //! Lines of exported CSV files as records of JSON.
+//!
+//! A quote that is not closed makes one record of many lines. That must not pass for
+//! a line that cannot be read: it ends the run, where it is seen by the quotes
+//! themselves ([`CsvFile`]), by a record that is longer than records may be, or by
+//! one of several lines with another number of fields.
 
-use std::fs::File;
 use std::path::Path;
 
 use bytes::Bytes;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use sluice_core::{Record, RecordKind};
 
+use crate::csv_file::{CsvFile, Stop};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that are read at once.
@@ -53,30 +58,48 @@ pub struct RefusedLine {
 #[derive(Debug)]
 pub struct ExportedCsv {
     what: String,
-    reader: Reader<File>,
+    reader: Reader<CsvFile>,
     names: Vec<String>,
     line: ByteRecord,
+    /// The line of the file in which that begins.
+    first_line: u64,
+    /// Lines that the reader of records is behind where a record begins: it ends one
+    /// at `\r`, and counts the `\n` with the next.
+    lines_behind: u64,
+    record_bytes_max: u64,
 }
 
 impl ExportedCsv {
     /// Opens a file and reads its header; `what` is said of its problems.
     ///
     /// # Errors
-    /// When it cannot be read, or the header is not UTF-8.
-    pub fn open(path: &Path, what: &str) -> Result<Self, Failure> {
-        let mut reader = ReaderBuilder::new()
+    /// When it cannot be read, or the header is not UTF-8 or too long.
+    pub fn open(path: &Path, what: &str, record_bytes_max: usize) -> Result<Self, Failure> {
+        let file = CsvFile::open(path).doing(what)?;
+        let reader = ReaderBuilder::new()
             .flexible(true)
+            .has_headers(false)
             .buffer_capacity(BUFFER_BYTES)
-            .from_path(path)
-            .doing(what)?;
-        let header = reader.headers().doing(what)?;
-        let names = header.iter().map(str::to_owned).collect();
-        Ok(Self {
+            .from_reader(file);
+        let mut csv = Self {
             what: what.to_owned(),
             reader,
-            names,
+            names: Vec::new(),
             line: ByteRecord::new(),
-        })
+            first_line: 1,
+            lines_behind: 0,
+            record_bytes_max: record_bytes_max as u64,
+        };
+        if !csv.read_line()? {
+            return Ok(csv);
+        }
+        let breaks = csv.reader.position().line().saturating_sub(1);
+        csv.lines_behind = u64::from(breaks == csv.breaks_inside());
+        for field in &csv.line {
+            let name = std::str::from_utf8(field).doing(what)?;
+            csv.names.push(name.to_owned());
+        }
+        Ok(csv)
     }
 
     /// The names of its header.
@@ -98,30 +121,86 @@ impl ExportedCsv {
         let mut portion = Portion::default();
         let mut number = first;
         while number < first + rows as u64 {
-            let is_there = self.reader.read_byte_record(&mut self.line);
-            if !is_there.doing(&self.what)? {
+            if !self.read_line()? {
                 break;
             }
             match self.payload(kept)? {
                 Ok(payload) => portion.push(number, payload),
-                Err((reason, problem)) => {
-                    let line = self.line.position().map_or(0, csv::Position::line);
-                    portion.refused.push(RefusedLine {
-                        number,
-                        reason,
-                        detail: format!("line {line}: {problem}"),
-                    });
-                }
+                Err((reason, problem)) => portion.refused.push(RefusedLine {
+                    number,
+                    reason,
+                    detail: format!("line {}: {problem}", self.first_line),
+                }),
             }
             number += 1;
         }
         Ok((number > first).then_some(portion))
     }
 
+    /// Reads the next record; false behind the last one.
+    fn read_line(&mut self) -> Result<bool, Failure> {
+        let begin = self.reader.position();
+        self.first_line = begin.line() + self.lines_behind;
+        let begin = begin.byte();
+        let bytes_max = self.record_bytes_max;
+        // One byte more tells a record that is too long.
+        let given_max = begin.saturating_add(bytes_max).saturating_add(1);
+        self.reader.get_mut().give_up_to(given_max);
+        let is_there = self.reader.read_byte_record(&mut self.line);
+        if let (Err(_), Some(stop)) = (&is_there, self.reader.get_ref().stop()) {
+            return Err(self.stopped(stop));
+        }
+        if !is_there.doing(&self.what)? {
+            return Ok(false);
+        }
+        let end = self.reader.position().byte();
+        match end.saturating_sub(begin) > bytes_max {
+            true => Err(self.stopped(Stop::UsedUp)),
+            false => Ok(true),
+        }
+    }
+
+    fn stopped(&self, stop: Stop) -> Failure {
+        self.failed(&match stop {
+            Stop::UsedUp => format!(
+                "the record that begins in line {} is longer than limits.record_bytes_max, {} bytes",
+                self.first_line, self.record_bytes_max
+            ),
+            Stop::OpenQuote { line } => {
+                format!("the file ends inside the quote that opens in line {line}")
+            }
+            Stop::TextBehindQuote { line, next_line } => format!(
+                "a quote opens in line {line}, and text stands right behind the next one, in line {next_line}"
+            ),
+        })
+    }
+
+    /// Why the run ends.
+    fn failed(&self, problem: &str) -> Failure {
+        Failure::Failed(format!(
+            "{}: {problem}\n  help: look there for a quote that is not closed; quotes inside a quoted field are written twice",
+            self.what
+        ))
+    }
+
+    /// Breaks inside the fields of the record that was read last.
+    fn breaks_inside(&self) -> u64 {
+        let bytes = self.line.as_slice().iter();
+        bytes.filter(|&&byte| byte == b'\n').count() as u64
+    }
+
     /// The line as JSON, or the reason why it is no row and what is wrong.
     fn payload(&self, kept: &[usize]) -> Result<Result<Bytes, (&'static str, String)>, Failure> {
         let (fields, width) = (self.line.len(), self.names.len());
         if fields != width {
+            let breaks = self.breaks_inside();
+            if breaks > 0 {
+                return Err(self.failed(&format!(
+                    "the record that begins in line {} spans {} lines and has {fields} fields, the header has {width}",
+                    self.first_line,
+                    breaks + 1
+                )));
+            }
             let problem = format!("{fields} fields, the header has {width}");
             return Ok(Err(("wrong_column_count", problem)));
         }

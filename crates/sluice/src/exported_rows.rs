@@ -37,11 +37,12 @@ pub struct ExportedRows {
 
 impl ExportedRows {
     /// Opens a file, which its ending tells the form of. CSV files have a line
-    /// of headers; an empty field is a missing value.
+    /// of headers; an empty field is a missing value, and a record has
+    /// `record_bytes_max` at most.
     ///
     /// # Errors
     /// When it cannot be read, or is neither `.parquet` nor `.csv`.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path, record_bytes_max: usize) -> Result<Self, Failure> {
         let what = format!("reading {}", path.display());
         let ending = path.extension().and_then(|ending| ending.to_str());
         let (schema, rows): (SchemaRef, Rows) = match ending {
@@ -53,7 +54,7 @@ impl ExportedRows {
                 (schema, Rows::Parquet(Box::new(reader.doing(&what)?)))
             }
             Some("csv") => {
-                let csv = ExportedCsv::open(path, &what)?;
+                let csv = ExportedCsv::open(path, &what, record_bytes_max)?;
                 // Text, which the table's own rules make values of.
                 let text = |name: &String| Field::new(name, DataType::Utf8, true);
                 let fields: Vec<Field> = csv.names().iter().map(text).collect();

@@ -7,6 +7,7 @@ mod audit_log;
 mod backups;
 mod commands;
 mod config;
+mod csv_file;
 mod dead_letters;
 mod demo_shop;
 mod diversion;
@@ -105,8 +106,8 @@ enum Command {
         #[arg(long, value_name = "BYTES")]
         state_memory: Option<usize>,
         /// Tell nobody, for a copy beside the real one: alarms are evaluated and
-        /// shown, but no mail, webhook or report goes out (short for --set
-        /// alarms.quiet=true).
+        /// shown, but no mail, webhook or report goes out, and nothing is taken
+        /// from the real one's group of Kafka (short for --set alarms.quiet=true).
         #[arg(long, conflicts_with = "batch")]
         quiet: bool,
         /// Compute the models once over exported history instead: for each

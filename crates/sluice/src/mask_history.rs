@@ -112,10 +112,19 @@ impl MaskHistory {
         });
         topics.filter(|(_, places)| !places.is_empty()).collect()
     }
+
+    /// The masks that came after a record, in words; `None` if none did.
+    pub fn later_than(&self, id: &PartitionId, offset: u64) -> Option<String> {
+        let places = self.topics.get(&id.topic)?.iter();
+        let is_later = |ends: &Ends| ends.get(&id.partition).is_some_and(|&end| offset < end);
+        let later = places.filter(|(_, ends)| is_later(ends));
+        let later: Vec<&str> = later.map(|(place, _)| place.as_str()).collect();
+        (!later.is_empty()).then(|| named(&later))
+    }
 }
 
 /// Remembers the masks of now, and tells which of them came after records that are
-/// in the log. `had_keys` says that something was masked before.
+/// in the log. Gives what is remembered. `had_keys` says that something was masked before.
 ///
 /// # Errors
 /// When the history is damaged or cannot be kept.
@@ -125,7 +134,7 @@ pub fn remember(
     log: &Log,
     had_keys: bool,
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<MaskHistory, Failure> {
     let known = MaskHistory::read(state)?;
     let partitions = log.partitions();
     let ends_of = |topic: &str| -> Ends {
@@ -153,7 +162,7 @@ pub fn remember(
             named(&places)
         ));
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Tells which masks of a project its state does not know, and has records for.
@@ -221,6 +230,15 @@ mod tests {
         let start = |_: &str, partition: u32| [10_u64, 4][partition as usize];
         assert_eq!(third.in_clear(start), [("t", vec!["/b"])]);
         assert!(third.in_clear(|_, _| 10).is_empty());
+        let later = |topic: &str, partition, offset| {
+            let topic = topic.to_owned();
+            third.later_than(&PartitionId { topic, partition }, offset)
+        };
+        assert_eq!(later("t", 0, 9).as_deref(), Some("the mask of /b"));
+        assert_eq!(later("t", 1, 4).as_deref(), Some("the mask of /b"));
+        for (topic, partition, offset) in [("t", 0, 10), ("t", 1, 5), ("t", 2, 0), ("u", 0, 0)] {
+            assert_eq!(later(topic, partition, offset), None);
+        }
         // What came while it was away is in clear.
         let without = third.with(&masked(&["/a"]), ends);
         let again = without.with(&masked(&["/a", "/b"]), |_| Ends::from([(0, 99)]));

@@ -203,7 +203,13 @@ impl<'a> ModelsControl<'a> {
                 self.reporter
                     .info(&format!("the definitions have changed; {description}"));
             }
-            Err(failure) => return self.refuse(&failure),
+            Err(failure) => {
+                // One that was on its way was given up for it.
+                if warehouse.change_progress().is_none() {
+                    self.coming = None;
+                }
+                return self.refuse(&failure);
+            }
         }
         // Where its sources are may be all that is new.
         self.coming = Some(project.clone());

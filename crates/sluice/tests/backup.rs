@@ -83,6 +83,18 @@ fn restore(backup: &Path, state: &Path) -> Command {
     command
 }
 
+/// Waits until a file is there, for at most 20 seconds.
+#[track_caller]
+fn wait_for(file: &Path) {
+    for _ in 0..200 {
+        if file.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{} did not come", file.display());
+}
+
 /// The folders of backups, oldest first.
 fn folders(backups: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(backups).unwrap();
@@ -114,6 +126,8 @@ fn a_backup_of_a_busy_warehouse_holds_all_that_was_acknowledged() {
             }
         })
     };
+    // A backup without a checkpoint can be started, and not be asked before.
+    wait_for(&state.join("store/MANIFEST"));
     let mut known_before = Vec::new();
     for _ in 0..4 {
         std::thread::sleep(std::time::Duration::from_millis(400));

@@ -257,6 +257,56 @@ fn a_line_with_another_number_of_fields_is_a_dead_letter() {
 }
 
 #[test]
+fn a_quote_that_is_not_closed_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let file = folder.path().join("sale.csv");
+    let at = "2026-01-01 00:00:00";
+    let rows: String = (10..5_000).map(|id| format!("s{id},1,{at}\n")).collect();
+    let begin = format!("id,amount,sold_at\ns1,1,{at}\n");
+    for (lines, said) in [
+        (
+            format!("s2,\"1,{at}\n{rows}"),
+            "the file ends inside the quote that opens in line 3",
+        ),
+        // With as many fields as there should be.
+        (
+            format!("s2,1,\"{at}\n{rows}"),
+            "the file ends inside the quote that opens in line 3",
+        ),
+        (
+            format!("s2,\"1,{at}\ns3,1,{at}\ns4,\"1\",{at}\n{rows}"),
+            "a quote opens in line 3, and text stands right behind the next one, in line 5",
+        ),
+        (
+            format!("s2,\"1,{at}\ns3,\",1\",{at}\n{rows}"),
+            "the record that begins in line 3 spans 2 lines and has 4 fields, the header has 3",
+        ),
+    ] {
+        let text = format!("{begin}{lines}");
+        for text in [text.replace('\n', "\r\n"), text] {
+            write(&file, &text);
+            let failed = fail(&mut batch(&project, &state, &[("sale", &file)]), 1);
+            for part in [said, "sale.csv", "help:"] {
+                assert!(failed.contains(part), "{failed}");
+            }
+            assert!(!state.join("store").exists());
+        }
+    }
+    // Only so much of it is in memory.
+    write(&file, &format!("{begin}s2,\"1,{at}\n{rows}"));
+    let mut command = batch(&project, &state, &[("sale", &file)]);
+    let failed = fail(command.args(["--set", "limits.record_bytes_max=4000"]), 1);
+    let said =
+        "the record that begins in line 3 is longer than limits.record_bytes_max, 4000 bytes";
+    assert!(failed.contains(said), "{failed}");
+    write(&file, &format!("{begin}s2,\"1\",{at}\n{rows}"));
+    succeed(&mut batch(&project, &state, &[("sale", &file)]));
+    assert_eq!(ask(&state, "SELECT count(*) FROM sale"), ["4992"]);
+}
+
+#[test]
 fn a_run_that_cannot_end_well_leaves_nothing_that_looks_whole() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());

@@ -271,6 +271,46 @@ fn letters_are_chosen_and_requests_are_judged() {
     assert_eq!(request("GET", &wrong, None, None).0, 400);
 }
 
+/// Visits of somebody with a telephone number.
+const CALLED: &str = r#"
+[topic.events.capture]
+kind = "http"
+
+[table.visit]
+topic = "events"
+columns = [
+  { name = "id", from = "/id", type = "int64" },
+  { name = "phone", from = "/phone", type = "string" },
+]
+"#;
+
+#[test]
+fn a_letter_from_before_a_mask_is_not_written_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path(), CALLED);
+    let state = folder.path().join("state");
+    let event = format!("{{\"id\":\"x\",\"phone\":\"{PHONE}\"}}\n");
+    let letters = "SELECT count(*) FROM sluice_dead_letters";
+    let running = Running::start(&project, &state, &[]);
+    post(&running, "/collect/events", "application/json", &event);
+    ask_until(&state, letters, &["1"]);
+    assert!(running.stop().success());
+
+    let masked = format!("{CALLED}[topic.events.mask.fields]\n\"/phone\" = \"hash\"\n");
+    std::fs::write(project.join("sources/events.toml"), masked).unwrap();
+    let running = Running::start(&project, &state, &[]);
+    post(&running, "/collect/events", "application/json", &event);
+    ask_until(&state, letters, &["2"]);
+    let said = dead_letters(&state, &["--replay", "--reason", "wrong_type"]);
+    assert!(said.starts_with("1 records"), "{said}");
+    let refused =
+        "1 not tried: it came before the mask of /phone, and would be written once more in clear";
+    assert!(said.contains(refused), "{said}");
+    let tried = "SELECT record_offset, table_name, outcome FROM sluice_tried_letters";
+    ask_until(&state, tried, &["1,visit,wrong_type"]);
+    assert!(running.stop().success());
+}
+
 const SEALED: &str = r#"
 [topic.events.capture]
 kind = "http"

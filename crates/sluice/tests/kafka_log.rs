@@ -24,7 +24,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use brokers::{ANSWER, Broker, end_transaction, queue};
-use common::{all_rows, ask, ask_long_until, fail, output, run_command, succeed};
+use common::{
+    all_rows, ask, ask_long_until, ask_until, fail, output, request, run_command, succeed,
+};
 use kafka_shop::{EVERYTHING, define, new_world, tables};
 use on_disk::log_bytes;
 use rdkafka::producer::Producer as _;
@@ -307,4 +309,59 @@ fn a_start_waits_for_brokers_and_says_so() {
     assert_eq!(ask(&own.state(), distinct), ["3010,0,3009"]);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// A topic beside the one in Kafka.
+const CLICKS: &str = r#"
+[topic.clicks.capture]
+kind = "http"
+
+[table.click]
+topic = "clicks"
+columns = [{ name = "id", from = "/id", type = "int64" }]
+"#;
+
+#[test]
+fn a_change_that_waits_for_brokers_can_be_taken_back() {
+    let Some(mut broker) = Broker::start() else {
+        return;
+    };
+    broker.make_topic("orders", 2);
+    let own = keeping(&broker, OWN, 40);
+    own.sources("clicks", CLICKS);
+    send_orders(&broker, 0..3_000, 2);
+    succeed(&mut own.until_idle());
+    broker.kill();
+
+    // A new process has no record in memory, and needs none.
+    let running = own.start();
+    let click = |id: u32| {
+        let url = format!("{}/collect/clicks", running.http);
+        let event = format!("{{\"id\":{id}}}\n");
+        let body = Some(("application/json", event.as_str()));
+        let (status, text) = request("POST", &url, None, body);
+        assert_eq!(status, 200, "{text}");
+        let count = "SELECT count(*) FROM click";
+        ask_until(&own.state(), count, &[&id.to_string()]);
+    };
+    let is_changing = || {
+        let address = std::fs::read_to_string(own.state().join("address.json")).unwrap();
+        address.contains("the definitions are changing")
+    };
+    redefine(&own, &broker, OWN, &trimmed());
+    wait("a change that waits", || {
+        is_changing() && running.said().contains("waiting for offsets 0 to")
+    });
+    click(1);
+    redefine(&own, &broker, OWN, NOTE);
+    wait("the end of the change", || !is_changing());
+    click(2);
+
+    broker.start_again();
+    send_orders(&broker, 3_000..3_010, 2);
+    let orders = "SELECT count(*), count(DISTINCT id), max(id) FROM orders";
+    ask_long_until(&own.state(), orders, &["3010,3010,3009"]);
+    click(3);
+    assert!(running.stop().success());
+    succeed(&mut own.replay());
 }

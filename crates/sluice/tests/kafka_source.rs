@@ -20,7 +20,7 @@ mod world;
 use std::time::Duration;
 
 use brokers::{ANSWER, Broker, end_transaction, queue};
-use common::{ask, ask_long_until, ask_until, fail, run_command, sluice};
+use common::{Running, ask, ask_long_until, ask_until, fail, run_command, sluice};
 use kafka_shop::{EVERYTHING, debezium, goods_table, new_world, tables};
 use rdkafka::producer::Producer as _;
 use world::World;
@@ -89,6 +89,41 @@ fn every_record_is_there_once_whatever_is_killed() {
     ask_until(&state, "SELECT id, name FROM customer", &["9,Li"]);
     let letters = "SELECT count(*) FROM sluice_dead_letters";
     assert_eq!(ask(&state, letters), ["0"]);
+}
+
+#[test]
+fn a_quiet_copy_takes_no_partition_from_the_group() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    broker.make_topic("orders", 2);
+    let capture = format!("{EVERYTHING}group = \"shop\"\nassignment = \"group\"\n");
+    let world = new_world(&broker, 40, &capture, &tables(TOTAL));
+    let running = world.start();
+    let send = |numbers: std::ops::Range<i32>| {
+        let producer = broker.producer(&[]);
+        for number in numbers {
+            let value = format!("{{\"id\":{number},\"total\":1}}");
+            let value = Some(value.as_bytes());
+            queue(&producer, "orders", number % 2, None, value, &[]);
+        }
+        producer.flush(ANSWER).unwrap();
+    };
+    send(0..50);
+    let orders = "SELECT count(*), count(DISTINCT id) FROM orders";
+    ask_long_until(&world.state(), orders, &["50,50"]);
+    let copied = world.folder().join("copy");
+    let copy = Running::start(&world.project(), &copied, &["--quiet"]);
+    ask_long_until(&copied, orders, &["50,50"]);
+    // Each reads both partitions, at the same time.
+    send(50..100);
+    ask_long_until(&copied, orders, &["100,100"]);
+    ask_long_until(&world.state(), orders, &["100,100"]);
+    for warehouse in [running, copy] {
+        let (status, said) = warehouse.stop_and_tell();
+        assert!(status.success(), "{said}");
+        assert!(!said.contains("the group took"), "{said}");
+    }
 }
 
 #[test]

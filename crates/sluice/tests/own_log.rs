@@ -18,7 +18,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{all_rows, ask, fail, output, replay_command, run_command, succeed};
+use common::{
+    Running, all_rows, ask, ask_until, fail, output, replay_command, run_command, succeed,
+};
 use on_disk::log_bytes;
 
 const SOURCES: &str = r#"
@@ -120,6 +122,14 @@ impl Warehouse {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Defines topics and tables anew while the project is watched.
+    fn redefine(&self, text: &str) {
+        // In one step: the watch must not read half a file.
+        self.write("project/sources/all.beside", text);
+        let beside = self.path("project/sources/all.beside");
+        std::fs::rename(beside, self.path("project/sources/all.toml")).unwrap();
     }
 
     fn append(&self, path: &str, text: &str) {
@@ -250,4 +260,38 @@ fn a_file_that_is_replaced_while_it_is_followed_is_named() {
     let errors = fail(&mut own.run(), 1);
     assert!(errors.contains("a.ndjson"), "{errors}");
     assert!(errors.contains("holds other content"), "{errors}");
+}
+
+#[test]
+fn a_change_that_fails_leaves_the_log_where_it_lies() {
+    let own = Warehouse::own();
+    succeed(&mut own.run());
+    let state = own.state();
+    let count = "SELECT count(*) FROM visit";
+    let visits: u64 = ask(&state, count)[0].parse().unwrap();
+    let running = Running::start(&own.path("project"), &state, &[]);
+    // Its files are not in that folder, and the new table needs what they hold.
+    own.write("elsewhere/other.ndjson", "");
+    let sources = std::fs::read_to_string(own.path("project/sources/all.toml")).unwrap();
+    let (path, place) = ("../input/*.ndjson", "from = \"/place\", type = \"int64\"");
+    assert!(sources.contains(path) && sources.contains(place));
+    let moved = sources.replace(path, "../elsewhere/*.ndjson");
+    own.redefine(&moved.replace(place, &format!("{place}, trim = true")));
+    let mut said = String::new();
+    for _ in 0..600 {
+        said = running.said();
+        if said.contains("the change of the project is refused") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(said.contains("is refused"), "{said}");
+    // Capture goes on in the old folder, and there the log is read.
+    own.append("input/b.ndjson", "{\"n\":1000000,\"place\":3}\n");
+    ask_until(&state, count, &[&(visits + 1).to_string()]);
+    own.redefine(&sources);
+    own.append("input/b.ndjson", "{\"n\":1000001,\"place\":3}\n");
+    ask_until(&state, count, &[&(visits + 2).to_string()]);
+    assert!(running.stop().success());
+    succeed(&mut replay_command(&own.path("project"), &state));
 }

@@ -51,6 +51,8 @@ pub struct KafkaSource {
     ends: Option<BTreeMap<Partition, End>>,
     unread: u64,
     look_us: i64,
+    /// What time it was last.
+    polled_us: i64,
     failures: u32,
     committed_us: i64,
     committed: KafkaPosition,
@@ -93,6 +95,7 @@ impl KafkaSource {
             ends: None,
             unread: 0,
             look_us: i64::MIN,
+            polled_us: i64::MIN,
             failures: 0,
             committed_us: i64::MIN,
             shorter_since_us: None,
@@ -124,6 +127,7 @@ impl KafkaSource {
     /// When trying again does not help.
     pub fn poll(&mut self) -> Result<Batch, KafkaSourceError> {
         let now_us = self.clock.now_us();
+        self.follow_clock(now_us);
         let mut batch = Batch::default();
         let outcome = self.step(now_us, &mut batch);
         match outcome {
@@ -133,6 +137,16 @@ impl KafkaSource {
         }
         batch.at_end = batch.records.is_empty() && self.is_at_end();
         Ok(batch)
+    }
+
+    /// A clock that was set back puts nothing off that is due.
+    fn follow_clock(&mut self, now_us: i64) {
+        let back_us = self.polled_us.saturating_sub(now_us).max(0);
+        self.polled_us = now_us;
+        self.look_us = self.look_us.saturating_sub(back_us);
+        self.committed_us = self.committed_us.saturating_sub(back_us);
+        let since_us = self.shorter_since_us;
+        self.shorter_since_us = since_us.map(|since_us| since_us.saturating_sub(back_us));
     }
 
     /// A partition that seems too short may only be a broker that comes up.
@@ -192,9 +206,13 @@ impl KafkaSource {
         }
         self.commit(now_us);
         if now_us >= self.look_us {
-            self.look(now_us, batch)?;
+            let looked = self.look(now_us, batch);
+            // A look that finds what the group gave does not begin to read it.
+            if looked.is_err() || self.given.is_empty() {
+                self.note_length(&looked);
+            }
+            looked?;
             self.look_us = now_us.saturating_add(self.options.discovery_us);
-            self.shorter_since_us = None;
             self.recover(batch);
         }
         self.read(now_us, batch)?;
@@ -203,9 +221,19 @@ impl KafkaSource {
         }
         self.hear(now_us, batch);
         if !self.given.is_empty() && self.trouble.is_none() {
-            self.take_given(now_us, batch)?;
+            let taken = self.take_given(now_us, batch);
+            self.note_length(&taken);
+            taken?;
         }
         Ok(())
+    }
+
+    /// Partitions are as long as they were, or nobody answered how long they are:
+    /// whatever seemed shorter before does so no more.
+    fn note_length(&mut self, looked: &Result<(), Problem>) {
+        if !matches!(looked, Err(Problem::Never(_))) {
+            self.shorter_since_us = None;
+        }
     }
 
     /// Tells the group what is durable. That is only information: a report

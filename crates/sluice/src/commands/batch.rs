@@ -72,7 +72,8 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
     let mut files = Vec::new();
     for (table, path) in options.inputs {
         for file in exported_files(path)? {
-            let mut rows = ExportedRows::open(&file)?;
+            let record_bytes_max = project.config.limits.record_bytes_max;
+            let mut rows = ExportedRows::open(&file, record_bytes_max)?;
             let topic = file.display().to_string();
             let history = project.sources.of_history(table, &topic, rows.schema());
             let history = history.map_err(|error| {

@@ -203,7 +203,7 @@ fn run_to_end(
     let reporting = open_reporting(&project)?;
     if project.config.alarms.quiet {
         reporter.info(
-            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent",
+            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent; Kafka's topics are read without their groups",
         );
     }
     let sources = SourceStates::new(project.sources.captures());
@@ -245,7 +245,7 @@ fn run_to_end(
 
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
-    mask_history::remember(&project, &state, &log, had_keys, reporter)?;
+    let history = mask_history::remember(&project, &state, &log, had_keys, reporter)?;
     let asker = serving.asker();
     let tried = warehouse.tried_letters();
     add_tables(
@@ -261,6 +261,7 @@ fn run_to_end(
     serving.set_retries(Arc::new(LetterRetry::new(
         log.clone(),
         masks.clone(),
+        history,
         tried,
         csv_topics(&project),
     )));

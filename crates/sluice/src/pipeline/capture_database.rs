@@ -69,11 +69,16 @@ impl DatabaseSource {
                 Kind::Files(Box::new(files.doing(&what)?))
             }
             CaptureKind::MySql(server) => {
+                // The server leaves the older one of two readers with one number.
+                let server_id = match project.config.alarms.quiet {
+                    true => own_server_id(&format!("copy of {topic}")),
+                    false => server.server_id.unwrap_or_else(|| own_server_id(topic)),
+                };
                 let options = ServerOptions {
                     name: topic.clone(),
                     addresses: addresses(server)?,
                     filter: filter(&server.tables)?,
-                    server_id: server.server_id.unwrap_or_else(|| own_server_id(topic)),
+                    server_id,
                     copies: server.snapshot,
                     part_rows: PART_ROWS,
                 };

@@ -125,13 +125,16 @@ fn options(
     };
     let registry_password = named(&cluster.schema_registry_password)?;
     let includes = |what| cluster.include.contains(&what);
+    // A member of the group, the copy would take partitions from the real
+    // warehouse, and tell the group how far the copy is.
+    let is_copy = project.config.alarms.quiet;
     Ok(KafkaOptions {
         name: topic.to_owned(),
         servers: cluster.bootstrap_servers.clone(),
         topics: TopicFilter::new(&cluster.topics).map_err(|error| wrong(error.to_string()))?,
         partitions: cluster.partitions.clone(),
-        group: cluster.group.clone(),
-        is_group_assigned: cluster.assignment == KafkaAssignment::Group,
+        group: cluster.group.clone().filter(|_| !is_copy),
+        is_group_assigned: cluster.assignment == KafkaAssignment::Group && !is_copy,
         start: match cluster.start {
             KafkaStart::Earliest => Start::Earliest,
             KafkaStart::Latest => Start::Latest,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId, RecordKind};
-use sluice_log::{ControlEntry, ControlLog, Log, ModelText, SourceTexts};
+use sluice_log::{ControlEntry, ControlLog, Log, ModelText, Reading, SourceTexts};
 
 use super::idle_partitions::{IdleChange, IdlePartitions};
 use crate::failure::{Doing, Failure};
@@ -356,10 +356,25 @@ pub fn read_between(
     from: u64,
     to: u64,
 ) -> Result<Vec<LogRecord>, Failure> {
+    read_between_as(log, id, from, to, &Reading::default())
+}
+
+/// [`read_between`] by somebody who reads the log otherwise than all.
+///
+/// # Errors
+/// As for [`read_between`].
+pub fn read_between_as(
+    log: &Log,
+    id: &PartitionId,
+    from: u64,
+    to: u64,
+    reading: &Reading,
+) -> Result<Vec<LogRecord>, Failure> {
     let mut records: Vec<LogRecord> = Vec::new();
     let mut next = from;
     while next < to {
-        let read = log.read(id, next, to, 64 << 20).map_err(|error| {
+        let read = log.read_as(id, next, to, 64 << 20, reading);
+        let read = read.map_err(|error| {
             let (topic, partition) = (&id.topic, id.partition);
             let what = format!("reading the log of topic `{topic}`, partition {partition}");
             Failure::doing(&what, &error)

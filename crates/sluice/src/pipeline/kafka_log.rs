@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use sluice_core::{Record, SystemClock};
 use sluice_kafka::again::{AgainError, KafkaAgain, Told};
@@ -52,13 +51,13 @@ impl SourceReader for KafkaLog {
         &self,
         place: &[u8],
         limits: SourceLimits,
-        stop: &AtomicBool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Record>, SourceReadError> {
         let lost = SourceReadError::Lost;
         let again = self.again.as_ref();
         let again = again.map_err(|problem| lost(Box::new(NoOptions(problem.clone()))))?;
         let place = KafkaPlace::decode(place).map_err(|bad: BadPlace| lost(Box::new(bad)))?;
-        let read = again.read(&place, (limits.records, limits.bytes), stop);
+        let read = again.read(&place, (limits.records, limits.bytes), is_stopped);
         read.map_err(|error| match error {
             AgainError::Stopped => SourceReadError::Stopped,
             AgainError::Lost(error) => lost(error),

@@ -16,6 +16,7 @@ use sluice_serve::{LetterPlace, RetryLetters, RetryReport};
 
 use super::csv_headers::{CsvHeaders, HEADER_RECORDS_MAX};
 use super::door::{Door, DoorError};
+use crate::mask_history::MaskHistory;
 
 /// A record that was tried again: where it is, for which table, and what came of
 /// it.
@@ -42,6 +43,8 @@ pub struct LetterRetry {
     log: Arc<Log>,
     door: Door,
     masks: Arc<Masks>,
+    /// Masks do not change while the program runs.
+    history: MaskHistory,
     tried: TriedLetters,
     /// Topics of CSV files when the program started: lines of others are refused by
     /// the router until the next start.
@@ -60,10 +63,12 @@ const TRIED_MAX: usize = 100_000;
 type ByOffset<'a> = BTreeMap<u64, BTreeSet<&'a str>>;
 
 impl LetterRetry {
-    /// Tries records of this log again; `tried` were before.
+    /// Tries records of this log again, which hold what was personal before the
+    /// masks of `history`; `tried` were before.
     pub fn new(
         log: Arc<Log>,
         masks: Arc<Masks>,
+        history: MaskHistory,
         tried: TriedLetters,
         csv_topics: BTreeSet<String>,
     ) -> Self {
@@ -73,6 +78,7 @@ impl LetterRetry {
             record_bytes_max: log.record_bytes_max(),
             log,
             masks,
+            history,
             tried,
         }
     }
@@ -96,7 +102,14 @@ impl LetterRetry {
             return Err("its source could not read it, and gives it anew only".to_owned());
         }
         if !record.payload.starts_with(SEALED.as_bytes()) {
-            return Ok((record, false));
+            // It cannot be masked now: which of its values are tokens already, of
+            // a mask that came, went and came back, nobody knows.
+            return match self.history.later_than(id, offset) {
+                Some(masks) => Err(format!(
+                    "it came before {masks}, and would be written once more in clear: let its source send it again"
+                )),
+                None => Ok((record, false)),
+            };
         }
         let text = String::from_utf8_lossy(&record.payload);
         let masked = self.masks.mask_again(&id.topic, &text);

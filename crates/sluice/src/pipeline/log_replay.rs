@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId};
-use sluice_log::Log;
+use sluice_log::{Log, Reading};
 
 use super::EpochContent;
-use super::cut_step::read_between;
+use super::cut_step::read_between_as;
 use super::idle_partitions::IdleChange;
 use crate::failure::{Doing, Failure};
 
@@ -20,6 +20,7 @@ const READ_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub struct LogReplay {
     log: Arc<Log>,
+    reading: Reading,
     /// Most records of one step.
     records_max: u64,
     /// The partitions to read.
@@ -69,6 +70,7 @@ impl LogReplay {
         }
         Ok(Self {
             log,
+            reading: Reading::default(),
             records_max: records_max.max(1),
             partitions: ranges.keys().cloned().collect(),
             epoch: 0,
@@ -78,6 +80,13 @@ impl LogReplay {
             idle: BTreeSet::new(),
             records_done: 0,
         })
+    }
+
+    /// Reads the log in this way, and not as all do.
+    #[must_use]
+    pub fn with_reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
     }
 
     /// Records given out.
@@ -167,11 +176,12 @@ impl LogReplay {
             return Ok(());
         }
         let to = end.min(from.saturating_add(self.records_max));
-        let records = self.log.read(id, from, to, READ_BYTES_MAX);
+        let log = &self.log;
+        let records = log.read_as(id, from, to, READ_BYTES_MAX, &self.reading);
         read.extend(records.doing("reading the log")?);
         if read.is_empty() {
             // Says which offset is missing.
-            read_between(&self.log, id, from, end)?;
+            read_between_as(log, id, from, end, &self.reading)?;
         }
         Ok(())
     }
@@ -204,7 +214,7 @@ impl LogReplay {
             let mut taken = self.take(id, end, i64::MAX, u64::MAX);
             let from = self.end_of(id);
             if from < end {
-                let rest = read_between(&self.log, id, from, end)?;
+                let rest = read_between_as(&self.log, id, from, end, &self.reading)?;
                 self.note_taken(id, &rest);
                 taken.extend(rest);
             }

@@ -18,7 +18,7 @@ use super::checkpoint_step::Definitions;
 use super::rebuild::{
     NewDefinitions, Origin, Part, Rebuild, RebuildProgress, change_of_errors, compute,
 };
-use super::recovery::prepare_topics;
+use super::recovery::{make_topics, source_places};
 use super::route_step::RoutedEpoch;
 use super::tables_change::TablesChange;
 use crate::failure::{Doing, Failure};
@@ -59,7 +59,8 @@ impl Warehouse {
         let mut definitions = Definitions::new(project, program, Starts::new());
         let wanted = definitions.fingerprint;
         let on_its_way = self.rebuild.as_ref();
-        if on_its_way.is_some_and(|it| it.new.definitions.fingerprint == wanted) {
+        let captures = project.sources.captures();
+        if on_its_way.is_some_and(|it| it.is_to(wanted, captures)) {
             return Ok(Begun::Nothing);
         }
         if let Some(old) = self.rebuild.take() {
@@ -80,7 +81,7 @@ impl Warehouse {
                 "dictionary.txt or limits.uniq_ids_max has changed: that takes effect at the next start\n  help: restart the warehouse; it is then computed again from the start of the log".into(),
             ));
         }
-        prepare_topics(&self.log, project, self.surroundings.reporter)?;
+        make_topics(&self.log, project)?;
         let tables = self.tables_change(project, &self.definitions.rule_starts);
         let change = ProgramChange::of_tables(self.program(), program, &tables.other_rows());
         if change.touches_unique_ids() {
@@ -94,11 +95,16 @@ impl Warehouse {
             models: project.models(),
             definitions,
             tables,
+            captures: captures.to_vec(),
         };
         let description = new.describe();
         let writer = self.surroundings.checkpoint_writer;
         let clock = self.surroundings.clock.clone();
-        let rebuild = Rebuild::start(new, self.origin(), writer, clock.as_ref())?;
+        let origin = Origin {
+            places: source_places(project, self.surroundings.reporter),
+            ..self.origin()
+        };
+        let rebuild = Rebuild::start(new, origin, writer, clock.as_ref())?;
         self.rebuild = Some(rebuild);
         Ok(Begun::Change(description))
     }
@@ -185,6 +191,7 @@ impl Warehouse {
             models: project.models(),
             definitions: Definitions::new(project, program, starts),
             tables,
+            captures: project.sources.captures().to_vec(),
         };
         let part = compute(&new, self.origin())?;
         let epoch = cut.epoch;
@@ -238,6 +245,7 @@ impl Warehouse {
             idle_changes: self.cut.idle_changes(),
             options: self.options.clone(),
             records_max: self.records_max,
+            places: BTreeMap::new(),
         }
     }
 

@@ -6,14 +6,14 @@
 //! fits today's definitions everything is computed again from the start of the
 //! log, under new epoch numbers: an epoch number never gets different content.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
 use sluice_engine::{Engine, EngineOptions, Program, ProgramChange};
-use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourceTexts};
+use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourcePlace, SourceTexts};
 use sluice_route::{CaptureKind, SourcesChange, Starts};
 use sluice_store::{Store, StoreOptions};
 
@@ -422,33 +422,59 @@ pub fn open_log(
     Ok(log)
 }
 
-/// Makes the project's topics, where they are not there yet. `reporter` is told
-/// when a source that is its own log does not answer.
+/// Makes the project's topics, where they are not there yet, and reads the log
+/// from its sources. `reporter` is told when one that is its own log does not
+/// answer.
 ///
 /// # Errors
 /// When the disk refuses, or a topic has lost partitions.
 pub fn prepare_topics(log: &Log, project: &Project, reporter: Reporter) -> Result<(), Failure> {
-    for (topic, partitions) in project.sources.topics() {
-        log.create_topic(&topic, partitions)
-            .doing(&format!("making the topic `{topic}`"))?;
-    }
-    for capture in project.sources.captures() {
-        // Records may lie in a source even if it is no longer its own log.
-        let topic = &capture.topic;
-        let set = match &capture.kind {
-            CaptureKind::File { path, .. } => {
-                let path = project.resolve(path);
-                let folder = Path::new(&path).parent().unwrap_or(Path::new("."));
-                log.set_source_folder(topic, folder)
-            }
-            CaptureKind::Kafka(cluster) => {
-                log.set_source(topic, kafka_log(project, topic, cluster, reporter))
-            }
-            _ => Ok(()),
+    make_topics(log, project)?;
+    for (topic, place) in source_places(project, reporter) {
+        let set = match place {
+            SourcePlace::Folder(folder) => log.set_source_folder(&topic, &folder),
+            SourcePlace::Reader(reader) => log.set_source(&topic, reader),
         };
         set.doing(&format!("opening the source of topic `{topic}`"))?;
     }
     Ok(())
+}
+
+/// Makes the project's topics, where they are not there yet.
+///
+/// # Errors
+/// When the disk refuses, or a topic has lost partitions.
+pub(super) fn make_topics(log: &Log, project: &Project) -> Result<(), Failure> {
+    for (topic, partitions) in project.sources.topics() {
+        log.create_topic(&topic, partitions)
+            .doing(&format!("making the topic `{topic}`"))?;
+    }
+    Ok(())
+}
+
+/// Where the records of a project's topics lie, if not in the log. They may do so
+/// even if their source is no longer its own log.
+pub(super) fn source_places(
+    project: &Project,
+    reporter: Reporter,
+) -> BTreeMap<String, SourcePlace> {
+    let captures = project.sources.captures().iter();
+    let places = captures.filter_map(|capture| {
+        let topic = &capture.topic;
+        let place = match &capture.kind {
+            CaptureKind::File { path, .. } => {
+                let path = PathBuf::from(project.resolve(path));
+                let folder = path.parent().unwrap_or(Path::new("."));
+                SourcePlace::Folder(folder.to_path_buf())
+            }
+            CaptureKind::Kafka(cluster) => {
+                SourcePlace::Reader(kafka_log(project, topic, cluster, reporter))
+            }
+            _ => return None,
+        };
+        Some((topic.clone(), place))
+    });
+    places.collect()
 }
 
 /// The limits of an epoch.

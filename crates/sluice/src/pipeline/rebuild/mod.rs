@@ -9,13 +9,15 @@ mod part;
 mod progress;
 mod stored_rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use sluice_core::{Clock, Delta, EpochCut};
 use sluice_engine::{EngineOptions, PartInput, ProgramChange};
-use sluice_log::{Log, ModelText};
+use sluice_log::{Log, ModelText, Reading, SourcePlace};
+use sluice_route::CaptureDefinition;
 use sluice_store::Snapshot;
 
 use self::part::Source;
@@ -39,6 +41,9 @@ pub(super) struct Origin<'a> {
     pub(super) idle_changes: &'a [IdleChange],
     pub(super) options: EngineOptions,
     pub(super) records_max: u64,
+    /// Where sources that are their own log lie under the new definitions: those in
+    /// force keep theirs until the change is theirs too.
+    pub(super) places: BTreeMap<String, SourcePlace>,
 }
 
 /// The new definitions, and the models that they are made of.
@@ -48,6 +53,8 @@ pub(super) struct NewDefinitions {
     pub(super) models: Vec<ModelText>,
     pub(super) change: ProgramChange,
     pub(super) tables: Arc<TablesChange>,
+    /// Where records come from.
+    pub(super) captures: Vec<CaptureDefinition>,
 }
 
 impl NewDefinitions {
@@ -133,10 +140,16 @@ fn begin(new: &NewDefinitions, origin: Origin<'_>) -> Result<(Part, Shared, bool
         fed.insert(DEAD_LETTERS.to_owned());
     }
     let ranges = tables.ranges(&from_log, origin.log)?;
+    let is_cancelled = Arc::new(AtomicBool::new(false));
     let log = match has_tables || !ranges.is_empty() {
         true => {
             let (log, records_max) = (origin.log.clone(), origin.records_max);
-            let replay = LogReplay::of_ranges(log, records_max, origin.idle_changes, ranges)?;
+            let reading = Reading {
+                stop: is_cancelled.clone(),
+                places: origin.places,
+            };
+            let replay = LogReplay::of_ranges(log, records_max, origin.idle_changes, ranges)?
+                .with_reading(reading);
             let mut route = RouteStep::new(tables.sources().clone())
                 .with_threads(origin.options.worker_threads)
                 .with_starts(tables.starts_before(origin.log));
@@ -155,7 +168,8 @@ fn begin(new: &NewDefinitions, origin: Origin<'_>) -> Result<(Part, Shared, bool
         tables: tables.clone(),
     };
     let part = Part::new(&new.change, &input, source, origin.options)?;
-    Ok((part, Shared::new(origin.cut, fed), is_from_log))
+    let shared = Shared::new(origin.cut, fed, is_cancelled);
+    Ok((part, shared, is_from_log))
 }
 
 /// Computes the new part at once.
@@ -203,6 +217,12 @@ impl Rebuild {
         })
     }
 
+    /// Whether it computes these definitions, and reads what they name.
+    pub(super) fn is_to(&self, fingerprint: u64, captures: &[CaptureDefinition]) -> bool {
+        let is_read_there = !self.is_from_log || self.new.captures == captures;
+        self.new.definitions.fingerprint == fingerprint && is_read_there
+    }
+
     /// Gives it time, if it has no thread of its own; true when what is left can
     /// be done between two epochs.
     ///
@@ -230,7 +250,8 @@ impl Rebuild {
         Ok((self.new, part))
     }
 
-    /// Gives it up and waits until it has ended.
+    /// Gives it up and waits until it has ended, which it does soon: whatever it
+    /// waits for itself, it does so no longer.
     pub(super) fn cancel(self) {
         self.shared.cancel();
         if let Worker::Thread(thread) = self.worker {
@@ -239,11 +260,7 @@ impl Rebuild {
     }
 
     /// The warehouse has run an epoch.
-    pub(super) fn note_epoch(
-        &self,
-        cut: EpochCut,
-        deltas: &std::collections::BTreeMap<String, Delta>,
-    ) {
+    pub(super) fn note_epoch(&self, cut: EpochCut, deltas: &BTreeMap<String, Delta>) {
         self.shared.note_epoch(cut, deltas);
     }
 

@@ -1,6 +1,7 @@
 //! What the warehouse at work and the computation beside it say to each other.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -19,7 +20,8 @@ struct Waiting {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Shared {
-    is_cancelled: AtomicBool,
+    /// Set when nobody wants it any more; ends its waiting for sources too.
+    is_cancelled: Arc<AtomicBool>,
     done: AtomicU64,
     left: AtomicU64,
     /// The last epoch of the warehouse.
@@ -30,9 +32,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(target: EpochCut, fed: BTreeSet<String>) -> Self {
+    pub(super) fn new(
+        target: EpochCut,
+        fed: BTreeSet<String>,
+        is_cancelled: Arc<AtomicBool>,
+    ) -> Self {
         Self {
-            is_cancelled: AtomicBool::new(false),
+            is_cancelled,
             done: AtomicU64::new(0),
             left: AtomicU64::new(0),
             target: Mutex::new(target),
