@@ -13,11 +13,14 @@ use arrow::temporal_conversions::as_datetime_with_timezone;
 use chrono::Offset;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue, Statistics};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::{CastExpr, TryCastExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, PhysicalExpr, conjunction, split_conjunction,
+};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::statistics::StatisticsArgs;
@@ -209,7 +212,10 @@ fn without_useless(
     schema: &SchemaRef,
 ) -> Vec<Piece> {
     let builder = PruningPredicateBuilder::new().with_file_schema(schema.clone());
-    let Some(predicate) = builder.build(condition.clone()) else {
+    let by_bounds = split_conjunction(condition)
+        .into_iter()
+        .filter(|part| keeps_order(part));
+    let Some(predicate) = builder.build(conjunction(by_bounds.cloned())) else {
         return pieces;
     };
     let bounds = Bounds {
@@ -224,6 +230,28 @@ fn without_useless(
     let mut pieces = pieces;
     pieces.retain(|_| is_useful.next().unwrap_or(true));
     pieces
+}
+
+/// Whether the casts in a condition keep the order of what they cast, so that the
+/// bounds of a column are bounds of the cast, too. DataFusion takes that for granted:
+/// of Monday at eight and Friday at nine it would keep eight and nine o'clock.
+fn keeps_order(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_misleading = |part: &Arc<dyn PhysicalExpr>| {
+        let cast_type = match part.downcast_ref::<CastExpr>() {
+            Some(cast) => Some(cast.cast_type()),
+            None => part
+                .downcast_ref::<TryCastExpr>()
+                .map(|cast| cast.cast_type()),
+        };
+        let is_of_day = |data_type: &DataType| {
+            matches!(
+                data_type,
+                DataType::Time32(_) | DataType::Time64(_) | DataType::Boolean
+            )
+        };
+        Ok(cast_type.is_some_and(is_of_day))
+    };
+    !condition.exists(is_misleading).unwrap_or(true)
 }
 
 /// What is known of the values of pieces.

@@ -6,7 +6,7 @@
 //! Such columns get a name here: the one that PostgreSQL gives them, unless that
 //! is taken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{
     CopySource, Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
@@ -49,6 +49,7 @@ fn name_casts_of(query: &mut Query) -> bool {
             SelectItem::ExprWithAliases { .. } => {}
         }
     }
+    let mut numbers = BTreeMap::new();
     let mut is_changed = false;
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else {
@@ -66,7 +67,7 @@ fn name_casts_of(query: &mut Query) -> bool {
             // The order is that of the answer's column, which has the name of
             // what it casts.
             (false, true) if !cast.has_zone => cast.column,
-            _ => cast.other_name(&taken),
+            _ => cast.other_name(&taken, &mut numbers),
         };
         taken.insert(name.clone());
         *item = SelectItem::ExprWithAlias {
@@ -126,19 +127,28 @@ impl Cast {
         Some(cast)
     }
 
-    /// As PostgreSQL calls it, or by a number.
-    fn other_name(&self, taken: &BTreeSet<String>) -> String {
+    /// As PostgreSQL calls it, or by a number: `numbers` has the last one of each
+    /// name, before which all are taken.
+    fn other_name(
+        &self,
+        taken: &BTreeSet<String>,
+        numbers: &mut BTreeMap<String, usize>,
+    ) -> String {
         let wanted = match self.has_zone {
             true => "timezone".to_owned(),
             false => format!("{}_2", self.column),
         };
-        let mut name = wanted.clone();
-        let mut number = 2;
-        while taken.contains(&name) {
-            number += 1;
-            name = format!("{wanted}_{number}");
+        if !taken.contains(&wanted) {
+            return wanted;
         }
-        name
+        let number = numbers.entry(wanted.clone()).or_insert(2);
+        loop {
+            *number += 1;
+            let name = format!("{wanted}_{number}");
+            if !taken.contains(&name) {
+                return name;
+            }
+        }
     }
 }
 
@@ -173,6 +183,14 @@ impl Ordered {
 #[cfg(test)]
 mod tests {
     use crate::mended_sql::mended_text;
+
+    #[test]
+    fn many_names_take_no_longer_than_few() {
+        let sql = format!("SELECT t{} FROM v", ", t::text".repeat(20_000));
+        let named = mended_text(&sql).unwrap();
+        assert!(named.starts_with("SELECT t, t::TEXT AS \"t_2\", t::TEXT AS \"t_2_3\", "));
+        assert!(named.ends_with(" AS \"t_2_20001\" FROM v"), "{named:.100}");
+    }
 
     #[test]
     fn casts_that_clash_get_names() {

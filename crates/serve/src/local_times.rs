@@ -1,10 +1,14 @@
-//! Where DataFusion takes the UTC time of a moment, and PostgreSQL the time in the
-//! moment's zone.
+//! Casts between moments and times without a zone as PostgreSQL has them: DataFusion
+//! takes the time in UTC, and has none where the clocks of a zone leave one out or
+//! show it twice.
 //!
-//! | expression | DataFusion | becomes |
-//! |---|---|---|
-//! | `t::timestamp` | the time in UTC | `to_local_time(t)` |
-//! | `t >= DATE '…'`, `t - DATE '…'`, BETWEEN, IN | midnight in UTC | midnight in the zone |
+//! | cast | becomes |
+//! |---|---|
+//! | a moment to a time without a zone | the time in the moment's zone, `to_local_time(t)` |
+//! | a date, or a time without a zone, to a moment | [`moment_of_local`] |
+//!
+//! The casts that the matching of types makes are among them, and what they become
+//! is no such cast: a plan may be rewritten twice.
 //!
 //! Plain views mean what they mean as models, where the left column holds: their
 //! expressions are made such that nothing is left to rewrite.
@@ -17,21 +21,21 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::SessionState;
 use datafusion::functions::expr_fn::to_local_time;
-use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList};
-use datafusion::logical_expr::{Between, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast};
 use datafusion::optimizer::AnalyzerRule;
-use sluice_functions::is_comparison;
 
-use crate::moments::moment_type;
+use crate::local_moments::moment_of_local;
+use crate::moments::{is_utc, moment_type};
 use crate::rewriting::rewritten;
 
-/// The rewriting as a rule of a session; it comes before types are matched.
+/// The rewriting as a rule of a session; it comes when types are matched.
 #[derive(Debug)]
 pub(crate) struct LocalTimes;
 
 impl AnalyzerRule for LocalTimes {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, &in_local_time)
+        rewritten(plan, &in_zone)
     }
 
     fn name(&self) -> &str {
@@ -50,109 +54,76 @@ pub(crate) fn as_in_models(plan: LogicalPlan, state: &SessionState) -> Result<Lo
     rewritten(plan, &in_utc)
 }
 
-/// The moment that a cast to a time without a zone casts.
-fn cast_moment(expression: &Expr, schema: &DFSchema) -> Option<DataType> {
-    match expression {
-        Expr::Cast(Cast { expr, field })
-            if matches!(field.data_type(), DataType::Timestamp(_, None)) =>
-        {
-            moment_type(expr, schema)
-        }
+/// The unit of moments in another zone than UTC that are cast to times without a
+/// zone; `None` for all other casts.
+fn unit_elsewhere(moment: &Expr, wanted: &DataType, schema: &DFSchema) -> Option<TimeUnit> {
+    if !matches!(wanted, DataType::Timestamp(_, None)) {
+        return None;
+    }
+    match moment_type(moment, schema)? {
+        DataType::Timestamp(unit, Some(zone)) if !is_utc(&zone) => Some(unit),
         _ => None,
     }
 }
 
-/// What takes the time in a moment's zone.
-fn in_local_time(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    if cast_moment(&expression, schema).is_some()
-        && let Expr::Cast(Cast { expr, field }) = expression
-    {
-        let local = to_local_time(vec![*expr]);
-        return Ok(Transformed::yes(cast(local, field.data_type().clone())));
-    }
+/// Whether a date, or a time without a zone, is cast to a moment in another zone
+/// than UTC.
+fn has_no_zone(local: &Expr, wanted: &DataType, schema: &DFSchema) -> bool {
+    let DataType::Timestamp(_, Some(zone)) = wanted else {
+        return false;
+    };
+    let local = local.get_type(schema);
+    !is_utc(zone) && matches!(local, Ok(DataType::Date32 | DataType::Timestamp(_, None)))
+}
+
+fn in_zone(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expression {
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if is_comparison(op) || op == Operator::Minus =>
+        Expr::Cast(Cast { expr, field })
+            if unit_elsewhere(&expr, field.data_type(), schema).is_some() =>
         {
-            let as_left = midnight(&right, &left, schema);
-            let as_right = midnight(&left, &right, schema);
-            let is_changed = as_left.is_some() || as_right.is_some();
-            let expression = Expr::BinaryExpr(BinaryExpr {
-                left: as_right.map_or(left, Box::new),
-                op,
-                right: as_left.map_or(right, Box::new),
-            });
-            changed(expression, is_changed)
+            let expr = Box::new(to_local_time(vec![*expr]));
+            Transformed::yes(Expr::Cast(Cast { expr, field }))
         }
-        Expr::Between(mut between) => {
-            let Between {
-                expr, low, high, ..
-            } = &mut between;
-            let mut is_changed = false;
-            for bound in [low, high] {
-                if let Some(moment) = midnight(bound, expr, schema) {
-                    **bound = moment;
-                    is_changed = true;
-                }
-            }
-            changed(Expr::Between(between), is_changed)
+        Expr::TryCast(TryCast { expr, field })
+            if unit_elsewhere(&expr, field.data_type(), schema).is_some() =>
+        {
+            let expr = Box::new(to_local_time(vec![*expr]));
+            Transformed::yes(Expr::TryCast(TryCast { expr, field }))
         }
-        Expr::InList(InList {
-            expr,
-            mut list,
-            negated,
-        }) => {
-            let mut is_changed = false;
-            for value in &mut list {
-                if let Some(moment) = midnight(value, &expr, schema) {
-                    *value = moment;
-                    is_changed = true;
-                }
-            }
-            let expression = Expr::InList(InList {
-                expr,
-                list,
-                negated,
-            });
-            changed(expression, is_changed)
+        Expr::Cast(Cast { expr, field }) if has_no_zone(&expr, field.data_type(), schema) => {
+            let moment = moment_of_local(*expr, field.data_type().clone());
+            Transformed::yes(moment)
         }
         other => Transformed::no(other),
     })
 }
 
-fn changed(expression: Expr, is_changed: bool) -> Transformed<Expr> {
-    match is_changed {
-        true => Transformed::yes(expression),
-        false => Transformed::no(expression),
-    }
-}
-
-/// The moment at which a date begins in the zone of `moment`; `None` where it is
-/// no date, or that no moment.
-fn midnight(date: &Expr, moment: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let data_type = moment_type(moment, schema)?;
-    let is_date = matches!(date.get_type(schema), Ok(DataType::Date32));
-    is_date.then(|| cast(date.clone(), data_type))
-}
-
 /// Casts of moments to times without a zone as casts of moments in UTC, whose
 /// local time is the same.
 fn in_utc(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Some(DataType::Timestamp(unit, Some(zone))) = cast_moment(&expression, schema) else {
+    let unit = match &expression {
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            unit_elsewhere(expr, field.data_type(), schema)
+        }
+        _ => None,
+    };
+    let Some(unit) = unit else {
         return Ok(Transformed::no(expression));
     };
-    let Expr::Cast(Cast { expr, field }) = expression else {
-        return Ok(Transformed::no(expression));
-    };
-    if &*zone == UTC_OFFSET {
-        return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
-    }
-    let in_utc = cast(*expr, utc(unit));
-    Ok(Transformed::yes(cast(in_utc, field.data_type().clone())))
+    let of_utc = |expr: Expr| Box::new(cast(expr, utc(unit)));
+    Ok(match expression {
+        Expr::Cast(Cast { expr, field }) => {
+            let expr = of_utc(*expr);
+            Transformed::yes(Expr::Cast(Cast { expr, field }))
+        }
+        Expr::TryCast(TryCast { expr, field }) => {
+            let expr = of_utc(*expr);
+            Transformed::yes(Expr::TryCast(TryCast { expr, field }))
+        }
+        other => Transformed::no(other),
+    })
 }
 
-const UTC_OFFSET: &str = "+00:00";
-
 fn utc(unit: TimeUnit) -> DataType {
-    DataType::Timestamp(unit, Some(Arc::from(UTC_OFFSET)))
+    DataType::Timestamp(unit, Some(Arc::from("+00:00")))
 }

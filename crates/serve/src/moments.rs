@@ -17,10 +17,15 @@ use sluice_scan::as_declared;
 /// How the type of stored moments may call UTC.
 const UTC: [&str; 2] = ["UTC", "+00:00"];
 
+/// Whether a zone is UTC, by one of these names.
+pub(crate) fn is_utc(zone: &str) -> bool {
+    UTC.contains(&zone)
+}
+
 /// The type of a column as readers in the zone see it.
 fn type_in(data_type: &DataType, zone: &Arc<str>) -> Option<DataType> {
     match data_type {
-        DataType::Timestamp(unit, Some(known)) if UTC.contains(&&**known) && known != zone => {
+        DataType::Timestamp(unit, Some(known)) if is_utc(known) && known != zone => {
             Some(DataType::Timestamp(*unit, Some(zone.clone())))
         }
         _ => None,

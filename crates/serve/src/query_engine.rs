@@ -252,6 +252,9 @@ impl QueryEngine {
         settings.sql_parser.parse_float_as_decimal = true;
         settings.sql_parser.map_string_types_to_utf8view = false;
         settings.execution.time_zone = Some(options.time_zone.clone());
+        // It compares floats by the processor, to which NaN is less than nothing and
+        // greater than nothing: it would stay the least, or the greatest, of all groups.
+        settings.optimizer.enable_topk_aggregation = false;
         let all_memory_bytes_max = options.all_memory_bytes_max.max(options.memory_bytes_max);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_limit(all_memory_bytes_max, 1.0)
@@ -482,8 +485,7 @@ impl QueryEngine {
     ) -> Result<QueryResult, ServeError> {
         let work = async {
             let frame = self.context.execute_logical_plan(plan.await?).await?;
-            let schema = Arc::new(frame.schema().as_arrow().clone());
-            let batches = self.collect(frame).await?;
+            let (schema, batches) = self.collect(frame).await?;
             let pinned = PINNED.with(|pinned| pinned.lock().clone());
             Ok::<_, DataFusionError>(QueryResult {
                 pinned,
@@ -499,11 +501,13 @@ impl QueryEngine {
         }
     }
 
-    /// The rows of an answer, as far as there is memory for them.
-    async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
+    /// The columns and rows of an answer, as far as there is memory for them.
+    async fn collect(&self, frame: DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         let pool = self.context.runtime_env().memory_pool.clone();
         let held = MemoryConsumer::new("answer").register(&pool);
         let mut stream = frame.execute_stream().await?;
+        // The types that the columns have once those of values are matched.
+        let schema = stream.schema();
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -519,6 +523,6 @@ impl QueryEngine {
             }
             batches.push(batch);
         }
-        Ok(batches)
+        Ok((schema, batches))
     }
 }

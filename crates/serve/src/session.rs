@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::access::{Access, Action, Role, User, Who};
-use crate::postgres::Cursors;
+use crate::postgres::{Cursors, TransactionSettings};
 
 tokio::task_local! {
     /// The session of the task that answers. A task without one is treated as
@@ -41,6 +41,8 @@ pub(crate) struct Session {
     kept: Mutex<BTreeMap<(u8, String), usize>>,
     /// Open cursors.
     pub(crate) cursors: Cursors,
+    /// What was set before the transaction in which they are, and in it.
+    pub(crate) transaction: Mutex<Option<TransactionSettings>>,
     /// The statement that is answered, and rows that were made for it.
     asked: Mutex<(Option<String>, u64)>,
 }
@@ -69,6 +71,7 @@ impl Session {
             cancelled: watch::Sender::new(0),
             kept: Mutex::default(),
             cursors: Mutex::default(),
+            transaction: Mutex::default(),
             asked: Mutex::default(),
         })
     }
@@ -148,6 +151,11 @@ impl Session {
     pub(crate) fn set_time_zone(&self, time_zone: Option<String>) {
         let mut known = self.time_zone.lock();
         known.now = time_zone.or_else(|| known.first.clone());
+    }
+
+    /// They want to read in the time zone again in which they did.
+    pub(crate) fn put_back_time_zone(&self, time_zone: Option<String>) {
+        self.time_zone.lock().now = time_zone;
     }
 
     /// Notes a statement or portal that the connection keeps.

@@ -12,6 +12,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionContext;
 
 use crate::checked_integers::CheckedIntegers;
+use crate::dates_as_moments::DatesAsMoments;
 use crate::local_times::LocalTimes;
 use crate::query_engine::CATALOG;
 use crate::signed_differences::SignedDifferences;
@@ -20,9 +21,10 @@ use crate::tables::SluiceSchema;
 /// The rules of DataFusion, before them what it would take for something else,
 /// and behind them what it would go on with.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let own: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(LocalTimes);
+    let own: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(DatesAsMoments);
     let mut rules = vec![own, Arc::new(SignedDifferences)];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(LocalTimes));
     rules.push(Arc::new(CheckedIntegers));
     rules
 }
@@ -57,9 +59,9 @@ pub(crate) fn with_tables(
         .with_config(config.with_create_default_catalog_and_schema(false))
         .with_catalog_list(Arc::new(catalogs));
     if is_of_models && let Some(analyzer) = builder.analyzer() {
-        analyzer
-            .rules
-            .retain(|rule| rule.name() != LocalTimes.name());
+        analyzer.rules.retain(|rule| {
+            rule.name() != DatesAsMoments.name() && rule.name() != LocalTimes.name()
+        });
     }
     Ok(SessionContext::new_with_state(builder.build()))
 }

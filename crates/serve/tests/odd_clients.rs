@@ -189,6 +189,24 @@ fn queries_have_a_memory_limit_on_every_protocol() {
     assert_eq!(rows(server.address, small), json!([[3_000_000]]));
 }
 
+#[test]
+fn an_answer_has_as_many_columns_as_in_postgresql() {
+    let server = Server::start();
+    let columns = |count: usize| {
+        let columns: Vec<String> = (0..count).map(|n| format!("{n} AS c{n}")).collect();
+        columns.join(", ")
+    };
+    for sql in [
+        format!("SELECT {}", columns(1_665)),
+        format!("SELECT * FROM (SELECT {}) AS t", columns(1_665)),
+    ] {
+        let error = postgres_error(&server, &sql);
+        assert!(error.contains("54011"), "{error}");
+    }
+    let error = postgres_error(&server, &format!("SELECT {}", columns(1_664)));
+    assert!(error.is_empty(), "{error}");
+}
+
 /// The error that a statement gets over the PostgreSQL wire.
 fn postgres_error(server: &Server, statement: &str) -> String {
     let mut stream = connect(server.postgres);

@@ -287,6 +287,23 @@ fn a_limit_is_a_limit_and_a_plan_tells_what_is_read() {
     }
 }
 
+#[test]
+fn a_time_of_day_is_looked_for_in_the_pieces_of_several_days() {
+    let (store, _) = filled_with(4, 0, 36_000);
+    let engine = engine(&store);
+    for condition in [
+        "CAST(at AS TIME) >= TIME '12:00:00'",
+        "CAST(at AS TIME) BETWEEN TIME '01:00:00' AND TIME '02:00:00'",
+        "TRY_CAST(at AS TIME) < TIME '03:00:00'",
+        "CAST(id - 50000 AS BOOLEAN) = false",
+    ] {
+        let count = |sql: String| lines(&engine, &sql);
+        let found = count(format!("SELECT count(*) AS n FROM sales WHERE {condition}"));
+        let all = format!("SELECT count(*) FILTER (WHERE {condition}) AS n FROM sales");
+        assert_eq!(found, count(all), "{condition}");
+    }
+}
+
 /// How many pieces a condition leaves, and how many there are.
 fn pieces_read(engine: &QueryEngine, condition: &str) -> (usize, usize) {
     let sql = format!("EXPLAIN SELECT note FROM sales WHERE {condition}");

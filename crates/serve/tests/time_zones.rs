@@ -11,14 +11,19 @@ mod common;
 
 use arrow::util::display::array_value_to_string;
 use common::client::{Events, get, rows};
+use common::wire::WireClient;
 use common::{Options, Server};
 use sluice_serve::{QueryOptions, ServeError};
 
 /// A shop in Shanghai. Order 600 is of 18:00 there, order 1000 of the next day.
 fn start() -> Server {
+    start_in("Asia/Shanghai")
+}
+
+fn start_in(time_zone: &str) -> Server {
     let view = |name: &str, select: &str| (name.to_owned(), select.to_owned());
     let query = QueryOptions {
-        time_zone: "Asia/Shanghai".to_owned(),
+        time_zone: time_zone.to_owned(),
         query_views: vec![
             view(
                 "days",
@@ -59,7 +64,12 @@ fn ask(server: &Server, sql: &str) -> Result<Vec<String>, ServeError> {
 
 #[track_caller]
 fn check(asked: &[(&str, &[&str])]) {
-    let server = start();
+    check_in("Asia/Shanghai", asked);
+}
+
+#[track_caller]
+fn check_in(time_zone: &str, asked: &[(&str, &[&str])]) {
+    let server = start_in(time_zone);
     let mut failures = Vec::new();
     for (sql, expected) in asked {
         match ask(&server, sql) {
@@ -154,6 +164,256 @@ fn days_and_hours_are_those_of_the_business() {
     ]);
 }
 
+/// Dates that meet moments, and what both protocols of the PostgreSQL wire answer.
+const DATES_AND_MOMENTS: &[(&str, &[&str])] = &[
+    (
+        "SELECT id FROM orders WHERE DATE '1970-01-02' BETWEEN at - INTERVAL '1 hour' AND at",
+        &["1000"],
+    ),
+    (
+        "SELECT id FROM orders WHERE DATE '1970-01-02' NOT BETWEEN DATE '1970-01-01' AND at",
+        &["600"],
+    ),
+    (
+        "SELECT id FROM orders WHERE DATE '1970-01-02' IN (at, date_trunc('day', at))",
+        &["1000"],
+    ),
+    (
+        "SELECT id FROM orders WHERE date_trunc('day', at) IN (SELECT d FROM (VALUES (DATE '1970-01-02')) AS v(d))",
+        &["1000"],
+    ),
+    (
+        "SELECT id FROM orders WHERE date_trunc('day', at) NOT IN (SELECT d FROM (VALUES (DATE '1970-01-02')) AS v(d))",
+        &["600"],
+    ),
+    (
+        "SELECT d FROM (VALUES (DATE '1970-01-01'), (DATE '1970-01-02')) AS v(d) WHERE d IN (SELECT date_trunc('day', at) FROM orders WHERE id = 1000)",
+        &["1970-01-02"],
+    ),
+    (
+        "SELECT coalesce(CASE WHEN id = 600 THEN at END, DATE '1970-01-02') FROM orders ORDER BY id",
+        &["1970-01-01 18:00:00+08", "1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT coalesce(DATE '1970-01-02', at) FROM orders WHERE id = 600",
+        &["1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT nullif(date_trunc('day', at), DATE '1970-01-02') IS NULL FROM orders ORDER BY id",
+        &["f", "t"],
+    ),
+    (
+        "SELECT greatest(at, DATE '1970-01-02') FROM orders ORDER BY id",
+        &["1970-01-02 00:00:00+08", "1970-01-02 00:40:00+08"],
+    ),
+    (
+        "SELECT least(DATE '1970-01-02', at) FROM orders ORDER BY id",
+        &["1970-01-01 18:00:00+08", "1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT CASE id WHEN 600 THEN at ELSE DATE '1970-01-02' END FROM orders ORDER BY id",
+        &["1970-01-01 18:00:00+08", "1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT CASE date_trunc('day', at) WHEN DATE '1970-01-02' THEN 'later' ELSE 'sooner' END FROM orders ORDER BY id",
+        &["sooner", "later"],
+    ),
+    (
+        "SELECT at FROM orders UNION ALL SELECT DATE '1970-01-03' ORDER BY 1",
+        &[
+            "1970-01-01 18:00:00+08",
+            "1970-01-02 00:40:00+08",
+            "1970-01-03 00:00:00+08",
+        ],
+    ),
+    (
+        "SELECT x FROM (SELECT DATE '1970-01-02' AS x UNION SELECT date_trunc('day', at) FROM orders) AS u WHERE x >= DATE '1970-01-02'",
+        &["1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT date_trunc('day', at) FROM orders INTERSECT SELECT DATE '1970-01-02'",
+        &["1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT id FROM (SELECT id, date_trunc('day', at) AS x FROM orders) AS o JOIN (SELECT DATE '1970-01-02' AS x) AS d USING (x)",
+        &["1000"],
+    ),
+    (
+        "SELECT id FROM orders JOIN (SELECT DATE '1970-01-02' AS x) AS d ON date_trunc('day', at) = d.x",
+        &["1000"],
+    ),
+    (
+        "SELECT TRY_CAST(at AS TIMESTAMP) FROM orders WHERE id = 1000",
+        &["1970-01-02 00:40:00"],
+    ),
+    // What is left to the matching of types.
+    (
+        "SELECT nvl2(CASE WHEN id = 600 THEN at END, at, DATE '1970-01-05') FROM orders ORDER BY id",
+        &["1970-01-01 18:00:00", "1970-01-05 00:00:00"],
+    ),
+    (
+        "SELECT at::timestamp AS t, count(*) FROM orders GROUP BY ROLLUP(at::timestamp) ORDER BY 1",
+        &["1970-01-01 18:00:00,1", "1970-01-02 00:40:00,1", ",2"],
+    ),
+    (
+        "SELECT at::timestamp AS t, grouping(at::timestamp) FROM orders GROUP BY CUBE(at::timestamp) ORDER BY 1",
+        &["1970-01-01 18:00:00,0", "1970-01-02 00:40:00,0", ",1"],
+    ),
+    (
+        "SELECT id, id * 2 AS twice, count(*) FROM orders GROUP BY GROUPING SETS ((id), (id * 2)) ORDER BY 1, 2",
+        &["600,,1", "1000,,1", ",1200,1", ",2000,1"],
+    ),
+];
+
+#[test]
+fn dates_are_moments_of_the_zone_where_they_meet_some() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    let mut failures = Vec::new();
+    for (sql, expected) in DATES_AND_MOMENTS {
+        let expected: Vec<String> = expected.iter().map(|row| (*row).to_owned()).collect();
+        let (told, prepared) = client.prepared(sql);
+        if prepared != expected {
+            failures.push(format!("{sql}: prepared {prepared:?} {told:?}"));
+            continue;
+        }
+        let found = client.rows(sql);
+        if found != expected {
+            failures.push(format!("{sql}: {found:?}"));
+        }
+        // What says which types the columns have fits them.
+        if let Err(problem) = ask(&server, sql) {
+            failures.push(format!("{sql}: {problem}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn an_answer_has_the_types_of_its_rows() {
+    let server = start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for sql in [
+        "SELECT coalesce(DATE '1970-01-02', at) AS x FROM orders",
+        "SELECT CASE id WHEN 600 THEN DATE '1970-01-02' ELSE at END AS x FROM orders",
+        "SELECT CASE id WHEN 600 THEN 1 ELSE 2.5 END AS x FROM orders",
+    ] {
+        let answer = runtime.block_on(server.engine.query(sql)).unwrap();
+        let rows = answer.batches.first().unwrap().schema();
+        let (said, had) = (answer.schema.field(0), rows.field(0));
+        assert_eq!(said.data_type(), had.data_type(), "{sql}");
+    }
+}
+
+/// As PostgreSQL finds them: see the first line of each.
+#[test]
+fn times_that_are_never_or_twice_there_are_moments_all_the_same() {
+    // The clocks go from midnight to one o'clock.
+    check_in(
+        "America/Sao_Paulo",
+        &[
+            (
+                "SELECT CAST(d AS TIMESTAMPTZ) FROM (VALUES (DATE '2018-11-04'), (DATE '2018-11-05')) AS v(d)",
+                &["2018-11-04T01:00:00-02:00", "2018-11-05T00:00:00-02:00"],
+            ),
+            (
+                "SELECT count(*) FROM orders WHERE at < DATE '2018-11-04'",
+                &["2"],
+            ),
+            (
+                "SELECT count(*) FROM orders, (VALUES (DATE '2018-11-04')) AS v(d) WHERE at < d",
+                &["2"],
+            ),
+        ],
+    );
+    // They go from one o'clock to midnight.
+    check_in(
+        "America/Havana",
+        &[
+            (
+                "SELECT CAST(d AS TIMESTAMPTZ) FROM (VALUES (DATE '2026-11-01')) AS v(d)",
+                &["2026-11-01T00:00:00-05:00"],
+            ),
+            (
+                "SELECT count(*) FROM orders WHERE at BETWEEN DATE '1970-01-01' AND DATE '2026-11-01'",
+                &["2"],
+            ),
+        ],
+    );
+    check_in(
+        "America/New_York",
+        &[
+            (
+                "SELECT to_timestamp('2026-03-08 02:30', 'YYYY-MM-DD HH24:MI')",
+                &["2026-03-08T03:30:00-04:00"],
+            ),
+            (
+                "SELECT to_timestamp('2026-11-01 01:30', 'YYYY-MM-DD HH24:MI')",
+                &["2026-11-01T01:30:00-05:00"],
+            ),
+            (
+                "SELECT to_timestamp('2026-11-01 01:30-04', 'YYYY-MM-DD HH24:MIOF')",
+                &["2026-11-01T01:30:00-04:00"],
+            ),
+            (
+                "SELECT count(*) FROM orders WHERE at < TIMESTAMP '2026-03-08 02:30:00'",
+                &["2"],
+            ),
+            (
+                "SELECT TIMESTAMP '2026-11-01 01:30:00' AT TIME ZONE 'America/New_York'",
+                &["2026-11-01T01:30:00-05:00"],
+            ),
+        ],
+    );
+}
+
+/// DataFusion would leave out the zone where it puts both sides of such a
+/// comparison the other way round.
+#[test]
+fn times_without_a_zone_are_compared_in_one_that_has_no_name() {
+    check_in(
+        "+08:00",
+        &[(
+            "SELECT t FROM (VALUES (TIMESTAMP '1970-01-02 00:40:00'), (TIMESTAMP '1970-01-02 08:40:00')) AS v(t) WHERE t = '1970-01-02 00:40:00'::timestamptz",
+            &["1970-01-02T00:40:00"],
+        )],
+    );
+}
+
+#[test]
+fn values_are_written_as_a_client_wants_them() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    let sql = "SELECT at, at::date AS day, INTERVAL '1 day 2 hours' AS i, CAST('ab' AS BYTEA), CAST(0.1 AS DOUBLE) + CAST(0.2 AS DOUBLE) FROM orders WHERE id = 600";
+    let first = client.rows(sql);
+    assert_eq!(
+        first,
+        ["1970-01-01 18:00:00+08,1970-01-01,1 day 02:00:00,\\x6162,0.30000000000000004"]
+    );
+    client.ask("SET datestyle = 'SQL, DMY'; SET intervalstyle = 'iso_8601'; SET bytea_output = 'escape'; SET extra_float_digits = 0");
+    let other = ["01/01/1970 18:00:00 CST,01/01/1970,P1DT2H,ab,0.3"];
+    assert_eq!(client.rows(sql), other);
+    assert_eq!(client.prepared(sql).1, other);
+    client.ask(&format!("BEGIN; DECLARE c CURSOR FOR {sql}"));
+    assert_eq!(client.rows("FETCH ALL FROM c"), other);
+    client.ask("COMMIT; RESET ALL");
+    assert_eq!(client.rows(sql), first);
+    for sql in [
+        "SET datestyle = 'soon'",
+        "SET bytea_output = 'base64'",
+        "SET extra_float_digits = 4",
+    ] {
+        assert_eq!(client.ask(sql).words, ["22023"], "{sql}");
+    }
+    assert_eq!(client.rows("SHOW datestyle"), ["ISO, YMD"]);
+    // As they said when they connected, however they wrote it.
+    let mut client = WireClient::sign_in_with(&server, "DateStyle\0German\0");
+    assert_eq!(client.rows("SELECT DATE '2026-11-21'"), ["21.11.2026"]);
+}
+
 #[test]
 fn a_plain_view_means_what_it_means_as_a_model() {
     check(&[
@@ -234,6 +494,21 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
     ]);
     let server = start();
     assert!(ask(&server, "SELECT to_date('21.13.2026', 'DD.MM.YYYY')").is_err());
+    let problem = ask(&server, "SELECT to_timestamp('9999-12-31', 'YYYY-MM-DD')");
+    let problem = problem.unwrap_err().to_string();
+    assert!(
+        problem.contains("`9999-12-31` is out of range"),
+        "{problem}"
+    );
+    check(&[(
+        "SELECT to_date('9999-12-31', 'YYYY-MM-DD')",
+        &["9999-12-31"],
+    )]);
+    for pattern in ["'FM'", "'%A'", "CASE id WHEN 600 THEN 'YYYY' ELSE 'x' END"] {
+        let sql = format!("SELECT to_char(at, repeat({pattern}, 1000)) FROM orders");
+        let problem = ask(&server, &sql).unwrap_err().to_string();
+        assert!(problem.contains("at most 1000 characters"), "{problem}");
+    }
 }
 
 #[test]

@@ -8,81 +8,13 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use common::Server;
-use common::client::connect;
-
-/// What a text was answered with.
-#[derive(Debug, PartialEq)]
-struct Told {
-    /// Tags of statements, and codes of errors.
-    words: Vec<String>,
-    /// `I`: no transaction, `T`: in one, `E`: in one that has failed.
-    state: char,
-}
-
-fn told(words: &[&str], state: char) -> Told {
-    let words = words.iter().map(|word| (*word).to_owned()).collect();
-    Told { words, state }
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    fn sign_in(server: &Server) -> Self {
-        let mut stream = connect(server.postgres);
-        let parameters = b"\0\x03\0\0user\0shop\0database\0public\0\0";
-        let length = (parameters.len() + 4) as u32;
-        stream.write_all(&length.to_be_bytes()).unwrap();
-        stream.write_all(parameters).unwrap();
-        let mut client = Self(stream);
-        client.told();
-        client
-    }
-
-    fn ask(&mut self, text: &str) -> Told {
-        let length = (text.len() + 5) as u32;
-        self.0.write_all(b"Q").unwrap();
-        self.0.write_all(&length.to_be_bytes()).unwrap();
-        self.0.write_all(text.as_bytes()).unwrap();
-        self.0.write_all(b"\0").unwrap();
-        self.told()
-    }
-
-    fn told(&mut self) -> Told {
-        let mut words = Vec::new();
-        loop {
-            let mut head = [0; 5];
-            self.0.read_exact(&mut head).unwrap();
-            let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
-            let mut body = vec![0; length - 4];
-            self.0.read_exact(&mut body).unwrap();
-            let fields: Vec<String> = body
-                .split(|byte| *byte == 0)
-                .map(|field| String::from_utf8_lossy(field).into_owned())
-                .collect();
-            match head[0] {
-                b'C' => words.push(fields[0].clone()),
-                b'E' => {
-                    let code = fields.iter().find_map(|field| field.strip_prefix('C'));
-                    words.push(code.unwrap().to_owned());
-                }
-                b'Z' => {
-                    let state = char::from(body[0]);
-                    return Told { words, state };
-                }
-                _ => {}
-            }
-        }
-    }
-}
+use common::wire::{WireClient, told};
 
 #[test]
 fn a_transaction_ends_within_a_text() {
     let server = Server::start();
-    let mut client = Client::sign_in(&server);
+    let mut client = WireClient::sign_in(&server);
     // What fails behind it fails alone.
     let found = client.ask("BEGIN; SELECT 1; COMMIT; SELECT nope");
     assert_eq!((found.words.len(), found.state), (1, 'I'), "{found:?}");
@@ -111,4 +43,83 @@ fn a_transaction_ends_within_a_text() {
         client.ask("BEGIN; COMMIT; SAVEPOINT a"),
         told(&["25P01"], 'I')
     );
+}
+
+/// What SHOW says of the time zone, and of other settings.
+fn shown(client: &mut WireClient) -> Vec<String> {
+    let names = ["timezone", "statement_timeout", "application_name"];
+    let shown = names.map(|name| client.rows(&format!("SHOW {name}")));
+    shown.into_iter().flatten().collect()
+}
+
+#[test]
+fn what_is_set_for_a_transaction_ends_with_it() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    client.ask("SET statement_timeout = '7s'");
+    let first = ["UTC", "7000ms", ""];
+    for (text, within, end, after) in [
+        (
+            "SET LOCAL TIME ZONE 'Asia/Tokyo'; SET LOCAL statement_timeout = '5s'; SET LOCAL application_name = 'x'",
+            ["Asia/Tokyo", "5000ms", "x"],
+            "COMMIT",
+            first,
+        ),
+        (
+            "SET LOCAL timezone TO 'Asia/Tokyo'; SET LOCAL statement_timeout TO DEFAULT",
+            ["Asia/Tokyo", "0", ""],
+            "ROLLBACK",
+            first,
+        ),
+        (
+            "SET TIME ZONE 'Asia/Tokyo'; SET statement_timeout = '5s'; SET application_name = 'x'",
+            ["Asia/Tokyo", "5000ms", "x"],
+            "ROLLBACK",
+            first,
+        ),
+        ("RESET ALL", ["UTC", "0", ""], "ROLLBACK", first),
+        // What has failed is not committed.
+        (
+            "SET TIME ZONE 'Asia/Tokyo'; SET statement_timeout = '5s'",
+            ["Asia/Tokyo", "5000ms", ""],
+            "SELECT nope; COMMIT",
+            first,
+        ),
+        // The rest stays, and ends at once where it was set before.
+        (
+            "SET TIME ZONE 'Asia/Tokyo'; SET LOCAL TIME ZONE 'Asia/Kolkata'; SET LOCAL statement_timeout = '5s'; SET statement_timeout = '6s'",
+            ["Asia/Kolkata", "6000ms", ""],
+            "COMMIT",
+            ["Asia/Tokyo", "6000ms", ""],
+        ),
+    ] {
+        client.ask("BEGIN");
+        client.ask(text);
+        assert_eq!(shown(&mut client), within, "{text}");
+        for part in end.split("; ") {
+            client.ask(part);
+        }
+        assert_eq!(shown(&mut client), after, "{text} {end}");
+    }
+}
+
+#[test]
+fn what_is_set_for_a_transaction_needs_one() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    let set = client.ask("SET LOCAL TIME ZONE 'Asia/Tokyo'; SET LOCAL application_name = 'x'");
+    assert_eq!(set, told(&["SET", "SET"], 'I'));
+    assert_eq!(shown(&mut client), ["UTC", "0", ""]);
+    // What is wrong is wrong all the same.
+    assert_eq!(
+        client.ask("SET LOCAL TIME ZONE 'Mars/Base'"),
+        told(&["22023"], 'I')
+    );
+    // A prepared statement sets as a text does.
+    for statement in ["BEGIN", "SET LOCAL TIME ZONE 'Asia/Tokyo'"] {
+        assert_eq!(client.prepared(statement).0.state, 'T', "{statement}");
+    }
+    assert_eq!(client.rows("SHOW timezone"), ["Asia/Tokyo"]);
+    client.prepared("COMMIT");
+    assert_eq!(client.rows("SHOW timezone"), ["UTC"]);
 }

@@ -80,6 +80,17 @@ async fn floats_are_compared_as_sql_has_it() {
             "{expression}"
         );
     }
+    // Also where only the first of all groups is wanted.
+    for rows in ["('A', '1'), ('B', 'NaN')", "('B', 'NaN'), ('A', '1')"] {
+        let sql = format!(
+            "SELECT g, min(f) AS least FROM (SELECT g, CAST(f AS DOUBLE) AS f FROM (VALUES {rows}) AS t(g, f)) GROUP BY g ORDER BY min(f) LIMIT 1"
+        );
+        assert_eq!(answer(&engine, &sql).await.unwrap(), ["A", "1.0"], "{rows}");
+        let sql = sql
+            .replace("min(f)", "max(f)")
+            .replace("LIMIT", "DESC LIMIT");
+        assert_eq!(answer(&engine, &sql).await.unwrap(), ["B", "NaN"], "{rows}");
+    }
     let sql = "SELECT count(*) AS n FROM (SELECT f / f AS q FROM (VALUES (0.0), (1.0)) AS t(n), (SELECT CAST(0 AS DOUBLE) AS f) AS z) WHERE q > 1";
     assert_eq!(answer(&engine, sql).await.unwrap(), ["2"]);
 }

@@ -195,7 +195,7 @@ impl ExecutionPlan for CodedAggregate {
             .register(context.memory_pool());
         let shape = self.shape.clone();
         let begin = async move {
-            let first = reader.next_piece()?;
+            let first = reader.next_piece().await?;
             let is_coded = first.as_ref().is_none_or(|(columns, _)| {
                 let mut types = text_keys.iter().map(|&place| columns[place].data_type());
                 types.any(|data_type| matches!(data_type, DataType::Dictionary(_, _)))
@@ -265,7 +265,7 @@ impl Part {
                 .collect();
             self.next_row += length;
             if self.next_row >= *rows {
-                self.piece = self.reader.next_piece()?;
+                self.piece = self.reader.next_piece().await?;
                 self.next_row = 0;
                 // Whoever looks at the clock gets a turn.
                 tokio::task::yield_now().await;

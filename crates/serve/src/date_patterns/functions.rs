@@ -1,17 +1,18 @@
 //! `to_char`, `to_timestamp` and `to_date` with patterns of both kinds: one that
-//! has a `%` is of strftime, and DataFusion's own functions know it.
+//! has a `%` is of strftime, and DataFusion's own functions know it. Patterns of
+//! both kinds are short, and so is what is written by them.
 
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::temporal_conversions::{as_datetime, as_datetime_with_timezone};
-use chrono::{Offset, TimeZone};
+use chrono::{NaiveDateTime, Offset, TimeZone};
 use chrono_tz::OffsetName;
-use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::{ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
@@ -21,6 +22,10 @@ use datafusion::logical_expr::{
 use super::parse::parse;
 use super::read::Reader;
 use super::write::{LocalTime, write};
+use crate::local_moments::offset_at;
+
+/// Characters of a pattern.
+const PATTERN_LENGTH_MAX: usize = 1_000;
 
 /// Puts these functions before DataFusion's, which they call.
 ///
@@ -129,21 +134,29 @@ fn own_patterns(arguments: &ScalarFunctionArgs, does: Does) -> Result<Option<Pat
     Ok(match pattern {
         ColumnarValue::Scalar(pattern) => {
             let pattern = pattern.try_as_str().flatten();
+            check_length(pattern.unwrap_or_default())?;
             pattern
                 .filter(|pattern| !pattern.contains('%'))
                 .map(|pattern| Patterns::One(pattern.to_owned()))
         }
-        ColumnarValue::Array(_) if does == Does::Read => None,
         ColumnarValue::Array(patterns) => {
             let patterns = cast(patterns, &DataType::Utf8)?;
             let patterns = patterns.as_string::<i32>();
-            let is_other = patterns
-                .iter()
-                .flatten()
-                .any(|pattern| pattern.contains('%'));
+            let mut is_other = does == Does::Read;
+            for pattern in patterns.iter().flatten() {
+                check_length(pattern)?;
+                is_other |= pattern.contains('%');
+            }
             (!is_other).then(|| Patterns::OfRows(patterns.clone()))
         }
     })
+}
+
+fn check_length(pattern: &str) -> Result<()> {
+    match pattern.chars().nth(PATTERN_LENGTH_MAX) {
+        Some(_) => exec_err!("a pattern of dates has at most {PATTERN_LENGTH_MAX} characters"),
+        None => Ok(()),
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -229,12 +242,38 @@ fn read(values: &ArrayRef, pattern: &str, wanted: &DataType) -> Result<ArrayRef>
     let texts = texts.as_string::<i32>();
     // A date is the one that is written, wherever that is.
     let as_written = *wanted == DataType::Date32;
+    let is_utc = reader.has_offset && !as_written;
+    let (unit, zone) = match wanted {
+        DataType::Timestamp(unit, zone) => (Some(*unit), zone.clone()),
+        _ => (None, None),
+    };
+    let zone: Option<Tz> = zone.as_deref().map(str::parse).transpose()?;
     let times = texts.iter().map(|text| {
-        let time = text.map(|text| reader.read(text, as_written)).transpose()?;
-        Ok(time.map(|time| time.and_utc().timestamp_micros()))
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        let time = reader.read(text, as_written)?;
+        let time = match &zone {
+            Some(zone) if !is_utc => time.checked_sub_offset(offset_at(&time, zone)),
+            _ => Some(time),
+        };
+        let time = time.filter(|time| fits(time, unit));
+        let time = time.ok_or_else(|| {
+            exec_datafusion_err!("`{text}` is out of range: times are of 1677-09-22 to 2262-04-11")
+        })?;
+        Ok(Some(time.and_utc().timestamp_micros()))
     });
     let times: Vec<Option<i64>> = times.collect::<Result<_>>()?;
-    let zone = (reader.has_offset && !as_written).then_some("+00:00");
-    let times = TimestampMicrosecondArray::from(times).with_timezone_opt(zone);
-    Ok(cast(&times, wanted)?)
+    let times = TimestampMicrosecondArray::from(times);
+    let times = times.with_timezone_opt(zone.map(|_| "+00:00"));
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    Ok(cast_with_options(&times, wanted, &options)?)
+}
+
+/// Whether there is such a time in that unit. Dates are of all times that there are.
+fn fits(time: &NaiveDateTime, unit: Option<TimeUnit>) -> bool {
+    unit != Some(TimeUnit::Nanosecond) || time.and_utc().timestamp_nanos_opt().is_some()
 }

@@ -70,8 +70,14 @@ pub(super) fn parse(pattern: &str) -> Vec<Part> {
         }
         let (is_bare, after) = prefixes(rest);
         let Some((mut field, word)) = word(after) else {
-            text.push(letter);
-            rest = &rest[letter.len_utf8()..];
+            // In words that come before others no other begins, but with the last
+            // letter of them one may.
+            let end = match rest.len() - after.len() {
+                0 => letter.len_utf8(),
+                before => before - 1,
+            };
+            text.push_str(&rest[..end]);
+            rest = &rest[end..];
             continue;
         };
         let written = &after[..word.len()];
@@ -165,5 +171,31 @@ fn half(letters: Letters) -> Letters {
     match letters {
         Letters::Lower => Letters::Lower,
         Letters::Upper | Letters::Capital => Letters::Upper,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_before_no_word_is_text() {
+        let text = |text: &str| vec![Part::Text(text.to_owned())];
+        for pattern in ["FM", "FMx", "fmtm.", "FMFMFM", "FM年"] {
+            assert_eq!(parse(pattern), text(pattern), "{pattern}");
+        }
+        let month = Part::Field {
+            field: Field::Month,
+            is_bare: false,
+            ordinal: None,
+        };
+        assert_eq!(parse("FMFMM"), [Part::Text("FMF".to_owned()), month]);
+    }
+
+    #[test]
+    fn many_words_before_others_take_no_longer_than_others() {
+        // A million words, each of which was once read again for all before it.
+        let pattern = "FM".repeat(1_000_000);
+        assert_eq!(parse(&pattern), [Part::Text(pattern.clone())]);
     }
 }

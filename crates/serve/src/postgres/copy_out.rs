@@ -2,6 +2,8 @@
 //!
 //! Source of the formats: <https://www.postgresql.org/docs/current/sql-copy.html>.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::LogicalPlan;
@@ -16,13 +18,14 @@ use datafusion_postgres::pgwire::api::results::{CopyResponse, Response};
 use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::copy::CopyData;
 use datafusion_postgres::pgwire::messages::data::DataRow;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::StreamExt;
 use futures::future::ready;
 
 use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
 use super::hook::Hook;
-use super::rows::answer;
+use super::rows::{answer, options_of};
 
 /// What a binary copy begins with: the signature, no flags, no extension.
 const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -55,6 +58,7 @@ async fn copy(
     options: &[CopyOption],
     legacy_options: &[CopyLegacyOption],
     session: &SessionContext,
+    format_options: Arc<FormatOptions>,
 ) -> PgWireResult<Response> {
     let form = form(options, legacy_options)?;
     let query = match source {
@@ -77,7 +81,7 @@ async fn copy(
         Kind::Binary => Format::UnifiedBinary,
         Kind::Text | Kind::Csv => Format::UnifiedText,
     };
-    let mut rows = answer(frame, &format).await?;
+    let mut rows = answer(frame, &format, format_options).await?;
     let names: Vec<String> = rows
         .row_schema()
         .iter()
@@ -308,7 +312,7 @@ impl Hook for CopyHook {
         &self,
         statement: &Statement,
         session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         let Statement::Copy {
             source,
@@ -321,7 +325,8 @@ impl Hook for CopyHook {
         else {
             return None;
         };
-        Some(copy(source, options, legacy_options, session).await)
+        let format_options = options_of(&*client);
+        Some(copy(source, options, legacy_options, session, format_options).await)
     }
 
     fn prepared(

@@ -22,11 +22,12 @@ use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::StreamExt;
 use parking_lot::Mutex;
 
 use super::codes::{error, of_datafusion};
-use super::rows::encode;
+use super::rows::{encode, options_of};
 use crate::session::SESSION;
 
 /// Cursors of a connection.
@@ -109,10 +110,12 @@ pub(super) async fn fetch(
     name: &str,
     direction: &FetchDirection,
     format: &Format,
+    options: Arc<FormatOptions>,
 ) -> PgWireResult<QueryResponse> {
     let wanted = rows_wanted(direction)?;
     let cursor = found(name)?;
-    let fields = Arc::new(arrow_schema_to_pg_fields(&cursor.schema, format, None)?);
+    let fields = arrow_schema_to_pg_fields(&cursor.schema, format, Some(options))?;
+    let fields = Arc::new(fields);
     let encoded = fields.clone();
     let state = (cursor, wanted);
     // Rows are made as the client takes them.
@@ -243,7 +246,7 @@ impl QueryHook for CursorHook {
         &self,
         statement: &Statement,
         session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         match statement {
             Statement::Declare { stmts } => Some(match planned(stmts, session).await {
@@ -253,7 +256,8 @@ impl QueryHook for CursorHook {
             Statement::Fetch {
                 name, direction, ..
             } => {
-                let rows = fetch(&name.value, direction, &Format::UnifiedText).await;
+                let options = options_of(&*client);
+                let rows = fetch(&name.value, direction, &Format::UnifiedText, options).await;
                 Some(rows.map(Response::Query))
             }
             Statement::Close { cursor } => Some(close(cursor)),

@@ -35,7 +35,7 @@ use futures::{Sink, SinkExt};
 use super::catalog::rewritten;
 use super::codes::{error, internal};
 use super::cursors::{self, fetch};
-use super::rows::FORMAT;
+use super::rows::{FORMAT, options_of};
 use super::time_zones::Services;
 use crate::mended_sql::mended_text;
 use crate::session::SESSION;
@@ -309,7 +309,8 @@ impl ExtendedQueryHandler for Extended {
             )),
         ) = &portal.statement.statement
         {
-            let rows = fetch(&name.value, direction, &portal.result_column_format).await?;
+            let (format, options) = (&portal.result_column_format, options_of(&*client));
+            let rows = fetch(&name.value, direction, format, options).await?;
             return Ok(Response::Query(rows));
         }
         let service = self.service()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::Response;
@@ -15,6 +15,7 @@ use sluice_core::too_many_operators;
 
 use super::codes::error;
 use super::hook::Hook;
+use super::rows::{COLUMNS_MAX, too_many_columns};
 use super::settings::statement_timeout_ms;
 use crate::ServeError;
 use crate::access::{Access, Action};
@@ -47,8 +48,22 @@ fn refusal(statement: &Statement) -> Option<PgWireError> {
     if let Some(problem) = too_many_operators(&statement.to_string()) {
         return Some(error("54001", problem));
     }
+    if has_too_many_columns(statement) {
+        return Some(too_many_columns());
+    }
     let problem = ServeError::ReadOnly(refused(statement)?);
     Some(error("25006", problem.to_string()))
+}
+
+/// Whether an answer is asked for that no client gets, and that takes long to plan.
+fn has_too_many_columns(statement: &Statement) -> bool {
+    let Statement::Query(query) = statement else {
+        return false;
+    };
+    let SetExpr::Select(select) = &*query.body else {
+        return false;
+    };
+    select.projection.len() > COLUMNS_MAX
 }
 
 #[async_trait]

@@ -1,21 +1,20 @@
 //! Rows as PostgreSQL writes them as text, where the library writes them
 //! otherwise: moments in their zones, and numbers that are not finite.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::error::ArrowError;
-use arrow::temporal_conversions::{as_datetime, as_datetime_with_timezone};
 use async_trait::async_trait;
-use chrono::{Datelike, NaiveDateTime, Offset, Timelike};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::QueryHook;
 use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
@@ -29,7 +28,12 @@ use datafusion_postgres::pgwire::types::format::FormatOptions;
 use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
 use futures::StreamExt;
 
-use super::codes::of_datafusion;
+use super::codes::{error, of_datafusion};
+use super::time_texts;
+use crate::dates_as_moments::DatesAsMoments;
+
+/// Columns of an answer, as many as PostgreSQL has.
+pub(super) const COLUMNS_MAX: usize = 1_664;
 
 tokio::task_local! {
     /// How a client of the extended protocol wants the columns of its answer.
@@ -43,11 +47,36 @@ fn failed(problem: DataFusionError) -> PgWireError {
     PgWireError::ApiError(Box::new(problem))
 }
 
+/// The way in which a client wants values written as text.
+pub(super) fn options_of<C: ClientInfo + ?Sized>(client: &C) -> Arc<FormatOptions> {
+    Arc::new(FormatOptions::from_client_metadata(client.metadata()))
+}
+
+/// An answer has too many columns.
+pub(super) fn too_many_columns() -> PgWireError {
+    // 54011: too_many_columns.
+    let problem = format!("target lists can have at most {COLUMNS_MAX} entries");
+    error("54011", problem)
+}
+
 /// The rows of an answer, which are made as the client takes them.
-pub(super) async fn answer(frame: DataFrame, format: &Format) -> PgWireResult<QueryResponse> {
-    let schema = frame.schema().as_arrow();
-    let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, None)?);
-    let stream = frame.execute_stream().await.map_err(failed)?;
+pub(super) async fn answer(
+    frame: DataFrame,
+    format: &Format,
+    options: Arc<FormatOptions>,
+) -> PgWireResult<QueryResponse> {
+    let (state, plan) = frame.into_parts();
+    // The types that the columns have once those of values are matched. What runs is
+    // made of the same plan, and not of one that is matched again.
+    let plan = state.optimize(&plan).map_err(failed)?;
+    let schema = plan.schema().as_arrow();
+    if schema.fields().len() > COLUMNS_MAX {
+        return Err(too_many_columns());
+    }
+    let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, Some(options))?);
+    let planner = state.query_planner().clone();
+    let plan = planner.create_physical_plan(&plan, &state).await;
+    let stream = execute_stream(plan.map_err(failed)?, state.task_ctx()).map_err(failed)?;
     let encoded = fields.clone();
     let rows = stream.map(move |rows| match rows {
         Ok(rows) => futures::stream::iter(encode(&encoded, rows)).left_stream(),
@@ -101,86 +130,9 @@ fn as_texts(rows: &RecordBatch, fields: &[FieldInfo]) -> Result<RecordBatch, Arr
 
 fn texts_of(column: &ArrayRef, options: &FormatOptions) -> Result<Option<StringArray>, ArrowError> {
     match column.data_type() {
-        DataType::Timestamp(_, zone) => {
-            let zone: Option<Tz> = zone.as_deref().map(str::parse).transpose()?;
-            moments(column, zone).map(Some)
-        }
+        DataType::Timestamp(_, _) => time_texts::texts(column, &options.date_style).map(Some),
         DataType::Float32 | DataType::Float64 => numbers(column, options),
         _ => Ok(None),
-    }
-}
-
-/// Times as `2026-11-21 08:10:00.5+08`.
-fn moments(column: &ArrayRef, zone: Option<Tz>) -> Result<StringArray, ArrowError> {
-    let DataType::Timestamp(_, name) = column.data_type() else {
-        return Ok(StringArray::new_null(column.len()));
-    };
-    let in_us = DataType::Timestamp(TimeUnit::Microsecond, name.clone());
-    let times = cast(column, &in_us)?;
-    let times = times.as_primitive::<TimestampMicrosecondType>();
-    let mut text = String::new();
-    let texts = times.iter().map(|time| {
-        let time = time?;
-        text.clear();
-        match zone {
-            Some(zone) => {
-                let local = as_datetime_with_timezone::<TimestampMicrosecondType>(time, zone)?;
-                write_time(local.naive_local(), &mut text);
-                let offset_s = local.offset().fix().local_minus_utc();
-                write_offset(offset_s, &mut text);
-                write_era(local.year(), &mut text);
-            }
-            None => {
-                let time = as_datetime::<TimestampMicrosecondType>(time)?;
-                write_time(time, &mut text);
-                write_era(time.year(), &mut text);
-            }
-        }
-        Some(text.clone())
-    });
-    Ok(texts.collect())
-}
-
-fn write_time(time: NaiveDateTime, text: &mut String) {
-    // The year before 1 is called 1 BC.
-    let year = match time.year() {
-        year if year > 0 => year,
-        year => 1 - year,
-    };
-    // Writing to a string does not fail.
-    let _ = write!(
-        text,
-        "{year:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
-    let us = time.nanosecond() / 1_000;
-    if us > 0 {
-        let digits = format!("{us:06}");
-        let _ = write!(text, ".{}", digits.trim_end_matches('0'));
-    }
-}
-
-/// Hours, and minutes and seconds where there are any.
-fn write_offset(offset_s: i32, text: &mut String) {
-    let sign = if offset_s < 0 { '-' } else { '+' };
-    let (hours, rest_s) = (offset_s.abs() / 3_600, offset_s.abs() % 3_600);
-    let (minutes, seconds) = (rest_s / 60, rest_s % 60);
-    let _ = write!(text, "{sign}{hours:02}");
-    if rest_s > 0 {
-        let _ = write!(text, ":{minutes:02}");
-    }
-    if seconds > 0 {
-        let _ = write!(text, ":{seconds:02}");
-    }
-}
-
-fn write_era(year: i32, text: &mut String) {
-    if year <= 0 {
-        text.push_str(" BC");
     }
 }
 
@@ -212,25 +164,36 @@ impl QueryHook for QueryRows {
         &self,
         statement: &Statement,
         session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         if !matches!(statement, Statement::Query(_)) {
             return None;
         }
+        let options = options_of(&*client);
         let work = async {
             let frame = session.sql(&statement.to_string()).await.map_err(failed)?;
-            answer(frame, &Format::UnifiedText).await
+            answer(frame, &Format::UnifiedText, options).await
         };
         Some(work.await.map(Response::Query))
     }
 
     async fn handle_extended_parse_query(
         &self,
-        _statement: &Statement,
-        _session: &SessionContext,
+        statement: &Statement,
+        session: &SessionContext,
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
-        None
+        if !matches!(statement, Statement::Query(_)) {
+            return None;
+        }
+        let work = async {
+            let state = session.state();
+            let statement = DataFusionStatement::Statement(Box::new(statement.clone()));
+            let plan = state.statement_to_plan(statement).await?;
+            // The client is told of the types that columns have then.
+            DatesAsMoments.analyze(plan, state.config_options())
+        };
+        Some(work.await.map_err(failed))
     }
 
     async fn handle_extended_query(
@@ -239,20 +202,20 @@ impl QueryHook for QueryRows {
         plan: &LogicalPlan,
         parameters: &ParamValues,
         session: &SessionContext,
-        _client: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         if !matches!(statement, Statement::Query(_)) {
             return None;
         }
+        let options = options_of(&*client);
         let format = FORMAT.try_with(Clone::clone).unwrap_or(Format::UnifiedText);
         let work = async {
             let plan = plan.clone();
             let plan = plan
                 .replace_params_with_values(parameters)
                 .map_err(failed)?;
-            let plan = session.state().optimize(&plan).map_err(failed)?;
             let frame = session.execute_logical_plan(plan).await.map_err(failed)?;
-            answer(frame, &format).await
+            answer(frame, &format, options).await
         };
         Some(work.await.map(Response::Query))
     }
@@ -261,40 +224,7 @@ impl QueryHook for QueryRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Float32Array, Float64Array, TimestampMicrosecondArray};
-
-    fn written(times: Vec<i64>, zone: Option<&str>) -> Vec<String> {
-        let times = TimestampMicrosecondArray::from(times).with_timezone_opt(zone);
-        let column: ArrayRef = Arc::new(times);
-        let texts = texts_of(&column, &FormatOptions::default()).unwrap();
-        let texts = texts.unwrap();
-        texts.iter().map(|text| text.unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn moments_are_written_in_their_zone() {
-        let moment = 1_795_219_800_000_000;
-        assert_eq!(
-            written(vec![moment, moment + 500_000], Some("Asia/Shanghai")),
-            ["2026-11-21 08:10:00+08", "2026-11-21 08:10:00.5+08"]
-        );
-        for (zone, expected) in [
-            ("UTC", "2026-11-21 00:10:00+00"),
-            ("Asia/Kolkata", "2026-11-21 05:40:00+05:30"),
-            ("-03:30", "2026-11-20 20:40:00-03:30"),
-            ("America/New_York", "2026-11-20 19:10:00-05"),
-        ] {
-            assert_eq!(written(vec![moment], Some(zone)), [expected], "{zone}");
-        }
-        assert_eq!(
-            written(vec![moment + 1], None),
-            ["2026-11-21 00:10:00.000001"]
-        );
-        assert_eq!(
-            written(vec![-62_135_596_800_000_001], None),
-            ["0001-12-31 23:59:59.999999 BC"]
-        );
-    }
+    use arrow::array::{Float32Array, Float64Array};
 
     #[test]
     fn infinite_numbers_have_postgresql_s_names() {

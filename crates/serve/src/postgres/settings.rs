@@ -2,7 +2,8 @@
 //!
 //! DataFusion has one set of settings for everybody, which no client may change:
 //! what a client sets is kept with its connection, where SHOW finds it. Only
-//! `statement_timeout` and `TimeZone` change what statements do.
+//! `statement_timeout`, `TimeZone` and those that say how values are written change
+//! what statements do.
 
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use datafusion::common::{DFSchema, ToDFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{DiscardObject, Expr, Reset, Set, Statement};
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, DiscardObject, Expr, Reset, Set, Statement,
+};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::results::{
     DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
@@ -20,13 +23,16 @@ use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{ClientInfo, Type};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 
 use super::codes::error;
 use super::cursors::without_rows;
+use super::formats::{FORMATS, format_value};
 use super::hook::Hook;
 use super::sign_in::SERVER_VERSION;
 use super::time_zones;
+use super::transaction_settings::{self as transaction, Values};
 use crate::session::{self, SESSION};
 
 /// Settings that one connection may keep.
@@ -36,14 +42,6 @@ const VALUE_LENGTH_MAX: usize = 1_000;
 /// A connection's settings stand among what else is known of it, under names
 /// that begin so.
 const PREFIX: &str = "setting.";
-
-/// Settings that the library reads, under their own names.
-const FORMATS: [&str; 4] = [
-    "bytea_output",
-    "datestyle",
-    "extra_float_digits",
-    "intervalstyle",
-];
 
 /// What SHOW says where a client has set nothing; those that are `true` are told
 /// to the client when they change, as PostgreSQL does.
@@ -142,28 +140,37 @@ fn key_of(name: &str) -> String {
     }
 }
 
-fn is_setting(key: &str) -> bool {
+/// Whether a setting is kept under that name.
+pub(super) fn is_setting(key: &str) -> bool {
     key.starts_with(PREFIX) || FORMATS.contains(&key)
 }
 
-/// Notes what a client says of `statement_timeout` when it connects: as a
-/// parameter, or among its `options`.
+/// Notes what a client says of `statement_timeout`, and of how it wants values
+/// written, when it connects: as a parameter, or among its `options`. What is no
+/// such value is as if nothing was said.
 pub(super) fn note_startup<C: ClientInfo>(client: &mut C) {
     let metadata = client.metadata();
-    let mut timeout = metadata.get(TIMEOUT).cloned();
+    let parameters = metadata.iter();
+    let mut said: Vec<(String, String)> = parameters
+        .map(|(name, value)| (name.to_lowercase(), value.clone()))
+        .collect();
     let options = metadata.get("options").cloned().unwrap_or_default();
     for word in options.split_whitespace() {
         let word = word.trim_start_matches("--").trim_start_matches("-c");
-        if let Some(("statement_timeout", value)) = word.split_once('=') {
-            timeout = Some(value.to_owned());
+        if let Some((name, value)) = word.split_once('=') {
+            said.push((name.to_lowercase(), value.to_owned()));
         }
     }
-    client
-        .metadata_mut()
-        .retain(|key, _| !key.starts_with(PREFIX));
-    if let Some(timeout_ms) = timeout.and_then(|text| milliseconds(&text)) {
-        let value = timeout_ms.to_string();
-        client.metadata_mut().insert(key_of(TIMEOUT), value);
+    client.metadata_mut().retain(|key, _| !is_setting(key));
+    for (name, value) in said {
+        let value = match name.as_str() {
+            TIMEOUT => milliseconds(&value).map(|timeout_ms| timeout_ms.to_string()),
+            name if FORMATS.contains(&name) => format_value(name, &value, None),
+            _ => None,
+        };
+        if let Some(value) = value {
+            client.metadata_mut().insert(key_of(&name), value);
+        }
     }
 }
 
@@ -208,6 +215,36 @@ impl SettingsHook {
                 format!("unrecognized configuration parameter \"{name}\""),
             )),
         }
+    }
+}
+
+impl SettingsHook {
+    /// Ends a transaction: what is to hold from now on holds.
+    async fn end(&self, is_committed: bool, client: &mut dyn HookClient) -> PgWireResult<()> {
+        let Some(Values {
+            settings,
+            time_zone,
+        }) = transaction::end(is_committed)
+        else {
+            return Ok(());
+        };
+        let told = DEFAULTS.iter().filter(|(_, _, is_told)| *is_told);
+        let told = told.map(|(name, _, _)| (*name, self.shown(&*client, name)));
+        let told: Vec<(&str, Option<String>)> = told.collect();
+        client.metadata_mut().retain(|key, _| !is_setting(key));
+        client.metadata_mut().extend(settings);
+        for (name, before) in told {
+            let now = self.shown(&*client, name);
+            if let Some(value) = now.filter(|now| Some(now) != before.as_ref()) {
+                tell(told_name(name), value, client).await?;
+            }
+        }
+        if time_zone == session::time_zone() {
+            return Ok(());
+        }
+        let _ = SESSION.try_with(|session| session.put_back_time_zone(time_zone));
+        let now = session::time_zone().unwrap_or_else(|| self.time_zone.clone());
+        tell("TimeZone", now, client).await
     }
 }
 
@@ -300,11 +337,54 @@ async fn tell(name: &str, value: String, client: &mut dyn HookClient) -> PgWireR
         .await
 }
 
+/// Whether a SET sets something until the transaction ends.
+fn is_local(set: &Set) -> bool {
+    match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    }
+}
+
+/// The value of a setting in the form in which it is kept.
+fn checked(name: &str, value: String, now: Option<&str>) -> PgWireResult<String> {
+    if value.len() > VALUE_LENGTH_MAX {
+        // 22023: invalid_parameter_value.
+        let problem = format!("a setting has at most {VALUE_LENGTH_MAX} characters");
+        return Err(error("22023", problem));
+    }
+    let wrong = |help: &str| {
+        let problem = format!("invalid value for parameter \"{name}\": \"{value}\"{help}");
+        error("22023", problem)
+    };
+    if name == TIMEOUT {
+        let help = "; write milliseconds, or '30s', '5min'";
+        let timeout_ms = milliseconds(&value).ok_or_else(|| wrong(help))?;
+        return Ok(timeout_ms.to_string());
+    }
+    if name == "client_encoding" && !is_utf8(&value) {
+        let problem = format!("\"{value}\" is not answered; use UTF8");
+        return Err(error("22023", problem));
+    }
+    format_value(name, &value, now).ok_or_else(|| wrong(""))
+}
+
+fn told_name(name: &str) -> &str {
+    match name {
+        "datestyle" => "DateStyle",
+        "intervalstyle" => "IntervalStyle",
+        other => other,
+    }
+}
+
 async fn assign(
     own_time_zone: &str,
     assignments: Vec<Assignment>,
+    is_local: bool,
     client: &mut dyn HookClient,
 ) -> PgWireResult<Response> {
+    // What holds until the transaction ends does not without one.
+    let is_in_vain = is_local && matches!(client.transaction_status(), TransactionStatus::Idle);
     for (name, value) in assignments {
         if name.starts_with("datafusion.") {
             let problem = format!("`{name}` holds for everybody, and no client sets it");
@@ -318,32 +398,27 @@ async fn assign(
                 })?),
                 None => None,
             };
-            set_time_zone(wanted, own_time_zone, client).await?;
+            if !is_in_vain {
+                set_time_zone(wanted, own_time_zone, client).await?;
+            }
+            if !is_local {
+                transaction::keep_time_zone();
+            }
             continue;
         }
         let key = key_of(&name);
-        let Some(mut value) = value else {
+        let now = client.metadata().get(&key).map(String::as_str);
+        let value = value.map(|value| checked(&name, value, now)).transpose()?;
+        if is_in_vain {
+            continue;
+        }
+        if !is_local {
+            transaction::keep_setting(&key, value.as_deref());
+        }
+        let Some(value) = value else {
             client.metadata_mut().remove(&key);
             continue;
         };
-        if value.len() > VALUE_LENGTH_MAX {
-            // 22023: invalid_parameter_value.
-            let problem = format!("a setting has at most {VALUE_LENGTH_MAX} characters");
-            return Err(error("22023", problem));
-        }
-        if name == TIMEOUT {
-            let Some(timeout_ms) = milliseconds(&value) else {
-                let problem = format!(
-                    "invalid value for parameter \"{name}\": \"{value}\"; write milliseconds, or '30s', '5min'"
-                );
-                return Err(error("22023", problem));
-            };
-            value = timeout_ms.to_string();
-        }
-        if name == "client_encoding" && !is_utf8(&value) {
-            let problem = format!("\"{value}\" is not answered; use UTF8");
-            return Err(error("22023", problem));
-        }
         let settings = client.metadata().keys();
         let count = settings.filter(|key| is_setting(key)).count();
         if count >= SETTINGS_MAX && !client.metadata().contains_key(&key) {
@@ -354,12 +429,7 @@ async fn assign(
         client.metadata_mut().insert(key, value.clone());
         let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
         if known.is_some_and(|(_, _, is_told)| *is_told) {
-            let shown = match &*name {
-                "datestyle" => "DateStyle",
-                "intervalstyle" => "IntervalStyle",
-                other => other,
-            };
-            tell(shown, value, client).await?;
+            tell(told_name(&name), value, client).await?;
         }
     }
     done("SET")
@@ -414,9 +484,27 @@ impl Hook for SettingsHook {
         _session: &SessionContext,
         client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
+        let status = client.transaction_status();
         Some(match statement {
+            Statement::StartTransaction { .. } => {
+                if matches!(status, TransactionStatus::Idle) {
+                    transaction::begin(&*client);
+                }
+                return None;
+            }
+            Statement::Commit { .. }
+            | Statement::Rollback {
+                savepoint: None, ..
+            } => {
+                let is_committed = matches!(statement, Statement::Commit { .. })
+                    && !matches!(status, TransactionStatus::Error);
+                let ended = self.end(is_committed, client).await;
+                return ended.err().map(Err);
+            }
             Statement::Set(set) => match assignments(set) {
-                Ok(assignments) => assign(&self.time_zone, assignments, client).await,
+                Ok(assignments) => {
+                    assign(&self.time_zone, assignments, is_local(set), client).await
+                }
                 Err(problem) => Err(problem),
             },
             Statement::Reset(reset) => {
@@ -425,25 +513,32 @@ impl Hook for SettingsHook {
                     Reset::ConfigurationParameter(name) => Some(plain_name(&name.to_string())),
                 };
                 match &one {
-                    None => client.metadata_mut().retain(|key, _| !is_setting(key)),
+                    None => {
+                        client.metadata_mut().retain(|key, _| !is_setting(key));
+                        transaction::keep_no_setting();
+                    }
                     Some(name) => {
                         client.metadata_mut().remove(&key_of(name));
+                        transaction::keep_setting(&key_of(name), None);
                     }
                 }
-                if one.is_none_or(|name| name == TIME_ZONE)
-                    && let Err(problem) = set_time_zone(None, &self.time_zone, client).await
-                {
-                    return Some(Err(problem));
+                if one.is_none_or(|name| name == TIME_ZONE) {
+                    if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
+                        return Some(Err(problem));
+                    }
+                    transaction::keep_time_zone();
                 }
                 done("RESET")
             }
             Statement::Discard { object_type } => {
                 if *object_type == DiscardObject::ALL {
                     client.metadata_mut().retain(|key, _| !is_setting(key));
+                    transaction::keep_no_setting();
                     HookClient::portal_store(client).clear_portals();
                     if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
                         return Some(Err(problem));
                     }
+                    transaction::keep_time_zone();
                 }
                 done(&format!("DISCARD {object_type}"))
             }
