@@ -1,5 +1,5 @@
-//! Functions whose result is as long as a number among their arguments, or their
-//! product, with a limit to that length.
+//! Functions whose result is as long as a number among their arguments, or as the
+//! product of their lengths, with a limit to that length.
 //!
 //! `lpad(name, n)` with an enormous n out of a row would ask for more memory than
 //! there is, which ends the process: no one can catch that. So each of these
@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, UInt32Array};
-use arrow::compute::{cast, take};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{
     DataType, Date32Type, Date64Type, FieldRef, Int64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, TimeUnit,
@@ -22,19 +22,43 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// One text may have so many bytes: more than people read, and few enough that
-/// the texts of many rows fit into memory.
-const TEXT_BYTES_MAX: u64 = 1 << 20;
+/// What the values are made for, which decides how long they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// All rows of an epoch, 65,536 of them, have to fit into memory at once, and
+    /// their texts into one column, which ends at 2 GiB.
+    Views,
+    /// Rows go through a query 8192 at a time, and an answer has an end of its own.
+    Queries,
+}
 
-/// One list may have so many bytes: the numbers up to two million, or the seconds
-/// of three weeks.
-const LIST_BYTES_MAX: u64 = 16 << 20;
+impl Purpose {
+    /// One text may have so many bytes.
+    fn text_bytes_max(self) -> u64 {
+        match self {
+            Self::Views => 32_000,
+            Self::Queries => 1 << 20,
+        }
+    }
+
+    /// One list may have so many bytes. In views these are the hours of nearly two
+    /// years, in queries the seconds of three weeks.
+    fn list_bytes_max(self) -> u64 {
+        match self {
+            Self::Views => 128 << 10,
+            Self::Queries => 16 << 20,
+        }
+    }
+}
 
 /// The values of the rows that are computed together may have so many bytes. A
 /// view then takes fewer rows at a time.
 const BATCH_BYTES_MAX: u64 = 128 << 20;
-/// What each of 8192 rows may have of it: less needs no exact count.
+/// What each of 8192 rows may have of it: less needs no exact count. A text out of
+/// constants alone, which is copied for each row, may have no more.
 const SHARE_BYTES: u64 = BATCH_BYTES_MAX / 8192;
+/// The same for lists, which are rather taken apart than copied.
+const CONSTANT_LIST_BYTES_MAX: u64 = 128 << 10;
 
 /// What an element of a list takes beside its value, about.
 const ELEMENT_BYTES: u64 = 8;
@@ -51,6 +75,10 @@ enum Growth {
     Pad,
     /// A text of which parts are replaced by longer ones.
     Replace,
+    /// A text of which the parts that a pattern describes are replaced.
+    ReplacePattern,
+    /// The values of a list with a text between them.
+    Join,
     /// A value, so many times in a list.
     RepeatInList,
     /// A list filled up to so many values.
@@ -60,20 +88,18 @@ enum Growth {
 }
 
 impl Growth {
-    /// What a value is, and how many bytes it may have.
-    fn limit(self) -> (&'static str, u64) {
-        match self {
-            Self::Repeat | Self::Pad | Self::Replace => ("text", TEXT_BYTES_MAX),
-            Self::RepeatInList | Self::Resize | Self::Range => ("list", LIST_BYTES_MAX),
-        }
+    fn makes_list(self) -> bool {
+        matches!(self, Self::RepeatInList | Self::Resize | Self::Range)
     }
 }
 
-const FUNCTIONS: [(&str, Growth); 8] = [
+const FUNCTIONS: [(&str, Growth); 10] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
     ("replace", Growth::Replace),
+    ("regexp_replace", Growth::ReplacePattern),
+    ("array_to_string", Growth::Join),
     ("array_repeat", Growth::RepeatInList),
     ("array_resize", Growth::Resize),
     ("range", Growth::Range),
@@ -81,10 +107,17 @@ const FUNCTIONS: [(&str, Growth); 8] = [
 ];
 
 /// The functions behind their limits, out of those that `known` finds by name.
-pub(crate) fn bounded(known: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<ScalarUDF> {
+pub(crate) fn bounded(
+    purpose: Purpose,
+    known: impl Fn(&str) -> Option<Arc<ScalarUDF>>,
+) -> Vec<ScalarUDF> {
     let functions = FUNCTIONS.into_iter().filter_map(|(name, growth)| {
         let inner = known(name)?;
-        Some(ScalarUDF::from(Bounded { inner, growth }))
+        Some(ScalarUDF::from(Bounded {
+            inner,
+            growth,
+            purpose,
+        }))
     });
     functions.collect()
 }
@@ -94,12 +127,24 @@ pub(crate) fn bounded(known: impl Fn(&str) -> Option<Arc<ScalarUDF>>) -> Vec<Sca
 struct Bounded {
     inner: Arc<ScalarUDF>,
     growth: Growth,
+    purpose: Purpose,
 }
 
 impl Bounded {
+    /// How many bytes a value may have.
+    fn bytes_max(&self) -> u64 {
+        match self.growth.makes_list() {
+            true => self.purpose.list_bytes_max(),
+            false => self.purpose.text_bytes_max(),
+        }
+    }
+
     /// What is wrong with a value of so many bytes, if anything is.
-    fn too_long(&self, bytes: u64) -> Option<String> {
-        let (kind, bytes_max) = self.growth.limit();
+    fn longer_than(&self, bytes: u64, bytes_max: u64) -> Option<String> {
+        let kind = match self.growth.makes_list() {
+            true => "list",
+            false => "text",
+        };
         (bytes > bytes_max).then(|| {
             format!(
                 "`{}` would make a {kind} of {bytes} bytes, and {bytes_max} are the most: bound what decides its length, as in least(n, 1000)",
@@ -108,9 +153,10 @@ impl Bounded {
         })
     }
 
-    /// Refuses what would be too long.
-    fn check(&self, arguments: &[ColumnarValue], rows: usize) -> Result<()> {
-        let mut total = 0_u64;
+    /// Refuses a value that would be too long, and says for which rows the values
+    /// may be made together: how many they are, one number after the other.
+    fn parts(&self, arguments: &[ColumnarValue], rows: usize) -> Result<Vec<usize>> {
+        let (mut parts, mut length, mut total) = (Vec::new(), 0, 0_u64);
         // Constants are computed even for no row.
         for row in 0..rows.max(1) {
             let has_row = |argument: &ColumnarValue| match argument {
@@ -121,18 +167,69 @@ impl Bounded {
                 break;
             }
             let bytes = self.bytes(arguments, row)?;
-            if let Some(problem) = self.too_long(bytes) {
+            // What is there may be as long again.
+            let bytes_max = self.bytes_max().max(self.given_bytes(arguments, row));
+            if let Some(problem) = self.longer_than(bytes, bytes_max) {
                 return exec_err!("{problem}");
             }
-            total += bytes;
+            if length > 0 && total.saturating_add(bytes) > BATCH_BYTES_MAX {
+                parts.push(length);
+                (length, total) = (0, 0);
+            }
+            total = total.saturating_add(bytes);
+            length += 1;
         }
-        if total > BATCH_BYTES_MAX {
-            return exec_err!(
-                "`{}` would make {total} bytes for {rows} rows at once, and {BATCH_BYTES_MAX} are the most: make shorter values, or of fewer rows",
-                self.name()
-            );
+        parts.push(length);
+        Ok(parts)
+    }
+
+    fn too_much(&self, bytes: usize, rows: usize) -> Result<ColumnarValue> {
+        exec_err!(
+            "`{}` would make more than {bytes} bytes for {rows} rows at once, and {BATCH_BYTES_MAX} are the most: make shorter values, or of fewer rows",
+            self.name()
+        )
+    }
+
+    /// Makes the values of some rows after the others, because all of them could be
+    /// too much. That they are is only known once they are made.
+    fn in_parts(&self, arguments: &ScalarFunctionArgs, parts: &[usize]) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let has_rows = |argument: &ColumnarValue| matches!(argument, ColumnarValue::Array(_));
+        if !arguments.args.iter().any(has_rows) {
+            return self.too_much(BATCH_BYTES_MAX as usize, rows);
         }
-        Ok(())
+        let (mut start, mut made, mut bytes) = (0, Vec::with_capacity(parts.len()), 0);
+        for &length in parts {
+            let of_part = |argument: &ColumnarValue| match argument {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, length)),
+                ColumnarValue::Scalar(value) => ColumnarValue::Scalar(value.clone()),
+            };
+            let part = ScalarFunctionArgs {
+                args: arguments.args.iter().map(of_part).collect(),
+                arg_fields: arguments.arg_fields.clone(),
+                number_rows: length,
+                return_field: arguments.return_field.clone(),
+                config_options: arguments.config_options.clone(),
+            };
+            let values = self.inner.invoke_with_args(part)?.into_array(length)?;
+            bytes += values.get_array_memory_size();
+            if bytes as u64 > BATCH_BYTES_MAX {
+                return self.too_much(bytes, rows);
+            }
+            made.push(values);
+            start += length;
+        }
+        let made: Vec<&dyn Array> = made.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&made)?))
+    }
+
+    /// How long the text is that is changed, where a function changes one.
+    fn given_bytes(&self, arguments: &[ColumnarValue], row: usize) -> u64 {
+        match self.growth {
+            Growth::Replace | Growth::ReplacePattern => text(arguments.first(), row).len() as u64,
+            Growth::Join => arguments.first().map_or(0, |list| list_bytes(list, row).0),
+            _ => 0,
+        }
     }
 
     /// What one row's result takes at most; 0 where an argument is missing.
@@ -155,6 +252,16 @@ impl Bounded {
                 length.saturating_mul(width)
             }
             Growth::Replace => replaced_bytes(first_text, text(second, row), third_text),
+            Growth::ReplacePattern => {
+                let flags = text(arguments.get(3), row);
+                pattern_replaced_bytes(first_text, third_text, flags.contains('g'))
+            }
+            Growth::Join => {
+                let (bytes, values) = first.map_or((0, 0), |list| list_bytes(list, row));
+                // A text for each NULL is the longest third argument.
+                let between = text(second, row).len() + third_text.len();
+                bytes.saturating_add(values.saturating_mul(between as u64))
+            }
             Growth::RepeatInList => {
                 let one = first.map_or(0, |value| value_bytes(value, row));
                 number(second).saturating_mul(one.saturating_add(ELEMENT_BYTES))
@@ -228,9 +335,12 @@ impl ScalarUDFImpl for Bounded {
         };
         let constants: Vec<Option<ColumnarValue>> = arguments.iter().map(constant).collect();
         let numbers_known = match self.growth {
-            Growth::Range | Growth::Replace => constants.iter().all(Option::is_some),
+            Growth::Range | Growth::Replace | Growth::ReplacePattern | Growth::Join => {
+                constants.iter().all(Option::is_some)
+            }
             _ => constants.get(1).is_some_and(Option::is_some),
         };
+        let is_constant = constants.iter().all(Option::is_some);
         if numbers_known {
             // One byte for what a row says.
             let of_rows = ColumnarValue::Scalar(ScalarValue::from("x"));
@@ -239,7 +349,12 @@ impl ScalarUDFImpl for Bounded {
                 .map(|constant| constant.unwrap_or_else(|| of_rows.clone()))
                 .collect();
             let bytes = self.bytes(&least, 0)?;
-            if let Some(problem) = self.too_long(bytes) {
+            let bytes_max = match (is_constant, self.growth.makes_list()) {
+                (false, _) => self.bytes_max(),
+                (true, false) => SHARE_BYTES.max(self.given_bytes(&least, 0)),
+                (true, true) => CONSTANT_LIST_BYTES_MAX,
+            };
+            if let Some(problem) = self.longer_than(bytes, bytes_max) {
                 return plan_err!("{problem}");
             }
         }
@@ -247,10 +362,13 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.check(&arguments.args, arguments.number_rows)?;
+        let parts = self.parts(&arguments.args, arguments.number_rows)?;
         let args = self.without_negative(arguments.args);
-        self.inner
-            .invoke_with_args(ScalarFunctionArgs { args, ..arguments })
+        let arguments = ScalarFunctionArgs { args, ..arguments };
+        match parts.len() {
+            1 => self.inner.invoke_with_args(arguments),
+            _ => self.in_parts(&arguments, &parts),
+        }
     }
 }
 
@@ -305,15 +423,58 @@ fn value_bytes(value: &ColumnarValue, row: usize) -> u64 {
     }
 }
 
+/// At most: whatever the pattern, its places do not overlap, so that the parts of the
+/// text that a replacement repeats (`\\1`) are no longer than the text, each.
+fn pattern_replaced_bytes(text: &str, to: &str, everywhere: bool) -> u64 {
+    let places = match everywhere {
+        true => text.len() as u64 + 1,
+        false => 1,
+    };
+    let repeated = to.matches(['\\', '$']).count() as u64;
+    let kept = (text.len() as u64).saturating_mul(repeated + 1);
+    kept.saturating_add(places.saturating_mul(to.len() as u64))
+}
+
+/// How long the values of a list are together, and how many there are.
+fn list_bytes(list: &ColumnarValue, row: usize) -> (u64, u64) {
+    let (array, row) = match list {
+        ColumnarValue::Scalar(value) => match value.to_array() {
+            Ok(array) => (array, 0),
+            Err(_) => return (value.size() as u64, 0),
+        },
+        ColumnarValue::Array(array) => (array.clone(), row),
+    };
+    if array.is_null(row) {
+        return (0, 0);
+    }
+    let values = match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().value(row),
+        DataType::LargeList(_) => array.as_list::<i64>().value(row),
+        DataType::FixedSizeList(_, _) => array.as_fixed_size_list().value(row),
+        _ => return (0, 0),
+    };
+    let data = values.to_data();
+    let bytes = match data.get_slice_memory_size() {
+        Ok(bytes) => bytes,
+        Err(_) => data.get_array_memory_size(),
+    };
+    // Numbers are longer as text.
+    let width = match values.data_type().primitive_width() {
+        Some(_) => FIXED_BYTES_MAX * 2,
+        None => 0,
+    };
+    let count = values.len() as u64;
+    (bytes as u64 + count * width, count)
+}
+
 /// At most as many bytes as `from` has places in `text`; they are only looked for
 /// where it matters.
 fn replaced_bytes(text: &str, from: &str, to: &str) -> u64 {
-    let bytes = |places: usize| {
-        let added = (places as u64).saturating_mul(to.len() as u64);
-        added.saturating_add(text.len() as u64)
-    };
+    let longer = to.len().saturating_sub(from.len()) as u64;
+    let bytes = |places: usize| (places as u64).saturating_mul(longer) + text.len() as u64;
     let places_max = match from.len() {
-        0 => text.len() + 1,
+        // Nothing is replaced.
+        0 => 0,
         length => text.len() / length,
     };
     match bytes(places_max) {

@@ -48,7 +48,7 @@ pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
-use crate::bounded::bounded;
+use crate::bounded::{Purpose, bounded};
 use crate::date_trunc::DateTrunc;
 use crate::in_subquery::InSubqueries;
 use crate::lists_apart::ListsApart;
@@ -140,7 +140,11 @@ impl Functions {
             ScalarUDF::from(SplitWords::new(self.words.clone())),
             ScalarUDF::from(UniqCount::new()),
         ];
-        let bounded = bounded(|name| session.udf(name).ok());
+        let purpose = match &ids {
+            Some(_) => Purpose::Queries,
+            None => Purpose::Views,
+        };
+        let bounded = bounded(purpose, |name| session.udf(name).ok());
         for function in scalars.into_iter().chain(bounded) {
             session.register_udf(Arc::new(function))?;
         }
