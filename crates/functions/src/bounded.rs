@@ -470,14 +470,13 @@ fn list_bytes(list: &ColumnarValue, row: usize) -> (u64, u64) {
 /// At most as many bytes as `from` has places in `text`; they are only looked for
 /// where it matters.
 fn replaced_bytes(text: &str, from: &str, to: &str) -> u64 {
+    if from.is_empty() {
+        // Nothing is replaced.
+        return text.len() as u64;
+    }
     let longer = to.len().saturating_sub(from.len()) as u64;
     let bytes = |places: usize| (places as u64).saturating_mul(longer) + text.len() as u64;
-    let places_max = match from.len() {
-        // Nothing is replaced.
-        0 => 0,
-        length => text.len() / length,
-    };
-    match bytes(places_max) {
+    match bytes(text.len() / from.len()) {
         few if few <= SHARE_BYTES => few,
         _ => bytes(text.matches(from).count()),
     }
