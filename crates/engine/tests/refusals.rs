@@ -56,6 +56,22 @@ fn unsupported_constructs_are_refused_with_line_and_column() {
         ("SELECT a FROM t ORDER BY a", "ORDER BY"),
         ("SELECT a FROM t LIMIT 3", "LIMIT"),
         (
+            "SELECT a FROM t FULL JOIN (SELECT b AS a FROM t) AS u USING (a)",
+            "coalesce(a.id, b.id)",
+        ),
+        (
+            "SELECT a FROM t NATURAL RIGHT JOIN (SELECT b AS a FROM t) AS u",
+            "coalesce(a.id, b.id)",
+        ),
+        (
+            "SELECT DATE '2026-11-22' + INTERVAL '1 hour' AS d FROM t",
+            "CAST(day AS TIMESTAMP)",
+        ),
+        (
+            "SELECT a FROM t WHERE DATE '2026-11-22' - INTERVAL '1 day 1 second' > DATE '2026-11-20'",
+            "CAST(day AS TIMESTAMP)",
+        ),
+        (
             "SELECT a, now() AS at FROM t",
             ":3:11: `now` reads the clock",
         ),

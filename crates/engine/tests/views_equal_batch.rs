@@ -141,7 +141,7 @@ const VIEWS: &[(&str, &str)] = &[
     ),
     (
         "v_full_using",
-        "SELECT id, name, sku FROM orders FULL JOIN lines USING (id)",
+        "SELECT coalesce(o.id, l.id) AS id, name, sku FROM orders o FULL JOIN lines l ON o.id = l.id",
     ),
     ("v_natural", "SELECT * FROM orders NATURAL LEFT JOIN lines"),
     (

@@ -26,6 +26,7 @@ mod negative_intervals;
 mod null_in_lists;
 mod one_float;
 mod percentiles;
+mod refused_forms;
 mod split_words;
 mod uniq_count;
 mod uniq_merge;
@@ -55,6 +56,7 @@ use crate::lists_apart::ListsApart;
 use crate::null_in_lists::NullInLists;
 use crate::one_float::OneFloat;
 use crate::percentiles::Percentiles;
+use crate::refused_forms::RefusedForms;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
@@ -158,6 +160,7 @@ impl Functions {
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
         session.add_analyzer_rule(Arc::new(OneFloat::new()));
         session.add_analyzer_rule(Arc::new(Percentiles));
+        session.add_analyzer_rule(Arc::new(RefusedForms));
         session.register_function_rewrite(Arc::new(NullInLists))
     }
 }

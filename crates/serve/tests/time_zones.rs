@@ -252,6 +252,10 @@ const DATES_AND_MOMENTS: &[(&str, &[&str])] = &[
         &["1970-01-01 18:00:00", "1970-01-05 00:00:00"],
     ),
     (
+        "SELECT id FROM orders WHERE to_timestamp(CAST(extract(epoch FROM at) AS BIGINT)) = at ORDER BY id",
+        &["600", "1000"],
+    ),
+    (
         "SELECT at::timestamp AS t, count(*) FROM orders GROUP BY ROLLUP(at::timestamp) ORDER BY 1",
         &["1970-01-01 18:00:00,1", "1970-01-02 00:40:00,1", ",2"],
     ),

@@ -35,6 +35,10 @@ pub(crate) fn register(session: &mut SessionState) -> Result<()> {
     for (name, does) in [
         ("to_char", Does::Write),
         ("to_timestamp", Does::Read),
+        ("to_timestamp_seconds", Does::Read),
+        ("to_timestamp_millis", Does::Read),
+        ("to_timestamp_micros", Does::Read),
+        ("to_timestamp_nanos", Does::Read),
         ("to_date", Does::Read),
     ] {
         let inner = session.udf(name)?;
@@ -83,6 +87,9 @@ impl ScalarUDFImpl for WithPatterns {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(moments) = counted_moments(self.name(), &arguments)? {
+            return Ok(moments);
+        }
         let Some(patterns) = own_patterns(&arguments, self.does)? else {
             return self.inner.invoke_with_args(arguments);
         };
@@ -107,6 +114,32 @@ impl ScalarUDFImpl for WithPatterns {
             false => ColumnarValue::Array(answers),
         })
     }
+}
+
+/// The moments of integers, which count from 1970 in UTC, whatever zone they are read
+/// in. DataFusion would take them for local times.
+fn counted_moments(name: &str, arguments: &ScalarFunctionArgs) -> Result<Option<ColumnarValue>> {
+    let unit = match name {
+        "to_timestamp" | "to_timestamp_seconds" => TimeUnit::Second,
+        "to_timestamp_millis" => TimeUnit::Millisecond,
+        "to_timestamp_micros" => TimeUnit::Microsecond,
+        "to_timestamp_nanos" => TimeUnit::Nanosecond,
+        _ => return Ok(None),
+    };
+    let wanted = arguments.return_field.data_type();
+    let DataType::Timestamp(_, zone @ Some(_)) = wanted else {
+        return Ok(None);
+    };
+    let [count] = arguments.args.as_slice() else {
+        return Ok(None);
+    };
+    if !count.data_type().is_integer() {
+        return Ok(None);
+    }
+    let counted = DataType::Timestamp(unit, zone.clone());
+    let moments = count.cast_to(&DataType::Int64, None)?;
+    let moments = moments.cast_to(&counted, None)?;
+    Ok(Some(moments.cast_to(wanted, None)?))
 }
 
 /// Patterns of PostgreSQL.

@@ -77,6 +77,11 @@ pub(super) struct Services {
 }
 
 impl Services {
+    /// The time zone of whoever asks.
+    pub(super) fn time_zone(&self) -> String {
+        session::time_zone().unwrap_or_else(|| self.engine.options.time_zone.clone())
+    }
+
     pub(super) fn new(
         engine: Arc<QueryEngine>,
         session: Arc<SessionContext>,

@@ -1,0 +1,81 @@
+//! Forms that the planner answers otherwise than SQL, and that are written in
+//! another way as easily: they are refused rather than answered wrongly.
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, JoinConstraint, JoinType, Result, plan_err};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::scalar::ScalarValue;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RefusedForms;
+
+impl AnalyzerRule for RefusedForms {
+    fn name(&self) -> &str {
+        "refused_forms"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.apply_with_subqueries(|node| {
+            check_join(node)?;
+            let schema = merge_schema(&node.inputs());
+            node.apply_expressions(|expression| {
+                expression.apply(|part| {
+                    check_day(part, &schema)?;
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        })?;
+        Ok(plan)
+    }
+}
+
+/// The column of `USING` is the left side's, which is NULL where there is no left row.
+fn check_join(node: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Join(join) = node else {
+        return Ok(());
+    };
+    let is_right = matches!(join.join_type, JoinType::Right | JoinType::Full);
+    if !is_right || join.join_constraint != JoinConstraint::Using {
+        return Ok(());
+    }
+    plan_err!(
+        "RIGHT and FULL JOIN with USING or NATURAL are not supported: write ON a.id = b.id, and coalesce(a.id, b.id) for the column of both"
+    )
+}
+
+/// A date and an interval are a date, which has no room for the time.
+fn check_day(expression: &Expr, schema: &DFSchema) -> Result<()> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expression else {
+        return Ok(());
+    };
+    if !matches!(op, Operator::Plus | Operator::Minus) {
+        return Ok(());
+    }
+    let is_date = |value: &Expr| matches!(value.get_type(schema), Ok(DataType::Date32));
+    let is_lost = (has_time(right) && is_date(left)) || (has_time(left) && is_date(right));
+    if !is_lost {
+        return Ok(());
+    }
+    plan_err!(
+        "a date and an interval with hours, minutes or seconds would be a date: write CAST(day AS TIMESTAMP) for the date"
+    )
+}
+
+/// Whether it is an interval that is no number of days and months.
+fn has_time(interval: &Expr) -> bool {
+    match interval {
+        Expr::Negative(interval) => has_time(interval),
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => {
+            interval.nanoseconds != 0
+        }
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => {
+            interval.milliseconds != 0
+        }
+        _ => false,
+    }
+}
