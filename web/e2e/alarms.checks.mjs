@@ -30,6 +30,7 @@ export const checks = {
   async 'alarms: what is wrong, what was, rules, and text that is no markup'() {
     await withAlarms({}, async (page) => {
       await until(page, () => document.querySelectorAll('[aria-labelledby="alarm-instances"] tbody tr').length >= 2, undefined, 5_000, 'the alarms');
+      await until(page, () => /firing\s+critical/.test(document.querySelector('[aria-labelledby="alarm-instances"] tbody tr')?.innerText ?? ''), undefined, 5_000, 'the alarms as they are shown');
       const [first, second] = await rowsOf(page, 'alarm-instances');
       assert.match(first, /firing\s+critical\s+orders_fell\s+channel=app\s+12 orders from app/);
       assert.match(second, /resolved.*<img src=x onerror=alert\(1\)>/s);
@@ -60,7 +61,8 @@ export const checks = {
 
   async 'alarms: Chinese and dark, on a phone'() {
     await withAlarms({ viewport: { width: 390, height: 844 }, locale: 'zh-CN', colorScheme: 'dark' }, async (page) => {
-      assert.match((await rowsOf(page, 'alarm-instances'))[0], /告警中\s+严重/);
+      // Rows are there before they are shown, and are made again as the language comes.
+      await until(page, () => /告警中\s+严重/.test(document.querySelector('[aria-labelledby="alarm-instances"] tbody tr')?.innerText ?? ''), undefined, 5_000, 'the alarms in Chinese');
       const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(beyond <= 0, `${beyond} px too wide`);
       await axe(page);
