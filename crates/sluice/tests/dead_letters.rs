@@ -9,8 +9,10 @@
 )]
 
 mod common;
-#[path = "common/on_disk.rs"]
-mod on_disk;
+#[path = "common/files_below.rs"]
+mod files_below;
+#[path = "common/found_below.rs"]
+mod found_below;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use common::{
     Running, ask, ask_until, fail, replay_command, request, sluice, succeed, write_files,
 };
-use on_disk::found_below;
+use found_below::found_below;
 use serde_json::{Value, json};
 
 /// Visits, which are refused where their time is ahead.

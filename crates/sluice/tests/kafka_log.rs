@@ -12,10 +12,12 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
+#[path = "common/files_below.rs"]
+mod files_below;
 #[path = "common/kafka_shop.rs"]
 mod kafka_shop;
-#[path = "common/on_disk.rs"]
-mod on_disk;
+#[path = "common/log_bytes.rs"]
+mod log_bytes;
 #[path = "common/world.rs"]
 mod world;
 
@@ -28,7 +30,7 @@ use common::{
     all_rows, ask, ask_long_until, ask_until, fail, output, request, run_command, succeed,
 };
 use kafka_shop::{EVERYTHING, define, new_world, tables};
-use on_disk::log_bytes;
+use log_bytes::log_bytes;
 use rdkafka::producer::Producer as _;
 use world::{World, wait};
 

@@ -12,10 +12,14 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
-#[path = "common/kafka_shop.rs"]
-mod kafka_shop;
-#[path = "common/on_disk.rs"]
-mod on_disk;
+#[path = "common/files_below.rs"]
+mod files_below;
+#[path = "common/found_below.rs"]
+mod found_below;
+#[path = "common/found_nowhere.rs"]
+mod found_nowhere;
+#[path = "common/goods_messages.rs"]
+mod goods_messages;
 #[path = "common/world.rs"]
 mod world;
 
@@ -23,8 +27,8 @@ use std::time::Duration;
 
 use brokers::{ANSWER, Broker, queue};
 use common::{ask, ask_until, request};
-use kafka_shop::{debezium, goods_table};
-use on_disk::stop_and_find_nowhere;
+use found_nowhere::stop_and_find_nowhere;
+use goods_messages::{debezium, goods_table};
 use rdkafka::producer::Producer as _;
 use world::World;
 

@@ -12,6 +12,8 @@
 #[path = "../../kafka/tests/common/mod.rs"]
 mod brokers;
 mod common;
+#[path = "common/goods_messages.rs"]
+mod goods_messages;
 #[path = "common/kafka_shop.rs"]
 mod kafka_shop;
 #[path = "common/world.rs"]
@@ -21,7 +23,8 @@ use std::time::Duration;
 
 use brokers::{ANSWER, Broker, end_transaction, queue};
 use common::{Running, ask, ask_long_until, ask_until, fail, run_command, sluice};
-use kafka_shop::{EVERYTHING, debezium, goods_table, new_world, tables};
+use goods_messages::{debezium, goods_table};
+use kafka_shop::{EVERYTHING, new_world, tables};
 use rdkafka::producer::Producer as _;
 use world::World;
 

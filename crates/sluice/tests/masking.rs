@@ -8,8 +8,12 @@
 )]
 
 mod common;
-#[path = "common/on_disk.rs"]
-mod on_disk;
+#[path = "common/files_below.rs"]
+mod files_below;
+#[path = "common/found_below.rs"]
+mod found_below;
+#[path = "common/found_nowhere.rs"]
+mod found_nowhere;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{Running, ask, ask_until, fail, run_command, sluice, succeed};
-use on_disk::{found_below, stop_and_find_nowhere};
+use found_below::found_below;
+use found_nowhere::stop_and_find_nowhere;
 
 const WAREHOUSE: &str = r#"name = "masked"
 [limits]

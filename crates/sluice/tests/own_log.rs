@@ -10,8 +10,10 @@
 )]
 
 mod common;
-#[path = "common/on_disk.rs"]
-mod on_disk;
+#[path = "common/files_below.rs"]
+mod files_below;
+#[path = "common/log_bytes.rs"]
+mod log_bytes;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use std::time::Duration;
 use common::{
     Running, all_rows, ask, ask_until, fail, output, replay_command, run_command, succeed,
 };
-use on_disk::log_bytes;
+use log_bytes::log_bytes;
 
 const SOURCES: &str = r#"
 [topic.visits]

@@ -1,8 +1,6 @@
 //! A warehouse over the topics of a shop in Kafka. The test file has the modules
 //! `brokers` and `world` beside this one.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use crate::brokers::Broker;
 use crate::world::World;
 
@@ -69,37 +67,4 @@ pub fn define(world: &World, broker: &Broker, capture: &str, tables: &str) {
             "[topic.shop.capture]\nkind = \"kafka\"\nbootstrap_servers = [\"{address}\"]\n{capture}\n{tables}"
         ),
     );
-}
-
-/// A table of what the change messages of a topic say of goods, whichever program
-/// wrote them.
-pub fn goods_table(table: &str, topic: &str) -> String {
-    format!(
-        r#"
-[table.{table}]
-topic = "{topic}"
-when = [{{ field = "/table", equals = "goods" }}]
-row = "/data"
-before = "/old"
-version = ["/xid", "/xoffset"]
-primary_key = ["id"]
-change_kind = {{ field = "/type", insert = ["insert", "bootstrap-insert"], update = ["update"], delete = ["delete"] }}
-columns = [
-  {{ name = "id", from = "./id", type = "int64" }},
-  {{ name = "price", from = "./price", type = "decimal(10,2)" }},
-]
-"#
-    )
-}
-
-/// A change of goods as Debezium writes it: the row lies in the message as it was
-/// before where it is deleted (`d`), and else as it is after.
-pub fn debezium(op: &str, position: u32, row: &str) -> String {
-    let (before, after) = match op {
-        "d" => (row, "null"),
-        _ => ("null", row),
-    };
-    format!(
-        r#"{{"before":{before},"after":{after},"source":{{"connector":"mysql","db":"shop","table":"goods","ts_ms":5,"file":"log.000003","pos":{position},"row":0}},"op":"{op}"}}"#
-    )
 }
