@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
-use sluice_functions::bracket_negative_intervals;
+use sluice_functions::{bracket_negative_intervals, compare_rows_by_value, compare_with_any};
 use sluice_syntax::Part;
 
 use crate::time::dialect::ModelDialect;
@@ -141,6 +141,8 @@ impl Checker<'_> {
             self.expressions(&query);
         }
         bracket_negative_intervals(&mut query);
+        compare_rows_by_value(&mut *query);
+        compare_with_any(&mut *query);
         rewrite(&mut query);
         Some(ParsedView {
             name,

@@ -1,10 +1,13 @@
 //! Functions whose result is as long as a number among their arguments, or as the
-//! product of their lengths, with a limit to that length.
+//! product of their lengths, with a limit to that length; and functions whose work
+//! is such a product, with a limit to it.
 //!
 //! `lpad(name, n)` with an enormous n out of a row would ask for more memory than
 //! there is, which ends the process: no one can catch that. So each of these
 //! functions stands behind one that first adds up what it would make, and refuses
-//! what is too long. In a view that is an evaluation error of its row.
+//! what is too long. In a view that is an evaluation error of its row. Nor can
+//! anyone interrupt a function: while `levenshtein` compares two books, nothing else
+//! is answered.
 
 use std::sync::Arc;
 
@@ -14,7 +17,10 @@ use arrow::datatypes::{
     DataType, Date32Type, Date64Type, FieldRef, Int64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, TimeUnit,
 };
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
@@ -60,6 +66,13 @@ const SHARE_BYTES: u64 = BATCH_BYTES_MAX / 8192;
 /// The same for lists, which are rather taken apart than copied.
 const CONSTANT_LIST_BYTES_MAX: u64 = 128 << 10;
 
+/// So many pairs of characters may be compared for a row, which is two texts of 362:
+/// 8192 rows are then some seconds of work.
+const CHARACTER_PAIRS_MAX: u64 = 1 << 17;
+
+/// So many pairs of values may be compared for a row, which is two lists of 1024.
+const VALUE_PAIRS_MAX: u64 = 1 << 20;
+
 /// What an element of a list takes beside its value, about.
 const ELEMENT_BYTES: u64 = 8;
 
@@ -85,15 +98,29 @@ enum Growth {
     Resize,
     /// A list of all values from one to another.
     Range,
+    /// A short result for which all characters of a text are compared with all of
+    /// another.
+    PairsOfCharacters,
+    /// The same with the values of two lists.
+    PairsOfValues,
 }
 
 impl Growth {
     fn makes_list(self) -> bool {
         matches!(self, Self::RepeatInList | Self::Resize | Self::Range)
     }
+
+    /// How many pairs may be compared for one row, where a function compares pairs.
+    fn pairs_max(self) -> Option<u64> {
+        match self {
+            Self::PairsOfCharacters => Some(CHARACTER_PAIRS_MAX),
+            Self::PairsOfValues => Some(VALUE_PAIRS_MAX),
+            _ => None,
+        }
+    }
 }
 
-const FUNCTIONS: [(&str, Growth); 10] = [
+const FUNCTIONS: [(&str, Growth); 13] = [
     ("repeat", Growth::Repeat),
     ("lpad", Growth::Pad),
     ("rpad", Growth::Pad),
@@ -104,22 +131,59 @@ const FUNCTIONS: [(&str, Growth); 10] = [
     ("array_resize", Growth::Resize),
     ("range", Growth::Range),
     ("generate_series", Growth::Range),
+    ("levenshtein", Growth::PairsOfCharacters),
+    ("array_has_all", Growth::PairsOfValues),
+    ("array_has_any", Growth::PairsOfValues),
 ];
 
 /// The functions behind their limits, out of those that `known` finds by name.
 pub(crate) fn bounded(
     purpose: Purpose,
     known: impl Fn(&str) -> Option<Arc<ScalarUDF>>,
-) -> Vec<ScalarUDF> {
+) -> Vec<Arc<ScalarUDF>> {
     let functions = FUNCTIONS.into_iter().filter_map(|(name, growth)| {
         let inner = known(name)?;
-        Some(ScalarUDF::from(Bounded {
+        Some(Arc::new(ScalarUDF::from(Bounded {
             inner,
             growth,
             purpose,
-        }))
+        })))
     });
     functions.collect()
+}
+
+/// Puts those functions behind their limits that the planner knows by itself, because
+/// they stand for an operator: `list @> list` is `array_has_all`.
+#[derive(Debug)]
+pub(crate) struct BoundedOperators(pub(crate) Vec<Arc<ScalarUDF>>);
+
+impl FunctionRewrite for BoundedOperators {
+    fn name(&self) -> &str {
+        "bounded_operators"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        _schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::ScalarFunction(mut call) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        if call.func.inner().is::<Bounded>() {
+            return Ok(Transformed::no(Expr::ScalarFunction(call)));
+        }
+        let bounded = self.0.iter().find(|known| known.name() == call.name());
+        let is_changed = bounded.is_some();
+        if let Some(bounded) = bounded {
+            call.func = bounded.clone();
+        }
+        Ok(Transformed::new_transformed(
+            Expr::ScalarFunction(call),
+            is_changed,
+        ))
+    }
 }
 
 /// A function behind its limit.
@@ -131,16 +195,25 @@ struct Bounded {
 }
 
 impl Bounded {
-    /// How many bytes a value may have.
+    /// How many bytes a value may have, or pairs may be compared for it.
     fn bytes_max(&self) -> u64 {
-        match self.growth.makes_list() {
-            true => self.purpose.list_bytes_max(),
-            false => self.purpose.text_bytes_max(),
+        match (self.growth.pairs_max(), self.growth.makes_list()) {
+            (Some(pairs_max), _) => pairs_max,
+            (None, true) => self.purpose.list_bytes_max(),
+            (None, false) => self.purpose.text_bytes_max(),
         }
     }
 
-    /// What is wrong with a value of so many bytes, if anything is.
+    /// What is wrong with a value of so many bytes, or pairs, if anything is.
     fn longer_than(&self, bytes: u64, bytes_max: u64) -> Option<String> {
+        if self.growth.pairs_max().is_some() {
+            return (bytes > bytes_max).then(|| {
+                format!(
+                    "`{}` would compare {bytes} pairs, each character or value with each, and {bytes_max} are the most: compare shorter ones, as in left(name, 300)",
+                    self.name()
+                )
+            });
+        }
         let kind = match self.growth.makes_list() {
             true => "list",
             false => "text",
@@ -157,6 +230,7 @@ impl Bounded {
     /// may be made together: how many they are, one number after the other.
     fn parts(&self, arguments: &[ColumnarValue], rows: usize) -> Result<Vec<usize>> {
         let (mut parts, mut length, mut total) = (Vec::new(), 0, 0_u64);
+        let compares_pairs = self.growth.pairs_max().is_some();
         // Constants are computed even for no row.
         for row in 0..rows.max(1) {
             let has_row = |argument: &ColumnarValue| match argument {
@@ -172,7 +246,8 @@ impl Bounded {
             if let Some(problem) = self.longer_than(bytes, bytes_max) {
                 return exec_err!("{problem}");
             }
-            if length > 0 && total.saturating_add(bytes) > BATCH_BYTES_MAX {
+            let is_full = !compares_pairs && total.saturating_add(bytes) > BATCH_BYTES_MAX;
+            if length > 0 && is_full {
                 parts.push(length);
                 (length, total) = (0, 0);
             }
@@ -232,7 +307,8 @@ impl Bounded {
         }
     }
 
-    /// What one row's result takes at most; 0 where an argument is missing.
+    /// What one row's result takes at most, or how many pairs are compared for it; 0
+    /// where an argument is missing.
     fn bytes(&self, arguments: &[ColumnarValue], row: usize) -> Result<u64> {
         let number = |argument: Option<&ColumnarValue>| {
             let number = argument.and_then(|argument| integer(argument, row));
@@ -271,6 +347,13 @@ impl Bounded {
                 number(second).saturating_mul(one.saturating_add(ELEMENT_BYTES))
             }
             Growth::Range => range_length(arguments, row)?.saturating_mul(ELEMENT_BYTES),
+            Growth::PairsOfCharacters => pairs_of_characters(first_text, text(second, row)),
+            Growth::PairsOfValues => {
+                let length = |list: Option<&ColumnarValue>| {
+                    list.map_or(0, |list| list_length(list, row) as u64)
+                };
+                length(first).saturating_mul(length(second))
+            }
         })
     }
 
@@ -335,9 +418,12 @@ impl ScalarUDFImpl for Bounded {
         };
         let constants: Vec<Option<ColumnarValue>> = arguments.iter().map(constant).collect();
         let numbers_known = match self.growth {
-            Growth::Range | Growth::Replace | Growth::ReplacePattern | Growth::Join => {
-                constants.iter().all(Option::is_some)
-            }
+            Growth::Range
+            | Growth::Replace
+            | Growth::ReplacePattern
+            | Growth::Join
+            | Growth::PairsOfCharacters
+            | Growth::PairsOfValues => constants.iter().all(Option::is_some),
             _ => constants.get(1).is_some_and(Option::is_some),
         };
         let is_constant = constants.iter().all(Option::is_some);
@@ -350,6 +436,7 @@ impl ScalarUDFImpl for Bounded {
                 .collect();
             let bytes = self.bytes(&least, 0)?;
             let bytes_max = match (is_constant, self.growth.makes_list()) {
+                _ if self.growth.pairs_max().is_some() => self.bytes_max(),
                 (false, _) => self.bytes_max(),
                 (true, false) => SHARE_BYTES.max(self.given_bytes(&least, 0)),
                 (true, true) => CONSTANT_LIST_BYTES_MAX,
@@ -433,6 +520,37 @@ fn pattern_replaced_bytes(text: &str, to: &str, everywhere: bool) -> u64 {
     let repeated = to.matches(['\\', '$']).count() as u64;
     let kept = (text.len() as u64).saturating_mul(repeated + 1);
     kept.saturating_add(places.saturating_mul(to.len() as u64))
+}
+
+/// How many characters of one text are compared with each of another.
+fn pairs_of_characters(first: &str, second: &str) -> u64 {
+    let pairs = |first: usize, second: usize| (first as u64).saturating_mul(second as u64);
+    match pairs(first.len(), second.len()) {
+        // Characters are no more than bytes, and need not be counted.
+        few if few <= CHARACTER_PAIRS_MAX => few,
+        _ => pairs(first.chars().count(), second.chars().count()),
+    }
+}
+
+/// How many values a row's list has.
+fn list_length(list: &ColumnarValue, row: usize) -> usize {
+    let (array, row) = match list {
+        ColumnarValue::Array(array) => (array, row),
+        ColumnarValue::Scalar(ScalarValue::List(list)) => return list.value_length(0) as usize,
+        ColumnarValue::Scalar(ScalarValue::LargeList(list)) => {
+            return list.value_length(0) as usize;
+        }
+        ColumnarValue::Scalar(ScalarValue::FixedSizeList(list)) => {
+            return list.value_length() as usize;
+        }
+        ColumnarValue::Scalar(_) => return 0,
+    };
+    match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().value_length(row) as usize,
+        DataType::LargeList(_) => array.as_list::<i64>().value_length(row) as usize,
+        DataType::FixedSizeList(_, length) => *length as usize,
+        _ => 0,
+    }
 }
 
 /// How long the values of a list are together, and how many there are.

@@ -14,6 +14,8 @@
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
 //! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
 //! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
+//! | `x = ANY (…)` where it may be unknown | `quantified.rs` |
+//! | rows are compared value by value: `(a, b) < (c, d)` | `row_comparisons.rs` |
 //! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
 //! | no function takes all memory | `bounded.rs`, `percentiles.rs` |
 
@@ -26,7 +28,9 @@ mod negative_intervals;
 mod null_in_lists;
 mod one_float;
 mod percentiles;
+mod quantified;
 mod refused_forms;
+mod row_comparisons;
 mod split_words;
 mod uniq_count;
 mod uniq_merge;
@@ -44,12 +48,14 @@ pub use canonical::{canonical, holds_floats};
 pub use in_subquery::rewrite_in_subqueries;
 pub use negative_intervals::bracket_negative_intervals;
 pub use one_float::is_comparison;
+pub use quantified::compare_with_any;
+pub use row_comparisons::compare_rows_by_value;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 
-use crate::bounded::{Purpose, bounded};
+use crate::bounded::{BoundedOperators, Purpose, bounded};
 use crate::date_trunc::DateTrunc;
 use crate::in_subquery::InSubqueries;
 use crate::lists_apart::ListsApart;
@@ -147,8 +153,8 @@ impl Functions {
             None => Purpose::Views,
         };
         let bounded = bounded(purpose, |name| session.udf(name).ok());
-        for function in scalars.into_iter().chain(bounded) {
-            session.register_udf(Arc::new(function))?;
+        for function in scalars.map(Arc::new).into_iter().chain(bounded.clone()) {
+            session.register_udf(function)?;
         }
         let aggregates = [
             AggregateUDF::from(UniqMerge::new()),
@@ -161,6 +167,7 @@ impl Functions {
         session.add_analyzer_rule(Arc::new(OneFloat::new()));
         session.add_analyzer_rule(Arc::new(Percentiles));
         session.add_analyzer_rule(Arc::new(RefusedForms));
+        session.register_function_rewrite(Arc::new(BoundedOperators(bounded)))?;
         session.register_function_rewrite(Arc::new(NullInLists))
     }
 }

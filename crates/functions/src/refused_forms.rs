@@ -5,10 +5,14 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, JoinConstraint, JoinType, Result, plan_err};
+use datafusion::logical_expr::expr::{Case, Cast, InList, InSubquery};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
+
+use crate::PLANNER_FUNCTIONS;
+use crate::one_float::is_comparison;
 
 /// See the module.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ impl AnalyzerRule for RefusedForms {
             node.apply_expressions(|expression| {
                 expression.apply(|part| {
                     check_day(part, &schema)?;
+                    check_rows(part)?;
                     Ok(TreeNodeRecursion::Continue)
                 })
             })
@@ -64,6 +69,42 @@ fn check_day(expression: &Expr, schema: &DFSchema) -> Result<()> {
     plan_err!(
         "a date and an interval with hours, minutes or seconds would be a date: write CAST(day AS TIMESTAMP) for the date"
     )
+}
+
+/// Rows that were not compared value by value ([`crate::row_comparisons`]) would be
+/// compared as structures, with NULL as a value.
+fn check_rows(expression: &Expr) -> Result<()> {
+    let compares_row = match expression {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            is_comparison(*op) && (is_row(left) || is_row(right))
+        }
+        Expr::InList(InList { expr, list, .. }) => is_row(expr) || list.iter().any(is_row),
+        Expr::Between(between) => {
+            is_row(&between.expr) || is_row(&between.low) || is_row(&between.high)
+        }
+        Expr::Case(Case { expr, .. }) => expr.as_deref().is_some_and(is_row),
+        Expr::InSubquery(InSubquery { expr, .. }) => is_row(expr),
+        _ => false,
+    };
+    if !compares_row {
+        return Ok(());
+    }
+    plan_err!(
+        "a row is compared with rows of as many values, at most 32 and none of them a row, as in (a, b) = (c, d): compare the values of others one by one"
+    )
+}
+
+/// Whether it is a row, whatever its types were made.
+fn is_row(expression: &Expr) -> bool {
+    let call = match expression {
+        Expr::Cast(Cast { expr, .. }) => return is_row(expr),
+        Expr::ScalarFunction(call) => call,
+        _ => return false,
+    };
+    if PLANNER_FUNCTIONS.contains(&call.name()) {
+        return call.args.first().is_some_and(is_row);
+    }
+    matches!(call.name(), "struct" | "named_struct")
 }
 
 /// Whether it is an interval that is no number of days and months.

@@ -4,11 +4,12 @@
 //! with: some four thousand functions each time, one for each kind of node. Here it
 //! is compiled once for all visitors that read, and once for all that rewrite.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, FunctionArg, ObjectName, Query, Select, Statement, TableFactor, Value, ValueWithSpan,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// A visitor that reads. `Break` ends the walk.
@@ -49,6 +50,43 @@ pub trait Part {
             see(expression);
             false
         });
+    }
+}
+
+/// A statement or query as text that is read as the same again.
+///
+/// The library writes a quote in a text once where two follow each other, or a
+/// backslash stands before it, because to some dialects that is one quote.
+///
+/// ```
+/// use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
+/// use sluice_syntax::text_of;
+///
+/// let sql = r"SELECT 'a''''b', '\''c', E'd\'e'";
+/// let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql)?.remove(0);
+/// let again = Parser::parse_sql(&PostgreSqlDialect {}, &text_of(&statement))?;
+/// assert_eq!(again, [statement]);
+/// # Ok::<(), datafusion::sql::sqlparser::parser::ParserError>(())
+/// ```
+pub fn text_of<P: Part + Clone + Display>(part: &P) -> String {
+    let mut part = part.clone();
+    let _ = part.rewrite(&mut QuotesDoubled);
+    part.to_string()
+}
+
+/// Two quotes side by side are written as they are.
+struct QuotesDoubled;
+
+impl VisitorMut for QuotesDoubled {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::SingleQuotedString(text) = &mut value.value
+            && text.contains('\'')
+        {
+            *text = text.replace('\'', "''");
+        }
+        ControlFlow::Continue(())
     }
 }
 

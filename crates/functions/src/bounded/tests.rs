@@ -24,6 +24,7 @@ fn limited(name: &str) -> Bounded {
         "array_repeat" => array_repeat_udf(),
         "array_resize" => array_resize_udf(),
         "range" => range_udf(),
+        "levenshtein" => datafusion::functions::string::levenshtein(),
         _ => lpad(),
     };
     Bounded {
@@ -112,11 +113,14 @@ fn what_is_too_long_is_refused_before_it_is_made() {
             vec![day(0), day(i32::MAX), step(0, 1, 0)],
         ),
         ("range", vec![second(0), second(100), step(0, 0, 1)]),
+        ("levenshtein", vec![word(&long), word(&long)]),
         // January and February give each other the turn for ever.
         ("range", vec![day(30), day(0), step(1, -31, 0)]),
     ] {
         let error = check(name, &arguments).unwrap_err().to_string();
-        let is_clear = error.contains("bytes") || error.contains("one sign");
+        let is_clear = ["bytes", "pairs", "one sign"]
+            .iter()
+            .any(|reason| error.contains(reason));
         assert!(is_clear, "{name} {arguments:?}: {error}");
     }
 }
@@ -128,6 +132,11 @@ fn what_is_of_use_is_made() {
     let of_a_day = ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(Some(step)));
     let long = "a".repeat(100_000);
     for (name, arguments) in [
+        ("levenshtein", vec![word(&long), word("字")]),
+        (
+            "levenshtein",
+            vec![word(&"字".repeat(362)), word(&"a".repeat(362))],
+        ),
         ("repeat", vec![word("ab"), int(1 << 19)]),
         ("repeat", vec![word(""), int(i64::MAX)]),
         ("repeat", vec![word("ab"), int(-1)]),
