@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::SKUS_PER_SPU;
+use crate::facts::{CouponStep, Fact};
 use crate::message::{Message, Object, RowChange, row};
 use crate::offers::{ACTIVITIES, COUPONS, activity_of};
 use crate::order::Order;
@@ -23,6 +24,13 @@ pub(crate) struct TakenCoupon {
     pub(crate) since: String,
     /// With the order that it is used for.
     pub(crate) is_new: bool,
+    /// When an order was paid with it, or gave it back; empty while neither
+    /// happened.
+    #[serde(default)]
+    changed: String,
+    /// An order was paid with it.
+    #[serde(default)]
+    is_paid: bool,
 }
 
 /// Codes: code, name, code above.
@@ -151,26 +159,84 @@ impl Shop {
         messages: &mut Vec<Message>,
     ) {
         let now = self.local(time_us).text();
-        let taken = self.new_coupon(time_us, coupon);
+        let taken = self.new_coupon(time_us, user, coupon);
         let data = coupon_row(taken.id, coupon, user, None, [&now, "", ""], &now);
         self.send_changes(time_us, &[RowChange::insert("coupon_use", data)], messages);
+        self.hold(user, taken);
+    }
+
+    /// A member keeps a coupon for later.
+    fn hold(&mut self, user: u64, coupon: TakenCoupon) {
         let held = self.coupons.entry(user).or_default();
         if held.len() < COUPONS_HELD_MAX {
-            held.push(taken);
+            held.push(coupon);
         }
     }
 
     /// A coupon in somebody's hand.
-    fn new_coupon(&mut self, time_us: i64, coupon: u64) -> TakenCoupon {
+    fn new_coupon(&mut self, time_us: i64, user: u64, coupon: u64) -> TakenCoupon {
         let local = self.local(time_us);
         self.counters.coupon_use += 1;
         self.books.day(local.day).answers.coupons_taken += 1;
-        TakenCoupon {
+        let taken = TakenCoupon {
             id: self.counters.coupon_use,
             coupon,
             since: local.text(),
             is_new: false,
+            changed: String::new(),
+            is_paid: false,
+        };
+        self.note_coupon(time_us, user, &taken, CouponStep::Taken);
+        taken
+    }
+
+    /// Takes note of what became of a coupon.
+    pub(crate) fn note_coupon(
+        &mut self,
+        time_us: i64,
+        user: u64,
+        taken: &TakenCoupon,
+        step: CouponStep,
+    ) {
+        self.facts.note(time_us, || Fact::Coupon {
+            id: taken.id,
+            coupon: taken.coupon,
+            user,
+            step,
+        });
+    }
+
+    /// The order came to nothing: where the shop gives coupons back, the member can
+    /// use its coupon again.
+    pub(crate) fn return_coupon(&mut self, time_us: i64, order: &mut Order) -> Option<RowChange> {
+        if !self.options.returns_coupons {
+            return None;
         }
+        let mut used = order.coupon_use.take()?;
+        self.note_coupon(time_us, order.user, &used, CouponStep::Returned);
+        let now = self.local(time_us).text();
+        let old = row(|old| {
+            let (status, since) = match used.is_paid {
+                true => ("1403", &used.changed),
+                false => ("1402", &order.created),
+            };
+            old.text("coupon_status", status)
+                .number("order_id", order.id)
+                .text("using_time", &order.created);
+            if used.is_paid {
+                old.text("used_time", &used.changed);
+            }
+            if *since != now {
+                old.text("operate_time", since);
+            }
+        });
+        let times = [used.since.as_str(), "", ""];
+        let data = coupon_row(used.id, used.coupon, order.user, None, times, &now);
+        used.is_new = false;
+        used.is_paid = false;
+        used.changed = now;
+        self.hold(order.user, used);
+        Some(RowChange::update("coupon_use", data, old))
     }
 
     /// Takes off what the activities of its goods give and a coupon that the member
@@ -201,7 +267,7 @@ impl Shop {
         if takes_one && order.coupon_use.is_none() {
             let fitting = offers.find(|coupon| order.redeem(*coupon));
             if let Some(coupon) = fitting {
-                let mut taken = self.new_coupon(time_us, coupon);
+                let mut taken = self.new_coupon(time_us, order.user, coupon);
                 taken.is_new = true;
                 order.coupon_use = Some(taken);
             }
@@ -250,8 +316,12 @@ impl Order {
                         old.text("coupon_status", "1401")
                             .raw("order_id", "null")
                             .raw("using_time", "null");
-                        if used.since != self.created {
-                            old.text("operate_time", &used.since);
+                        let since = match used.changed.is_empty() {
+                            true => &used.since,
+                            false => &used.changed,
+                        };
+                        if *since != self.created {
+                            old.text("operate_time", since);
                         }
                     });
                     RowChange::update("coupon_use", data, old)
@@ -262,7 +332,10 @@ impl Order {
     }
 
     /// The coupon was paid with.
-    pub(crate) fn use_coupon(&self, now: &str) -> Option<RowChange> {
+    pub(crate) fn use_coupon(&mut self, now: &str) -> Option<RowChange> {
+        let used = self.coupon_use.as_mut()?;
+        used.is_paid = true;
+        used.changed = now.to_owned();
         let used = self.coupon_use.as_ref()?;
         let data = self.coupon_row(used, now, now);
         let old = row(|old| {

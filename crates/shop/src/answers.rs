@@ -170,7 +170,8 @@ pub struct AnswerBook {
     pub pay_seconds: i64,
     /// Goods of this day's orders that were refunded until now.
     pub refunded_of_orders: i64,
-    /// By brand id.
+    /// By brand id; brand, category and product of goods that the shop does not have
+    /// are 0.
     pub brands: BTreeMap<u64, SalesBook>,
     /// By id of the category of the third level.
     pub categories: BTreeMap<u64, SalesBook>,

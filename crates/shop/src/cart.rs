@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answers::Unique;
+use crate::catalogue::sku_name;
 use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
@@ -22,6 +23,9 @@ pub(crate) struct CartLine {
     changed_us: i64,
     /// The row of `cart_info`; 0 while the visitor is not logged in.
     id: u64,
+    /// The goods had another name than at first when they were put there.
+    #[serde(default)]
+    is_renamed: bool,
 }
 
 /// What becomes of the cart when goods are put in it.
@@ -73,6 +77,7 @@ impl Shop {
                 added_us: time_us,
                 changed_us: time_us,
                 id: 0,
+                is_renamed: self.is_renamed(visit.sku),
             });
             if visit.is_logged_in {
                 let changes = self.keep_cart(time_us, visit);
@@ -228,7 +233,7 @@ impl Shop {
                 .number("sku_id", line.sku)
                 .money("cart_price", line.price)
                 .number("sku_num", line.pieces)
-                .text("sku_name", &crate::catalogue::sku(line.sku).name)
+                .text("sku_name", &sku_name(line.sku, line.is_renamed))
                 .number("is_checked", 1)
                 .number("is_ordered", u8::from(is_ordered));
             match is_ordered {

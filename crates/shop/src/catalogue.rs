@@ -149,6 +149,20 @@ pub(crate) struct Sku {
 pub(crate) const SKUS_PER_SPU: u64 = 3;
 const VARIANTS: [&str; SKUS_PER_SPU as usize] = ["S", "M", "L"];
 
+/// A name after it was changed.
+pub(crate) fn renamed(name: &str) -> String {
+    format!("{name} Neo")
+}
+
+/// The name of goods: the first one, or the one after it was changed.
+pub(crate) fn sku_name(id: u64, is_renamed: bool) -> String {
+    let name = sku(id).name;
+    match is_renamed {
+        true => renamed(&name),
+        false => name,
+    }
+}
+
 /// The goods, from their number alone.
 pub(crate) fn sku(id: u64) -> Sku {
     let spu_id = (id - 1) / SKUS_PER_SPU + 1;

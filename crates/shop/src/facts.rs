@@ -8,6 +8,8 @@ pub struct PageFact {
     pub device: u32,
     /// Visit, of all devices.
     pub visit: u64,
+    /// The record says which visit it is.
+    pub names_session: bool,
     /// Member; 0 while nobody is logged in.
     pub user: u64,
     /// Whether that is one of the shop's own, for tests.
@@ -43,8 +45,11 @@ pub struct PageFact {
 pub struct LineFact {
     /// Line, of all orders.
     pub id: u64,
-    /// Goods, and what they were then.
+    /// Goods, and what they were then: product, brand and category are 0 of goods
+    /// that the shop does not have.
     pub sku: u64,
+    /// Their name.
+    pub name: String,
     /// Product.
     pub spu: u64,
     /// Brand.
@@ -73,13 +78,13 @@ impl LineFact {
 pub struct OrderFact {
     /// Order.
     pub id: u64,
-    /// Member.
+    /// Member, or somebody of whom the shop knows nothing else.
     pub user: u64,
     /// Whether it is one of the shop's own.
     pub is_test: bool,
     /// In which all its amounts are.
     pub currency: &'static str,
-    /// Where it goes.
+    /// Where it goes, which may be no province of the shop's.
     pub province: u64,
     /// Channel of the app.
     pub channel: String,
@@ -108,6 +113,19 @@ pub struct GoodsFact {
     pub brand: u64,
     /// Category of the third level.
     pub category: u64,
+}
+
+/// What became of a coupon that a member took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouponStep {
+    /// It was taken.
+    Taken,
+    /// It is used for this order.
+    InOrder(u64),
+    /// It was paid with.
+    Paid,
+    /// Its order came to nothing; the member has it again.
+    Returned,
 }
 
 /// What happened.
@@ -189,6 +207,17 @@ pub enum Fact {
     Cancel(u64),
     /// Money went back: order, sku, cents.
     Refund(u64, u64, i64),
+    /// Something became of a coupon.
+    Coupon {
+        /// The one that a member took, of all.
+        id: u64,
+        /// What it gives.
+        coupon: u64,
+        /// Member.
+        user: u64,
+        /// What became of it.
+        step: CouponStep,
+    },
     /// A buyer said what goods are like.
     Comment {
         /// One of the shop's own.

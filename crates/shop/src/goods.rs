@@ -1,9 +1,9 @@
-//! Goods, which change now and then: their price, their category and brand, a
-//! brand's name; some leave the shop for a while.
+//! Goods, which change now and then: their price, their category and brand, their
+//! name, a brand's name; some leave the shop for a while.
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{BRANDS, CATEGORIES_3, Sku, sku};
+use crate::catalogue::{BRANDS, CATEGORIES_3, Sku, renamed, sku, sku_name};
 use crate::facts::{Fact, GoodsFact};
 use crate::message::{Message, Object, RowChange, row};
 use crate::shop::{Event, Shop};
@@ -22,6 +22,9 @@ pub(crate) struct GoodsState {
     since_us: i64,
     /// They are not sold now.
     is_gone: bool,
+    /// They have another name than at first.
+    #[serde(default)]
+    is_renamed: bool,
 }
 
 /// A brand that was renamed.
@@ -49,8 +52,28 @@ impl Shop {
             goods.price_cents = state.cents;
             goods.category3 = state.category3;
             goods.brand = state.brand;
+            if state.is_renamed {
+                goods.name = renamed(&goods.name);
+            }
         }
         goods
+    }
+
+    /// Whether goods have another name than at first.
+    pub(crate) fn is_renamed(&self, id: u64) -> bool {
+        self.goods.get(&id).is_some_and(|state| state.is_renamed)
+    }
+
+    fn goods_state(&self, id: u64) -> GoodsState {
+        let goods = sku(id);
+        self.goods.get(&id).copied().unwrap_or(GoodsState {
+            cents: goods.price_cents,
+            category3: goods.category3,
+            brand: goods.brand,
+            since_us: self.options.start_us,
+            is_gone: false,
+            is_renamed: false,
+        })
     }
 
     /// Whether goods are not sold now.
@@ -77,13 +100,7 @@ impl Shop {
         let id = 1 + self.random.below(self.options.skus);
         let kind = self.random.below(100);
         let goods = self.sku_now(id);
-        let mut state = self.goods.get(&id).copied().unwrap_or(GoodsState {
-            cents: goods.price_cents,
-            category3: goods.category3,
-            brand: goods.brand,
-            since_us: self.options.start_us,
-            is_gone: false,
-        });
+        let mut state = self.goods_state(id);
         let change = if state.is_gone {
             state.is_gone = false;
             state.since_us = time_us;
@@ -119,11 +136,39 @@ impl Shop {
         self.send_changes(time_us, &[change], messages);
     }
 
+    /// Goods get another name, or their first one again. Sent once: whether messages
+    /// come twice is decided by the chance that all else shares.
+    pub(crate) fn rename_goods(&mut self, time_us: i64, id: u64, messages: &mut Vec<Message>) {
+        if self.is_gone(id) {
+            return;
+        }
+        let before = self.goods_state(id);
+        let after = GoodsState {
+            is_renamed: !before.is_renamed,
+            since_us: time_us,
+            ..before
+        };
+        if let Some(change) = self.sku_update(id, before, after) {
+            let goods = self.sku_now(id);
+            self.facts.note(time_us, || goods_fact(&goods));
+            self.send_transaction(time_us, &[change], messages);
+        }
+    }
+
     /// Makes goods what `after` says; `None` if that is what they were.
     fn sku_update(&mut self, id: u64, before: GoodsState, after: GoodsState) -> Option<RowChange> {
         let (was, is) = (self.local(before.since_us), self.local(after.since_us));
-        let changed = (before.cents, before.brand, before.category3);
-        if changed == (after.cents, after.brand, after.category3) {
+        let columns = |state: GoodsState| {
+            let GoodsState {
+                cents,
+                category3,
+                brand,
+                is_renamed,
+                ..
+            } = state;
+            (cents, category3, brand, is_renamed)
+        };
+        if columns(before) == columns(after) {
             return None;
         }
         let old = row(|old| {
@@ -135,6 +180,9 @@ impl Shop {
             }
             if before.category3 != after.category3 {
                 old.number("category3_id", before.category3);
+            }
+            if before.is_renamed != after.is_renamed {
+                old.text("sku_name", &sku_name(id, before.is_renamed));
             }
             if was.text() != is.text() {
                 old.text("operate_time", &was.text());
@@ -166,7 +214,7 @@ impl Shop {
             since_us: self.options.start_us,
         });
         let name = match before.name == first {
-            true => format!("{first} Neo"),
+            true => renamed(first),
             false => first.to_owned(),
         };
         let now = self.local(time_us).text();

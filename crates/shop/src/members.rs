@@ -109,6 +109,11 @@ impl Shop {
         &mut self.members[user as usize - 1]
     }
 
+    /// The same; `None` of somebody who never registered.
+    pub(crate) fn known_member(&mut self, user: u64) -> Option<&mut Member> {
+        self.members.get_mut(user as usize - 1)
+    }
+
     /// The level of a member.
     pub(crate) fn level(&self, user: u64) -> u8 {
         let member = self.members[user as usize - 1];

@@ -1,13 +1,12 @@
 //! The tables that exist before anything happens.
 
 use crate::activities::names_of_reductions;
-use crate::catalogue::{
-    BRANDS, CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, REGIONS, SKUS_PER_SPU, sku,
-};
+use crate::catalogue::{BRANDS, REGIONS, SKUS_PER_SPU, sku};
 use crate::facts::Fact;
 use crate::goods::{goods_fact, sku_fields};
 use crate::members::is_test_member;
 use crate::message::{Message, Object, RowChange, Topic, row};
+use crate::names::Named;
 use crate::shop::Shop;
 use crate::time::DAY_US;
 
@@ -34,34 +33,11 @@ impl Shop {
                 data.number("id", id).text("region_name", region);
             });
         }
-        for (id, province) in (1..).zip(&PROVINCES) {
-            add("base_province", &|data| {
-                data.number("id", id)
-                    .text("name", province.name)
-                    .number("region_id", province.region)
-                    .text("area_code", province.area_code)
-                    .text("iso_code", province.iso)
-                    .text("iso_3166_2", province.iso);
-            });
-        }
-        for (id, name) in (1..).zip(CATEGORIES_1) {
-            add("base_category1", &|data| {
-                data.number("id", id).text("name", name);
-            });
-        }
-        for (id, (name, parent)) in (1..).zip(CATEGORIES_2) {
-            add("base_category2", &|data| {
-                data.number("id", id)
-                    .text("name", name)
-                    .number("category1_id", parent);
-            });
-        }
-        for (id, (name, parent)) in (1..).zip(CATEGORIES_3) {
-            add("base_category3", &|data| {
-                data.number("id", id)
-                    .text("name", name)
-                    .number("category2_id", parent);
-            });
+        for kind in Named::FIXED {
+            for id in 1..=kind.rows(self.options.skus) {
+                let name = kind.first_name(id);
+                add(kind.table(), &|data| kind.fields(data, id, &name));
+            }
         }
         for (id, name) in (1..).zip(BRANDS) {
             add("base_trademark", &|data| {
@@ -71,12 +47,9 @@ impl Shop {
         for id in 1..=self.options.skus {
             let goods = sku(id);
             if (id - 1).is_multiple_of(SKUS_PER_SPU) {
-                add("spu_info", &|data| {
-                    data.number("id", goods.spu_id)
-                        .text("spu_name", &goods.name[..goods.name.len() - 2])
-                        .number("category3_id", goods.category3)
-                        .number("tm_id", goods.brand);
-                });
+                let (kind, id) = (Named::Product, goods.spu_id);
+                let name = kind.first_name(id);
+                add(kind.table(), &|data| kind.fields(data, id, &name));
             }
             add("sku_info", &|data| {
                 sku_fields(data, &goods);
@@ -104,6 +77,7 @@ impl Shop {
             }
         }
         self.plan_goods_change(time_us);
+        self.plan_rename(time_us);
         for (table, data) in rows {
             let change = RowChange {
                 table,
@@ -128,22 +102,10 @@ impl Shop {
         for (id, region) in (1..).zip(REGIONS) {
             name("base_region", id, region, 0);
         }
-        for (id, province) in (1..).zip(&PROVINCES) {
-            name(
-                "base_province",
-                id,
-                province.name,
-                u64::from(province.region),
-            );
-        }
-        for (id, category) in (1..).zip(CATEGORIES_1) {
-            name("base_category1", id, category, 0);
-        }
-        for (id, (category, above)) in (1..).zip(CATEGORIES_2) {
-            name("base_category2", id, category, above);
-        }
-        for (id, (category, above)) in (1..).zip(CATEGORIES_3) {
-            name("base_category3", id, category, above);
+        for kind in Named::FIXED {
+            for id in 1..=kind.rows(self.options.skus) {
+                name(kind.table(), id, &kind.first_name(id), kind.above(id));
+            }
         }
         for (id, brand) in (1..).zip(BRANDS) {
             name("base_trademark", id, brand, 0);
@@ -151,14 +113,12 @@ impl Shop {
         for (table, id, text) in names_of_reductions() {
             name(table, id, text, 0);
         }
+        let kind = Named::Product;
+        for id in 1..=kind.rows(self.options.skus) {
+            name(kind.table(), id, &kind.first_name(id), kind.above(id));
+        }
         for id in 1..=self.options.skus {
-            let goods = sku(id);
-            if (id - 1).is_multiple_of(SKUS_PER_SPU) {
-                let spu = goods.name[..goods.name.len() - 2].to_owned();
-                let fact = || Fact::Name("spu_info", goods.spu_id, spu, 0);
-                self.facts.note(time_us, fact);
-            }
-            self.facts.note(time_us, || goods_fact(&goods));
+            self.facts.note(time_us, || goods_fact(&sku(id)));
         }
     }
 }

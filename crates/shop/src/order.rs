@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::activities::TakenCoupon;
-use crate::catalogue::sku;
+use crate::catalogue::sku_name;
 use crate::currencies::{Currency, RATE_ONE, worth};
 use crate::message::{RowChange, row};
 use crate::time::Local;
@@ -33,6 +33,9 @@ pub(crate) struct Line {
     pub(crate) coupon: i64,
     /// Pieces of which the money went back.
     pub(crate) refunded: u32,
+    /// The goods had another name than at first.
+    #[serde(default)]
+    pub(crate) is_renamed: bool,
 }
 
 impl Line {
@@ -43,6 +46,11 @@ impl Line {
     /// What is to be paid for it.
     pub(crate) fn total(&self) -> i64 {
         self.original() - self.activity - self.coupon
+    }
+
+    /// The name of the goods when they were ordered.
+    pub(crate) fn name(&self) -> String {
+        sku_name(self.sku, self.is_renamed)
     }
 }
 
@@ -155,7 +163,7 @@ impl Order {
                 data.number("id", line.id)
                     .number("order_id", self.id)
                     .number("sku_id", line.sku)
-                    .text("sku_name", &sku(line.sku).name)
+                    .text("sku_name", &line.name())
                     .money("order_price", line.price)
                     .number("sku_num", line.pieces)
                     .money("split_total_amount", line.total())

@@ -13,6 +13,16 @@ impl Random {
         Self(seed)
     }
 
+    /// A generator of its own for one thing, and one number of it: what it draws
+    /// changes nothing elsewhere.
+    pub(crate) fn named(seed: u64, name: &str, number: u64) -> Self {
+        // FNV-1a (Fowler, Noll, Vo) of the name.
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        let first = Self(seed ^ hash).next();
+        Self(first ^ number.wrapping_mul(0x5851_f42d_4c95_7f2d))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -63,6 +73,25 @@ mod tests {
         let mut counts = [0; 10];
         for _ in 0..10_000 {
             counts[random.below(10) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|&count| (850..1_150).contains(&count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn generators_of_their_own_draw_apart() {
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in [1, 2] {
+            for name in ["names", "pauses"] {
+                firsts.extend((0..100).map(|number| Random::named(seed, name, number).next()));
+            }
+        }
+        assert_eq!(firsts.len(), 400);
+        let mut counts = [0; 10];
+        for number in 0..10_000 {
+            counts[Random::named(7, "pauses", number).below(10) as usize] += 1;
         }
         assert!(
             counts.iter().all(|&count| (850..1_150).contains(&count)),

@@ -51,9 +51,11 @@ impl Shop {
                 .text("is_new", if is_new { "1" } else { "0" })
                 .text("md", model)
                 .text("mid", &format!("mid_{:07}", visit.device))
-                .text("os", os)
-                .text("sid", &format!("s{:010}", visit.number))
-                .text("vc", self.app_of(visit.device));
+                .text("os", os);
+            if self.names_session(visit.device) {
+                common.text("sid", &format!("s{:010}", visit.number));
+            }
+            common.text("vc", self.app_of(visit.device));
             if visit.is_logged_in {
                 common.text("uid", &visit.user.to_string());
             }
@@ -99,6 +101,7 @@ impl Shop {
         PageFact {
             device: visit.device,
             visit: visit.number,
+            names_session: self.names_session(visit.device),
             user,
             is_test: user > 0 && is_test_member(user),
             is_bot: traits.is_bot,

@@ -74,6 +74,9 @@ impl Shop {
         }
         let mut changes = vec![self.pay_back(time_us, &mut order, id), request];
         changes.extend(order.move_to(REFUNDED, local, log_id));
+        if order.lines.iter().all(|line| line.refunded == line.pieces) {
+            changes.extend(self.return_coupon(time_us, &mut order));
+        }
         self.send_changes(time_us, &changes, messages);
         if self.random.per_mille(250) {
             self.plan_refund(time_us, order);
@@ -93,6 +96,7 @@ impl Shop {
         self.counters.status_log += 1;
         let local = self.local(time_us);
         changes.extend(order.move_to(CANCELLED, local, self.counters.status_log));
+        changes.extend(self.return_coupon(time_us, &mut order));
         self.send_changes(time_us, &changes, messages);
     }
 

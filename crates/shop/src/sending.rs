@@ -65,17 +65,8 @@ impl Shop {
         changes: &[RowChange],
         messages: &mut Vec<Message>,
     ) {
-        self.counters.xid += 1;
-        let xid = self.counters.xid;
         let first = messages.len();
-        for (xoffset, change) in changes.iter().enumerate() {
-            let is_last = xoffset + 1 == changes.len();
-            messages.push(Message {
-                topic: Topic::ShopDb,
-                send_time_us: time_us,
-                payload: change.payload(time_us, xid, xoffset, is_last),
-            });
-        }
+        self.send_transaction(time_us, changes, messages);
         if self.random.per_mille(self.options.duplicate_per_mille) {
             self.books.duplicates += changes.len() as u64;
             let later_us = self.later(time_us);
@@ -84,6 +75,26 @@ impl Shop {
                 message.send_time_us = later_us;
             }
             self.plan(later_us, Event::Send(again));
+        }
+        self.send_dirty_changes(time_us, messages);
+    }
+
+    /// Sends the changes of one transaction, once, without asking chance.
+    pub(crate) fn send_transaction(
+        &mut self,
+        time_us: i64,
+        changes: &[RowChange],
+        messages: &mut Vec<Message>,
+    ) {
+        self.counters.xid += 1;
+        let xid = self.counters.xid;
+        for (xoffset, change) in changes.iter().enumerate() {
+            let is_last = xoffset + 1 == changes.len();
+            messages.push(Message {
+                topic: Topic::ShopDb,
+                send_time_us: time_us,
+                payload: change.payload(time_us, xid, xoffset, is_last),
+            });
         }
     }
 }

@@ -15,9 +15,11 @@ use crate::favors::Favor;
 use crate::goods::{BrandName, GoodsState};
 use crate::members::Member;
 use crate::message::Message;
+use crate::names::NameState;
 use crate::order::Order;
 use crate::random::Random;
 use crate::season::busyness;
+use crate::session::OpenSession;
 use crate::time::Local;
 use crate::visit::Visit;
 
@@ -51,6 +53,19 @@ pub struct ShopOptions {
     /// Some members pay in other currencies than CNY, of which there is a table of
     /// rates by day.
     pub several_currencies: bool,
+    /// Devices in a thousand whose app names no session.
+    #[serde(default)]
+    pub without_sid_per_mille: u64,
+    /// Goods, products, categories and provinces get other names now and then.
+    #[serde(default)]
+    pub has_renames: bool,
+    /// Coupons of orders that come to nothing can be used again.
+    #[serde(default)]
+    pub returns_coupons: bool,
+    /// Transactions of the database in a thousand beside which somebody writes
+    /// rows that no rule of the shop allows.
+    #[serde(default)]
+    pub dirty_changes_per_mille: u64,
 }
 
 impl ShopOptions {
@@ -67,6 +82,23 @@ impl ShopOptions {
             duplicate_per_mille: 4,
             late_per_mille: 10,
             several_currencies: false,
+            without_sid_per_mille: 0,
+            has_renames: false,
+            returns_coupons: false,
+            dirty_changes_per_mille: 0,
+        }
+    }
+
+    /// The same shop with everything that happens in a shop of some years.
+    #[must_use]
+    pub fn with_everything(self) -> Self {
+        Self {
+            several_currencies: true,
+            without_sid_per_mille: 100,
+            has_renames: true,
+            returns_coupons: true,
+            dirty_changes_per_mille: 10,
+            ..self
         }
     }
 }
@@ -118,6 +150,8 @@ pub(crate) enum Event {
     Favor(Box<Favor>),
     /// A buyer says what the goods are like.
     Comment(Box<Comment>),
+    /// Something gets another name.
+    Rename,
 }
 
 /// An event with its time. Events of one moment keep the order in which they
@@ -160,6 +194,8 @@ pub(crate) struct Counters {
     pub(crate) favor: u64,
     pub(crate) comment: u64,
     pub(crate) coupon_use: u64,
+    #[serde(default)]
+    pub(crate) rename: u64,
     pub(crate) xid: u64,
     planned: u64,
 }
@@ -184,6 +220,12 @@ pub struct Shop {
     pub(crate) goods: BTreeMap<u64, GoodsState>,
     /// Brands that were renamed.
     pub(crate) brands: BTreeMap<u64, BrandName>,
+    /// Other rows with a name that was changed, by table and id.
+    #[serde(default)]
+    pub(crate) names: BTreeMap<String, NameState>,
+    /// The last sessions of devices whose apps name none.
+    #[serde(default)]
+    pub(crate) sessions: BTreeMap<u32, OpenSession>,
     /// Coupons that members keep for later.
     pub(crate) coupons: BTreeMap<u64, Vec<TakenCoupon>>,
     pub(crate) books: Books,
@@ -219,6 +261,8 @@ impl Shop {
             members: Vec::new(),
             goods: BTreeMap::new(),
             brands: BTreeMap::new(),
+            names: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             coupons: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
@@ -370,6 +414,7 @@ impl Shop {
             Event::MendRate(place, wrong) => self.mend_rate(time_us, place, wrong, messages),
             Event::Favor(favor) => self.change_favor(time_us, *favor, messages),
             Event::Comment(comment) => self.comment(time_us, &comment, messages),
+            Event::Rename => self.rename(time_us, messages),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::answers::{AnswerBook, Unique};
 use crate::books::SalesBook;
 use crate::cart::CartLine;
 use crate::currencies::Currency;
-use crate::facts::{Fact, LineFact, OrderFact};
+use crate::facts::{CouponStep, Fact, LineFact, OrderFact};
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, FINISHED, Line, Order, PAID, UNPAID};
@@ -72,6 +72,9 @@ impl Shop {
             order.freight_reduce = order.freight;
         }
         self.note_order(time_us, &order);
+        if let Some(used) = &order.coupon_use {
+            self.note_coupon(time_us, user, used, CouponStep::InOrder(order.id));
+        }
         self.counters.status_log += 1;
         let mut changes = order.creation();
         changes.extend(order.reductions());
@@ -99,6 +102,7 @@ impl Shop {
                 false => vec![line.pieces],
             };
             let goods = self.sku_now(line.sku);
+            let is_renamed = self.is_renamed(line.sku);
             for pieces in parts {
                 self.counters.detail += 1;
                 lines.push(Line {
@@ -112,6 +116,7 @@ impl Shop {
                     activity: 0,
                     coupon: 0,
                     refunded: 0,
+                    is_renamed,
                 });
             }
         }
@@ -119,7 +124,7 @@ impl Shop {
     }
 
     /// Counts a new order in the books.
-    fn note_order(&mut self, time_us: i64, order: &Order) {
+    pub(crate) fn note_order(&mut self, time_us: i64, order: &Order) {
         self.facts
             .note(time_us, || Fact::Order(Box::new(order_fact(order))));
         if order.is_test {
@@ -127,10 +132,11 @@ impl Shop {
         }
         let local = self.local(time_us);
         self.note_unique(local, Unique::OrderUser, order.user);
-        let member = self.member(order.user);
-        let is_first_today = member.order_day != local.day + 1;
-        let is_first = member.order_day == 0;
-        member.order_day = local.day + 1;
+        let today = local.day + 1;
+        let last = self
+            .known_member(order.user)
+            .map_or(0, |member| std::mem::replace(&mut member.order_day, today));
+        let (is_first_today, is_first) = (last != today, last == 0);
         let goods = order.goods_worth();
         let day = self.books.day(local.day);
         day.gross += goods;
@@ -196,6 +202,9 @@ impl Shop {
         self.counters.status_log += 1;
         changes.extend(order.move_to(PAID, local, self.counters.status_log));
         changes.extend(order.use_coupon(&now));
+        if let Some(used) = &order.coupon_use {
+            self.note_coupon(time_us, order.user, used, CouponStep::Paid);
+        }
         changes.extend(self.raise_member(time_us, order.user));
         self.send_changes(time_us, &changes, messages);
         self.plan_comment(time_us, &order);
@@ -237,17 +246,18 @@ impl Shop {
     }
 
     /// Counts a payment in the books.
-    fn note_payment(&mut self, time_us: i64, order: &Order) {
+    pub(crate) fn note_payment(&mut self, time_us: i64, order: &Order) {
         self.facts.note(time_us, || Fact::Pay(order.id));
         if order.is_test {
             return;
         }
         let local = self.local(time_us);
         self.note_unique(local, Unique::PayUser, order.user);
-        let member = self.member(order.user);
-        let is_first_today = member.pay_day != local.day + 1;
-        let is_first = member.pay_day == 0;
-        member.pay_day = local.day + 1;
+        let today = local.day + 1;
+        let last = self
+            .known_member(order.user)
+            .map_or(0, |member| std::mem::replace(&mut member.pay_day, today));
+        let (is_first_today, is_first) = (last != today, last == 0);
         let goods = order.goods_worth();
         self.books.day(order.created_day).unpaid -= goods;
         let day = self.books.day(local.day);
@@ -275,7 +285,8 @@ impl Shop {
         let today = self.local(time_us).day;
         self.books.day(today).answers.cancelled_then += goods;
         self.counters.status_log += 1;
-        let changes = order.move_to(CANCELLED, self.local(time_us), self.counters.status_log);
+        let mut changes = order.move_to(CANCELLED, self.local(time_us), self.counters.status_log);
+        changes.extend(self.return_coupon(time_us, &mut order));
         self.send_changes(time_us, &changes, messages);
     }
 }
@@ -284,6 +295,7 @@ fn order_fact(order: &Order) -> OrderFact {
     let lines = order.lines.iter().map(|line| LineFact {
         id: line.id,
         sku: line.sku,
+        name: line.name(),
         spu: line.spu,
         brand: line.brand,
         category: line.category,

@@ -6,6 +6,7 @@ use crate::facts::Fact;
 use crate::members::{is_shared, is_test_member};
 use crate::message::Message;
 use crate::records::MODELS;
+use crate::session::Session;
 use crate::shop::{Event, Shop};
 use crate::visit::{Page, Visit};
 
@@ -96,8 +97,9 @@ impl Shop {
             self.log_in(time_us, &mut visit, messages);
         }
         let is_person = !traits(visit.device).is_bot;
-        if is_person {
-            self.note_page(time_us, &visit);
+        let session = is_person.then(|| self.session_of(time_us, &visit));
+        if let Some(session) = &session {
+            self.note_page(time_us, &visit, session);
         }
         if visit.pages == 1 && traits(visit.device).channel != "web" {
             let payload = self.start_record(time_us, &visit);
@@ -111,8 +113,8 @@ impl Shop {
         let takes_coupon =
             visit.page == Page::Home && visit.is_logged_in && self.random.per_mille(10);
         let takes_out = visit.page == Page::Cart && self.random.per_mille(100);
-        if is_person {
-            let answers = &mut self.books.day(visit.day).answers;
+        if let Some(session) = &session {
+            let answers = &mut self.books.day(session.day).answers;
             answers.session_ms += (stays_us / 1_000) as u64;
         }
         let coupon = 1 + visit.number % 3;
@@ -165,7 +167,8 @@ impl Shop {
                 let upgrades = &mut self.devices[visit.device as usize].upgrades;
                 *upgrades = upgrades.saturating_add(1);
             }
-            self.plan(time_us + stays_us, Event::Page(Box::new(visit)));
+            let next_us = time_us + stays_us + self.pause_us(&visit);
+            self.plan(next_us, Event::Page(Box::new(visit)));
         }
     }
 
@@ -191,7 +194,7 @@ impl Shop {
     }
 
     /// Counts a page view in the books.
-    fn note_page(&mut self, time_us: i64, visit: &Visit) {
+    fn note_page(&mut self, time_us: i64, visit: &Visit, session: &Session) {
         let local = self.local(time_us);
         let mid = u64::from(visit.device);
         self.note_unique(local, Unique::Device, mid);
@@ -223,7 +226,7 @@ impl Shop {
         let day = self.books.day(local.day);
         day.pv += 1;
         day.uv += u64::from(is_first_today);
-        day.sessions += u64::from(visit.pages == 1);
+        day.sessions += u64::from(session.pages == 1);
         let answers = &mut day.answers;
         answers.new_uv += u64::from(is_first);
         answers.active_users += u64::from(away > 0);
@@ -249,16 +252,15 @@ impl Shop {
             channel.pv += 1;
             channel.uv += u64::from(is_first_today);
         }
-        self.note_session(visit);
+        self.note_session(visit.device, session);
     }
 
     /// Counts a page view for its session, on the day on which that began.
-    fn note_session(&mut self, visit: &Visit) {
-        let answers = &mut self.books.day(visit.day).answers;
+    fn note_session(&mut self, device: u32, session: &Session) {
+        let answers = &mut self.books.day(session.day).answers;
         answers.session_pages += 1;
-        let channel = traits(visit.device).channel;
-        let campaign = answers.campaign(channel, &visit.campaign);
-        match visit.pages {
+        let campaign = answers.campaign(traits(device).channel, &session.campaign);
+        match session.pages {
             1 => {
                 campaign.sessions += 1;
                 campaign.bounces += 1;

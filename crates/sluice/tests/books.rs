@@ -4,7 +4,8 @@
 //!
 //! `SLUICE_BOOKS_SEEDS` (from `SLUICE_BOOKS_FIRST_SEED` on), `SLUICE_BOOKS_EVENTS`, `SLUICE_BOOKS_MOMENTS` and
 //! `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
-//! with one currency.
+//! with one currency, `SLUICE_BOOKS_TIDY=1` one in which names stay, coupons do not
+//! come back, every app names its sessions and nobody writes impossible rows.
 
 #![allow(
     clippy::unwrap_used,
@@ -213,14 +214,18 @@ fn check_rest(warehouse: &Warehouse, shop: &Shop) {
     }
     let errors = "SELECT count(*) FROM sluice_evaluation_errors";
     assert_eq!(ask(&warehouse.state(), errors), ["0"]);
+    // A change may be meant for several tables, which all refuse it.
     let dirty = shop.books().dirty.to_string();
-    let dead_letters = "SELECT count(*) FROM sluice_dead_letters";
+    let dead_letters = "SELECT count(*) FROM (SELECT DISTINCT topic, record_offset FROM sluice_dead_letters) AS records";
     assert_eq!(ask(&warehouse.state(), dead_letters), [dirty]);
 }
 
 fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
     let began = Instant::now();
     let mut options = ShopOptions::new(seed, START_US);
+    if from_environment("SLUICE_BOOKS_TIDY", 0) == 0 {
+        options = options.with_everything();
+    }
     options.messages_per_second = events as f64 / (HOURS as f64 * 3_600.0);
     options.devices = (events / 20).clamp(2_000, 250_000) as u32;
     let several = from_environment("SLUICE_BOOKS_CURRENCIES", 5) > 1;

@@ -56,7 +56,7 @@ impl Reader {
     pub fn read(&mut self, message: &Message) -> Option<Value> {
         let parsed = serde_json::from_str::<Value>(&message.payload);
         let usable = parsed.ok().filter(|value| match message.topic {
-            Topic::ShopDb => true,
+            Topic::ShopDb => is_possible(value),
             Topic::AppLog => is_usable(value),
         });
         let Some(value) = usable else {
@@ -78,6 +78,13 @@ impl Reader {
         }
         Some(value)
     }
+}
+
+/// Whether a row has no number below zero, which nothing in a shop is.
+fn is_possible(change: &Value) -> bool {
+    let row = change["data"].as_object().unwrap();
+    let mut numbers = row.values().filter_map(Value::as_f64);
+    numbers.all(|number| number >= 0.0)
 }
 
 /// Whether a record of the log has a known kind and fields of the right types.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_shop::LineFact;
 
 use super::ledger::{Deed, Ledger, Order, day_of};
-use super::table::{Days, Table, date, money, ratio};
+use super::table::{Days, Table, date, id_cell, money, ratio};
 use super::trade::refunds;
 use super::traffic::window_cells;
 use crate::row;
@@ -141,11 +141,11 @@ pub fn sku_window(ledger: &Ledger, days: &Days) -> Table {
 fn group_cells(ledger: &Ledger, brand: u64, category: u64, user: u64, spu: u64) -> String {
     let name = |table, id| ledger.name(table, id).to_owned();
     row![
-        brand,
+        id_cell(brand),
         name("base_trademark", brand),
         category_cells(ledger, category),
         user,
-        spu,
+        id_cell(spu),
         name("spu_info", spu)
     ]
 }
@@ -155,11 +155,11 @@ pub fn category_cells(ledger: &Ledger, category3: u64) -> String {
     let category2 = ledger.above("base_category3", category3);
     let category1 = ledger.above("base_category2", category2);
     row![
-        category1,
+        id_cell(category1),
         ledger.name("base_category1", category1),
-        category2,
+        id_cell(category2),
         ledger.name("base_category2", category2),
-        category3,
+        id_cell(category3),
         ledger.name("base_category3", category3)
     ]
 }
@@ -236,7 +236,7 @@ pub fn repeat_purchase(ledger: &Ledger) -> Table {
         let repeat = users.values().filter(|orders| orders.len() > 1).count();
         let name = ledger.name("base_trademark", *brand);
         let rate = ratio(repeat as f64, users.len() as i64);
-        row![brand, name, users.len(), repeat, rate]
+        row![id_cell(*brand), name, users.len(), repeat, rate]
     });
     Table {
         columns: "tm_id, tm_name, buyers, repeat_buyers, repeat_rate",

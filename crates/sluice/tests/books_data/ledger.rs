@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_shop::{Fact, GoodsFact, Known, LineFact, OrderFact, PageFact};
+use sluice_shop::{CouponStep, Fact, GoodsFact, Known, LineFact, OrderFact, PageFact};
 
 const DAY_US: i64 = 86_400_000_000;
 const OWN_CURRENCY: &str = "CNY";
@@ -54,6 +54,7 @@ pub struct View {
     pub is_test: bool,
     pub is_bot: bool,
     pub says_new: bool,
+    pub names_session: bool,
 }
 
 /// An order with what became of it.
@@ -150,14 +151,43 @@ pub struct Deed {
     pub count: i64,
 }
 
+/// A coupon that a member took.
+#[derive(Debug, Clone, Copy)]
+pub struct Coupon {
+    pub coupon: u64,
+    pub user: u64,
+    /// The order that it is used for; 0 for none.
+    pub order: u64,
+    pub taken_us: i64,
+    pub using_us: Option<i64>,
+    pub paid_us: Option<i64>,
+}
+
+impl Coupon {
+    fn step(&mut self, step: CouponStep, time_us: i64) {
+        match step {
+            CouponStep::Taken => {}
+            CouponStep::InOrder(order) => {
+                self.order = order;
+                self.using_us = Some(time_us);
+            }
+            CouponStep::Paid => self.paid_us = Some(time_us),
+            CouponStep::Returned => (self.order, self.using_us, self.paid_us) = (0, None, None),
+        }
+    }
+}
+
+/// A name, with the row above it, and the moment from which on a row had it.
+type NameSince = (i64, String, u64);
+
 /// What is known until a moment.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     pub window_us: i64,
     texts: Vec<String>,
     text_ids: BTreeMap<String, TextId>,
-    /// Names of a table: name and the row above.
-    pub names: BTreeMap<(&'static str, u64), (String, u64)>,
+    /// Names of a table's rows, one after another.
+    names: BTreeMap<(&'static str, u64), Vec<NameSince>>,
     /// Goods as they are now.
     pub goods: BTreeMap<u64, GoodsFact>,
     /// Rates by currency and day, in millionths.
@@ -176,6 +206,7 @@ pub struct Ledger {
     /// Favourites: test, sku, whether it stands.
     pub favors: BTreeMap<u64, (bool, u64, bool)>,
     pub comments: Vec<Deed>,
+    pub coupons: BTreeMap<u64, Coupon>,
     /// Facts whose message was not sent yet.
     waiting: Vec<Known>,
 }
@@ -204,15 +235,25 @@ impl Ledger {
         id
     }
 
-    /// The name of a row, and nothing if it has none.
+    /// The name of a row today, and nothing if it has none.
     pub fn name(&self, table: &'static str, id: u64) -> &str {
-        let found = self.names.get(&(table, id));
-        found.map_or("", |(name, _)| name)
+        self.name_at(table, id, i64::MAX)
+    }
+
+    /// The name that a row had at a moment; its first one held since ever.
+    pub fn name_at(&self, table: &'static str, id: u64, time_us: i64) -> &str {
+        let Some(names) = self.names.get(&(table, id)) else {
+            return "";
+        };
+        let before = names.iter().rfind(|(since_us, ..)| *since_us <= time_us);
+        &before.unwrap_or(&names[0]).1
     }
 
     /// The row above a row.
     pub fn above(&self, table: &'static str, id: u64) -> u64 {
-        self.names.get(&(table, id)).map_or(0, |(_, above)| *above)
+        let names = self.names.get(&(table, id));
+        let newest = names.and_then(|names| names.last());
+        newest.map_or(0, |(_, _, above)| *above)
     }
 
     /// Beginning of the window of a moment, in seconds.
@@ -244,7 +285,8 @@ impl Ledger {
         };
         match fact {
             Fact::Name(table, id, name, above) => {
-                self.names.insert((table, id), (name, above));
+                let names = self.names.entry((table, id)).or_default();
+                names.push((second_of(time_us), name, above));
             }
             Fact::Goods(goods) => {
                 self.goods.insert(goods.sku, goods);
@@ -321,6 +363,23 @@ impl Ledger {
                 let comment = deed(0, is_test, sku, i64::from(is_good));
                 self.comments.push(comment);
             }
+            Fact::Coupon {
+                id,
+                coupon,
+                user,
+                step,
+            } => {
+                let time_us = second_of(time_us);
+                let taken = self.coupons.entry(id).or_insert(Coupon {
+                    coupon,
+                    user,
+                    order: 0,
+                    taken_us: time_us,
+                    using_us: None,
+                    paid_us: None,
+                });
+                taken.step(step, time_us);
+            }
         }
     }
 
@@ -351,16 +410,17 @@ impl Ledger {
             is_test: page.is_test,
             is_bot: page.is_bot,
             says_new: page.says_new,
+            names_session: page.names_session,
         };
         self.views.push(view);
     }
 
-    /// The level of the member when the order was made.
-    pub fn level_of(&self, order: &Order) -> u8 {
-        let levels = &self.levels[&order.fact.user];
-        let before = levels
-            .iter()
-            .rfind(|(since_us, _)| *since_us <= order.time_us);
+    /// The level that a member had at a moment; 0 of somebody who is none.
+    pub fn level_at(&self, user: u64, time_us: i64) -> u8 {
+        let Some(levels) = self.levels.get(&user) else {
+            return 0;
+        };
+        let before = levels.iter().rfind(|(since_us, _)| *since_us <= time_us);
         before.unwrap_or(&levels[0]).1
     }
 

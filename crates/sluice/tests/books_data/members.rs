@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::{Ledger, day_of};
 use super::live::days_of;
-use super::table::{Days, Table, date, money, ratio};
+use super::table::{Days, Table, date, id_cell, money, ratio};
 use super::trade::{day_results, orders_of, refunds};
 use super::traffic::{Traffic, window_cells};
 use crate::row;
@@ -364,7 +364,8 @@ pub fn report_figure(ledger: &Ledger, traffic: &Traffic<'_>) -> Table {
 pub fn user_level_day(ledger: &Ledger, _: &Traffic<'_>, days: &Days) -> Table {
     let mut groups: BTreeMap<(i64, u8), (i64, BTreeSet<u64>, i64)> = BTreeMap::new();
     for order in orders_of(ledger, days) {
-        let key = (order.day(), ledger.level_of(order));
+        let level = ledger.level_at(order.fact.user, order.time_us);
+        let key = (order.day(), level);
         let (orders, users, goods) = groups.entry(key).or_default();
         *orders += 1;
         users.insert(order.fact.user);
@@ -372,6 +373,7 @@ pub fn user_level_day(ledger: &Ledger, _: &Traffic<'_>, days: &Days) -> Table {
     }
     let rows = groups.iter();
     let rows = rows.map(|((day, level), (orders, users, goods))| {
+        let level = id_cell(u64::from(*level));
         row![date(*day), level, orders, users.len(), money(*goods)]
     });
     Table {

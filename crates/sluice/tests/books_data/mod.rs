@@ -1,6 +1,7 @@
-//! The shop's own books of every model of the layers DWS and ADS: plain sums over
-//! what happened, without SQL and without what was sent.
+//! The shop's own books of every model of the layers DWS and ADS, and of some facts:
+//! plain sums over what happened, without SQL and without what was sent.
 
+pub mod details;
 pub mod goods;
 pub mod ledger;
 pub mod live;
@@ -31,10 +32,23 @@ pub enum By {
 
 type Book = fn(&Ledger, &Traffic<'_>, &Days) -> Table;
 
-/// Every model of the two layers with its book. `ads_period_closed` and
+/// Every model of the two layers with its book, and facts of which names and coupons
+/// change. `ads_period_closed` and
 /// `ads_period_adjustment`, which tell of what was once reported, are compared by
 /// the test itself.
 pub const BOOKS: &[(&str, By, Book)] = &[
+    ("dwd_trade_order_detail_dim", By::Day, |l, _, d| {
+        details::order_names(l, d)
+    }),
+    ("dwd_tool_coupon_get", By::All, |l, _, _| {
+        details::coupons_taken(l)
+    }),
+    ("dwd_tool_coupon_order", By::All, |l, _, _| {
+        details::coupons_in_orders(l)
+    }),
+    ("dwd_tool_coupon_pay", By::All, |l, _, _| {
+        details::coupons_paid(l)
+    }),
     ("dws_traffic_channel_day", By::Day, |l, _, d| {
         traffic::channel_day(l, d)
     }),

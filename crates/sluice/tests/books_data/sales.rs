@@ -6,7 +6,7 @@ use sluice_shop::LineFact;
 
 use super::goods::category_cells;
 use super::ledger::{Ledger, Order};
-use super::table::{Days, Table, date, money, ratio};
+use super::table::{Days, Table, date, id_cell, money, ratio};
 use crate::row;
 
 /// Orders, pieces, goods, and what of them went back until now.
@@ -16,6 +16,8 @@ struct Sales {
     pieces: i64,
     gross: i64,
     refunded: i64,
+    /// The greatest of the names that goods had when they were ordered.
+    sku_name: String,
 }
 
 impl Sales {
@@ -56,6 +58,9 @@ fn sales_by(
             sales.pieces += i64::from(line.pieces);
             sales.gross += line.total();
             sales.refunded += refunded;
+            if line.name > sales.sku_name {
+                sales.sku_name.clone_from(&line.name);
+            }
         }
     }
     groups
@@ -66,7 +71,7 @@ pub fn trademark_day(ledger: &Ledger, days: &Days) -> Table {
     let rows = groups.iter().map(|((day, id), sales)| {
         row![
             date(*day),
-            id,
+            id_cell(*id),
             ledger.name("base_trademark", *id),
             sales.cells()
         ]
@@ -91,7 +96,8 @@ pub fn category_day(ledger: &Ledger, days: &Days) -> Table {
 pub fn spu_day(ledger: &Ledger, days: &Days) -> Table {
     let groups = sales_by(ledger, days, |line| line.spu);
     let rows = groups.iter().map(|((day, id), sales)| {
-        row![date(*day), id, ledger.name("spu_info", *id), sales.cells()]
+        let name = ledger.name("spu_info", *id);
+        row![date(*day), id_cell(*id), name, sales.cells()]
     });
     Table {
         columns: "day, spu_id, spu_name, orders, pieces, gmv_gross, gmv_refunded",
@@ -102,11 +108,11 @@ pub fn spu_day(ledger: &Ledger, days: &Days) -> Table {
 pub fn live_sku_day(ledger: &Ledger, days: &Days) -> Table {
     let groups = sales_by(ledger, days, |line| line.sku);
     let rows = groups.iter().map(|((day, id), sales)| {
-        let orders = sales.orders.len();
-        row![date(*day), id, orders, sales.pieces, money(sales.gross)]
+        let (orders, gross) = (sales.orders.len(), money(sales.gross));
+        row![date(*day), id, sales.sku_name, orders, sales.pieces, gross]
     });
     Table {
-        columns: "day, sku_id, orders, pieces, gmv_gross",
+        columns: "day, sku_id, sku_name, orders, pieces, gmv_gross",
         rows: rows.collect(),
     }
 }

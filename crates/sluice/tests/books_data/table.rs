@@ -22,6 +22,14 @@ macro_rules! row {
     }};
 }
 
+/// The number of a row, and nothing where there is no such row.
+pub fn id_cell(id: u64) -> String {
+    match id {
+        0 => String::new(),
+        _ => id.to_string(),
+    }
+}
+
 /// Cents as a decimal.
 pub fn money(cents: i64) -> String {
     let sign = if cents < 0 { "-" } else { "" };

@@ -173,11 +173,28 @@ pub fn orders_of<'a>(ledger: &'a Ledger, days: &Days) -> impl Iterator<Item = &'
         .filter(move |order| days.contains(&order.day()))
 }
 
+/// The greatest of the names that provinces had when orders were made, by what
+/// these belong to.
+fn province_names<'a, K: Ord>(
+    ledger: &'a Ledger,
+    days: &Days,
+    key: impl Fn(&Order) -> K,
+) -> BTreeMap<K, &'a str> {
+    let mut names: BTreeMap<K, &str> = BTreeMap::new();
+    for order in orders_of(ledger, days) {
+        let name = ledger.name_at("base_province", order.fact.province, order.time_us);
+        let greatest = names.entry(key(order)).or_default();
+        *greatest = name.max(*greatest);
+    }
+    names
+}
+
 pub fn province_window(ledger: &Ledger, days: &Days) -> Table {
     let key = |order: &Order| (ledger.window(order.time_us), order.fact.province);
     let groups = sales(orders_of(ledger, days), key);
+    let names = province_names(ledger, days, key);
     let rows = groups.iter().map(|((start, province), (count, goods))| {
-        let name = ledger.name("base_province", *province);
+        let name = names[&(*start, *province)];
         row![
             window_cells(ledger, *start),
             province,
@@ -195,8 +212,9 @@ pub fn province_window(ledger: &Ledger, days: &Days) -> Table {
 pub fn province_day(ledger: &Ledger, days: &Days) -> Table {
     let key = |order: &Order| (order.day(), order.fact.province);
     let groups = sales(orders_of(ledger, days), key);
+    let names = province_names(ledger, days, key);
     let rows = groups.iter().map(|((day, province), (count, goods))| {
-        let name = ledger.name("base_province", *province);
+        let name = names[&(*day, *province)];
         row![date(*day), province, name, count, money(*goods)]
     });
     Table {

@@ -34,10 +34,44 @@ pub struct Session<'a> {
     pub during_ms: i64,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn add(&mut self, ledger: &'a Ledger, view: &'a View) {
+        self.pages += 1;
+        self.during_ms += view.during_ms;
+        self.first = first_of(ledger, self.first, view);
+    }
+
     pub fn day(&self) -> i64 {
         day_of(self.first.time_us)
     }
+}
+
+/// What tells sessions apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SessionKey {
+    /// The visit, where the record names it.
+    Visit(u32),
+    /// Else the device, and when the session began.
+    Begun(u32, i64),
+}
+
+/// A session without a name ends after a longer pause.
+const IDLE_US: i64 = 30 * 60_000_000;
+
+/// Page views of a device that names no session, with those that they belong to: one
+/// begins at a page without a page before it, and after a pause.
+fn unnamed_sessions(mut views: Vec<&View>) -> impl Iterator<Item = (SessionKey, &View)> {
+    // No text, 0, is no page. Of pages of one moment those that begin come first.
+    views.sort_by_key(|view| (view.time_us, view.last_page != 0));
+    let (mut begun_us, mut last_us) = (i64::MIN, i64::MIN);
+    views.into_iter().map(move |view| {
+        let is_entry = view.last_page == 0;
+        if is_entry || last_us == i64::MIN || view.time_us - last_us > IDLE_US {
+            begun_us = view.time_us;
+        }
+        last_us = view.time_us;
+        (SessionKey::Begun(view.device, begun_us), view)
+    })
 }
 
 /// Days on which a device was first seen, and first called itself new.
@@ -57,7 +91,16 @@ pub struct Traffic<'a> {
 
 impl<'a> Traffic<'a> {
     pub fn new(ledger: &'a Ledger) -> Self {
-        let mut sessions: BTreeMap<u32, Session<'a>> = BTreeMap::new();
+        let mut sessions: BTreeMap<SessionKey, Session<'a>> = BTreeMap::new();
+        let mut unnamed: BTreeMap<u32, Vec<&'a View>> = BTreeMap::new();
+        let mut add = |key: SessionKey, view: &'a View| {
+            let session = sessions.entry(key).or_insert(Session {
+                first: view,
+                pages: 0,
+                during_ms: 0,
+            });
+            session.add(ledger, view);
+        };
         let mut firsts: BTreeMap<(i64, u32), &'a View> = BTreeMap::new();
         let mut devices: BTreeMap<u32, DeviceDays> = BTreeMap::new();
         for view in &ledger.views {
@@ -73,16 +116,17 @@ impl<'a> Traffic<'a> {
             if view.is_bot {
                 continue;
             }
-            let session = sessions.entry(view.visit).or_insert(Session {
-                first: view,
-                pages: 0,
-                during_ms: 0,
-            });
-            session.pages += 1;
-            session.during_ms += view.during_ms;
-            session.first = first_of(ledger, session.first, view);
+            match view.names_session {
+                true => add(SessionKey::Visit(view.visit), view),
+                false => unnamed.entry(view.device).or_default().push(view),
+            }
             let first = firsts.entry((day, view.device)).or_insert(view);
             *first = first_of(ledger, first, view);
+        }
+        for views in unnamed.into_values() {
+            for (key, view) in unnamed_sessions(views) {
+                add(key, view);
+            }
         }
         Self {
             sessions: sessions.into_values().collect(),
