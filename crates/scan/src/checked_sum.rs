@@ -1,5 +1,7 @@
-//! `sum` of integers: exact while it adds, and an error if the end does not fit.
+//! `sum` of integers, and of decimals that have no wider type: exact while it adds,
+//! and an error if the end does not fit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -7,7 +9,10 @@ use arrow::array::{
     PrimitiveArray, UInt64Array,
 };
 use arrow::compute::{cast, not, nullif, prep_null_mask_filter};
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, Field, FieldRef, Int64Type,
+    UInt64Type,
+};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::common::utils::take_function_args;
@@ -20,8 +25,9 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature,
 };
 
-/// Sums while they are made: no number of rows makes one that does not fit.
-const EXACT: DataType = DataType::Decimal128(38, 0);
+/// Sums of integers while they are made: no number of rows makes one that does not
+/// fit.
+const EXACT: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
 
 /// The function `sum`.
 pub fn checked_sum() -> AggregateUDF {
@@ -30,17 +36,48 @@ pub fn checked_sum() -> AggregateUDF {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CheckedSum {
-    /// DataFusion's function, for all that is no integer.
+    /// DataFusion's function, for all other types.
     inner: Arc<AggregateUDF>,
 }
 
-fn is_integer(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Int64 | DataType::UInt64)
+/// Whether a sum of this type may not fit. DataFusion gives decimals ten digits more,
+/// which takes as many rows to fill as no table has, unless they have all that there
+/// are.
+fn may_overflow(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int64 | DataType::UInt64 | DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)
+    )
 }
 
-/// Whether a sum of integers is made, each of them as often as it is there.
 fn is_own(arguments: &AccumulatorArgs) -> bool {
-    !arguments.is_distinct && is_integer(arguments.return_field.data_type())
+    may_overflow(arguments.return_field.data_type())
+}
+
+/// The type of sums of a type while they are made.
+fn exact_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Decimal128(_, _) => data_type.clone(),
+        _ => EXACT,
+    }
+}
+
+/// A sum that is not whole yet.
+fn exact_sum(sum: Option<i128>, data_type: &DataType) -> ScalarValue {
+    let scale = match data_type {
+        DataType::Decimal128(_, scale) => *scale,
+        _ => 0,
+    };
+    ScalarValue::Decimal128(sum, DECIMAL128_MAX_PRECISION, scale)
+}
+
+/// A whole sum.
+fn whole_sum(sum: Option<i128>, data_type: &DataType) -> Result<ScalarValue> {
+    Ok(match data_type {
+        DataType::UInt64 => ScalarValue::UInt64(sum.map(fitted).transpose()?),
+        DataType::Decimal128(_, _) => exact_sum(sum.map(within_digits).transpose()?, data_type),
+        _ => ScalarValue::Int64(sum.map(fitted).transpose()?),
+    })
 }
 
 impl AggregateUDFImpl for CheckedSum {
@@ -57,10 +94,14 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match is_own(&arguments) {
-            true => Ok(Box::new(ExactSum::new(arguments.return_field.data_type()))),
-            false => self.inner.accumulator(arguments),
+        if !is_own(&arguments) {
+            return self.inner.accumulator(arguments);
         }
+        let data_type = arguments.return_field.data_type();
+        if arguments.is_distinct {
+            return Ok(Box::new(DistinctSum::new(data_type)));
+        }
+        Ok(Box::new(ExactSum::new(data_type)))
     }
 
     fn create_sliding_accumulator(
@@ -74,15 +115,19 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn state_fields(&self, arguments: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        if arguments.is_distinct || !is_integer(arguments.return_type()) {
+        if arguments.is_distinct || !may_overflow(arguments.return_type()) {
             return self.inner.state_fields(arguments);
         }
         let name = format_state_name(arguments.name, "sum");
-        Ok(vec![Arc::new(Field::new(name, EXACT, true))])
+        let data_type = exact_type(arguments.return_type());
+        Ok(vec![Arc::new(Field::new(name, data_type, true))])
     }
 
     fn groups_accumulator_supported(&self, arguments: AccumulatorArgs) -> bool {
-        is_own(&arguments) || self.inner.groups_accumulator_supported(arguments)
+        match is_own(&arguments) {
+            true => !arguments.is_distinct,
+            false => self.inner.groups_accumulator_supported(arguments),
+        }
     }
 
     fn create_groups_accumulator(
@@ -110,12 +155,46 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
-/// A sum as a value of the type of the answer.
+fn overflow(problem: String) -> DataFusionError {
+    DataFusionError::from(ArrowError::ArithmeticOverflow(problem))
+}
+
+fn too_many_digits() -> DataFusionError {
+    overflow(format!(
+        "the sum has more than {DECIMAL128_MAX_PRECISION} digits"
+    ))
+}
+
+/// A sum as an integer of the type of the answer.
 fn fitted<T: TryFrom<i128>>(sum: i128) -> Result<T> {
-    T::try_from(sum).map_err(|_| {
-        let problem = format!("the sum {sum} does not fit 64 bits");
-        DataFusionError::from(ArrowError::ArithmeticOverflow(problem))
-    })
+    T::try_from(sum).map_err(|_| overflow(format!("the sum {sum} does not fit 64 bits")))
+}
+
+/// A sum that has as many digits as a decimal may have.
+fn within_digits(sum: i128) -> Result<i128> {
+    match Decimal128Type::is_valid_decimal_precision(sum, DECIMAL128_MAX_PRECISION) {
+        true => Ok(sum),
+        false => Err(too_many_digits()),
+    }
+}
+
+/// Shows each value that is not null.
+fn each_number(values: &ArrayRef, mut see: impl FnMut(i128)) {
+    match values.data_type() {
+        DataType::Int64 => {
+            let values = values.as_primitive::<Int64Type>().iter().flatten();
+            values.for_each(|value| see(i128::from(value)));
+        }
+        DataType::UInt64 => {
+            let values = values.as_primitive::<UInt64Type>().iter().flatten();
+            values.for_each(|value| see(i128::from(value)));
+        }
+        DataType::Decimal128(_, _) => {
+            let values = values.as_primitive::<Decimal128Type>().iter().flatten();
+            values.for_each(see);
+        }
+        _ => {}
+    }
 }
 
 /// The sum of one group.
@@ -136,36 +215,31 @@ impl ExactSum {
         }
     }
 
-    /// The sum of values, and how many there are.
-    fn of(values: &[ArrayRef]) -> (i128, u64) {
-        let Some(values) = values.first() else {
-            return (0, 0);
-        };
-        let count = (values.len() - values.null_count()) as u64;
-        let sum = match values.data_type() {
-            DataType::Int64 => {
-                let values = values.as_primitive::<Int64Type>().iter().flatten();
-                values.map(i128::from).sum()
-            }
-            DataType::UInt64 => {
-                let values = values.as_primitive::<UInt64Type>().iter().flatten();
-                values.map(i128::from).sum()
-            }
-            DataType::Decimal128(_, _) => values
-                .as_primitive::<Decimal128Type>()
-                .iter()
-                .flatten()
-                .sum(),
-            _ => 0,
-        };
-        (sum, count)
+    /// The sum with that of values put to it, or taken from it.
+    fn with(
+        &self,
+        values: &[ArrayRef],
+        put: impl Fn(i128, i128) -> (i128, bool),
+    ) -> Result<(i128, u64)> {
+        let [values] = take_function_args("sum", values)?;
+        let mut sum = self.sum;
+        let mut has_overflown = false;
+        each_number(values, |value| {
+            let (next, is_over) = put(sum, value);
+            sum = next;
+            has_overflown |= is_over;
+        });
+        match has_overflown {
+            true => Err(too_many_digits()),
+            false => Ok((sum, (values.len() - values.null_count()) as u64)),
+        }
     }
 }
 
 impl Accumulator for ExactSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = Self::of(values);
-        self.sum += sum;
+        let (sum, count) = self.with(values, i128::overflowing_add)?;
+        self.sum = sum;
         self.count += count;
         Ok(())
     }
@@ -175,8 +249,8 @@ impl Accumulator for ExactSum {
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = Self::of(values);
-        self.sum -= sum;
+        let (sum, count) = self.with(values, i128::overflowing_sub)?;
+        self.sum = sum;
         self.count = self.count.saturating_sub(count);
         Ok(())
     }
@@ -187,19 +261,88 @@ impl Accumulator for ExactSum {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let sum = (self.count > 0).then_some(self.sum);
-        Ok(vec![ScalarValue::Decimal128(sum, 38, 0)])
+        Ok(vec![exact_sum(sum, &self.data_type)])
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let sum = (self.count > 0).then_some(self.sum);
-        Ok(match self.data_type {
-            DataType::UInt64 => ScalarValue::UInt64(sum.map(fitted).transpose()?),
-            _ => ScalarValue::Int64(sum.map(fitted).transpose()?),
-        })
+        whole_sum(sum, &self.data_type)
     }
 
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+}
+
+/// The sum of the different values of one group.
+#[derive(Debug)]
+struct DistinctSum {
+    /// How often each value is there.
+    counts: HashMap<i128, u64>,
+    data_type: DataType,
+}
+
+impl DistinctSum {
+    fn new(data_type: &DataType) -> Self {
+        Self {
+            counts: HashMap::new(),
+            data_type: data_type.clone(),
+        }
+    }
+}
+
+impl Accumulator for DistinctSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [values] = take_function_args("sum", values)?;
+        each_number(values, |value| *self.counts.entry(value).or_default() += 1);
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [lists] = take_function_args("sum", states)?;
+        for values in lists.as_list::<i32>().iter().flatten() {
+            self.update_batch(&[values])?;
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [values] = take_function_args("sum", values)?;
+        each_number(values, |value| {
+            if let Some(count) = self.counts.get_mut(&value) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&value);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values = self.counts.keys();
+        let values = values.map(|value| whole_sum(Some(*value), &self.data_type));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let values = ScalarValue::new_list_nullable(&values, &self.data_type);
+        Ok(vec![ScalarValue::List(values)])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.counts.is_empty() {
+            return whole_sum(None, &self.data_type);
+        }
+        let mut values = self.counts.keys();
+        let sum = values.try_fold(0_i128, |sum, value| sum.checked_add(*value));
+        let sum = sum.ok_or_else(too_many_digits)?;
+        whole_sum(Some(sum), &self.data_type)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.counts.capacity() * size_of::<(i128, u64)>()
     }
 }
 
@@ -226,25 +369,33 @@ impl ExactGroups {
         values: &PrimitiveArray<T>,
         groups: &[usize],
         filter: Option<&BooleanArray>,
-    ) where
+    ) -> Result<()>
+    where
         T: ArrowPrimitiveType,
         i128: From<T::Native>,
     {
         let (sums, has_value) = (&mut self.sums, &mut self.has_value);
+        let mut has_overflown = false;
         let mut add_one = |group: usize, value: T::Native| {
-            sums[group] += i128::from(value);
+            let (sum, is_over) = sums[group].overflowing_add(i128::from(value));
+            sums[group] = sum;
             has_value[group] = true;
+            has_overflown |= is_over;
         };
         let rows = groups.iter().zip(values.values());
         if filter.is_none() && values.null_count() == 0 {
             rows.for_each(|(&group, &value)| add_one(group, value));
-            return;
-        }
-        for (row, (&group, &value)) in rows.enumerate() {
-            let is_kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if is_kept && values.is_valid(row) {
-                add_one(group, value);
+        } else {
+            for (row, (&group, &value)) in rows.enumerate() {
+                let is_kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+                if is_kept && values.is_valid(row) {
+                    add_one(group, value);
+                }
             }
+        }
+        match has_overflown {
+            true => Err(too_many_digits()),
+            false => Ok(()),
         }
     }
 
@@ -273,7 +424,6 @@ impl GroupsAccumulator for ExactGroups {
             DataType::Int64 => self.add(values.as_primitive::<Int64Type>(), groups, filter),
             _ => self.add(values.as_primitive::<Decimal128Type>(), groups, filter),
         }
-        Ok(())
     }
 
     fn merge_batch(
@@ -293,6 +443,11 @@ impl GroupsAccumulator for ExactGroups {
                 let sums = sums.map(|sum| sum.map(fitted::<u64>).transpose());
                 Arc::new(sums.collect::<Result<UInt64Array>>()?)
             }
+            DataType::Decimal128(_, _) => {
+                let sums = sums.map(|sum| sum.map(within_digits).transpose());
+                let sums = sums.collect::<Result<Decimal128Array>>()?;
+                Arc::new(sums.with_data_type(data_type))
+            }
             _ => {
                 let sums = sums.map(|sum| sum.map(fitted::<i64>).transpose());
                 Arc::new(sums.collect::<Result<Int64Array>>()?)
@@ -301,8 +456,9 @@ impl GroupsAccumulator for ExactGroups {
     }
 
     fn state(&mut self, emitted: EmitTo) -> Result<Vec<ArrayRef>> {
+        let data_type = exact_type(&self.data_type);
         let sums: Decimal128Array = self.take(emitted).collect();
-        Ok(vec![Arc::new(sums.with_data_type(EXACT))])
+        Ok(vec![Arc::new(sums.with_data_type(data_type))])
     }
 
     fn convert_to_state(
@@ -311,7 +467,7 @@ impl GroupsAccumulator for ExactGroups {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let [values] = take_function_args("sum", values)?;
-        let states = cast(values, &EXACT)?;
+        let states = cast(values, &exact_type(&self.data_type))?;
         Ok(vec![match filter {
             Some(filter) => nullif(&states, &not(&prep_null_mask_filter(filter))?)?,
             None => states,
@@ -351,6 +507,70 @@ mod tests {
         sum.retract_batch(&[values]).unwrap();
         sum.retract_batch(&[less]).unwrap();
         assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(None));
+    }
+
+    #[test]
+    fn a_sum_of_different_values_is_exact() {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![Some(i64::MAX), Some(1), None]));
+        let mut sum = DistinctSum::new(&DataType::Int64);
+        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(None));
+        sum.update_batch(std::slice::from_ref(&values)).unwrap();
+        sum.update_batch(std::slice::from_ref(&values)).unwrap();
+        let problem = sum.evaluate().unwrap_err().to_string();
+        assert!(problem.contains("9223372036854775808"), "{problem}");
+        let states = sum.state().unwrap();
+        let states = [states[0].to_array().unwrap()];
+        let mut merged = DistinctSum::new(&DataType::Int64);
+        merged.merge_batch(&states).unwrap();
+        assert!(merged.evaluate().is_err());
+        let less: ArrayRef = Arc::new(Int64Array::from(vec![-1, -1]));
+        merged.update_batch(&[less]).unwrap();
+        let most = ScalarValue::Int64(Some(i64::MAX));
+        assert_eq!(merged.evaluate().unwrap(), most);
+        // Each value is there twice.
+        sum.retract_batch(std::slice::from_ref(&values)).unwrap();
+        assert!(sum.evaluate().is_err());
+        sum.retract_batch(&[values]).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(None));
+    }
+
+    #[test]
+    fn sums_of_the_longest_decimals_are_exact() {
+        let most = 10_i128.pow(38) - 1;
+        let data_type = DataType::Decimal128(38, 2);
+        let array = |values: Vec<i128>| {
+            let values = Decimal128Array::from(values);
+            Arc::new(values.with_data_type(DataType::Decimal128(38, 2))) as ArrayRef
+        };
+        let decimal = |value| ScalarValue::Decimal128(Some(value), 38, 2);
+        let mut sum = ExactSum::new(&data_type);
+        sum.update_batch(&[array(vec![most])]).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), decimal(most));
+        // More digits than a decimal has, and then more bits.
+        sum.update_batch(&[array(vec![1])]).unwrap();
+        assert!(sum.evaluate().is_err());
+        assert!(sum.update_batch(&[array(vec![most])]).is_err());
+        sum.update_batch(&[array(vec![-1])]).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), decimal(most));
+        let mut sums = ExactGroups::new(&data_type);
+        let values = [array(vec![most, 5, 1])];
+        sums.update_batch(&values, &[0, 1, 0], None, 2).unwrap();
+        let states = sums.convert_to_state(&values, None).unwrap();
+        assert_eq!(states[0].data_type(), &data_type);
+        assert!(
+            sums.update_batch(&[array(vec![most])], &[0], None, 2)
+                .is_err()
+        );
+        let mut merged = ExactGroups::new(&data_type);
+        merged.merge_batch(&states, &[0, 1, 0], 2).unwrap();
+        assert!(merged.evaluate(EmitTo::First(1)).is_err());
+        let rest = merged.evaluate(EmitTo::All).unwrap();
+        assert_eq!(rest.data_type(), &data_type);
+        assert_eq!(rest.as_primitive::<Decimal128Type>().value(0), 5);
+        let mut sum = DistinctSum::new(&data_type);
+        sum.update_batch(&[array(vec![most, most, -2, -2])])
+            .unwrap();
+        assert_eq!(sum.evaluate().unwrap(), decimal(most - 2));
     }
 
     #[test]

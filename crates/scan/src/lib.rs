@@ -4,9 +4,11 @@
 mod checked_sum;
 mod coded_groups;
 mod float_extremes;
+mod narrowing;
 mod piece_reader;
 mod row_filter;
 mod snapshot_scan;
+mod useful_pieces;
 
 pub use checked_sum::checked_sum;
 pub use coded_groups::CodedGroups;

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use sluice_store::Piece;
 
+use crate::narrowing::Narrowing;
 use crate::row_filter::{RowFilter, as_declared};
 
 /// What every part of a scan reads.
@@ -27,6 +28,7 @@ pub(crate) struct Wanted {
 /// See the module.
 pub(crate) struct PieceReader {
     wanted: Arc<Wanted>,
+    narrowing: Option<Narrowing>,
     pieces: VecDeque<Piece>,
     batch_rows: usize,
     ready: VecDeque<RecordBatch>,
@@ -36,12 +38,18 @@ pub(crate) struct PieceReader {
 }
 
 impl PieceReader {
-    pub(crate) fn new(wanted: Arc<Wanted>, pieces: Vec<Piece>, batch_rows: usize) -> Self {
+    pub(crate) fn new(
+        wanted: Arc<Wanted>,
+        narrowing: Option<Narrowing>,
+        pieces: Vec<Piece>,
+        batch_rows: usize,
+    ) -> Self {
         let left = wanted.limit.unwrap_or(usize::MAX);
         let remains = BatchCoalescer::new(wanted.schema.clone(), batch_rows)
             .with_biggest_coalesce_batch_size(Some(batch_rows / 2));
         Self {
             wanted,
+            narrowing,
             pieces: pieces.into(),
             batch_rows: batch_rows.max(1),
             ready: VecDeque::new(),
@@ -61,9 +69,16 @@ impl PieceReader {
                 self.left -= rows;
                 return Ok(Some(batch.slice(0, rows)));
             }
-            match self.pieces.pop_front() {
+            match self.next_useful() {
                 Some(piece) => {
                     self.read(&piece)?;
+                    if self.narrowing.is_some() {
+                        // The filter waits for these rows.
+                        self.remains.finish_buffered_batch()?;
+                        if self.remains.has_completed_batch() {
+                            continue;
+                        }
+                    }
                     if self.ready.is_empty() {
                         // Of many pieces none may have a row that passes, and whoever
                         // looks at the clock needs a turn before the last of them.
@@ -76,11 +91,21 @@ impl PieceReader {
         }
     }
 
+    fn next_useful(&mut self) -> Option<Piece> {
+        loop {
+            let piece = self.pieces.pop_front()?;
+            let narrowing = self.narrowing.as_mut();
+            if !narrowing.is_some_and(|it| it.excludes(&piece, &self.wanted)) {
+                return Some(piece);
+            }
+        }
+    }
+
     /// The rows of the next piece that has some that pass: its columns, of which those
     /// of text may be dictionaries, and how many rows they are. Nothing else must have
     /// been asked of the reader; a limit does not count.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
-        while let Some(piece) = self.pieces.pop_front() {
+        while let Some(piece) = self.next_useful() {
             if let Some(found) = self.passing(&piece)? {
                 return Ok(Some(found));
             }

@@ -1,38 +1,36 @@
 //! The scan of a collection as a plan: the pieces that can hold rows of the
 //! answer, in parts that run beside each other.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, new_null_array};
-use arrow::compute::concat;
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use arrow::temporal_conversions::as_datetime_with_timezone;
-use chrono::Offset;
-use datafusion::common::pruning::PruningStatistics;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Statistics;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ScalarValue, Statistics};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::{CastExpr, TryCastExpr};
-use datafusion::physical_expr::{
-    EquivalenceProperties, PhysicalExpr, conjunction, split_conjunction,
-};
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    SortOrderPushdownResult,
 };
 use futures::stream;
 use sluice_store::Piece;
 
+use crate::narrowing::{Narrowing, is_narrowing};
 use crate::piece_reader::{PieceReader, Wanted};
-use crate::row_filter::{RowFilter, as_declared};
+use crate::row_filter::RowFilter;
+use crate::useful_pieces::{in_order, without_useless};
 
 /// A scan of fewer rows than this for each part has fewer parts.
 const PART_ROWS_MIN: usize = 1 << 16;
@@ -55,10 +53,15 @@ pub struct ScanRequest<'a> {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SnapshotScan {
     table: String,
     condition: Option<Arc<dyn PhysicalExpr>>,
+    /// Its rows are sorted, and it reads first what may hold the first of them.
+    is_sorted: bool,
+    /// What whoever sorts them says of rows that it wants no more, by the columns that
+    /// the scan gives.
+    narrowing: Option<Arc<dyn PhysicalExpr>>,
     wanted: Arc<Wanted>,
     parts: Vec<Vec<Piece>>,
     pieces_in_all: usize,
@@ -80,10 +83,6 @@ impl SnapshotScan {
         };
         let rows: usize = pieces.iter().map(Piece::rows).sum();
         let part_count = (rows / PART_ROWS_MIN).clamp(1, request.parts_max.max(1));
-        let mut parts = vec![Vec::new(); part_count];
-        for (number, piece) in pieces.into_iter().enumerate() {
-            parts[number % part_count].push(piece);
-        }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),
             Partitioning::UnknownPartitioning(part_count),
@@ -93,13 +92,15 @@ impl SnapshotScan {
         Ok(Self {
             table: request.table.to_owned(),
             condition: request.condition,
+            is_sorted: false,
+            narrowing: None,
             wanted: Arc::new(Wanted {
                 columns: request.columns,
                 schema,
                 filter,
                 limit: request.limit,
             }),
-            parts,
+            parts: dealt_out(pieces, part_count),
             pieces_in_all,
             properties: Arc::new(properties),
         })
@@ -113,8 +114,19 @@ impl SnapshotScan {
     /// Reads one of the parts.
     pub(crate) fn reader(&self, partition: usize, batch_rows: usize) -> PieceReader {
         let pieces = self.parts.get(partition).cloned().unwrap_or_default();
-        PieceReader::new(self.wanted.clone(), pieces, batch_rows)
+        let narrowing = self.narrowing.clone();
+        let narrowing = narrowing.map(|filter| Narrowing::new(filter, self.schema()));
+        PieceReader::new(self.wanted.clone(), narrowing, pieces, batch_rows)
     }
+}
+
+/// Pieces in turn for each part.
+fn dealt_out(pieces: Vec<Piece>, part_count: usize) -> Vec<Vec<Piece>> {
+    let mut parts = vec![Vec::new(); part_count];
+    for (number, piece) in pieces.into_iter().enumerate() {
+        parts[number % part_count].push(piece);
+    }
+    parts
 }
 
 impl DisplayAs for SnapshotScan {
@@ -138,6 +150,9 @@ impl DisplayAs for SnapshotScan {
         )?;
         if let Some(condition) = &self.condition {
             write!(formatter, ", where {condition}")?;
+        }
+        if self.narrowing.is_some() {
+            formatter.write_str(", fewer once enough rows are found")?;
         }
         match self.wanted.limit {
             Some(limit) => write!(formatter, ", limit {limit}"),
@@ -176,6 +191,63 @@ impl ExecutionPlan for SnapshotScan {
         Ok(self)
     }
 
+    /// Reads first what may hold the first rows of `order`: then a sort that wants no
+    /// others soon has them. Not under a limit of its own: which rows that leaves must
+    /// not depend on what is read.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let first = order.first().and_then(|first| {
+            let column = first.expr.downcast_ref::<Column>()?;
+            Some((column.index(), first.options.descending))
+        });
+        let (Some((place, descending)), None) = (first, self.wanted.limit) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        let data_type = self.wanted.schema.field(place).data_type();
+        let pieces = self.parts.iter().flatten().cloned().collect();
+        let pieces = in_order(pieces, self.wanted.columns[place], data_type, descending);
+        let inner: Arc<dyn ExecutionPlan> = Arc::new(Self {
+            is_sorted: true,
+            parts: dealt_out(pieces, self.parts.len()),
+            ..self.clone()
+        });
+        Ok(SortOrderPushdownResult::Inexact { inner })
+    }
+
+    /// Takes filters of a sort that become narrower, to leave out pieces; the sort tries
+    /// rows by them as before. Those of joins, which nobody needs for it, are left.
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters = result.parent_filters.iter().map(|parent| &parent.filter);
+        let narrowing = filters.filter(|filter| self.is_sorted && is_narrowing(filter));
+        let narrowing = self.narrowing.iter().chain(narrowing).cloned();
+        let narrowing = conjunction_opt(narrowing);
+        let answer: FilterPushdownPropagation<Arc<dyn ExecutionPlan>> =
+            FilterPushdownPropagation::all_unsupported(result);
+        if narrowing.is_none() {
+            return Ok(answer);
+        }
+        let narrowed = Self {
+            narrowing,
+            ..self.clone()
+        };
+        Ok(answer.with_updated_node(Arc::new(narrowed)))
+    }
+
+    /// Without the filter of the run before.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            narrowing: None,
+            ..(*self).clone()
+        }))
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -202,142 +274,5 @@ impl ExecutionPlan for SnapshotScan {
             _ => Precision::Inexact(rows),
         };
         Ok(Arc::new(statistics))
-    }
-}
-
-/// The pieces of which some row may fulfil the condition, by their bounds.
-fn without_useless(
-    pieces: Vec<Piece>,
-    condition: &Arc<dyn PhysicalExpr>,
-    schema: &SchemaRef,
-) -> Vec<Piece> {
-    let builder = PruningPredicateBuilder::new().with_file_schema(schema.clone());
-    let by_bounds = split_conjunction(condition)
-        .into_iter()
-        .filter(|part| keeps_order(part));
-    let Some(predicate) = builder.build(conjunction(by_bounds.cloned())) else {
-        return pieces;
-    };
-    let bounds = Bounds {
-        pieces: &pieces,
-        schema,
-    };
-    // What cannot be judged is read.
-    let Ok(is_useful) = predicate.prune(&bounds) else {
-        return pieces;
-    };
-    let mut is_useful = is_useful.into_iter();
-    let mut pieces = pieces;
-    pieces.retain(|_| is_useful.next().unwrap_or(true));
-    pieces
-}
-
-/// Whether the casts in a condition keep the order of what they cast, so that the
-/// bounds of a column are bounds of the cast, too. DataFusion takes that for granted:
-/// of Monday at eight and Friday at nine it would keep eight and nine o'clock.
-fn keeps_order(condition: &Arc<dyn PhysicalExpr>) -> bool {
-    let is_misleading = |part: &Arc<dyn PhysicalExpr>| {
-        let cast_type = match part.downcast_ref::<CastExpr>() {
-            Some(cast) => Some(cast.cast_type()),
-            None => part
-                .downcast_ref::<TryCastExpr>()
-                .map(|cast| cast.cast_type()),
-        };
-        let is_of_day = |data_type: &DataType| {
-            matches!(
-                data_type,
-                DataType::Time32(_) | DataType::Time64(_) | DataType::Boolean
-            )
-        };
-        Ok(cast_type.is_some_and(is_of_day))
-    };
-    !condition.exists(is_misleading).unwrap_or(true)
-}
-
-/// What is known of the values of pieces.
-struct Bounds<'a> {
-    pieces: &'a [Piece],
-    schema: &'a SchemaRef,
-}
-
-impl Bounds<'_> {
-    /// One value for each piece; those that are not known, or cannot be read
-    /// now, are null.
-    fn of(&self, column: &Column, which: usize, data_type: &DataType) -> Option<ArrayRef> {
-        let position = self.schema.index_of(column.name()).ok()?;
-        let unknown = new_null_array(data_type, 1);
-        let values = self.pieces.iter().map(|piece| {
-            let bounds = piece.bounds(position).ok().flatten();
-            let bound = bounds.and_then(|bounds| as_declared(&bounds[which], data_type).ok());
-            let bound = bound.map(|bound| widened(bound, which));
-            bound.unwrap_or_else(|| unknown.clone())
-        });
-        let values: Vec<ArrayRef> = values.collect();
-        let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
-        concat(&values).ok()
-    }
-
-    fn type_of(&self, column: &Column) -> Option<&DataType> {
-        let field = self.schema.field_with_name(column.name()).ok()?;
-        Some(field.data_type())
-    }
-}
-
-/// Bounds of moments further apart where a clock was set back nearby: where that is
-/// over midnight, a later moment is of an earlier day.
-fn widened(bound: ArrayRef, which: usize) -> ArrayRef {
-    const SET_BACK_US: i64 = 3 * 3_600_000_000;
-    let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = bound.data_type() else {
-        return bound;
-    };
-    let Ok(known) = zone.parse::<Tz>() else {
-        return bound;
-    };
-    let far_us = match which {
-        0 => -SET_BACK_US,
-        _ => SET_BACK_US,
-    };
-    let moments = bound.as_primitive::<TimestampMicrosecondType>();
-    let offset = |moment: i64| {
-        let local = as_datetime_with_timezone::<TimestampMicrosecondType>(moment, known)?;
-        Some(local.offset().fix())
-    };
-    let far = moments.unary::<_, TimestampMicrosecondType>(|moment| {
-        let (before, behind) = (
-            moment.saturating_sub(SET_BACK_US),
-            moment.saturating_add(SET_BACK_US),
-        );
-        match offset(before) == offset(behind) {
-            true => moment,
-            false => moment.saturating_add(far_us),
-        }
-    });
-    Arc::new(far.with_timezone(zone.clone()))
-}
-
-impl PruningStatistics for Bounds<'_> {
-    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.of(column, 0, self.type_of(column)?)
-    }
-
-    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.of(column, 1, self.type_of(column)?)
-    }
-
-    fn num_containers(&self) -> usize {
-        self.pieces.len()
-    }
-
-    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        self.of(column, 2, &DataType::UInt64)
-    }
-
-    fn row_counts(&self) -> Option<ArrayRef> {
-        let rows = self.pieces.iter().map(|piece| piece.stored_rows() as u64);
-        Some(Arc::new(UInt64Array::from_iter_values(rows)))
-    }
-
-    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        None
     }
 }

@@ -304,6 +304,108 @@ fn a_time_of_day_is_looked_for_in_the_pieces_of_several_days() {
     }
 }
 
+/// What the row of a number says in `note`.
+fn note(id: i64) -> Option<String> {
+    let rows = rows(&[id]);
+    let notes = rows.column(2).as_string::<i32>();
+    notes.is_valid(0).then(|| notes.value(0).to_owned())
+}
+
+#[test]
+fn a_value_is_looked_for_in_the_pieces_that_may_hold_it() {
+    let (store, there) = filled_with(6, 0, 36_000);
+    let engine = engine(&store);
+    let last = *there.last().unwrap();
+    let mut found = 0;
+    for id in (0..last + 2_000).step_by(4_001) {
+        let Some(note) = note(id) else { continue };
+        let sql = format!("SELECT id FROM sales WHERE note = '{note}'");
+        let expected: BTreeSet<i64> = there.get(&id).copied().into_iter().collect();
+        assert_eq!(ids(&answer(&engine, &sql), |_, _| true), expected, "{sql}");
+        found += expected.len();
+    }
+    assert!(found > 25, "only {found} were there");
+    // Five files, of which the bounds of text exclude none, and rows in memory. One
+    // file may seem to hold the value nevertheless.
+    for condition in [
+        "note = 'note 5 of nobody'",
+        "'note 5 of nobody' = note",
+        "note IN ('note 5 of nobody', 'note 6 of nobody')",
+        "note IN ('note 1 of a', 'note 2 of b', 'note 3 of c', 'note 4 of d', 'note 5 of e')",
+        "id >= 0 AND note = 'note 5 of nobody' AND shop <> 'north'",
+    ] {
+        let (read, all) = pieces_read(&engine, condition);
+        assert!(read <= 2 && all == 6, "{condition}: {read} of {all}");
+    }
+    let first = (0..).find_map(note).unwrap();
+    let one = format!("note = '{first}' OR note = 'note 5 of nobody'");
+    let (read, _) = pieces_read(&engine, &one);
+    assert!((2..=3).contains(&read), "{one}: {read}");
+    for condition in [
+        "note <> 'note 5 of nobody'",
+        "note NOT IN ('note 5 of nobody', 'note 6 of nobody')",
+        "note = 'note 5 of nobody' OR shop = 'north'",
+        "upper(note) = 'NOTE 5 OF NOBODY'",
+    ] {
+        assert_eq!(pieces_read(&engine, condition), (6, 6), "{condition}");
+    }
+}
+
+#[test]
+fn the_first_rows_are_found_without_reading_the_others() {
+    let (store, there) = filled_with(7, 0, 36_000);
+    let engine = engine(&store);
+    let columns_read = |sql: &str| {
+        let before = store.cache_counts().misses;
+        let result = answer(&engine, sql);
+        (result, store.cache_counts().misses - before)
+    };
+    let in_order = |result: &QueryResult| {
+        let batches = result.batches.iter();
+        let ids =
+            batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().iter());
+        ids.copied().collect::<Vec<i64>>()
+    };
+    let with_time = |id: &&i64| **id % 19 != 0;
+    let rising = || there.iter().filter(with_time).copied();
+    let without_time = there.iter().filter(|id| *id % 19 == 0).copied();
+    for (order, expected) in [
+        ("id", there.iter().copied().take(9).collect::<Vec<i64>>()),
+        ("id DESC", there.iter().rev().copied().take(9).collect()),
+        ("at", rising().take(9).collect()),
+        ("at, note, id", rising().take(9).collect()),
+        ("at DESC NULLS LAST", rising().rev().take(9).collect()),
+        ("at NULLS FIRST, id", without_time.take(9).collect()),
+    ] {
+        let first = format!("SELECT id, at, note FROM sales ORDER BY {order} LIMIT 9");
+        let plan = lines(&engine, &format!("EXPLAIN {first}")).concat();
+        assert!(plan.contains("fewer once enough rows are found"), "{plan}");
+        let (found, few) = columns_read(&first);
+        assert_eq!(in_order(&found), expected, "{order}");
+        // Of fifteen: three columns of five files. Two parts read one file each before
+        // they know.
+        let is_known = !order.contains("FIRST");
+        assert!(few <= 6 || !is_known, "{order}: {few} columns were read");
+    }
+    let (found, few) = columns_read(
+        "SELECT id, note FROM sales WHERE shop = 'east' ORDER BY at DESC NULLS LAST LIMIT 3",
+    );
+    let expected = rows(
+        &there
+            .iter()
+            .copied()
+            .filter(|id| with_time(&id))
+            .collect::<Vec<_>>(),
+    );
+    let shops = expected.column(1).as_string::<i32>();
+    let numbers = expected.column(0).as_primitive::<Int64Type>();
+    let rows = (0..expected.num_rows()).rev();
+    let in_east = rows.filter(|&row| shops.is_valid(row) && shops.value(row) == "east");
+    let expected: Vec<i64> = in_east.map(|row| numbers.value(row)).take(3).collect();
+    assert_eq!(in_order(&found), expected);
+    assert!(few <= 8, "{few} columns were read");
+}
+
 /// How many pieces a condition leaves, and how many there are.
 fn pieces_read(engine: &QueryEngine, condition: &str) -> (usize, usize) {
     let sql = format!("EXPLAIN SELECT note FROM sales WHERE {condition}");

@@ -21,6 +21,7 @@ mod segment_cache;
 mod snapshot;
 mod staged;
 mod store;
+mod value_filter;
 
 pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpoint};
 pub use collection::CollectionDefinition;
@@ -32,3 +33,4 @@ pub use segment_cache::CacheCounts;
 pub use snapshot::Snapshot;
 pub use staged::StagedCollections;
 pub use store::{Store, StoreMemory, StoreOptions};
+pub use value_filter::SoughtValues;

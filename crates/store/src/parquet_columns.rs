@@ -23,6 +23,7 @@ use crate::StoreError;
 use crate::manifest::FooterEntry;
 use crate::parquet_file::{checksum, io_error, read_file};
 use crate::segment::{SegmentFile, Shape};
+use crate::value_filter::{FilterPlace, PLACES_KEY, parse_places};
 
 /// Name of the entry of a footer with the checksums of all column chunks: the
 /// chunks of one row group after the other, decimal numbers between spaces.
@@ -48,19 +49,23 @@ pub(crate) fn chunk_checksums(bytes: &[u8], groups: &[RowGroupMetaData]) -> Stri
 pub(crate) struct OpenedFile {
     metadata: ArrowReaderMetadata,
     checksums: Vec<u32>,
+    pub(crate) filters: Vec<FilterPlace>,
 }
 
 impl OpenedFile {
     /// `metadata` with text as dictionaries where the file holds it so.
     fn new(metadata: ArrowReaderMetadata) -> Result<Self, ParquetError> {
         let entries = metadata.metadata().file_metadata().key_value_metadata();
-        let checksums = entries
-            .and_then(|entries| entries.iter().find(|entry| entry.key == CHECKSUMS_KEY))
-            .and_then(|entry| entry.value.as_deref())
+        let entry = |key: &str| {
+            let found = entries.and_then(|entries| entries.iter().find(|entry| entry.key == key));
+            found.and_then(|entry| entry.value.as_deref())
+        };
+        let checksums = entry(CHECKSUMS_KEY)
             .unwrap_or_default()
             .split_ascii_whitespace()
             .filter_map(|number| number.parse().ok())
             .collect();
+        let filters = entry(PLACES_KEY).map(parse_places).unwrap_or_default();
         let fields = metadata.schema().fields().iter().enumerate();
         let fields: Vec<Arc<Field>> = fields
             .map(
@@ -80,6 +85,7 @@ impl OpenedFile {
         Ok(Self {
             metadata,
             checksums,
+            filters,
         })
     }
 
@@ -89,7 +95,10 @@ impl OpenedFile {
 
     /// Positions among all chunks of the file of those of one root column, and
     /// what is known of each.
-    fn chunks_of(&self, root: usize) -> impl Iterator<Item = (usize, &ColumnChunkMetaData)> {
+    pub(crate) fn chunks_of(
+        &self,
+        root: usize,
+    ) -> impl Iterator<Item = (usize, &ColumnChunkMetaData)> {
         let schema = self.metadata.parquet_schema();
         let leaves = schema.num_columns();
         let chunks = self.groups().iter().flat_map(RowGroupMetaData::columns);
@@ -107,26 +116,29 @@ fn is_all_dictionary(metadata: &ArrowReaderMetadata, root: usize) -> bool {
     let (Some(leaf), None) = (leaves.next(), leaves.next()) else {
         return false;
     };
-    metadata.metadata().row_groups().iter().all(|group| {
-        let chunk = group.column(leaf);
-        let is_dictionary = |encoding| {
-            matches!(
-                encoding,
-                Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY
-            )
-        };
-        let pages = chunk.page_encoding_stats();
-        let by_pages = pages.map(|pages| {
-            let mut data = pages.iter().filter(|page| {
-                use parquet::basic::PageType::{DATA_PAGE, DATA_PAGE_V2};
-                matches!(page.page_type, DATA_PAGE | DATA_PAGE_V2)
-            });
-            data.all(|page| is_dictionary(page.encoding))
+    let mut groups = metadata.metadata().row_groups().iter();
+    groups.all(|group| refers_to_dictionary(group.column(leaf)))
+}
+
+/// True if every page of a column chunk refers to a dictionary.
+pub(crate) fn refers_to_dictionary(chunk: &ColumnChunkMetaData) -> bool {
+    let is_dictionary = |encoding| {
+        matches!(
+            encoding,
+            Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY
+        )
+    };
+    let pages = chunk.page_encoding_stats();
+    let by_pages = pages.map(|pages| {
+        let mut data = pages.iter().filter(|page| {
+            use parquet::basic::PageType::{DATA_PAGE, DATA_PAGE_V2};
+            matches!(page.page_type, DATA_PAGE | DATA_PAGE_V2)
         });
-        let mask = chunk.page_encoding_stats_mask();
-        let by_mask = mask.map(|mask| mask.encodings().all(is_dictionary));
-        by_pages.or(by_mask).unwrap_or(false)
-    })
+        data.all(|page| is_dictionary(page.encoding))
+    });
+    let mask = chunk.page_encoding_stats_mask();
+    let by_mask = mask.map(|mask| mask.encodings().all(is_dictionary));
+    by_pages.or(by_mask).unwrap_or(false)
 }
 
 /// Parts of a file that were read.
@@ -171,14 +183,14 @@ impl ChunkReader for Parts {
 }
 
 impl SegmentFile {
-    fn damaged(&self, problem: impl std::fmt::Display) -> StoreError {
+    pub(crate) fn damaged(&self, problem: impl std::fmt::Display) -> StoreError {
         StoreError::Damaged {
             path: self.path.display().to_string(),
             problem: problem.to_string(),
         }
     }
 
-    fn open(&self) -> Result<Box<dyn DiskFile>, StoreError> {
+    pub(crate) fn open(&self) -> Result<Box<dyn DiskFile>, StoreError> {
         let opened = self.disk.open(&self.path, OpenMode::Read);
         opened.map_err(|error| io_error(&self.path, error))
     }
@@ -189,7 +201,7 @@ impl SegmentFile {
         length.map_err(|error| io_error(&self.path, error))
     }
 
-    fn read_range(
+    pub(crate) fn read_range(
         &self,
         file: &dyn DiskFile,
         start: u64,
@@ -206,7 +218,7 @@ impl SegmentFile {
     }
 
     /// The footer of a file that can be read in parts, read once.
-    fn opened(&self, footer: FooterEntry) -> Result<Arc<OpenedFile>, StoreError> {
+    pub(crate) fn opened(&self, footer: FooterEntry) -> Result<Arc<OpenedFile>, StoreError> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened.clone());
         }

@@ -1,11 +1,13 @@
 //! Writing segments as Parquet files. The whole file has a checksum in the
-//! manifest, and so has its footer, which holds those of the column chunks.
+//! manifest, and so has its footer, which holds those of the column chunks and of
+//! the filters that lie behind them.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::compute_leaves;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -14,8 +16,9 @@ use sluice_core::{Disk, OpenMode};
 
 use crate::StoreError;
 use crate::manifest::FooterEntry;
-use crate::parquet_columns::{CHECKSUMS_KEY, chunk_checksums};
+use crate::parquet_columns::{CHECKSUMS_KEY, chunk_checksums, refers_to_dictionary};
 use crate::segment::SegmentFile;
+use crate::value_filter::{PLACES_KEY, filter_of, filter_places};
 
 /// Size of the dictionary of a column of a file.
 const DICTIONARY_BYTES_MAX: usize = 128 << 10;
@@ -67,13 +70,39 @@ fn encode(rows: &RecordBatch) -> Result<(Vec<u8>, usize), ParquetError> {
         // A column of many different values is soon written without one.
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
-    writer.write(rows)?;
+    let schema = rows.schema();
+    let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
+    let (mut writer, columns) = writer.into_serialized_writer()?;
+    let mut column_writers = columns.create_column_writers(0)?.into_iter();
+    let mut group = writer.next_row_group()?;
+    for (field, column) in schema.fields().iter().zip(rows.columns()) {
+        for leaf in compute_leaves(field, column)? {
+            let column_writer = column_writers.next();
+            let mut column_writer = column_writer.ok_or_else(|| {
+                let problem = format!("the column `{}` has no writer", field.name());
+                ParquetError::General(problem)
+            })?;
+            column_writer.write(&leaf)?;
+            let mut chunk = column_writer.close()?;
+            // What a dictionary lacks is soon known without a filter.
+            if !refers_to_dictionary(&chunk.close().metadata) {
+                chunk.close_mut().bloom_filter = filter_of(column)?;
+            }
+            chunk.append_to_row_group(&mut group)?;
+        }
+    }
+    group.close()?;
     writer.flush()?;
-    writer.sync()?;
     let footer_start = writer.inner().len();
-    let checksums = chunk_checksums(writer.inner(), writer.flushed_row_groups());
+    let groups = writer.flushed_row_groups();
+    let checksums = chunk_checksums(writer.inner(), groups);
+    let filters = filter_places(writer.inner(), groups)?;
     writer.append_key_value_metadata(KeyValue::new(CHECKSUMS_KEY.to_owned(), checksums));
+    if !filters.is_empty() {
+        let filters = serde_json::to_string(&filters);
+        let filters = filters.map_err(|error| ParquetError::External(Box::new(error)))?;
+        writer.append_key_value_metadata(KeyValue::new(PLACES_KEY.to_owned(), filters));
+    }
     Ok((writer.into_inner()?, footer_start))
 }
 

@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use crate::StoreError;
 use crate::segment::{Segment, Use};
 use crate::snapshot::CollectionSnapshot;
+use crate::value_filter::SoughtValues;
 
 /// Rows of a collection that are stored together. Cheap to clone; it holds its
 /// rows as long as it lives.
@@ -75,5 +76,15 @@ impl Piece {
     /// When a file is damaged or cannot be read.
     pub fn bounds(&self, column: usize) -> Result<Option<[ArrayRef; 3]>, StoreError> {
         self.segment().bounds(&self.collection.shape, column)
+    }
+
+    /// False if no stored row holds one of `sought` in a column; true if one may,
+    /// and where nothing is known. No column is read for it.
+    ///
+    /// # Errors
+    /// When a file is damaged or cannot be read.
+    pub fn may_hold(&self, column: usize, sought: &SoughtValues) -> Result<bool, StoreError> {
+        let shape = &self.collection.shape;
+        self.segment().may_hold(shape, column, sought)
     }
 }

@@ -17,6 +17,7 @@ use crate::manifest::FooterEntry;
 use crate::parquet_columns::OpenedFile;
 use crate::row_index::{encode, row_bytes};
 use crate::segment_cache::{CachePlace, KeyIndex, SegmentCache};
+use crate::value_filter::SoughtValues;
 
 /// A file on disk that holds a segment.
 #[derive(Debug, Clone)]
@@ -282,6 +283,20 @@ impl Segment {
         match &self.place {
             Place::Memory(_) => Ok(None),
             Place::File { file, .. } => file.bounds(shape, column),
+        }
+    }
+
+    /// False if no row, gone ones among them, holds one of `sought` in a column;
+    /// true if one may.
+    pub(crate) fn may_hold(
+        &self,
+        shape: &Shape,
+        column: usize,
+        sought: &SoughtValues,
+    ) -> Result<bool, StoreError> {
+        match &self.place {
+            Place::Memory(_) => Ok(true),
+            Place::File { file, cached } => file.may_hold(shape, column, sought, cached),
         }
     }
 

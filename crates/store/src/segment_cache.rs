@@ -1,5 +1,5 @@
-//! Columns of segments that are on disk, as far as there is room for them in
-//! memory. Those that were used least recently go first; they are read again
+//! Columns of segments that are on disk, and what tells where to look in them, as
+//! far as there is room for them in memory. Those that were used least recently go first; they are read again
 //! when somebody asks.
 //!
 //! A full cache takes only one in [`SCANS_PER_ENTRY`] of the columns that a
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
+use bytes::Bytes;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 
@@ -26,6 +27,8 @@ const SCANS_PER_ENTRY: u64 = 8;
 enum Part {
     /// By its permanent id.
     Column(u32),
+    /// By the id of the column and the number of the page.
+    FilterPage(u32, usize),
     /// Where rows lie by their key.
     Keys,
 }
@@ -33,6 +36,7 @@ enum Part {
 #[derive(Debug, Clone)]
 enum Held {
     Column(ArrayRef),
+    FilterPage(Bytes),
     Keys(Arc<KeyIndex>),
 }
 
@@ -40,6 +44,7 @@ impl Held {
     fn bytes(&self) -> usize {
         match self {
             Self::Column(column) => column.get_array_memory_size(),
+            Self::FilterPage(page) => page.len(),
             Self::Keys(keys) => keys.allocation_size(),
         }
     }
@@ -184,7 +189,7 @@ impl CachePlace {
             .iter()
             .map(|&id| match state.get((self.id, Part::Column(id)))? {
                 Held::Column(column) => Some(column),
-                Held::Keys(_) => None,
+                Held::FilterPage(_) | Held::Keys(_) => None,
             });
         columns.collect()
     }
@@ -194,11 +199,25 @@ impl CachePlace {
         self.put(Part::Column(id), held, usage);
     }
 
+    /// A page of the filter of a column, if it is there.
+    pub(crate) fn filter_page(&self, id: u32, number: usize) -> Option<Bytes> {
+        let mut state = self.cache.state.lock();
+        match state.get((self.id, Part::FilterPage(id, number)))? {
+            Held::FilterPage(page) => Some(page),
+            Held::Column(_) | Held::Keys(_) => None,
+        }
+    }
+
+    pub(crate) fn put_filter_page(&self, id: u32, number: usize, page: &Bytes) {
+        let held = Held::FilterPage(page.clone());
+        self.put(Part::FilterPage(id, number), held, Use::Scan);
+    }
+
     pub(crate) fn keys(&self) -> Option<Arc<KeyIndex>> {
         let mut state = self.cache.state.lock();
         match state.get((self.id, Part::Keys))? {
             Held::Keys(keys) => Some(keys),
-            Held::Column(_) => None,
+            Held::Column(_) | Held::FilterPage(_) => None,
         }
     }
 
