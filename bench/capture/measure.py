@@ -1,17 +1,18 @@
 """See `run`."""
 
 import argparse
-import json
 import os
 import re
 import statistics
 import subprocess
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
+import diversion
 from servers import MariaDb, Postgres
-from wire import Session
+from warehouse import Warehouse, cpu_of
 
 TABLE = """
 [table.orders]
@@ -59,10 +60,10 @@ def captured(said):
 def update(server, changes):
     """Changes of rows, ten a transaction."""
     client = server.client()
-    table = "shop.orders" if server.kind == "mysql" else "orders"
+    client.run(server.bulk)
     for first in range(0, changes, 10_000):
         statements = [
-            f"BEGIN; UPDATE {table} SET total = total + 1 WHERE id BETWEEN {place + 1} AND {place + 10}; COMMIT;"
+            f"BEGIN; UPDATE {server.table} SET total = total + 1 WHERE id BETWEEN {place + 1} AND {place + 10}; COMMIT;"
             for place in range(first, min(first + 10_000, changes), 10)
         ]
         client.run("\n".join(statements))
@@ -75,86 +76,106 @@ def beside_the_server_s_programs(server, scratch, options):
         _, cpu, said = run(server.capture(scratch))
         [(count, wall)] = captured(said)
         line("Sluice's capture: first copy", count, wall, cpu)
-        server.client().run("FLUSH BINARY LOGS;")
-        before = set(server.folder.glob("data/binlog.0*"))
-        newest = max(before)
+        log = server.new_log()
         update(server, options.changes)
-        server.client().run("FLUSH BINARY LOGS;")
-        wall, cpu, _ = run(["mariadb-binlog", "--no-defaults", "--verbose", str(newest)])
+        server.new_log()
+        wall, cpu, _ = run(["mariadb-binlog", "--no-defaults", "--verbose", str(log)])
         line("mariadb-binlog --verbose", options.changes, wall, cpu)
-        wall, cpu, _ = run([f"{scratch}/binlog_records", str(newest)])
+        wall, cpu, _ = run([f"{scratch}/binlog_records", str(log)])
         line("Sluice's capture: the same file, as JSON", options.changes, wall, cpu)
         return
-    later = threading.Timer(options.rows / 20_000 + 4, update, (server, options.changes))
-    later.start()
-    _, cpu, said = run(server.capture(scratch))
-    later.join()
-    found = captured(said)
-    line("Sluice's capture: first copy (and its stream's processor time)", *found[0], cpu)
-    for count, wall in found[1:]:
-        line("Sluice's capture: stream, as it was written", count, wall, cpu)
+    followed(server, scratch, options)
     server.client().run("SELECT pg_drop_replication_slot('measured');")
 
 
+def followed(server, scratch, options):
+    """The first copy, and then changes as they are written."""
+    process = subprocess.Popen(server.capture(scratch), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    said, of_copy = "", None
+    for words in process.stderr:
+        said += words
+        if of_copy is None and captured(said):
+            of_copy = cpu_of(process)
+            line("Sluice's capture: first copy", *captured(said)[0], of_copy)
+            update(server, options.changes)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    found = captured(said)[1:]
+    if process.returncode or sum(count for count, _ in found) != options.changes:
+        raise RuntimeError(f"{server.capture(scratch)}: {said}")
+    wall = sum(wall for _, wall in found)
+    line("Sluice's capture: stream, as it was written", options.changes, wall,
+         used.ru_utime + used.ru_stime - of_copy)
+
+
 def through_the_warehouse(server, scratch, options):
-    project, state = scratch / f"{server.kind}-project", scratch / f"{server.kind}-state"
-    (project / "sources").mkdir(parents=True)
-    (project / "models").mkdir()
-    (project / "warehouse.toml").write_text('name = "measured"\n')
-    (project / "sources/shop.toml").write_text(f"[topic.shop.capture]\n{server.source()}{TABLE}")
-    (project / "models/marked.sql").write_text(MODEL)
-    start = time.monotonic()
-    sluice = subprocess.Popen(
-        [scratch / "sluice", "run", project, "--state", state, "--set", "listen.postgres=127.0.0.1:0",
-         "--set", "listen.http=127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    sources = f"[topic.shop.capture]\n{server.source()}{TABLE}"
+    warehouse = Warehouse(scratch, server.kind, sources, [("marked", MODEL)])
+    warehouse.start()
     try:
-        while not (state / "address.json").exists():
-            time.sleep(0.02)
-        address = json.loads((state / "address.json").read_text())["postgres"]
-        host, port = address.rsplit(":", 1)
-        session = Session(host, int(port))
-        while session.ask("SELECT count(*) FROM orders")[0][0] != str(options.rows):
-            time.sleep(0.05)
-        wall = time.monotonic() - start
-        fields = Path(f"/proc/{sluice.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        line("sluice run: all rows in SQL answers", options.rows, wall, cpu)
-        latency(server, session, options)
+        wall = warehouse.wait_for("SELECT count(*) FROM orders", options.rows)
+        line("sluice run: all rows in SQL answers", options.rows, wall, cpu_of(warehouse.process))
+        latency(server, warehouse, options)
+        catching_up(server, warehouse, options)
     finally:
-        sluice.kill()
-        sluice.wait()
+        warehouse.kill()
 
 
-def latency(server, session, options):
+def catching_up(server, warehouse, options):
+    """What was changed while the warehouse stood still: from its start to SQL answers."""
+    warehouse.stop()
+    log = server.new_log() if server.kind == "mysql" else None
+    update(server, options.changes)
+    mark = 9_000_000
+    server.client().run(f"UPDATE {server.table} SET total = {mark} WHERE id = 1;")
+    if log:
+        server.new_log()
+        wall, cpu, _ = run(server.read_log(log.name))
+        line("mariadb-binlog --verbose, from the server", options.changes, wall, cpu)
+    warehouse.start()
+    wall = warehouse.wait_for("SELECT total FROM marked", f"{mark}.00")
+    line("sluice run: the same changes in SQL answers", options.changes, wall, cpu_of(warehouse.process))
+    sums = "SELECT count(*), sum(total) FROM"
+    [of_server] = server.client().run(f"{sums} {server.table};")
+    found = [Decimal(value) for value in warehouse.session.ask(f"{sums} orders")[0]]
+    if found != [Decimal(value) for value in re.split(r"[\t|]", of_server)]:
+        raise RuntimeError(f"the warehouse has {found}, the server {of_server}")
+
+
+def latency(server, warehouse, options):
     """From COMMIT to the changed number, at 1,000 changes a second."""
-    table = "shop.orders" if server.kind == "mysql" else "orders"
     is_over = threading.Event()
+    changes = 0
 
     def write():
+        nonlocal changes
         client, place, due = server.client(), 10, time.monotonic()
         while not is_over.is_set():
-            client.run(f"BEGIN; UPDATE {table} SET status = 'busy', total = total + 1"
+            client.run(f"BEGIN; UPDATE {server.table} SET status = 'busy', total = total + 1"
                        f" WHERE id BETWEEN {place} AND {place + 9}; COMMIT;")
+            changes += 10
             place = 10 + place % (options.rows - 40)
             due += 0.01
             time.sleep(max(0, due - time.monotonic()))
 
     writer = threading.Thread(target=write)
-    writer.start()
     client, found, number = server.client(), [], 5_000_000
-    end = time.monotonic() + options.seconds
-    while time.monotonic() < end:
+    began = time.monotonic()
+    writer.start()
+    while time.monotonic() < began + options.seconds:
         number += 1
-        client.run(f"UPDATE {table} SET total = {number} WHERE id = 1;")
+        client.run(f"UPDATE {server.table} SET total = {number} WHERE id = 1;")
         committed = time.monotonic()
-        while session.ask("SELECT total FROM marked") != [(f"{number}.00",)]:
+        while warehouse.session.ask("SELECT total FROM marked") != [(f"{number}.00",)]:
             pass
         found.append((time.monotonic() - committed) * 1000)
         time.sleep(0.05)
+    reached = changes / (time.monotonic() - began)
     is_over.set()
     writer.join()
     found.sort()
-    print(f"COMMIT to answer at 1,000 changes/s: median {statistics.median(found):.1f} ms,"
+    print(f"COMMIT to answer at {reached:,.0f} changes/s: median {statistics.median(found):.1f} ms,"
           f" p99 {found[int(len(found) * 0.99)]:.1f} ms, {len(found)} times", flush=True)
 
 
@@ -164,7 +185,10 @@ def main():
     words.add_argument("--rows", type=int, default=1_000_000)
     words.add_argument("--changes", type=int, default=500_000)
     words.add_argument("--seconds", type=int, default=60)
+    words.add_argument("--diverted", type=int, default=200_000, metavar="ROWS")
     options = words.parse_args()
+    if options.changes > options.rows:
+        words.error("--changes are of rows that differ: at most --rows")
     for make in (MariaDb, Postgres):
         folder = options.scratch / make.__name__
         folder.mkdir()
@@ -174,6 +198,8 @@ def main():
             server.fill(options.rows)
             beside_the_server_s_programs(server, options.scratch, options)
             through_the_warehouse(server, options.scratch, options)
+            if make is MariaDb:
+                diversion.measure(server, options.scratch, options)
         finally:
             server.stop()
 

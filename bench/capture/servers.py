@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -27,16 +28,22 @@ class Client:
         )
 
     def run(self, sql):
+        """The lines of the answers."""
         self.process.stdin.write(f"{sql}\n{self.echo}\n")
         self.process.stdin.flush()
+        lines = []
         while line := self.process.stdout.readline():
-            if line.strip() == "done":
-                return
+            if line == "done\n":
+                return lines
+            lines.append(line.rstrip("\n"))
         raise RuntimeError(f"the server refused: {sql[:200]}")
 
 
 class MariaDb:
     kind = "mysql"
+    table = "shop.orders"
+    # Before many transactions of which none is waited for.
+    bulk = ""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -68,6 +75,16 @@ class MariaDb:
             f"INSERT INTO shop.orders SELECT seq, seq % 9973, seq / 7, ELT(seq % 3 + 1, 'new', 'paid', 'sent'),"
             f" '2026-01-01' + INTERVAL seq SECOND, REPEAT(MD5(seq), 4) FROM mysql.seq_1_to_{rows};")
 
+    def new_log(self):
+        """Closes the binary log's file and begins one: its path."""
+        self.client().run("FLUSH BINARY LOGS;")
+        return max(self.folder.glob("data/binlog.0*"))
+
+    def read_log(self, name):
+        """Reads a file of the binary log from the server, as a replica does."""
+        return ["mariadb-binlog", "--no-defaults", "--read-from-remote-server", *self.login,
+                "--verbose", name]
+
     def dump(self):
         return ["mariadb-dump", "--no-defaults", *self.login, "--single-transaction", "--quick", "shop"]
 
@@ -84,6 +101,8 @@ class MariaDb:
 
 class Postgres:
     kind = "postgres"
+    table = "orders"
+    bulk = "SET synchronous_commit = off;"
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -135,5 +154,6 @@ class Postgres:
                 'user = "admin"\npublications = ["sluice"]\n')
 
     def stop(self):
-        self.process.terminate()
+        # Without waiting for clients.
+        self.process.send_signal(signal.SIGINT)
         self.process.wait()

@@ -8,59 +8,23 @@
     reason = "a test fails by panicking, and writes files"
 )]
 
+#[path = "common/certificates.rs"]
+mod certificates;
 mod common;
 
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use certificates::make_certificates;
 use common::{Kind, Server, Tables, assert_equal, copied, drain};
 use sluice_core::SystemClock;
 use sluice_mysql::net::tls::TlsMode;
 use sluice_mysql::position::DatabasePosition;
 use sluice_mysql::server::ServerSource;
 
-fn openssl(folder: &Path, words: &str) -> bool {
-    let status = Command::new("openssl")
-        .args(words.split_whitespace())
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
-}
-
-/// An authority, and a certificate of it for `127.0.0.1`.
-fn make_certificates(folder: &Path) -> bool {
-    let extensions = "subjectAltName=IP:127.0.0.1\n";
-    std::fs::write(folder.join("extensions"), extensions).unwrap();
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(
-        folder,
-        &format!(
-            "req -x509 {key} -keyout authority.key -out authority.pem -days 2 -subj /CN=authority -addext basicConstraints=critical,CA:TRUE"
-        ),
-    ) && openssl(
-        folder,
-        &format!(
-            "req -x509 {key} -keyout other.key -out other.pem -days 2 -subj /CN=other -addext basicConstraints=critical,CA:TRUE"
-        ),
-    ) && openssl(
-        folder,
-        &format!("req {key} -keyout server.key -out server.csr -subj /CN=server"),
-    ) && openssl(
-        folder,
-        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out server.pem -days 2 -extfile extensions",
-    )
-}
-
 #[test]
 fn the_server_s_certificate_is_checked_and_everything_is_encrypted() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(
-        make_certificates(folder.path()),
-        "openssl makes certificates"
-    );
+    make_certificates(folder.path());
     let path = |name: &str| folder.path().join(name).display().to_string();
     for kind in [Kind::MariaDb, Kind::MySql] {
         let (certificate, key) = (path("server.pem"), path("server.key"));
@@ -110,7 +74,8 @@ fn the_server_s_certificate_is_checked_and_everything_is_encrypted() {
         };
         for authorities in [Some(path("other.pem")), None] {
             let said = refused(source(TlsMode::Verified(authorities)));
-            assert!(said.contains("certificate"), "{said}");
+            let wanted = "the server's certificate is of no authority that is known";
+            assert!(said.contains(wanted), "{said}");
         }
         let mut options = server.options();
         options.addresses[0].host = "localhost".into();
@@ -121,7 +86,8 @@ fn the_server_s_certificate_is_checked_and_everything_is_encrypted() {
             clock,
             DatabasePosition::default(),
         ));
-        assert!(said.contains("certificate"), "{said}");
+        let wanted = "is for IpAddress(127.0.0.1), and not for localhost\n";
+        assert!(said.contains(wanted), "{said}");
         let missing = TlsMode::Verified(Some(path("missing.pem")));
         let said = source(missing).poll().unwrap_err().to_string();
         assert!(said.contains("missing.pem"), "{said}");

@@ -386,7 +386,7 @@ fn io_error(address: &Address, source: io::Error) -> ConnectionError {
     ConnectionError::Io {
         host: address.host.clone(),
         port: address.port,
-        source,
+        source: tls::explained(source),
     }
 }
 

@@ -128,6 +128,37 @@ impl Server {
         Some(server)
     }
 
+    /// Lets it take connections with these certificates, encrypted ones only.
+    pub fn encrypt(&mut self, certificates: &Path) {
+        let data = self.folder().join("data");
+        for file in ["server.pem", "server.key"] {
+            let to = data.join(file);
+            std::fs::copy(certificates.join(file), &to).unwrap();
+            // The server reads a key of its own that nobody else may read.
+            assert!(run(Command::new("chmod").arg("600").arg(&to)));
+            let owner = format!("--reference={}", data.display());
+            assert!(run(Command::new("chown").arg(owner).arg(&to)));
+        }
+        let rules = data.join("pg_hba.conf");
+        let text = std::fs::read_to_string(&rules).unwrap();
+        let lines = text.lines().map(|line| match line.strip_prefix("host ") {
+            Some(rest) => format!("hostssl {rest}\n"),
+            None => format!("{line}\n"),
+        });
+        std::fs::write(&rules, lines.collect::<String>()).unwrap();
+        for setting in [
+            "ssl_cert_file = 'server.pem'",
+            "ssl_key_file = 'server.key'",
+            "ssl = on",
+        ] {
+            self.run(&format!("ALTER SYSTEM SET {setting}"));
+        }
+        self.run("SELECT pg_reload_conf()");
+        // Asked until the server has read its settings again.
+        self.address.tls = TlsMode::Required;
+        self.client();
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -76,7 +76,7 @@ impl DatabaseSource {
                 };
                 let options = ServerOptions {
                     name: topic.clone(),
-                    addresses: addresses(server)?,
+                    addresses: addresses(project, server)?,
                     filter: filter(&server.tables)?,
                     server_id,
                     copies: server.snapshot,
@@ -86,7 +86,7 @@ impl DatabaseSource {
                 Kind::Server(Box::new(ServerSource::new(options, clock, position)))
             }
             CaptureKind::Postgres(server) => {
-                let options = postgres::options(topic, server, filter(&server.tables)?)?;
+                let options = postgres::options(project, topic, server, filter(&server.tables)?)?;
                 let position = position.into_postgres().unwrap_or_default();
                 let source = PostgresSource::new(options, clock, position);
                 Kind::Postgres(Box::new(source))
@@ -154,12 +154,21 @@ pub(super) fn password(name: Option<&str>) -> Result<String, Failure> {
     Ok(name.map(secret).transpose()?.unwrap_or_default())
 }
 
-/// What is asked of a connection.
-pub(super) fn tls_mode(tls: Tls, authorities: Option<&str>) -> TlsMode {
-    match tls {
-        Tls::Off => TlsMode::Off,
-        Tls::Required => TlsMode::Required,
-        Tls::Verified => TlsMode::Verified(authorities.map(str::to_owned)),
+/// What is asked of a connection. The file of authorities is seen from the
+/// project's folder.
+pub(super) fn tls_mode(
+    project: &Project,
+    tls: Tls,
+    authorities: Option<&str>,
+) -> Result<TlsMode, Failure> {
+    match (tls, authorities) {
+        (Tls::Verified, path) => Ok(TlsMode::Verified(path.map(|path| project.resolve(path)))),
+        // Who names authorities takes the server for checked.
+        (Tls::Off | Tls::Required, Some(path)) => Err(Failure::Definitions(format!(
+            "a source has `tls_ca = \"{path}\"`, which only `tls = \"verified\"` checks the server against\n  help: write that, or leave `tls_ca` out"
+        ))),
+        (Tls::Off, None) => Ok(TlsMode::Off),
+        (Tls::Required, None) => Ok(TlsMode::Required),
     }
 }
 
@@ -172,14 +181,14 @@ pub(super) fn other_place(text: &str) -> Result<(String, u16), Failure> {
 }
 
 /// The server and those that may take its place.
-fn addresses(server: &MySqlServer) -> Result<Vec<Address>, Failure> {
+fn addresses(project: &Project, server: &MySqlServer) -> Result<Vec<Address>, Failure> {
     let password = password(server.password.as_deref())?;
     let first = Address {
         host: server.host.clone(),
         port: server.port,
         user: server.user.clone(),
         password,
-        tls: tls_mode(server.tls, server.tls_ca.as_deref()),
+        tls: tls_mode(project, server.tls, server.tls_ca.as_deref())?,
     };
     let mut addresses = vec![first.clone()];
     for other in &server.failover {

@@ -8,12 +8,14 @@ use sluice_route::PostgresServer;
 
 use super::capture_database::{other_place, password, tls_mode};
 use crate::failure::Failure;
+use crate::project::Project;
 
 /// A slot's name has at most 63 letters, of which a first copy adds some.
 const SLOT_NAME_BYTES_MAX: usize = 40;
 
 /// What a definition says of a server.
 pub(super) fn options(
+    project: &Project,
     topic: &str,
     server: &PostgresServer,
     filter: TableFilter,
@@ -24,7 +26,7 @@ pub(super) fn options(
         database: server.database.clone(),
         user: server.user.clone(),
         password: password(server.password.as_deref())?,
-        tls: tls_mode(server.tls, server.tls_ca.as_deref()),
+        tls: tls_mode(project, server.tls, server.tls_ca.as_deref())?,
     };
     let mut addresses = vec![first.clone()];
     for other in &server.failover {
