@@ -15,6 +15,10 @@ pub enum ChangeKind {
     Delete,
     /// Delete all rows that no newer change stored; all columns are null.
     Truncate,
+    /// Insert a row of an export where no change ever came for its key, or replace
+    /// the one that an earlier export brought. It is older than every change,
+    /// whatever versions these have.
+    Backfill,
 }
 
 /// Order of changes within one source. A change whose version is older than

@@ -6,6 +6,7 @@
 //! crate of the workspace, and every other crate may depend on it.
 
 mod back_off;
+mod backfill;
 mod change;
 mod clock;
 mod codec;
@@ -21,6 +22,7 @@ mod sql_size;
 mod table;
 
 pub use back_off::BackOff;
+pub use backfill::BackfilledRow;
 pub use change::{ChangeKind, SourceVersion, TableChanges};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::{CodecError, Reader, Writer, read_framed_file, write_framed_file};

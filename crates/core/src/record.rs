@@ -18,6 +18,9 @@ pub enum RecordKind {
     /// An earlier record of the partition, which became a dead letter and is
     /// tried again; the payload is a [`crate::Retry`].
     Retry,
+    /// A row of an export, for one table of the topic; the payload is a
+    /// [`crate::BackfilledRow`].
+    Backfill,
 }
 
 /// What the payload of a record begins with that its source could not read.

@@ -3,7 +3,9 @@
 //! Append-only tables pass rows on. Changelog tables keep the current row of
 //! each primary key, so that an update retracts exactly what is stored, and the
 //! version of the last change, so that a redelivered older one is ignored.
-//! Deleted keys leave a tombstone with their version for the same purpose.
+//! Deleted keys leave a tombstone with their version for the same purpose. Rows of
+//! exports are older than every change: they come in where no change came, and are
+//! marked, so that each change replaces them.
 
 mod shard;
 
@@ -180,6 +182,12 @@ impl TableInput {
                     self.replace(keys.get(row), None, version, &mut retracted);
                 }
                 ChangeKind::Truncate => self.truncate(version, &mut retracted),
+                ChangeKind::Backfill => {
+                    let (key, new) = (keys.get(row), encoded.get(row));
+                    if self.fill_up(key, new, version, &mut retracted) {
+                        added.push(row as u32);
+                    }
+                }
                 ChangeKind::Insert | ChangeKind::Upsert => {
                     let new = match &filled_row {
                         Some((_, encoded)) => encoded.get(0),
@@ -260,7 +268,7 @@ impl TableInput {
         let hash = stable_hash(key);
         let shard = &mut self.shards[shard_of_hash(hash)];
         let slot = match shard.find(hash, key) {
-            Some(slot) if version < shard.version(slot) => {
+            Some(slot) if !shard.is_backfilled(slot) && version < shard.version(slot) => {
                 self.ignored_changes += 1;
                 return false;
             }
@@ -272,12 +280,36 @@ impl TableInput {
         true
     }
 
+    /// Puts the row of an export under the key, unless a change or a newer row of an
+    /// export is known of it, and retracts what was there. False if one is.
+    fn fill_up(
+        &mut self,
+        key: &[u8],
+        new: &[u8],
+        version: SourceVersion,
+        retracted: &mut Vec<Box<[u8]>>,
+    ) -> bool {
+        let hash = stable_hash(key);
+        let shard = &mut self.shards[shard_of_hash(hash)];
+        let slot = match shard.find(hash, key) {
+            Some(slot) if !shard.is_backfilled(slot) || version < shard.version(slot) => {
+                self.ignored_changes += 1;
+                return false;
+            }
+            Some(slot) => slot,
+            None => shard.slot(hash, key),
+        };
+        retracted.extend(shard.row(slot).map(Box::from));
+        shard.put_backfilled_at(slot, new, version);
+        true
+    }
+
     /// Retracts all rows but those that a newer change stored.
     fn truncate(&mut self, version: SourceVersion, retracted: &mut Vec<Box<[u8]>>) {
         for shard in &mut self.shards {
             let slots: Vec<u32> = shard.keys.slots().collect();
             for slot in slots {
-                if shard.version(slot) > version {
+                if !shard.is_backfilled(slot) && shard.version(slot) > version {
                     continue;
                 }
                 let Some(row) = shard.row(slot).map(Box::from) else {

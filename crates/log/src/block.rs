@@ -159,6 +159,7 @@ pub(crate) fn encode(
             RecordKind::CsvHeader => 1,
             RecordKind::Position => 2,
             RecordKind::Retry => 3,
+            RecordKind::Backfill => 4,
         });
         writer.i64(record.capture_time_us);
         writer.bytes(&record.position);
@@ -242,6 +243,7 @@ pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, Cod
             1 => RecordKind::CsvHeader,
             2 => RecordKind::Position,
             3 => RecordKind::Retry,
+            4 => RecordKind::Backfill,
             other => return Err(CodecError::Invalid(format!("unknown record kind {other}"))),
         };
         let capture_time_us = reader.i64()?;

@@ -84,6 +84,7 @@ fn checksum(records: &[Record]) -> u64 {
             RecordKind::CsvHeader => 1,
             RecordKind::Position => 2,
             RecordKind::Retry => 3,
+            RecordKind::Backfill => 4,
         });
         hashes.extend_from_slice(&stable_hash(&record.payload).to_le_bytes());
         hashes.extend_from_slice(&stable_hash(&record.position).to_le_bytes());

@@ -13,7 +13,7 @@ use crate::tree::{NodeId, Tree};
 
 /// Where change messages hold rows: Maxwell and Canal, Debezium without and with
 /// a schema. A row of the first may be an array of rows.
-const ROWS: [&str; 6] = [
+pub const ROWS: [&str; 6] = [
     "/data",
     "/old",
     "/before",

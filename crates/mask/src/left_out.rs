@@ -29,6 +29,17 @@ impl LeftOut {
         time_us.is_some_and(|&time_us| capture_time_us <= time_us)
     }
 
+    /// The same for rows that say nothing of when they came: those of a person who was
+    /// erased at any time are left out.
+    #[must_use]
+    pub fn at_any_time(&self) -> Self {
+        let persons = self.times_us.keys();
+        Self {
+            keys: self.keys.clone(),
+            times_us: persons.map(|person| (*person, i64::MAX)).collect(),
+        }
+    }
+
     /// Tells different lists apart.
     pub fn identity(&self) -> Vec<u8> {
         let mut identity = Vec::new();

@@ -31,6 +31,7 @@ mod tree;
 
 pub use action::{Action, Format, Generalisation, PersonField};
 pub use error::KeyStoreError;
+pub use json_masker::ROWS as MESSAGE_ROWS;
 pub use key_store::{Erasure, KeyStore, Opened};
 pub use left_out::LeftOut;
 pub use masks::Masks;

@@ -26,6 +26,7 @@ enum TopicMasker {
 #[derive(Debug)]
 pub struct Masks {
     topics: BTreeMap<String, TopicMasker>,
+    rules: BTreeMap<String, TopicRules>,
     keys: Option<Arc<KeyStore>>,
     record_bytes_max: usize,
 }
@@ -35,6 +36,7 @@ impl Masks {
     pub fn none() -> Self {
         Self {
             topics: BTreeMap::new(),
+            rules: BTreeMap::new(),
             keys: None,
             record_bytes_max: usize::MAX,
         }
@@ -48,7 +50,8 @@ impl Masks {
         record_bytes_max: usize,
     ) -> Self {
         let topics = topics.filter(|(_, rules)| !rules.is_empty());
-        let masker = |(topic, rules): (&str, &TopicRules)| {
+        let topics: Vec<(&str, &TopicRules)> = topics.collect();
+        let masker = |&(topic, rules): &(&str, &TopicRules)| {
             let masker = match rules.form {
                 RecordForm::Json => TopicMasker::Json(JsonMasker::new(rules)),
                 RecordForm::Csv { delimiter } => {
@@ -58,10 +61,19 @@ impl Masks {
             (topic.to_owned(), masker)
         };
         Self {
-            topics: topics.map(masker).collect(),
+            topics: topics.iter().map(masker).collect(),
+            rules: topics
+                .iter()
+                .map(|&(topic, rules)| (topic.to_owned(), rules.clone()))
+                .collect(),
             keys: Some(keys),
             record_bytes_max,
         }
+    }
+
+    /// The rules of a topic, if there are any.
+    pub fn rules(&self, topic: &str) -> Option<&TopicRules> {
+        self.rules.get(topic)
     }
 
     /// The keys, if there are rules.
@@ -88,25 +100,41 @@ impl Masks {
                     record.payload = Bytes::new();
                     continue;
                 }
-                // Made of a record that was masked, see `mask_again`.
-                RecordKind::Retry => continue,
-                RecordKind::Data | RecordKind::CsvHeader => masker.payload(keys, record)?,
-            };
-            let masked = match masked {
-                Ok(Some(payload)) if payload.len() > self.record_bytes_max => Err(Malformed {
-                    reason: "too_large",
-                    position: self.record_bytes_max,
-                }),
-                masked => masked,
-            };
-            match masked {
-                Ok(None) => {}
-                Ok(Some(payload)) => record.payload = Bytes::from(payload),
-                Err(why) => {
-                    record.payload = seal(keys, &record.payload, why, self.record_bytes_max)?;
-                    sealed += 1;
+                // Made of what was masked, see `mask_again` and `mask_rows`.
+                RecordKind::Retry | RecordKind::Backfill => continue,
+                RecordKind::Data | RecordKind::CsvHeader => {
+                    masker.payload(keys, record.kind, &record.payload)?
                 }
-            }
+            };
+            let bytes_max = self.record_bytes_max;
+            sealed += u64::from(put(keys, &mut record.payload, masked, bytes_max)?);
+        }
+        keys.sync()?;
+        Ok(sealed)
+    }
+
+    /// Masks rows of an export, objects of JSON, by rules of their own: those of a
+    /// topic for the columns of one of its tables. A record has `bytes_beside` beside
+    /// the row. Returns the number of rows that had to be sealed. All keys that were
+    /// used are durable on return.
+    ///
+    /// # Errors
+    /// When a key cannot be made or kept; the rows must then not be written.
+    pub fn mask_rows(
+        &self,
+        rules: &TopicRules,
+        rows: &mut [Bytes],
+        bytes_beside: usize,
+    ) -> Result<u64, KeyStoreError> {
+        let Some(keys) = self.keys.as_ref().filter(|_| !rules.is_empty()) else {
+            return Ok(0);
+        };
+        let masker = TopicMasker::Json(JsonMasker::new(rules));
+        let bytes_max = self.record_bytes_max.saturating_sub(bytes_beside);
+        let mut sealed = 0;
+        for row in rows {
+            let masked = masker.payload(keys, RecordKind::Data, row)?;
+            sealed += u64::from(put(keys, row, masked, bytes_max)?);
         }
         keys.sync()?;
         Ok(sealed)
@@ -153,17 +181,42 @@ impl Masks {
     }
 }
 
+/// Puts what masking made of a payload in its place: sealed, where it could not be
+/// masked or is longer than it may be. True if it is.
+fn put(
+    keys: &KeyStore,
+    payload: &mut Bytes,
+    masked: Result<Option<Vec<u8>>, Malformed>,
+    bytes_max: usize,
+) -> Result<bool, KeyStoreError> {
+    let why = match masked {
+        Ok(None) => return Ok(false),
+        Ok(Some(masked)) if masked.len() <= bytes_max => {
+            *payload = Bytes::from(masked);
+            return Ok(false);
+        }
+        Ok(Some(_)) => Malformed {
+            reason: "too_large",
+            position: bytes_max,
+        },
+        Err(why) => why,
+    };
+    *payload = seal(keys, payload, why, bytes_max)?;
+    Ok(true)
+}
+
 impl TopicMasker {
     /// The new payload of a record; `None` if it is as before.
     fn payload(
         &self,
         keys: &KeyStore,
-        record: &Record,
+        kind: RecordKind,
+        payload: &Bytes,
     ) -> Result<Result<Option<Vec<u8>>, Malformed>, KeyStoreError> {
-        let text = match std::str::from_utf8(&record.payload) {
+        let text = match std::str::from_utf8(payload) {
             Ok(text) => text,
             Err(error) => {
-                if let (Self::Csv(csv), RecordKind::CsvHeader) = (self, record.kind) {
+                if let (Self::Csv(csv), RecordKind::CsvHeader) = (self, kind) {
                     // Its lines belong to no header.
                     let _ = csv.lock().header("");
                 }
@@ -172,7 +225,7 @@ impl TopicMasker {
                 return Ok(Err(Malformed { reason, position }));
             }
         };
-        match (self, record.kind) {
+        match (self, kind) {
             (Self::Json(json), _) => json.mask(keys, text),
             (Self::Csv(csv), RecordKind::CsvHeader) => Ok(csv.lock().header(text).map(|()| None)),
             (Self::Csv(csv), _) => csv.lock().line(keys, text),

@@ -8,6 +8,7 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::{Random, columns, encrypt, keys, masked, masks, record, tables};
 use serde_json::{Map, Value, json};
 use sluice_core::RecordKind;
@@ -446,4 +447,28 @@ fn every_column_but_those_named_can_be_dropped() {
     assert_eq!(data.keys().collect::<Vec<_>>(), ["id", "note"]);
     let text = masked(&masks, r#"{"table":"unknown","data":{"phone":"1380000"}}"#);
     assert!(!text.contains("1380000"), "{text}");
+}
+
+#[test]
+fn rows_of_exports_are_masked_by_rules_of_their_own() {
+    let masks = masks(&tables(), keys());
+    let rules = fields(&[("/phone", Action::Hash), ("/secret", Action::Drop)]);
+    let row = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let mut rows = [
+        row(r#"{"id":1,"phone":"13900001111","secret":"a"}"#),
+        row(r#"{"id":2}"#),
+        row(r#"{"id":3,"phone":"13900001111""#),
+    ];
+    assert_eq!(masks.mask_rows(&rules, &mut rows, 64).unwrap(), 1);
+    let text = |row: &Bytes| String::from_utf8(row.to_vec()).unwrap();
+    let first = text(&rows[0]);
+    assert!(first.starts_with(r#"{"id":1,"phone":""#), "{first}");
+    assert!(!first.contains("1390000") && !first.contains("secret"));
+    assert_eq!(text(&rows[1]), r#"{"id":2}"#);
+    // What cannot be taken apart is sealed.
+    assert!(text(&rows[2]).starts_with(SEALED));
+    // What is masked already is left alone on its way into the log.
+    let mut records = [record(RecordKind::Backfill, b"{\"table\":\"user_info\"}")];
+    assert_eq!(masks.mask("topic", &mut records).unwrap(), 0);
+    assert_eq!(&records[0].payload[..], b"{\"table\":\"user_info\"}");
 }

@@ -5,6 +5,7 @@
 //! [`sluice_core::DeadLetter`] and stops nothing.
 
 mod accept;
+mod backfill;
 mod cell;
 mod change_message;
 mod changes;
@@ -35,6 +36,7 @@ mod sources_change;
 mod table_rows;
 mod time;
 
+pub use backfill::{Backfill, BackfillRules};
 pub use definition::{
     CaptureDefinition, CaptureKind, DefinitionError, FileFormat, MySqlServer, PollCursor,
     PostgresServer, SourceFile, Sources, Tls, TransactionForm,

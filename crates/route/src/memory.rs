@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sluice_core::PartitionId;
 
+use crate::backfill::BackfilledRows;
 use crate::dedup::{Bucket, DedupMemory};
 use crate::definition::Table;
 use crate::last_values::LastValues;
@@ -17,6 +18,8 @@ const STATE_VERSION: u32 = 2;
 /// The same with records that were tried again, which a program that knows only
 /// the one before would forget.
 const TRIED_VERSION: u32 = 3;
+/// The same with rows of exports, in the same way.
+const BACKFILLED_VERSION: u32 = 4;
 pub(crate) const GENERAL_PART: &str = "general";
 const DEDUP_PREFIX: &str = "dedup";
 const LAST_PREFIX: &str = "last";
@@ -31,6 +34,9 @@ pub(crate) struct GeneralMemory {
     /// What came of records that were tried again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tried: TriedRecords,
+    /// Which rows of exports came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) backfilled: BackfilledRows,
 }
 
 /// See the module. Acceptance is decided from earlier records of the same
@@ -66,6 +72,7 @@ impl PartitionMemory {
     pub(crate) fn forget(&mut self, table: &str) {
         self.general.event_times.remove(table);
         self.general.tried.remove(table);
+        self.general.backfilled.remove(table);
         self.dedup.remove(table);
         self.last.retain(|(known, _), _| known != table);
     }
@@ -78,6 +85,8 @@ impl PartitionMemory {
         event_times.extend(event_time.map(|time| (table.to_owned(), time)));
         let tried = other.general.tried.remove_entry(table);
         self.general.tried.extend(tried);
+        let backfilled = other.general.backfilled.remove_entry(table);
+        self.general.backfilled.extend(backfilled);
         let dedup = other.dedup.remove_entry(table);
         self.dedup.extend(dedup);
         let last = std::mem::take(&mut other.last);
@@ -114,11 +123,12 @@ pub(crate) fn save(memory: &mut BTreeMap<PartitionId, PartitionMemory>) -> Route
     let mut changed = BTreeMap::new();
     let mut live = BTreeSet::new();
     let has_tried = memory.values().any(|it| !it.general.tried.is_empty());
+    let has_backfilled = memory.values().any(|it| !it.general.backfilled.is_empty());
     let general = SavedGeneral {
-        version: if has_tried {
-            TRIED_VERSION
-        } else {
-            STATE_VERSION
+        version: match (has_backfilled, has_tried) {
+            (true, _) => BACKFILLED_VERSION,
+            (false, true) => TRIED_VERSION,
+            (false, false) => STATE_VERSION,
         },
         partitions: memory
             .iter()
@@ -158,10 +168,14 @@ pub(crate) fn load(
 ) -> Result<BTreeMap<PartitionId, PartitionMemory>, RouteError> {
     let general = parts.get(GENERAL_PART).map_or(&[][..], Vec::as_slice);
     let general: SavedGeneral = serde_json::from_slice(general)?;
-    if !matches!(general.version, STATE_VERSION | TRIED_VERSION) {
+    let is_known = matches!(
+        general.version,
+        STATE_VERSION | TRIED_VERSION | BACKFILLED_VERSION
+    );
+    if !is_known {
         return Err(RouteError::Version {
             found: general.version,
-            expected: TRIED_VERSION,
+            expected: BACKFILLED_VERSION,
         });
     }
     let mut memory: BTreeMap<PartitionId, PartitionMemory> = BTreeMap::new();

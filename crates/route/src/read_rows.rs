@@ -129,7 +129,8 @@ impl<'a, 't> RowReader<'a, 't> {
             (RecordKind::CsvHeader, Some(delimiter)) => {
                 self.csv_header(number, record, delimiter);
             }
-            (RecordKind::CsvHeader, None) | (RecordKind::Position | RecordKind::Retry, _) => {}
+            (RecordKind::CsvHeader, None)
+            | (RecordKind::Position | RecordKind::Retry | RecordKind::Backfill, _) => {}
             (RecordKind::Data, _) if record.record.payload.starts_with(SEALED.as_bytes()) => {
                 let detail = "it could not be taken apart, so that nobody knows what in it is personal; see `payload` for why and where".to_owned();
                 self.refuse_record(number, record, "sealed", detail);

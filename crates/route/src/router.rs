@@ -88,7 +88,7 @@ pub struct RouterCheckpoint {
 pub type Starts = BTreeMap<String, EpochCut>;
 
 /// Below so many records a second thread costs more than it brings.
-const PARALLEL_RECORDS_MIN: usize = 4_096;
+pub(crate) const PARALLEL_RECORDS_MIN: usize = 4_096;
 
 /// See the module.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub struct Router {
     starts: Starts,
     pub(crate) memory: BTreeMap<PartitionId, PartitionMemory>,
     /// Threads that read records at the same time.
-    threads: usize,
+    pub(crate) threads: usize,
     /// By topic, one a thread; they hold nothing that results depend on.
     tools: BTreeMap<String, Vec<Tools>>,
 }
@@ -197,20 +197,29 @@ impl Router {
     /// Routes records of one partition, in order. Never fails: what is wrong
     /// becomes a dead letter.
     pub fn route(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
-        let is_retry = |record: &LogRecord| record.record.kind == RecordKind::Retry;
-        let Some(first) = records.iter().position(is_retry) else {
+        let of_source = |record: &LogRecord| {
+            !matches!(record.record.kind, RecordKind::Retry | RecordKind::Backfill)
+        };
+        let Some(first) = records.iter().position(|record| !of_source(record)) else {
             return self.route_new(id, records);
         };
         let mut routed = self.route_new(id, &records[..first]);
-        for run in records[first..].chunk_by(|_, next| !is_retry(next)) {
-            let (retry, new) = run.split_at(1);
-            routed.add(self.route_retry(id, &retry[0]));
-            routed.add(self.route_new(id, new));
+        let is_one_run = |one: &LogRecord, next: &LogRecord| match one.record.kind {
+            RecordKind::Retry => false,
+            RecordKind::Backfill => next.record.kind == RecordKind::Backfill,
+            _ => of_source(next),
+        };
+        for run in records[first..].chunk_by(is_one_run) {
+            routed.add(match run[0].record.kind {
+                RecordKind::Retry => self.route_retry(id, &run[0]),
+                RecordKind::Backfill => self.route_backfill(id, run),
+                _ => self.route_new(id, run),
+            });
         }
         routed
     }
 
-    /// Routes records that are not tried again.
+    /// Routes records of the source.
     fn route_new(&mut self, id: &PartitionId, records: &[LogRecord]) -> Routed {
         let (now, mut later) = records.split_at(self.alike(id, records));
         let mut routed = self.route_alike(id, now);
@@ -330,7 +339,7 @@ impl Router {
 }
 
 /// Reads as many ranges of the records as there are tools, at the same time.
-fn read_ranges<'a>(
+pub(crate) fn read_ranges<'a>(
     topic: &Topic<'a>,
     header: &Header,
     tools: &mut [Tools],

@@ -5,6 +5,7 @@
 //! themselves ([`CsvFile`]), by a record that is longer than records may be, or by
 //! one of several lines with another number of fields.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -54,6 +55,23 @@ pub struct RefusedLine {
     pub detail: String,
 }
 
+/// What is said of the first name that a header has a second time.
+fn twice(names: &[String]) -> Option<String> {
+    let mut places = BTreeMap::new();
+    for (place, name) in (1..).zip(names) {
+        if let Some(first) = places.insert(name, place) {
+            let column = match name.as_str() {
+                "" => "a column without a name".to_owned(),
+                name => format!("the column `{name}`"),
+            };
+            return Some(format!(
+                "the header has {column} twice, in places {first} and {place}"
+            ));
+        }
+    }
+    None
+}
+
 /// A CSV file with a line of headers; an empty field is a missing value.
 #[derive(Debug)]
 pub struct ExportedCsv {
@@ -73,7 +91,8 @@ impl ExportedCsv {
     /// Opens a file and reads its header; `what` is said of its problems.
     ///
     /// # Errors
-    /// When it cannot be read, or the header is not UTF-8 or too long.
+    /// When it cannot be read or is empty, or the header is not UTF-8, is too long or
+    /// has a name twice.
     pub fn open(path: &Path, what: &str, record_bytes_max: usize) -> Result<Self, Failure> {
         let file = CsvFile::open(path).doing(what)?;
         let reader = ReaderBuilder::new()
@@ -91,7 +110,9 @@ impl ExportedCsv {
             record_bytes_max: record_bytes_max as u64,
         };
         if !csv.read_line()? {
-            return Ok(csv);
+            return Err(Failure::Definitions(format!(
+                "{what}: the file is empty\n  help: write the names of its columns into the first line, also where it has no rows, or leave the file out"
+            )));
         }
         let breaks = csv.reader.position().line().saturating_sub(1);
         csv.lines_behind = u64::from(breaks == csv.breaks_inside());
@@ -99,7 +120,12 @@ impl ExportedCsv {
             let name = std::str::from_utf8(field).doing(what)?;
             csv.names.push(name.to_owned());
         }
-        Ok(csv)
+        match twice(&csv.names) {
+            Some(problem) => Err(Failure::Definitions(format!(
+                "{what}: {problem}\n  help: columns are found by their names; rename one of the two in the file, or take it out"
+            ))),
+            None => Ok(csv),
+        }
     }
 
     /// The names of its header.
@@ -108,7 +134,8 @@ impl ExportedCsv {
     }
 
     /// At most `rows` more rows, of which `first` is the number of the first one,
-    /// with the columns of these places; `None` behind the last one.
+    /// with the columns of these places, each with its name in records; `None` behind
+    /// the last one.
     ///
     /// # Errors
     /// When the file cannot be read further.
@@ -116,7 +143,7 @@ impl ExportedCsv {
         &mut self,
         first: u64,
         rows: usize,
-        kept: &[usize],
+        kept: &[(usize, String)],
     ) -> Result<Option<Portion>, Failure> {
         let mut portion = Portion::default();
         let mut number = first;
@@ -190,7 +217,10 @@ impl ExportedCsv {
     }
 
     /// The line as JSON, or the reason why it is no row and what is wrong.
-    fn payload(&self, kept: &[usize]) -> Result<Result<Bytes, (&'static str, String)>, Failure> {
+    fn payload(
+        &self,
+        kept: &[(usize, String)],
+    ) -> Result<Result<Bytes, (&'static str, String)>, Failure> {
         let (fields, width) = (self.line.len(), self.names.len());
         if fields != width {
             let breaks = self.breaks_inside();
@@ -205,8 +235,8 @@ impl ExportedCsv {
             return Ok(Err(("wrong_column_count", problem)));
         }
         let mut text = b"{".to_vec();
-        for &place in kept {
-            let (Some(name), Some(field)) = (self.names.get(place), self.line.get(place)) else {
+        for (place, name) in kept {
+            let Some(field) = self.line.get(*place) else {
                 continue;
             };
             if field.is_empty() {

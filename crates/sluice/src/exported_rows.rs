@@ -1,22 +1,25 @@
 //! Rows of exported files, Parquet or CSV, as records of JSON.
 
-use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::exported_csv::{ExportedCsv, Portion};
 use crate::failure::{Doing, Failure};
 
 /// Rows that are read at once.
 const BATCH_ROWS: usize = 1 << 16;
+/// Bytes that are read at once where they are only counted in a checksum.
+const HASHED_BYTES: usize = 1 << 20;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
@@ -31,7 +34,8 @@ pub struct ExportedRows {
     what: String,
     schema: SchemaRef,
     rows: Rows,
-    kept: Vec<usize>,
+    /// The columns that records hold: places in the file, and names.
+    kept: Vec<(usize, String)>,
     count: u64,
 }
 
@@ -86,11 +90,28 @@ impl ExportedRows {
         self.count
     }
 
-    /// Chooses the columns that records hold.
-    pub fn keep(&mut self, columns: &BTreeSet<String>) {
-        let fields = self.schema.fields().iter().enumerate();
-        let kept = fields.filter(|(_, field)| columns.contains(field.name()));
-        self.kept = kept.map(|(index, _)| index).collect();
+    /// Chooses the columns that records hold, by their names in the file, each with
+    /// its name in records.
+    pub fn keep<'a>(&mut self, columns: impl IntoIterator<Item = (&'a String, &'a String)>) {
+        let columns = columns.into_iter();
+        let kept = columns.filter_map(|(field, name)| {
+            let place = self.schema.index_of(field).ok()?;
+            Some((place, name.clone()))
+        });
+        self.kept = kept.collect();
+        self.kept.sort_by_key(|(place, _)| *place);
+    }
+
+    /// The chosen columns of a batch, under their names in records.
+    fn kept_of(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let columns = self.kept.iter().map(|(place, name)| {
+            let field = self.schema.field(*place).clone().with_name(name);
+            (field, batch.column(*place).clone())
+        });
+        let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.unzip();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let schema = Arc::new(Schema::new(fields));
+        RecordBatch::try_new_with_options(schema, columns, &options)
     }
 
     /// The next rows as records, of the columns that were chosen; `None` behind the last.
@@ -98,21 +119,28 @@ impl ExportedRows {
     /// # Errors
     /// When the file cannot be read further.
     pub fn next_records(&mut self) -> Result<Option<Portion>, Failure> {
-        let portion = match &mut self.rows {
-            Rows::Csv(csv) => csv.next(self.count, BATCH_ROWS, &self.kept)?,
-            Rows::Parquet(batches) => match batches.next() {
-                Some(batch) => {
-                    let batch = batch.and_then(|batch| batch.project(&self.kept));
-                    let batch = batch.doing(&self.what)?;
-                    Some(portion_of(&batch, self.count).doing(&self.what)?)
-                }
-                None => None,
-            },
+        let next = match &mut self.rows {
+            Rows::Csv(csv) => Next::Portion(csv.next(self.count, BATCH_ROWS, &self.kept)?),
+            Rows::Parquet(batches) => Next::Batch(batches.next().transpose().doing(&self.what)?),
+        };
+        let portion = match next {
+            Next::Portion(portion) => portion,
+            Next::Batch(None) => None,
+            Next::Batch(Some(batch)) => {
+                let batch = self.kept_of(&batch).doing(&self.what)?;
+                Some(portion_of(&batch, self.count).doing(&self.what)?)
+            }
         };
         let count = |portion: &Portion| portion.records.len() + portion.refused.len();
         self.count += portion.as_ref().map_or(0, count) as u64;
         Ok(portion)
     }
+}
+
+/// What a file gives next.
+enum Next {
+    Portion(Option<Portion>),
+    Batch(Option<RecordBatch>),
 }
 
 /// The rows of a batch as records, `first` being the number of the first one.
@@ -137,6 +165,24 @@ fn portion_of(batch: &RecordBatch, first: u64) -> Result<Portion, ArrowError> {
 fn line_ends(text: &[u8]) -> impl Iterator<Item = usize> {
     let bytes = text.iter().enumerate();
     bytes.filter_map(|(index, byte)| (*byte == b'\n').then_some(index))
+}
+
+/// XXH3-64 of what a file holds.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn content_hash(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut hasher = Xxh3::new();
+    let mut piece = vec![0; HASHED_BYTES];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(hasher.digest()),
+            Ok(length) => hasher.update(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The files that a path names: itself, or those of a folder in the order of

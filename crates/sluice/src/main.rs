@@ -46,6 +46,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::alarms::AlarmsCommand;
+use crate::commands::backfill::BackfillOptions;
 use crate::commands::backup::BackupOptions;
 use crate::commands::batch::BatchOptions;
 use crate::commands::dead_letters::DeadLetterOptions;
@@ -174,6 +175,12 @@ enum Command {
     DeadLetters {
         #[command(flatten)]
         options: DeadLetterOptions,
+    },
+    /// Bring rows of exported .parquet and .csv files to a table of a warehouse,
+    /// running or stopped: those of which it has no change. Nothing moves backwards.
+    Backfill {
+        #[command(flatten)]
+        options: BackfillOptions,
     },
     /// A report as it is mailed, of any day.
     Report {
@@ -424,6 +431,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             out: out.as_deref(),
         }),
         Command::Alarms { command } => commands::alarms::run(command),
+        Command::Backfill { options } => commands::backfill::run(&options, reporter),
         Command::DeadLetters { options } => commands::dead_letters::run(&options),
         Command::Demo {
             state,

@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::diversion::{DiversionStates, Diverted};
 use crate::failure::Failure;
 use crate::pipeline::{
-    Begun, Capture, ChangeOutcome, RebuildProgress, Warehouse, check_secrets, collected_topics,
-    prepare_topics,
+    Begun, Capture, ChangeOutcome, RebuildProgress, SourcesInForce, Warehouse, check_secrets,
+    collected_topics, prepare_topics,
 };
 use crate::project::Project;
 use crate::project_watch::Found;
@@ -33,6 +33,8 @@ pub struct ModelsControl<'a> {
     state: &'a Path,
     serving: &'a Serving,
     collector: Arc<Collector>,
+    /// For those who bring rows of exports.
+    in_force: SourcesInForce,
     reporter: Reporter,
     /// What takes effect at the next start only.
     settings: String,
@@ -89,6 +91,7 @@ impl<'a> ModelsControl<'a> {
             state,
             serving,
             collector,
+            in_force: SourcesInForce::new(project.sources.clone()),
             reporter,
             settings: settings_of(&project.config),
             masks: masks_of(project),
@@ -120,6 +123,13 @@ impl<'a> ModelsControl<'a> {
                 "Rows or records that the computation of new views still has to read.",
             ),
         }
+    }
+
+    /// Tells of the topics and tables that changes bring into force.
+    #[must_use]
+    pub fn telling(mut self, in_force: SourcesInForce) -> Self {
+        self.in_force = in_force;
+        self
     }
 
     /// The project's files say something else.
@@ -321,6 +331,7 @@ impl<'a> ModelsControl<'a> {
         };
         prepare_topics(&warehouse.log(), &project, self.reporter)?;
         self.collector.set_topics(collected_topics(&project)?);
+        self.in_force.set(warehouse.sources());
         capture.change(&project, || warehouse.positions())
     }
 

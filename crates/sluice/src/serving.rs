@@ -13,7 +13,7 @@ use sluice_functions::Functions;
 use sluice_serve::{
     Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, KeepPanels,
     LiveFeed, Metrics, Panels, PostgresListener, QueryEngine, QueryOptions, RetryLetters, Rules,
-    RunningViews, SnapshotSource, Tls, WarehouseInfo, guarded,
+    RunningViews, SnapshotSource, TakeRows, Tls, WarehouseInfo, guarded,
 };
 use sluice_watch::{Alert, Watcher};
 use tokio::runtime::{Handle, Runtime};
@@ -241,6 +241,11 @@ impl Serving {
     /// Dead letters can be tried again from now on.
     pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
         self.state.set_retries(retries);
+    }
+
+    /// Rows of exports are taken from now on.
+    pub fn set_row_taker(&self, taker: Arc<dyn TakeRows>) {
+        self.state.set_row_taker(taker);
     }
 
     /// Goes by these alarms from now on.

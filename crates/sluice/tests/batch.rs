@@ -228,6 +228,36 @@ fn what_does_not_fit_is_refused_or_a_dead_letter() {
 }
 
 #[test]
+fn a_header_that_names_a_column_twice_and_an_empty_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let state = folder.path().join("state");
+    let file = folder.path().join("sale.csv");
+    let twice = "the header has the column `id` twice, in places 1 and 3";
+    let unnamed = "the header has a column without a name twice, in places 4 and 5";
+    for (text, said) in [
+        ("id,amount,id,sold_at\ns1,1,s2,2026-01-01 00:00:00\n", twice),
+        // A header is read by its fields, however they are quoted.
+        ("\"id\",amount,id,sold_at\n", twice),
+        ("\u{feff}id,amount,id,sold_at\n", twice),
+        ("id,amount,sold_at,,\n", unnamed),
+        ("", "the file is empty"),
+        ("\n\r\n", "the file is empty"),
+        ("\u{feff}", "the file is empty"),
+    ] {
+        write(&file, text);
+        let refused = fail(&mut batch(&project, &state, &[("sale", &file)]), 2);
+        for part in [said, "sale.csv", "help:"] {
+            assert!(refused.contains(part), "{text:?}: {refused}");
+        }
+    }
+    // Names are told apart by their letters.
+    write(&file, "id,ID,amount,sold_at\ns1,s2,1,2026-01-01 00:00:00\n");
+    succeed(&mut batch(&project, &state, &[("sale", &file)]));
+    assert_eq!(ask(&state, "SELECT id FROM sale"), ["s1"]);
+}
+
+#[test]
 fn a_line_with_another_number_of_fields_is_a_dead_letter() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());

@@ -114,6 +114,6 @@ pub fn text(record: &Record) -> String {
     match record.kind {
         RecordKind::Data => text.into_owned(),
         RecordKind::CsvHeader => format!("#{text}"),
-        RecordKind::Position | RecordKind::Retry => format!("@{text}"),
+        RecordKind::Position | RecordKind::Retry | RecordKind::Backfill => format!("@{text}"),
     }
 }

@@ -17,6 +17,8 @@ const TOMBSTONES_PER_SHARD_MAX: usize = 16_384;
 #[derive(Debug, Clone, Copy)]
 enum Content {
     Row(Span),
+    /// The row of an export, of whose key no change came yet.
+    Backfilled(Span),
     /// A deleted key, with its place in the order of deletions.
     Tombstone(u64),
     /// A tombstone that is forgotten, but not yet by the checkpoints.
@@ -55,6 +57,7 @@ pub(super) struct Shard {
 const TOMBSTONE: u8 = 0;
 const ROW: u8 = 1;
 const FORGOTTEN: u8 = 2;
+const BACKFILLED: u8 = 3;
 
 impl Shard {
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
@@ -63,9 +66,20 @@ impl Shard {
 
     pub(super) fn row(&self, slot: u32) -> Option<&[u8]> {
         match self.stored[slot as usize].content {
-            Content::Row(span) => Some(self.heap.get(span)),
+            Content::Row(span) | Content::Backfilled(span) => Some(self.heap.get(span)),
             Content::Tombstone(_) | Content::Forgotten => None,
         }
+    }
+
+    /// Whether an export brought what is in a slot.
+    pub(super) fn is_backfilled(&self, slot: u32) -> bool {
+        matches!(self.stored[slot as usize].content, Content::Backfilled(_))
+    }
+
+    /// Puts the row of an export under a key that has a slot.
+    pub(super) fn put_backfilled_at(&mut self, slot: u32, row: &[u8], version: SourceVersion) {
+        let content = Content::Backfilled(self.heap.add(row));
+        self.replace_at(slot, Stored { content, version });
     }
 
     /// Puts a row, or a tombstone, under a key that has a slot.
@@ -101,7 +115,7 @@ impl Shard {
     fn replace_at(&mut self, slot: u32, new: Stored) {
         let old = std::mem::replace(&mut self.stored[slot as usize], new);
         match old.content {
-            Content::Row(span) => self.heap.free(span),
+            Content::Row(span) | Content::Backfilled(span) => self.heap.free(span),
             Content::Tombstone(_) => self.tombstone_count -= 1,
             Content::Forgotten => {}
         }
@@ -137,7 +151,7 @@ impl Shard {
         self.keys.unlink(slot);
         let old = &mut self.stored[slot as usize].content;
         match std::mem::replace(old, Content::Forgotten) {
-            Content::Row(span) => self.heap.free(span),
+            Content::Row(span) | Content::Backfilled(span) => self.heap.free(span),
             Content::Tombstone(_) => self.tombstone_count -= 1,
             Content::Forgotten => {}
         }
@@ -154,7 +168,7 @@ impl Shard {
             stored
                 .iter_mut()
                 .filter_map(|stored| match &mut stored.content {
-                    Content::Row(span) => Some(span),
+                    Content::Row(span) | Content::Backfilled(span) => Some(span),
                     Content::Tombstone(_) | Content::Forgotten => None,
                 }),
         );
@@ -169,6 +183,10 @@ impl Shard {
         match stored.content {
             Content::Row(span) => {
                 writer.u8(ROW);
+                writer.bytes(self.heap.get(span));
+            }
+            Content::Backfilled(span) => {
+                writer.u8(BACKFILLED);
                 writer.bytes(self.heap.get(span));
             }
             Content::Tombstone(deletion) => {
@@ -214,6 +232,10 @@ impl Shard {
             match reader.u8()? {
                 ROW => {
                     let content = Content::Row(self.heap.add(reader.bytes()?));
+                    self.replace(hash, key, Stored { content, version });
+                }
+                BACKFILLED => {
+                    let content = Content::Backfilled(self.heap.add(reader.bytes()?));
                     self.replace(hash, key, Stored { content, version });
                 }
                 TOMBSTONE => {

@@ -214,3 +214,71 @@ fn what_is_gone_needs_no_value_but_its_key() {
     // A row of the table has all that it must have.
     assert!(step([(5, None, upsert), (6, Some(1), upsert)], 4).is_err());
 }
+
+fn of_exports(input: &TableInput, rows: &[RowText<'_>], majors: &[u64]) -> TableChanges {
+    let mut exported = changes(input, rows);
+    exported.kinds = vec![ChangeKind::Backfill; rows.len()];
+    let version = |&major: &u64| SourceVersion { major, minor: 0 };
+    exported.versions = majors.iter().map(version).collect();
+    exported
+}
+
+#[test]
+fn rows_of_exports_come_in_where_no_change_did() {
+    let mut input = input();
+    // The versions of changes say nothing of exports: (0, 0) is that of a first copy.
+    let mut first = changes(&input, &[(1, 1, None), (2, 2, None), (3, 3, None)]);
+    first.kinds[1] = ChangeKind::Delete;
+    input.step(&[first]).unwrap();
+    let rows = [
+        (1, 10, None),
+        (2, 20, None),
+        (4, 40, Some("old")),
+        (5, 50, None),
+    ];
+    let exported = of_exports(&input, &rows, &[900, 901, 902, 903]);
+    assert_eq!(
+        text(&input.step(&[exported]).unwrap()),
+        ["1x4|40|old", "1x5|50|"]
+    );
+    // Of two exports the later one counts, in whatever order they come.
+    let exported = of_exports(&input, &[(4, 41, Some("new")), (5, 51, None)], &[950, 800]);
+    assert_eq!(
+        text(&input.step(&[exported]).unwrap()),
+        ["-1x4|40|old", "1x4|41|new"]
+    );
+    // The oldest change is newer, and takes what it does not say from the export.
+    let mut update = changes(&input, &[(4, 42, None)]);
+    update.unchanged = vec![(0, 2)];
+    assert_eq!(
+        text(&input.step(&[update]).unwrap()),
+        ["-1x4|41|new", "1x4|42|new"]
+    );
+    let exported = of_exports(&input, &[(4, 43, None), (5, 52, None)], &[990, 991]);
+    assert_eq!(
+        text(&input.step(&[exported]).unwrap()),
+        ["-1x5|50|", "1x5|52|"]
+    );
+}
+
+#[test]
+fn rows_of_exports_are_known_for_what_they_are_after_a_restart() {
+    let mut before = input();
+    let exported = of_exports(&before, &[(1, 1, None), (2, 2, None)], &[500, 501]);
+    before.step(&[exported]).unwrap();
+    let mut input = input();
+    for shard in 0..VIRTUAL_SHARDS {
+        let mut writer = Writer::new();
+        before.save(shard, SaveScope::All, &mut writer);
+        input.load(shard, &writer.finish()).unwrap();
+    }
+    // A table that was emptied has none of them, and they do not come back.
+    let mut emptied = changes(&input, &[(0, 0, None), (3, 3, None)]);
+    emptied.kinds[0] = ChangeKind::Truncate;
+    assert_eq!(
+        text(&input.step(&[emptied]).unwrap()),
+        ["-1x1|1|", "-1x2|2|", "1x3|3|"]
+    );
+    let exported = of_exports(&input, &[(1, 1, None), (4, 4, None)], &[600, 601]);
+    assert_eq!(text(&input.step(&[exported]).unwrap()), ["1x4|4|"]);
+}

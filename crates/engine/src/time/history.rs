@@ -34,12 +34,16 @@ pub(crate) fn versions(changes: &[TableChanges]) -> Result<Vec<TableChanges>, En
                 !matches!(kind, ChangeKind::Delete | ChangeKind::Truncate)
             })
             .collect();
+        let kind = |row: &u32| match change.kinds.get(*row as usize) {
+            Some(ChangeKind::Backfill) => ChangeKind::Backfill,
+            _ => ChangeKind::Upsert,
+        };
         let taken = |row: &u32| change.versions.get(*row as usize).copied();
         found.push(TableChanges {
             table: change.table.clone(),
             partition: change.partition.clone(),
             versions: rows.iter().filter_map(taken).collect(),
-            kinds: vec![ChangeKind::Upsert; rows.len()],
+            kinds: rows.iter().map(kind).collect(),
             rows: take_record_batch(&change.rows, &UInt32Array::from(rows))?,
             before_rows: None,
             unchanged: Vec::new(),

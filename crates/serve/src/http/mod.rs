@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod backfill;
 mod catalog;
 mod connection;
 mod dead_letters;
@@ -52,6 +53,7 @@ use crate::panels::{KeepPanels, Panels};
 use crate::query_engine::{QueryEngine, QueryResult};
 use crate::session;
 use crate::tables::SnapshotSource;
+use crate::take_rows::TakeRows;
 
 pub use access::{HasKey, Rules, guarded};
 pub use connection::ConnectionLimits;
@@ -136,6 +138,8 @@ pub struct HttpState {
     panel_change: tokio::sync::Mutex<()>,
     /// Tries dead letters again, where that is possible.
     retries: RwLock<Option<Arc<dyn RetryLetters>>>,
+    /// Takes rows of exports, where that is possible.
+    row_taker: RwLock<Option<Arc<dyn TakeRows>>>,
     answers: Answers,
     panel_metrics: PanelMetrics,
     limits: HttpLimits,
@@ -199,6 +203,7 @@ impl HttpState {
             panel_keeper: RwLock::default(),
             panel_change: tokio::sync::Mutex::default(),
             retries: RwLock::default(),
+            row_taker: RwLock::default(),
             answers: Answers::new(&metrics),
             panel_metrics: PanelMetrics::new(&metrics),
             metrics,
@@ -231,6 +236,11 @@ impl HttpState {
     /// Dead letters can be tried again from now on.
     pub fn set_retries(&self, retries: Arc<dyn RetryLetters>) {
         *self.retries.write() = Some(retries);
+    }
+
+    /// Rows of exports are taken from now on.
+    pub fn set_row_taker(&self, taker: Arc<dyn TakeRows>) {
+        *self.row_taker.write() = Some(taker);
     }
 
     /// Waits until a query may run.
@@ -327,6 +337,17 @@ pub fn router(state: Arc<HttpState>) -> Router {
             measured(
                 "dead_letters",
                 post(dead_letters::replay).layer(statement_limit),
+            ),
+        )
+        .route(
+            "/api/v1/backfill/plan",
+            measured("backfill", post(backfill::plan).layer(statement_limit)),
+        )
+        .route(
+            "/api/v1/backfill",
+            measured(
+                "backfill",
+                post(backfill::backfill).layer(DefaultBodyLimit::max(backfill::REQUEST_BYTES_MAX)),
             ),
         )
         .route(

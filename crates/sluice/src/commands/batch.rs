@@ -79,7 +79,7 @@ pub fn run(options: &BatchOptions<'_>, reporter: Reporter) -> Result<(), Failure
             let history = history.map_err(|error| {
                 Failure::Definitions(format!("--batch {table}={topic}: {error}"))
             })?;
-            rows.keep(&history.columns);
+            rows.keep(history.columns.iter().map(|name| (name, name)));
             files.push((table.as_str(), topic, history.sources, rows));
         }
     }

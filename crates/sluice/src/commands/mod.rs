@@ -2,6 +2,7 @@
 
 pub mod alarms;
 pub mod audit;
+pub mod backfill;
 pub mod backup;
 pub mod batch;
 pub mod check;

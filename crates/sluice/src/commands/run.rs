@@ -31,7 +31,8 @@ use crate::mask_history;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
-    Capture, LetterRetry, Published, SourceStates, Surroundings, Warehouse, collector, recover,
+    Capture, LetterRetry, Published, RowTaker, SourceStates, SourcesInForce, Surroundings,
+    Warehouse, collector, recover,
 };
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
@@ -221,6 +222,10 @@ fn run_to_end(
         sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
+    // Whoever finds the address may bring rows.
+    let in_force = SourcesInForce::new(warehouse.sources());
+    let taker = RowTaker::new(warehouse.log(), masks.clone(), in_force.clone());
+    serving.set_row_taker(Arc::new(taker));
     address::publish(
         &state,
         &Address {
@@ -298,7 +303,8 @@ fn run_to_end(
     )?;
     let mut models = ModelsControl::new(
         &project, &state, &serving, collector, states, &metrics, reporter,
-    );
+    )
+    .telling(in_force);
     models.begun(&warehouse, &diverted, begun);
     let worker = Worker {
         watch: &watch,

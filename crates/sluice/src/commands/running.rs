@@ -13,6 +13,10 @@ use crate::project::Project;
 
 /// How long the warehouse may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How often it is asked again, and with what pauses, where it has answered as many
+/// requests as it does in a second.
+const TURNS_MAX: u32 = 30;
+const TURN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Which warehouse.
 #[derive(Debug, clap::Args)]
@@ -25,6 +29,18 @@ pub struct Place {
     state: Option<PathBuf>,
 }
 
+impl Place {
+    /// The project's folder.
+    pub fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Where the warehouse of a project lives on disk.
+    pub fn state_folder(&self, project: &Project) -> PathBuf {
+        project.state_folder(self.state.as_deref())
+    }
+}
+
 fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
     match &place.state {
         Some(state) => Ok(state.clone()),
@@ -32,7 +48,8 @@ fn state_folder(place: &Place) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Asks the API of the running warehouse; the answer is JSON, or nothing.
+/// Asks the API of the running warehouse; the answer is JSON, or nothing. Where it
+/// answers only so many requests a second, this one waits for its turn.
 ///
 /// # Errors
 /// When the warehouse does not run, or refuses.
@@ -42,6 +59,25 @@ pub fn ask(
     path: &str,
     body: Option<String>,
 ) -> Result<Value, Failure> {
+    for _ in 0..TURNS_MAX {
+        if let Some(answer) = ask_once(place, method, path, body.as_deref())? {
+            return Ok(answer);
+        }
+        std::thread::sleep(TURN_PAUSE);
+    }
+    Err(Failure::Failed(
+        "the running warehouse answers too many other requests: see limits.requests_per_second_max"
+            .to_owned(),
+    ))
+}
+
+/// The answer; `None` if it has to wait for its turn.
+fn ask_once(
+    place: &Place,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> Result<Option<Value>, Failure> {
     let state = state_folder(place)?;
     require_running(&state)?;
     let found = address::find(&state)?;
@@ -72,12 +108,14 @@ pub fn ask(
     let mut answer = answer.doing(what)?;
     let status = answer.status();
     let text = answer.body_mut().read_to_string().doing(what)?;
-    if status.as_u16() == 204 {
-        return Ok(Value::Null);
+    match status.as_u16() {
+        204 => return Ok(Some(Value::Null)),
+        429 => return Ok(None),
+        _ => {}
     }
     let value: Value = serde_json::from_str(&text).doing(what)?;
     match status.is_success() {
-        true => Ok(value),
+        true => Ok(Some(value)),
         false => Err(Failure::Failed(
             value["detail"].as_str().unwrap_or(&text).to_owned(),
         )),

@@ -334,16 +334,19 @@ fn append(records: &mut Vec<LogRecord>, mut more: Vec<LogRecord>) {
 }
 
 /// Length of the longest beginning of `records` that splits no transaction. One
-/// that is tried again may stand anywhere, and begins or ends none.
+/// that is tried again, or comes from an export, may stand anywhere, and begins or
+/// ends none.
 fn whole_transactions(records: &[LogRecord]) -> usize {
-    let is_retry = |record: &&LogRecord| record.record.kind == RecordKind::Retry;
+    let stands_anywhere = |record: &&LogRecord| {
+        matches!(record.record.kind, RecordKind::Retry | RecordKind::Backfill)
+    };
     let ends_whole = |record: &LogRecord| match &record.record.transaction {
         Some(mark) => mark.commit,
-        None => !is_retry(&record),
+        None => !stands_anywhere(&record),
     };
     let whole = records.iter().rposition(ends_whole);
     let whole = whole.map_or(0, |position| position + 1);
-    whole + records[whole..].iter().take_while(is_retry).count()
+    whole + records[whole..].iter().take_while(stands_anywhere).count()
 }
 
 /// The records of one partition from `from` to `to`, all of them.

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use sluice_core::{FileRange, PartitionId, Record, SourceRange};
+use bytes::Bytes;
+use sluice_core::{BackfilledRow, FileRange, PartitionId, Record, RecordKind, SourceRange};
 use sluice_log::{Log, LogError};
-use sluice_mask::{KeyStoreError, Masks};
+use sluice_mask::{KeyStoreError, Masks, TopicRules};
 
 /// Why records did not go through.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,36 @@ impl Door {
     ) -> Result<(), DoorError> {
         self.masks.mask(&partition.topic, records)?;
         self.log.append(partition, records)?;
+        Ok(())
+    }
+
+    /// What is masked in the records of a topic, if anything is.
+    pub(super) fn rules(&self, topic: &str) -> Option<&TopicRules> {
+        self.masks.rules(topic)
+    }
+
+    /// Masks rows of exports, of one table, by rules of their own, and appends them.
+    pub(super) fn append_rows(
+        &self,
+        partition: &PartitionId,
+        rules: &TopicRules,
+        rows: Vec<BackfilledRow>,
+        capture_time_us: i64,
+    ) -> Result<(), DoorError> {
+        let mut payloads: Vec<Bytes> = rows.iter().map(|row| row.row.clone()).collect();
+        let longest_name = rows.iter().map(|row| row.table.len()).max();
+        let bytes_beside = BackfilledRow::bytes_beside(longest_name.unwrap_or(0));
+        self.masks.mask_rows(rules, &mut payloads, bytes_beside)?;
+        let record = |(row, masked): (BackfilledRow, Bytes)| Record {
+            kind: RecordKind::Backfill,
+            payload: BackfilledRow { row: masked, ..row }.encode(),
+            capture_time_us,
+            // No source is read on from here.
+            position: Bytes::new(),
+            transaction: None,
+        };
+        let records: Vec<Record> = rows.into_iter().zip(payloads).map(record).collect();
+        self.log.append(partition, &records)?;
         Ok(())
     }
 

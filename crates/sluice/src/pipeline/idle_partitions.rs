@@ -12,10 +12,11 @@ use sluice_core::{Epoch, EpochCut, LogRecord, PartitionId, RecordKind};
 use sluice_log::ControlEntry;
 
 /// When the last of these records came from its source; `None` if all of them are
-/// tried again, which is no sign of their source.
+/// tried again, or from exports, which is no sign of their source.
 fn newest_us(records: &[LogRecord]) -> Option<i64> {
     let records = records.iter().map(|record| &record.record);
-    let from_source = records.filter(|record| record.kind != RecordKind::Retry);
+    let from_source =
+        records.filter(|record| !matches!(record.kind, RecordKind::Retry | RecordKind::Backfill));
     from_source.map(|record| record.capture_time_us).max()
 }
 
@@ -182,13 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_of_retries_alone_tells_no_time() {
+    fn an_epoch_of_retries_or_rows_of_exports_alone_tells_no_time() {
         let mut partitions = IdlePartitions::new(Some(100));
         let mut marks = |records: &[_]| {
             partitions.begin_epoch(1, records);
             partitions.becoming_idle(vec![id("a"), id("b")], records)
         };
         assert!(marks(&records_of(RecordKind::Retry, "a", 900)).is_empty());
+        assert!(marks(&records_of(RecordKind::Backfill, "a", 950)).is_empty());
         assert!(marks(&records("a", 1_000)).is_empty(), "b counts from here");
         assert_eq!(marks(&records("a", 1_100)), [id("b")]);
     }

@@ -95,6 +95,9 @@ impl LetterRetry {
         let Some(record) = record.map(|record| record.record) else {
             return Err("its record is not in the log".to_owned());
         };
+        if record.kind == RecordKind::Backfill {
+            return Err("it came from an export: bring its row in another one".to_owned());
+        }
         if record.kind != RecordKind::Data {
             return Err("it is the header of a file".to_owned());
         }

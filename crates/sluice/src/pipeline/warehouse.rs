@@ -392,6 +392,11 @@ impl Warehouse {
         self.cut.last_cut().epoch
     }
 
+    /// The topics and tables in force.
+    pub fn sources(&self) -> Arc<Sources> {
+        self.sources.clone()
+    }
+
     /// The log, for capture to append to.
     pub fn log(&self) -> Arc<Log> {
         self.log.clone()

@@ -1,6 +1,9 @@
 """psycopg against a warehouse: simple, prepared, binary, server-side cursors,
 COPY, cancel. Ends with an error where an answer is not what it should be."""
+import datetime
 import sys
+import uuid
+from decimal import Decimal
 
 import psycopg
 
@@ -94,5 +97,89 @@ with psycopg.connect(DSN, autocommit=True, options="-c timezone=America/New_York
         connection.execute("SELECT max(id) * 9223372036854775807 FROM item")
         raise AssertionError("what does not fit is an error")
     except psycopg.errors.NumericValueOutOfRange:
+        pass
+
+
+def check_parameters(connection, style):
+    """A value is of the type that Python says, as text and in the binary format."""
+    moment = datetime.datetime(2026, 11, 1, tzinfo=datetime.timezone.utc)
+    local = datetime.datetime(2026, 11, 1, 0, 0)
+    day = datetime.date(2026, 11, 1)
+    span = datetime.timedelta(days=-1, hours=2, microseconds=5)
+
+    def answer(sql, *values):
+        return connection.execute(sql.replace("%s", style), values).fetchone()[0]
+
+    for condition, value, count in [
+        ("sold_on = ANY(%s)", [day], 1000),
+        ("sold_on = ANY(%s)", [], 0),
+        ("sold_on <> ALL(%s)", [day, None], 0),
+        ("sold_at = ANY(%s)", [moment], 1000),
+        ("sold_at = ANY(%s)", [local], 1000),
+        ("sold_at = ANY(%s)", [day], 1000),
+        ("sold_at::date = ANY(%s::date[])", [day], 1000),
+        ("price = ANY(%s)", [Decimal("10.5"), Decimal("11.50"), None], 2),
+        ("is_new = ANY(%s)", [True], 500),
+        ("weight = ANY(%s)", [1.5, 3.0], 2),
+        ("id = ANY(%s)", [1, 2, 2**40], 2),
+        ("id = ANY(%s)", [], 0),
+        ("id <> ALL(%s)", [], 1000),
+        ("id = ANY(%s)", None, 0),
+        ("name = ANY(%s)", ["name 1", "a,b", 'q"', "\\", None], 1),
+        ("price > %s", 10, 1000),
+        ("price > %s", 10.5, 999),
+        ("price > %s", Decimal("10.504"), 999),
+        ("price = %s", Decimal("10.504"), 0),
+        ("price < %s", Decimal("1E+30"), 1000),
+        ("id = %s", Decimal("3.5"), 0),
+        ("id > %s", 3.5, 997),
+        ("id < %s", 2**70, 1000),
+        ("id < %s", float("inf"), 1000),
+        ("weight < %s", float("nan"), 1000),
+        ("sold_at >= %s", day, 1000),
+        ("sold_at = %s", local, 1000),
+        ("sold_at::timestamp = %s", moment, 1000),
+        ("sold_on >= %s", moment, 1000),
+        ("sold_at > now() - %s", datetime.timedelta(days=36500), 1000),
+        ("name = %s", uuid.UUID(int=5), 0),
+        ("name = %s", "it''s", 0),
+        ("name IS NOT DISTINCT FROM %s", None, 1),
+    ]:
+        found = answer(f"SELECT count(*) FROM item WHERE {condition}", value)
+        assert found == count, f"{condition} {value!r} {style}: {found} is not {count}"
+    for expression, value, expected in [
+        ("sold_at + %s", span, moment + span),
+        ("%s + sold_at", span, moment + span),
+        ("sold_at - %s", span, moment - span),
+        ("sold_at - %s", moment, datetime.timedelta(0)),
+        ("sold_at + %s", None, None),
+        ("(sold_at AT TIME ZONE %s)::date", "America/New_York", datetime.date(2026, 10, 31)),
+        ("coalesce(%s, name)", None, "name 1"),
+        ("%s::date", moment, day),
+        ("%s", datetime.timedelta(days=1, hours=2), datetime.timedelta(days=1, hours=2)),
+        ("%s", moment, moment),
+        ("%s", local, local),
+        ("%s", day, day),
+        ("%s", [day, None], [day, None]),
+        ("%s", Decimal("-1.50"), Decimal("-1.50")),
+        ("%s", 7, 7),
+        ("%s", True, True),
+        ("%s", b"a\x00", b"a\x00"),
+        ("%s", "it''s \\'", "it''s \\'"),
+        ("%s", None, None),
+    ]:
+        found = answer(f"SELECT {expression} FROM item WHERE id = 1", value)
+        assert found == expected, f"{expression} {value!r} {style}: {found!r}"
+    ids = connection.execute(f"SELECT id FROM item ORDER BY id LIMIT {style} OFFSET {style}", (2, 1))
+    same(ids.fetchall(), [(2,), (3,)])
+
+
+with psycopg.connect(DSN, autocommit=True) as connection:
+    for style in ["%s", "%b", "%t"]:
+        check_parameters(connection, style)
+    try:
+        connection.execute("SELECT count(*) FROM item WHERE id = ANY(%s)", (list(range(40000)),))
+        raise AssertionError("an array has a limit")
+    except psycopg.errors.ProgramLimitExceeded:
         pass
 print("done")
