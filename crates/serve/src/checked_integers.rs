@@ -1,9 +1,9 @@
-//! `+`, `-` and `*` of integers as functions that fail.
+//! `+`, `-` and `*` of integers, and their negatives, as functions that fail.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Datum};
-use arrow::compute::kernels::numeric::{add, mul, sub};
+use arrow::compute::kernels::numeric::{add, mul, neg, sub};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
@@ -49,9 +49,20 @@ static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
     })
 });
 
+static NEGATIVE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(1, Volatility::Immutable);
+    Arc::new(ScalarUDF::from(CheckedNegative { signature }))
+});
+
 fn checked(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expression else {
-        return Ok(Transformed::no(expression));
+    let (left, op, right) = match expression {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (left, op, right),
+        Expr::Negative(value) if matches!(value.get_type(schema), Ok(found) if found.is_integer()) =>
+        {
+            let call = ScalarFunction::new_udf(NEGATIVE.clone(), vec![*value]);
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        other => return Ok(Transformed::no(other)),
     };
     let [add, subtract, multiply] = &*FUNCTIONS;
     let function = match op {
@@ -150,5 +161,43 @@ impl ScalarUDFImpl for Checked {
             }
         };
         Ok(ColumnarValue::Array(answer))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CheckedNegative {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for CheckedNegative {
+    fn name(&self) -> &str {
+        "checked_negative"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let [value] = take_function_args(self.name(), types)?;
+        Ok(value.clone())
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        let [value] = take_function_args(self.name(), arguments)?;
+        Ok(format!("(- {value})"))
+    }
+
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let [value] = take_function_args(self.name(), arguments)?;
+        Ok(format!("(- {})", value.schema_name()))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value] = take_function_args(self.name(), arguments.args)?;
+        Ok(match value {
+            ColumnarValue::Array(values) => ColumnarValue::Array(neg(&values)?),
+            ColumnarValue::Scalar(value) => ColumnarValue::Scalar(value.arithmetic_negate()?),
+        })
     }
 }

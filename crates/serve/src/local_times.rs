@@ -11,7 +11,8 @@
 //! is no such cast: a plan may be rewritten twice.
 //!
 //! Plain views mean what they mean as models, where the left column holds: their
-//! expressions are made such that nothing is left to rewrite.
+//! expressions are made such that nothing is left to rewrite, here or by what dates
+//! become in the zone of whoever reads (`dates_as_moments.rs`).
 
 use std::sync::Arc;
 
@@ -76,6 +77,12 @@ fn has_no_zone(local: &Expr, wanted: &DataType, schema: &DFSchema) -> bool {
     !is_utc(zone) && matches!(local, Ok(DataType::Date32 | DataType::Timestamp(_, None)))
 }
 
+/// Whether a date is cast to the moment at which it begins in a zone.
+pub(crate) fn is_begun(date: &Expr, wanted: &DataType, schema: &DFSchema) -> bool {
+    matches!(wanted, DataType::Timestamp(_, Some(_)))
+        && matches!(date.get_type(schema), Ok(DataType::Date32))
+}
+
 fn in_zone(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expression {
         Expr::Cast(Cast { expr, field })
@@ -98,9 +105,27 @@ fn in_zone(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
+/// A date as a moment of a type, by way of the time without a zone at which it
+/// begins: no reader takes it for a date that is put into another zone.
+pub(crate) fn by_local_time(date: Expr, moment: DataType) -> Expr {
+    match moment {
+        DataType::Timestamp(unit, Some(_)) => {
+            cast(cast(date, DataType::Timestamp(unit, None)), moment)
+        }
+        other => cast(date, other),
+    }
+}
+
 /// Casts of moments to times without a zone as casts of moments in UTC, whose
-/// local time is the same.
+/// local time is the same, and dates as moments by their local times.
 fn in_utc(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expression = match expression {
+        Expr::Cast(Cast { expr, field }) if is_begun(&expr, field.data_type(), schema) => {
+            let moment = by_local_time(*expr, field.data_type().clone());
+            return Ok(Transformed::yes(moment));
+        }
+        other => other,
+    };
     let unit = match &expression {
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
             unit_elsewhere(expr, field.data_type(), schema)

@@ -388,6 +388,23 @@ fn times_without_a_zone_are_compared_in_one_that_has_no_name() {
 }
 
 #[test]
+fn a_zone_holds_from_the_next_statement_of_a_text_on() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    let at = "SELECT at, to_char(at, 'HH24') FROM orders WHERE id = 600";
+    let text = format!("{at}; SET TIME ZONE 'Asia/Tokyo'; {at}; SET TIME ZONE 'UTC'; {at}");
+    assert_eq!(
+        client.rows(&text),
+        [
+            "1970-01-01 18:00:00+08,18",
+            "1970-01-01 19:00:00+09,19",
+            "1970-01-01 10:00:00+00,10",
+        ]
+    );
+    assert_eq!(client.rows(at), ["1970-01-01 10:00:00+00,10"]);
+}
+
+#[test]
 fn values_are_written_as_a_client_wants_them() {
     let server = start();
     let mut client = WireClient::sign_in(&server);
@@ -416,6 +433,49 @@ fn values_are_written_as_a_client_wants_them() {
     // As they said when they connected, however they wrote it.
     let mut client = WireClient::sign_in_with(&server, "DateStyle\0German\0");
     assert_eq!(client.rows("SELECT DATE '2026-11-21'"), ["21.11.2026"]);
+}
+
+#[test]
+fn intervals_are_written_in_all_styles() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    let sql = "SELECT CASE id WHEN 600 THEN INTERVAL '2 hours' - INTERVAL '1 day' END FROM orders ORDER BY id";
+    for (style, expected) in [
+        ("postgres", "-1 days +02:00:00"),
+        ("postgres_verbose", "@ 1 day -2 hours ago"),
+        ("sql_standard", "+0-0 -1 +2:00:00"),
+        ("iso_8601", "P-1DT2H"),
+    ] {
+        client.ask(&format!("SET intervalstyle = '{style}'"));
+        // The other one is NULL.
+        assert_eq!(client.rows(sql), [expected, ""], "{style}");
+        assert_eq!(client.prepared(sql).1, [expected, ""], "{style}");
+    }
+}
+
+/// Dates begin with their year: no order of day and month is guessed.
+#[test]
+fn dates_that_do_not_begin_with_the_year_are_errors() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    for style in ["ISO, DMY", "SQL, MDY", "German, DMY", "Postgres, YMD"] {
+        let set = client.ask(&format!("SET datestyle = '{style}'"));
+        assert_eq!(set.words, ["SET"]);
+        for date in ["03/04/2025", "03.04.2025", "03-04-2025", "3/4/25"] {
+            for sql in [
+                format!("SELECT DATE '{date}'"),
+                format!("SELECT '{date}'::date"),
+                format!("SELECT TIMESTAMP '{date} 10:00:00'"),
+                format!("SELECT id FROM orders WHERE at::date = '{date}'"),
+                format!("SELECT id FROM orders WHERE at >= '{date}'"),
+                format!("SELECT to_date('{date}')"),
+            ] {
+                let found = client.ask(&sql);
+                let code = found.words.first().map_or(0, String::len);
+                assert_eq!((found.words.len(), code), (1, 5), "{sql}: {found:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -495,6 +555,14 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
             "SELECT to_date('2026-11-21 00:10+08', 'YYYY-MM-DD HH24:MIOF')",
             &["2026-11-21"],
         ),
+        (
+            "SELECT to_timestamp('2026-11-21 08:10:00.25', 'YYYY-MM-DD HH24:MI:SS.MS'), to_timestamp('2026-XI-21 08:10:00.5-03:30', 'YYYY-RM-DD HH24:MI:SS.FF6TZH:TZM')",
+            &["2026-11-21T08:10:00.250+08:00,2026-11-21T19:40:00.500+08:00"],
+        ),
+        (
+            r#"SELECT to_char(at, 'rm TMMonth \"x\" "\"\\" TZH:TZM OF') FROM orders WHERE id = 600"#,
+            &[r#"i    January "x" "\ +08:00 +08"#],
+        ),
     ]);
     let server = start();
     assert!(ask(&server, "SELECT to_date('21.13.2026', 'DD.MM.YYYY')").is_err());
@@ -508,6 +576,14 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
         "SELECT to_date('9999-12-31', 'YYYY-MM-DD')",
         &["9999-12-31"],
     )]);
+    for call in [
+        "to_timestamp('2026 12.3456', 'YYYY SS.MS')",
+        "to_timestamp('2026 08 CST', 'YYYY HH24 TZ')",
+        "to_date('2026-IIII', 'YYYY-RM')",
+    ] {
+        let problem = ask(&server, &format!("SELECT {call} AS t"));
+        assert!(problem.is_err(), "{call}: {problem:?}");
+    }
     for pattern in ["'FM'", "'%A'", "CASE id WHEN 600 THEN 'YYYY' ELSE 'x' END"] {
         let sql = format!("SELECT to_char(at, repeat({pattern}, 1000)) FROM orders");
         let problem = ask(&server, &sql).unwrap_err().to_string();
@@ -560,6 +636,125 @@ fn integers_that_do_not_fit_are_errors() {
         "SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
         "SELECT g, sum(x) FROM (VALUES (1, 9223372036854775807), (1, 1)) AS v(g, x) GROUP BY g",
         "SELECT sum(x) OVER (ORDER BY x) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+    ] {
+        let problem = ask(&server, sql).map(|found| found.join(";"));
+        let problem = problem.expect_err(sql).to_string();
+        assert!(problem.contains("verflow"), "{sql}: {problem}");
+    }
+}
+
+/// What dates are beside moments in VALUES, INTERSECT and EXCEPT.
+const ROWS_OF_DATES_AND_MOMENTS: &[(&str, &[&str])] = &[
+    (
+        "SELECT x FROM (VALUES (DATE '1970-01-02'), (TIMESTAMPTZ '1970-01-01 23:40:00')) AS v(x) ORDER BY x",
+        &["1970-01-01 23:40:00+08", "1970-01-02 00:00:00+08"],
+    ),
+    (
+        "VALUES (1, TIMESTAMPTZ '1970-01-01 23:40:00'), (2, DATE '1970-01-02'), (3, NULL)",
+        &["1,1970-01-01 23:40:00+08", "2,1970-01-02 00:00:00+08", "3,"],
+    ),
+    (
+        "SELECT id FROM orders JOIN (VALUES (DATE '1970-01-02'), (TIMESTAMPTZ '1970-01-01 18:00:00')) AS v(x) ON at = x OR date_trunc('day', at) = x ORDER BY id",
+        &["600", "1000"],
+    ),
+    ("VALUES (DATE '1970-01-02'), (NULL)", &["1970-01-02", ""]),
+    (
+        "SELECT DATE '1970-01-02' INTERSECT SELECT date_trunc('day', at) FROM orders",
+        &["1970-01-02 00:00:00+08"],
+    ),
+    (
+        "SELECT DATE '1970-01-05' EXCEPT SELECT at FROM orders",
+        &["1970-01-05 00:00:00+08"],
+    ),
+    (
+        "SELECT date_trunc('day', at) FROM orders EXCEPT SELECT DATE '1970-01-02'",
+        &["1970-01-01 00:00:00+08"],
+    ),
+    (
+        "SELECT DATE '1970-01-02' AS x INTERSECT SELECT date_trunc('day', at) FROM orders UNION ALL SELECT at FROM orders ORDER BY x",
+        &[
+            "1970-01-01 18:00:00+08",
+            "1970-01-02 00:00:00+08",
+            "1970-01-02 00:40:00+08",
+        ],
+    ),
+];
+
+#[test]
+fn dates_are_moments_in_rows_of_both() {
+    let server = start();
+    let mut client = WireClient::sign_in(&server);
+    for (sql, expected) in ROWS_OF_DATES_AND_MOMENTS {
+        assert_eq!(client.rows(sql), *expected, "{sql}");
+        assert_eq!(client.prepared(sql).1, *expected, "{sql}");
+    }
+}
+
+#[test]
+fn a_date_in_another_zone_begins_in_that_of_the_reader() {
+    check(&[
+        (
+            "SELECT DATE '1970-01-02' AT TIME ZONE 'America/New_York'",
+            &["1970-01-01T11:00:00-05:00"],
+        ),
+        (
+            "SELECT d AT TIME ZONE 'America/New_York' AS there, (d AT TIME ZONE 'America/New_York')::date AS day FROM (VALUES (DATE '1970-01-02')) AS v(d)",
+            &["1970-01-01T11:00:00-05:00,1970-01-01"],
+        ),
+        (
+            "SELECT DATE '1970-01-02' AT TIME ZONE 'Asia/Shanghai'",
+            &["1970-01-02T00:00:00+08:00"],
+        ),
+        (
+            "SELECT id FROM orders WHERE at >= DATE '1970-01-02' AT TIME ZONE 'America/New_York'",
+            &["1000"],
+        ),
+        // Where the moment is in another zone, the date is one of that zone.
+        (
+            "SELECT id FROM orders WHERE at AT TIME ZONE 'America/New_York' >= DATE '1970-01-02'",
+            &[],
+        ),
+        (
+            "SELECT id FROM orders WHERE date_trunc('day', at AT TIME ZONE 'America/New_York') IN (SELECT DATE '1970-01-01') ORDER BY id",
+            &["600", "1000"],
+        ),
+    ]);
+}
+
+#[test]
+fn negatives_and_sums_that_do_not_fit_are_errors() {
+    check(&[
+        ("SELECT -id FROM orders WHERE id = 600", &["-600"]),
+        (
+            "SELECT sum(DISTINCT id), sum(DISTINCT amount) FROM orders",
+            &["1600,1.00"],
+        ),
+        (
+            "SELECT sum(DISTINCT id) OVER (ORDER BY id ROWS 1 PRECEDING) FROM orders ORDER BY id",
+            &["600", "1600"],
+        ),
+        (
+            "SELECT sum(DISTINCT x), sum(DISTINCT y) FROM (VALUES (9223372036854775807, 1), (1, 1), (-1, 1), (-1, 2)) AS v(x, y)",
+            &["9223372036854775807,3"],
+        ),
+        (
+            "SELECT sum(x) FROM (VALUES (CAST(99999999999999999999999999999999999998 AS DECIMAL(38, 0))), (1), (NULL)) AS v(x)",
+            &["99999999999999999999999999999999999999"],
+        ),
+    ]);
+    let server = start();
+    let decimals = "(VALUES (CAST(99999999999999999999999999999999999999 AS DECIMAL(38, 0))), (CAST(99999999999999999999999999999999999998 AS DECIMAL(38, 0)))) AS v(x)";
+    for sql in [
+        "SELECT -x FROM (VALUES (-9223372036854775808), (1)) AS v(x)",
+        "SELECT -(x + 0) FROM (VALUES (-9223372036854775808), (1)) AS v(x)",
+        "SELECT sum(DISTINCT x), sum(DISTINCT y) FROM (VALUES (9223372036854775807, 1), (1, 1)) AS v(x, y)",
+        "SELECT sum(DISTINCT x) OVER () FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+        "SELECT sum(x) FILTER (WHERE x > 0) FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+        "SELECT sum(x) OVER () FROM (VALUES (9223372036854775807), (1)) AS v(x)",
+        &format!("SELECT sum(x) FROM {decimals}"),
+        &format!("SELECT sum(DISTINCT x) FROM {decimals}"),
+        &format!("SELECT x > 0, sum(x) FROM {decimals} GROUP BY x > 0"),
+        &format!("SELECT sum(x) OVER () FROM {decimals}"),
     ] {
         let problem = ask(&server, sql).map(|found| found.join(";"));
         let problem = problem.expect_err(sql).to_string();

@@ -17,7 +17,7 @@ fn a_transaction_ends_within_a_text() {
     let mut client = WireClient::sign_in(&server);
     // What fails behind it fails alone.
     let found = client.ask("BEGIN; SELECT 1; COMMIT; SELECT nope");
-    assert_eq!((found.words.len(), found.state), (1, 'I'), "{found:?}");
+    assert_eq!((found.words.len(), found.state), (4, 'I'), "{found:?}");
     assert_eq!(client.ask("SELECT 1"), told(&["SELECT 1"], 'I'));
     // Another one begins behind it.
     assert_eq!(
@@ -41,8 +41,125 @@ fn a_transaction_ends_within_a_text() {
     assert_eq!(client.ask("COMMIT"), told(&["COMMIT"], 'I'));
     assert_eq!(
         client.ask("BEGIN; COMMIT; SAVEPOINT a"),
-        told(&["25P01"], 'I')
+        told(&["BEGIN", "COMMIT", "25P01"], 'I')
     );
+}
+
+/// Fails when its rows are made, not when it is planned.
+const FAILS_LATE: &str = "SELECT 1 / (n - 1) FROM (VALUES (1), (2)) AS v(n)";
+
+#[test]
+fn a_text_of_several_statements_is_one_transaction() {
+    let server = Server::start();
+    let set = "SET TIME ZONE 'Asia/Tokyo'";
+    let failing: [(String, &[&str], &str); 8] = [
+        // What was set is taken back, however late the failure.
+        (format!("{set}; SELECT nope"), &["SET"], "UTC"),
+        (format!("{set}; {FAILS_LATE}"), &["SET"], "UTC"),
+        (
+            format!("{set}; SELECT 1; SET datestyle = 'soon'"),
+            &["SET", "SELECT 1"],
+            "UTC",
+        ),
+        // What is behind it is left out.
+        (format!("{FAILS_LATE}; {set}"), &[], "UTC"),
+        (format!("SAVEPOINT a; {set}"), &[], "UTC"),
+        // Nothing runs where a part cannot be read.
+        (format!("{set}; SELECT 1 +"), &[], "UTC"),
+        // What was committed stays.
+        (
+            format!("{set}; COMMIT; {FAILS_LATE}"),
+            &["SET", "COMMIT"],
+            "Asia/Tokyo",
+        ),
+        (
+            format!("{set}; BEGIN; COMMIT; SELECT nope"),
+            &["SET", "BEGIN", "COMMIT"],
+            "Asia/Tokyo",
+        ),
+    ];
+    for (text, words, zone) in failing {
+        let mut client = WireClient::sign_in(&server);
+        let found = client.ask(&text);
+        let (code, done) = found.words.split_last().unwrap();
+        assert_eq!((done, found.state), (words_of(words).as_slice(), 'I'));
+        assert_eq!(code.len(), 5, "{text}: {code}");
+        assert_eq!(client.rows("SHOW timezone"), [zone], "{text}");
+    }
+    let ended: [(String, &[&str]); 3] = [
+        (format!("{set}; ROLLBACK"), &["SET", "ROLLBACK"]),
+        // The text's transaction goes on as the one that is begun in it.
+        (
+            format!("{set}; BEGIN; ROLLBACK"),
+            &["SET", "BEGIN", "ROLLBACK"],
+        ),
+        (
+            "SET LOCAL TIME ZONE 'Asia/Tokyo'; -- the end".to_owned(),
+            &["SET"],
+        ),
+    ];
+    for (text, words) in ended {
+        let mut client = WireClient::sign_in(&server);
+        assert_eq!(client.ask(&text), told(words, 'I'), "{text}");
+        assert_eq!(client.rows("SHOW timezone"), ["UTC"], "{text}");
+    }
+    // What holds until the transaction ends holds for the rest of the text.
+    let mut client = WireClient::sign_in(&server);
+    let text = "SET LOCAL TIME ZONE 'Asia/Tokyo'; SHOW timezone";
+    assert_eq!(client.rows(text), ["Asia/Tokyo"]);
+    assert_eq!(client.rows("SHOW timezone"), ["UTC"]);
+    let text = "SET TIME ZONE 'Asia/Tokyo'; SELECT 1";
+    assert_eq!(client.ask(text), told(&["SET", "SELECT 1"], 'I'));
+    assert_eq!(client.rows("SHOW timezone"), ["Asia/Tokyo"]);
+    for nothing in [";", " ; ;", "-- nothing", "; -- nothing\n;"] {
+        assert_eq!(client.ask(nothing), told(&[], 'I'), "{nothing}");
+    }
+}
+
+fn words_of(words: &[&str]) -> Vec<String> {
+    told(words, 'I').words
+}
+
+#[test]
+fn a_failed_transaction_answers_nothing_but_its_end() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    for failing in [FAILS_LATE, "SELECT nope"] {
+        // Its COMMIT is not reached.
+        let text = format!("BEGIN; SET TIME ZONE 'Asia/Tokyo'; SAVEPOINT a; {failing}; COMMIT");
+        let found = client.ask(&text);
+        assert_eq!((found.words.len(), found.state), (4, 'E'), "{found:?}");
+        for text in [
+            "SHOW timezone",
+            "SET application_name = 'x'",
+            "RESET ALL",
+            "DISCARD ALL",
+            "EXPLAIN SELECT 1",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "FETCH 1 FROM c",
+            "CLOSE ALL",
+            "COPY (SELECT 1) TO STDOUT",
+            "SAVEPOINT b",
+            "RELEASE SAVEPOINT a",
+            "BEGIN",
+            "SELECT 1",
+            "SELECT nope",
+            "CREATE TABLE t (id INT)",
+        ] {
+            assert_eq!(client.ask(text), told(&["25P02"], 'E'), "{text}");
+            let prepared = client.prepared(text).0;
+            assert_eq!(prepared, told(&["25P02"], 'E'), "{text}");
+        }
+        assert_eq!(client.ask(";"), told(&[], 'E'));
+        assert_eq!(client.ask("COMMIT"), told(&["ROLLBACK"], 'I'));
+        assert_eq!(client.rows("SHOW timezone"), ["UTC"]);
+    }
+    client.ask("BEGIN; SAVEPOINT a; SELECT nope");
+    assert_eq!(
+        client.ask("ROLLBACK TO a; SELECT 1"),
+        told(&["ROLLBACK", "SELECT 1"], 'T')
+    );
+    assert_eq!(client.ask("COMMIT"), told(&["COMMIT"], 'I'));
 }
 
 /// What SHOW says of the time zone, and of other settings.

@@ -46,6 +46,17 @@ async fn what_is_too_long_is_an_error() {
         let error = answer(&engine, &sql).await.unwrap_err();
         assert!(error.contains("` would make a"), "{call}: {error}");
     }
+    for call in [
+        "levenshtein(repeat('x', n * 400), repeat('y', 400))",
+        "array_has_any(generate_series(1, n * 2000), generate_series(3000, 5000))",
+        "generate_series(1, n * 2000) @> generate_series(3000, 5000)",
+    ] {
+        let sql = format!("SELECT {call} AS made FROM (VALUES (1), (2)) AS t(n)");
+        let error = answer(&engine, &sql).await.unwrap_err();
+        assert!(error.contains("` would compare"), "{call}: {error}");
+    }
+    let sql = "SELECT levenshtein(repeat('x', n * 200), repeat('y', 300)) AS d, generate_series(1, n * 3) @> ARRAY[2, 3] AS h FROM (VALUES (1), (2)) AS t(n)";
+    assert_eq!(answer(&engine, sql).await.unwrap(), ["300", "true"]);
     let sql = "SELECT repeat('x', n * 100000) AS made FROM generate_series(1, 10) AS t(n)";
     answer(&engine, sql).await.unwrap();
     let sql = "SELECT repeat('x', n + 100000) AS made FROM generate_series(1, 5000) AS t(n)";
@@ -93,4 +104,89 @@ async fn floats_are_compared_as_sql_has_it() {
     }
     let sql = "SELECT count(*) AS n FROM (SELECT f / f AS q FROM (VALUES (0.0), (1.0)) AS t(n), (SELECT CAST(0 AS DOUBLE) AS f) AS z) WHERE q > 1";
     assert_eq!(answer(&engine, sql).await.unwrap(), ["2"]);
+}
+
+#[tokio::test]
+async fn numbers_with_an_exponent_are_decimals_or_floats() {
+    let engine = engine();
+    for (expression, wanted) in [
+        ("1e10", "10000000000"),
+        ("-1.5e3", "-1500"),
+        ("1e-3", "0.001"),
+        ("1e300 = CAST('1e300' AS DOUBLE)", "true"),
+        ("-1e-300 = CAST('-1e-300' AS DOUBLE)", "true"),
+        ("1e39 > 1e38", "true"),
+        ("CAST(1e18 AS DOUBLE) = 1000000000000000000", "true"),
+        ("CAST('NaN' AS DOUBLE) > 1e300", "true"),
+        ("2.5 < 1e300", "true"),
+    ] {
+        let sql = format!("SELECT {expression} AS x");
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+    for number in ["1e400", "1e-400"] {
+        let sql = format!("SELECT {number} AS x");
+        assert!(answer(&engine, &sql).await.is_err(), "{number}");
+    }
+}
+
+/// A decimal has room for neither of these floats.
+#[tokio::test]
+async fn decimals_are_floats_where_they_meet_some() {
+    let engine = engine();
+    for (expression, wanted) in [
+        ("tiny = 0.0", "false"),
+        ("tiny IN (0.0, 1.5)", "false"),
+        ("0.0 IN (tiny, 1.5)", "false"),
+        ("1.5 IN (nan, 1.5)", "true"),
+        ("nan IN (nan, 1.5)", "true"),
+        ("nan NOT IN (1.5, 2.5)", "true"),
+        ("nan = nan", "true"),
+        ("CAST('Infinity' AS DOUBLE) > 1.5", "true"),
+        (
+            "tiny BETWEEN 0.0 AND 0.5 AND NOT 0.0 BETWEEN tiny AND 0.5",
+            "true",
+        ),
+        ("CASE tiny WHEN 0.0 THEN 1 ELSE 2 END", "2"),
+        ("CASE WHEN tiny < 1 THEN tiny ELSE 0.5 END > 0", "true"),
+        ("coalesce(tiny, 0.5) > 0", "true"),
+        ("coalesce(nan, 0.5)", "NaN"),
+        ("nullif(tiny, 0.0) IS NULL", "false"),
+        ("greatest(tiny, 0.0) > 0", "true"),
+        ("0.0 IN (SELECT tiny FROM f)", "false"),
+        ("tiny IN (SELECT 0.0)", "false"),
+        ("CAST(0.1 AS REAL) = 0.1", "false"),
+    ] {
+        let sql = format!(
+            "WITH f AS (SELECT CAST(t AS DOUBLE) AS tiny, CAST(n AS DOUBLE) AS nan FROM (VALUES ('1e-20', 'NaN')) AS v(t, n)) SELECT {expression} AS x FROM f"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+    let tiny = "CAST('1e-20' AS DOUBLE)";
+    for (rows, wanted) in [
+        (format!("VALUES (0.5), ({tiny}), (NULL), (1)"), "1"),
+        (format!("SELECT {tiny} AS x UNION ALL SELECT 0.5"), "1"),
+        (
+            format!("SELECT {tiny} AS x UNION SELECT 0.0 UNION SELECT 0"),
+            "1",
+        ),
+        (format!("SELECT {tiny} AS x EXCEPT SELECT 0.0"), "1"),
+        (format!("SELECT 0.0 AS x INTERSECT SELECT {tiny}"), "0"),
+        (
+            format!(
+                "SELECT a.x FROM (SELECT {tiny} AS x) AS a JOIN (SELECT 0.0 AS x) AS b ON a.x = b.x"
+            ),
+            "0",
+        ),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM ({rows}) AS r(x) WHERE x > 0 AND x < 1e-10");
+        assert_eq!(answer(&engine, &sql).await.unwrap(), [wanted], "{rows}");
+    }
 }

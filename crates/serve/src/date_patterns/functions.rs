@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 
 use super::parse::parse;
 use super::read::Reader;
-use super::write::{LocalTime, write};
+use super::write::{LocalTime, OFFSET_WIDTH, write, write_offset};
 use crate::local_moments::offset_at;
 
 /// Characters of a pattern.
@@ -262,10 +262,16 @@ fn local_time(time_us: i64, zone: Option<&Zone>) -> Option<LocalTime> {
         let offset = place.offset_from_utc_datetime(&utc);
         offset.abbreviation().map(str::to_owned)
     });
+    let offset_s = local.offset().fix().local_minus_utc();
+    let zone = name.unwrap_or_else(|| {
+        let mut text = String::new();
+        write_offset(offset_s, OFFSET_WIDTH, &mut text);
+        text
+    });
     Some(LocalTime {
         time: local.naive_local(),
-        offset_s: Some(local.offset().fix().local_minus_utc()),
-        zone: name.unwrap_or_else(|| local.offset().fix().to_string()),
+        offset_s: Some(offset_s),
+        zone,
     })
 }
 

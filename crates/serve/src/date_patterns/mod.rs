@@ -10,6 +10,11 @@ mod write;
 
 pub(crate) use self::functions::register;
 
+/// The months from January on.
+const ROMAN_MONTHS: [&str; 12] = [
+    "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII",
+];
+
 /// One part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -17,7 +22,8 @@ enum Part {
     Text(String),
     Field {
         field: Field,
-        /// FM: without leading zeros and without blanks behind.
+        /// FM: without leading zeros and without blanks behind. TM of a name: without
+        /// these.
         is_bare: bool,
         /// TH or th: `1ST`, `2nd`.
         ordinal: Option<Letters>,
@@ -44,6 +50,8 @@ enum Field {
     Month,
     MonthName(Letters),
     MonthShort(Letters),
+    /// I to XII.
+    RomanMonth(Letters),
     /// Of the year; the first is that of the first seven days.
     Week,
     /// Of the month.
@@ -75,4 +83,24 @@ enum Field {
     ZoneHours,
     ZoneMinutes,
     Offset,
+}
+
+impl Field {
+    /// Whether it is written in digits, and nothing before them.
+    fn is_number(self) -> bool {
+        !matches!(
+            self,
+            Self::MonthName(_)
+                | Self::MonthShort(_)
+                | Self::RomanMonth(_)
+                | Self::DayName(_)
+                | Self::DayShort(_)
+                | Self::HalfDay(..)
+                | Self::Era(..)
+                | Self::ZoneName(_)
+                | Self::ZoneHours
+                | Self::ZoneMinutes
+                | Self::Offset
+        )
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use chrono::{Datelike, NaiveDateTime, Timelike, Weekday};
 
-use super::{Field, Letters, Part};
+use super::{Field, Letters, Part, ROMAN_MONTHS};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -22,6 +22,10 @@ const MONTHS: [&str; 12] = [
 ];
 /// Columns of the longest name of a month or a day.
 const NAME_WIDTH: usize = 9;
+/// Columns of the longest month in Roman numerals.
+const ROMAN_WIDTH: usize = 4;
+/// Digits of the hours of an offset.
+pub(super) const OFFSET_WIDTH: usize = 2;
 /// Julian days before the first day that chrono counts from.
 const JULIAN_DAYS: i32 = 1_721_425;
 
@@ -47,7 +51,9 @@ pub(super) fn write(parts: &[Part], local: &LocalTime, output: &mut String) {
             } => {
                 let start = output.len();
                 write_field(*field, *is_bare, local, output);
-                if let Some(letters) = ordinal {
+                if let Some(letters) = ordinal
+                    && field.is_number()
+                {
                     let ending = ending(&output[start..]);
                     output.push_str(&in_letters(ending, *letters));
                 }
@@ -63,8 +69,9 @@ fn called(year: i32) -> i32 {
 
 fn write_field(field: Field, is_bare: bool, local: &LocalTime, output: &mut String) {
     let time = &local.time;
+    let width_of = |width: usize| if is_bare { 0 } else { width };
     let mut number = |value: i64, width: usize| {
-        let width = if is_bare { 0 } else { width };
+        let width = width_of(width);
         // Writing to a string does not fail.
         let _ = write!(output, "{value:0width$}");
     };
@@ -113,16 +120,26 @@ fn write_field(field: Field, is_bare: bool, local: &LocalTime, output: &mut Stri
             let _ = write!(output, "{:0width$}", ns / unit);
         }
         Field::MonthName(letters) => {
-            write_name(month(time), letters, is_bare, output);
+            write_name(month(time), letters, width_of(NAME_WIDTH), output);
         }
         Field::MonthShort(letters) => {
-            write_name(short(month(time)), letters, true, output);
+            write_name(short(month(time)), letters, 0, output);
+        }
+        Field::RomanMonth(letters) => {
+            let month = ROMAN_MONTHS.get(time.month0() as usize);
+            let month = month.copied().unwrap_or_default();
+            write_name(month, letters, width_of(ROMAN_WIDTH), output);
         }
         Field::DayName(letters) => {
-            write_name(weekday(time.weekday()), letters, is_bare, output);
+            write_name(
+                weekday(time.weekday()),
+                letters,
+                width_of(NAME_WIDTH),
+                output,
+            );
         }
         Field::DayShort(letters) => {
-            write_name(short(weekday(time.weekday())), letters, true, output);
+            write_name(short(weekday(time.weekday())), letters, 0, output);
         }
         Field::HalfDay(letters, has_dots) => {
             let name = match (time.hour() < 12, has_dots) {
@@ -131,7 +148,7 @@ fn write_field(field: Field, is_bare: bool, local: &LocalTime, output: &mut Stri
                 (false, false) => "PM",
                 (false, true) => "P.M.",
             };
-            write_name(name, letters, true, output);
+            write_name(name, letters, 0, output);
         }
         Field::Era(letters, has_dots) => {
             let name = match (time.year() > 0, has_dots) {
@@ -140,9 +157,9 @@ fn write_field(field: Field, is_bare: bool, local: &LocalTime, output: &mut Stri
                 (false, false) => "BC",
                 (false, true) => "B.C.",
             };
-            write_name(name, letters, true, output);
+            write_name(name, letters, 0, output);
         }
-        Field::ZoneName(letters) => write_name(&local.zone, letters, true, output),
+        Field::ZoneName(letters) => write_name(&local.zone, letters, 0, output),
         Field::ZoneHours => {
             let sign = if offset_s < 0 { '-' } else { '+' };
             let _ = write!(output, "{sign}{:02}", offset_s.abs() / 3_600);
@@ -150,14 +167,15 @@ fn write_field(field: Field, is_bare: bool, local: &LocalTime, output: &mut Stri
         Field::ZoneMinutes => {
             let _ = write!(output, "{:02}", offset_s.abs() % 3_600 / 60);
         }
-        Field::Offset => write_offset(offset_s, output),
+        Field::Offset => write_offset(offset_s, width_of(OFFSET_WIDTH), output),
     }
 }
 
-fn write_offset(offset_s: i32, output: &mut String) {
+/// `+08`, and `:30` behind it where there are minutes.
+pub(super) fn write_offset(offset_s: i32, width: usize, output: &mut String) {
     let sign = if offset_s < 0 { '-' } else { '+' };
     let (hours, minutes) = (offset_s.abs() / 3_600, offset_s.abs() % 3_600 / 60);
-    let _ = write!(output, "{sign}{hours:02}");
+    let _ = write!(output, "{sign}{hours:0width$}");
     if minutes > 0 {
         let _ = write!(output, ":{minutes:02}");
     }
@@ -193,8 +211,7 @@ fn in_letters(name: &str, letters: Letters) -> String {
     }
 }
 
-fn write_name(name: &str, letters: Letters, is_bare: bool, output: &mut String) {
-    let width = if is_bare { 0 } else { NAME_WIDTH };
+fn write_name(name: &str, letters: Letters, width: usize, output: &mut String) {
     let name = in_letters(name, letters);
     let _ = write!(output, "{name:width$}");
 }
@@ -252,8 +269,29 @@ mod tests {
             ("FF1 FF3", "0 060"),
             ("BC", "AD"),
             ("", ""),
-            ("FM", "FM"),
+            ("FM", ""),
+            ("FMx", "x"),
+            ("FMFMM", "F11"),
             ("\"open", "open"),
+            ("RM|rm|FMRM|FMrm", "XI  |xi  |XI|xi"),
+            (
+                "TMMonth|TMMon|TMDay|TMDy|TMMONTH|TMmonth|TMDD",
+                "November|Nov|Sunday|Sun|NOVEMBER|november|01",
+            ),
+            ("FMOF FMTZH TZHTH", "+8 +08 +08"),
+            (r#"a\"b"#, r#"a"b"#),
+            (r#"\"YYYY\""#, r#""2026""#),
+            (r#""a\"b\\c\d""#, r#"a"b\cd"#),
+            (r#""a\"#, r"a\"),
+            (r"a\b\\YYYY", r"a\b\\2026"),
+            (r#""YYYY"" MM""#, "YYYY MM"),
+            ("FXFMMM YYYYFX-MMfx", "11 2026-11"),
+            ("Monthth|DDSP|DDTHSP|DDthTH", "November |01|01STSP|01stTH"),
+            ("MSth USTH CCth BCth", "060th 060700TH 21st AD"),
+            (
+                "SSSSS SSSS FF2 FF4 FF5 FF6",
+                "54245 54245 06 0607 06070 060700",
+            ),
         ] {
             assert_eq!(written(pattern), expected, "{pattern}");
         }

@@ -21,6 +21,7 @@ use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::StreamExt;
 use futures::future::ready;
+use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
@@ -62,7 +63,7 @@ async fn copy(
 ) -> PgWireResult<Response> {
     let form = form(options, legacy_options)?;
     let query = match source {
-        CopySource::Query(query) => query.to_string(),
+        CopySource::Query(query) => text_of(&**query),
         CopySource::Table {
             table_name,
             columns,

@@ -25,6 +25,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::StreamExt;
 use parking_lot::Mutex;
+use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
 use super::rows::{encode, options_of};
@@ -219,7 +220,7 @@ async fn planned(declared: &[Declare], session: &SessionContext) -> PgWireResult
     };
     let plan = session
         .state()
-        .create_logical_plan(&query.to_string())
+        .create_logical_plan(&text_of(&**query))
         .await;
     plan.map_err(|problem| of_datafusion(&problem))
 }

@@ -6,14 +6,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use async_trait::async_trait;
-use chrono::{NaiveDate, NaiveDateTime};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::DfSessionService;
-use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
     ExtendedQueryHandler, send_describe_response, send_execution_response,
@@ -22,7 +19,7 @@ use datafusion_postgres::pgwire::api::query::{
 use datafusion_postgres::pgwire::api::results::{
     DescribePortalResponse, DescribeStatementResponse, QueryResponse, Response, Tag,
 };
-use datafusion_postgres::pgwire::api::stmt::StoredStatement;
+use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{
     ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, copy,
@@ -40,7 +37,6 @@ use super::codes::{error, internal};
 use super::cursors::{self, fetch};
 use super::rows::{FORMAT, options_of};
 use super::time_zones::Services;
-use crate::local_moments::offset_at;
 use crate::mended_sql::mended_text;
 use crate::session::SESSION;
 
@@ -114,8 +110,11 @@ impl ExtendedQueryHandler for Extended {
             message.query = query;
         }
         // As the library does, but not before there is room for it.
-        let parser = self.query_parser();
-        match StoredStatement::parse(client, &message, parser).await? {
+        let stored = match message.query.contains('$') {
+            true => self.prepared(client, &message).await?,
+            false => self.parsed(client, &message).await?,
+        };
+        match stored {
             Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
             None => {
                 let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
@@ -149,12 +148,7 @@ impl ExtendedQueryHandler for Extended {
             Some(Entry::Value(statement)) => {
                 check_formats(&self.query_parser(), &statement, &message)?;
                 let mut message = message;
-                local_moments_in_zone(
-                    &self.query_parser(),
-                    &statement,
-                    &mut message,
-                    &self.0.time_zone(),
-                )?;
+                let statement = self.bound(statement, &mut message).await?;
                 let portal = Portal::try_new(&message, statement)?;
                 client.portal_store().put_portal(Arc::new(portal));
             }
@@ -376,13 +370,12 @@ fn check_formats(
     statement: &StoredStatement<<Extended as ExtendedQueryHandler>::Statement>,
     message: &Bind,
 ) -> PgWireResult<()> {
-    use datafusion_postgres::pgwire::api::stmt::QueryParser;
     let wrong = |what: &str, codes: usize, values: usize| {
         // 08P01: protocol_violation.
         let problem = format!("{codes} formats for {values} {what}");
         Err(error("08P01", problem))
     };
-    let wanted = parser.get_parameter_types(&statement.statement)?.len();
+    let wanted = statement.parameter_types.len();
     let given = message.parameters.len();
     if given != wanted {
         let problem = format!("{given} parameters for a statement with {wanted}");
@@ -402,77 +395,9 @@ fn check_formats(
     Ok(())
 }
 
-/// Gives parameters that are moments written without an offset that of the zone of
-/// whoever asks: the library would read them in UTC.
-fn local_moments_in_zone(
-    parser: &Arc<<Extended as ExtendedQueryHandler>::QueryParser>,
-    statement: &StoredStatement<<Extended as ExtendedQueryHandler>::Statement>,
-    message: &mut Bind,
-    zone: &str,
-) -> PgWireResult<()> {
-    use datafusion_postgres::pgwire::api::stmt::QueryParser;
-    const TEXT: i16 = 0;
-    let Ok(zone) = zone.parse::<Tz>() else {
-        return Ok(());
-    };
-    let types = parser.get_parameter_types(&statement.statement)?;
-    for (place, value) in message.parameters.iter_mut().enumerate() {
-        let codes = &message.parameter_format_codes;
-        let format = match codes.len() {
-            1 => codes.first(),
-            _ => codes.get(place),
-        };
-        let told = statement.parameter_types.get(place).cloned().flatten();
-        let is_moment = types.get(place) == Some(&Type::TIMESTAMPTZ)
-            && told.is_none_or(|told| told == Type::UNKNOWN || told == Type::TIMESTAMPTZ);
-        if !is_moment || *format.unwrap_or(&TEXT) != TEXT {
-            continue;
-        }
-        let text = value.as_deref().map(std::str::from_utf8);
-        if let Some(Ok(text)) = text
-            && let Some(local) = local_time(text.trim())
-        {
-            let offset = offset_at(&local, &zone);
-            *value = Some(format!("{local}{offset}").into());
-        }
-    }
-    Ok(())
-}
-
-/// A time that is written without an offset.
-fn local_time(text: &str) -> Option<NaiveDateTime> {
-    const PATTERNS: [&str; 4] = [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-    ];
-    let mut patterns = PATTERNS.iter();
-    let time = patterns.find_map(|pattern| NaiveDateTime::parse_from_str(text, pattern).ok());
-    let midnight = || {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        date.and_hms_opt(0, 0, 0)
-    };
-    time.or_else(midnight)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_several, local_time};
-
-    #[test]
-    fn local_times_have_no_offset() {
-        for (text, time) in [
-            ("2026-11-22", "2026-11-22 00:00:00"),
-            ("2026-11-22 01:30", "2026-11-22 01:30:00"),
-            ("2026-11-22T01:30:00.25", "2026-11-22 01:30:00.250"),
-        ] {
-            assert_eq!(local_time(text).unwrap().to_string(), time);
-        }
-        for other in ["2026-11-22 01:30:00+08", "2026-11-22 01:30:00Z", "now", ""] {
-            assert_eq!(local_time(other), None, "{other}");
-        }
-    }
+    use super::is_several;
 
     #[test]
     fn statements_are_counted() {

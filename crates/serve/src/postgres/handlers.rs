@@ -15,7 +15,7 @@ use super::extended::Extended;
 use super::guard::Guard;
 use super::hook::Both;
 use super::rows::QueryRows;
-use super::savepoints::SavepointHook;
+use super::savepoints::{FailedTransactionHook, SavepointHook};
 use super::settings::SettingsHook;
 use super::sign_in::{Door, OpenSessions, Startup};
 use super::simple::Simple;
@@ -37,15 +37,17 @@ pub(super) struct Handlers {
 
 impl Handlers {
     pub(super) fn new(engine: &Arc<QueryEngine>, session: Arc<SessionContext>, door: Door) -> Self {
-        // The first hook sees every statement before the others may answer it.
+        let settings = SettingsHook {
+            time_zone: door.time_zone.clone(),
+        };
+        // The first two see every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
+            Arc::new(Both(FailedTransactionHook)),
             Arc::new(Both(Guard(door.access.clone()))),
             Arc::new(ExplainHook),
             Arc::new(CursorHook),
             Arc::new(Both(CopyHook)),
-            Arc::new(Both(SettingsHook {
-                time_zone: door.time_zone.clone(),
-            })),
+            Arc::new(Both(settings.clone())),
             Arc::new(Both(SavepointHook)),
             Arc::new(TransactionStatementHook),
             Arc::new(QueryRows),
@@ -53,7 +55,7 @@ impl Handlers {
         let services = Arc::new(Services::new(engine.clone(), session, hooks));
         Self {
             extended: Arc::new(Extended(services.clone())),
-            simple: Arc::new(Simple(services)),
+            simple: Arc::new(Simple::new(services, settings)),
             door: Arc::new(door),
         }
     }

@@ -27,9 +27,10 @@ use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
 use futures::StreamExt;
+use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
-use super::time_texts;
+use super::{interval_texts, time_texts};
 use crate::dates_as_moments::DatesAsMoments;
 
 /// Columns of an answer, as many as PostgreSQL has.
@@ -90,7 +91,7 @@ pub(super) fn encode(
     fields: &Arc<Vec<FieldInfo>>,
     rows: RecordBatch,
 ) -> Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send + Sync> {
-    match as_texts(&rows, fields) {
+    match as_written(&rows, fields) {
         Ok(rows) => Box::new(encode_recordbatch(fields.clone(), rows)),
         Err(problem) => {
             let problem = of_datafusion(&DataFusionError::from(problem));
@@ -99,22 +100,28 @@ pub(super) fn encode(
     }
 }
 
-/// The same rows with the texts of those values that the library would write
-/// otherwise.
-fn as_texts(rows: &RecordBatch, fields: &[FieldInfo]) -> Result<RecordBatch, ArrowError> {
+/// The same rows with the texts, or the bytes, of those values that the library would
+/// write otherwise.
+fn as_written(rows: &RecordBatch, fields: &[FieldInfo]) -> Result<RecordBatch, ArrowError> {
     let schema = rows.schema();
     let columns = rows.columns().iter().zip(schema.fields()).zip(fields);
     let mut is_same = true;
     let written = columns.map(|((column, field), wanted)| {
-        let texts = match wanted.format() {
-            FieldFormat::Text => texts_of(column, wanted.format_options())?,
-            FieldFormat::Binary => None,
+        let values: Option<ArrayRef> = match wanted.format() {
+            FieldFormat::Text => match texts_of(column, wanted.format_options())? {
+                Some(texts) => Some(Arc::new(texts)),
+                None => None,
+            },
+            FieldFormat::Binary => match column.data_type() {
+                DataType::Interval(_) => Some(Arc::new(interval_texts::bytes(column)?)),
+                _ => None,
+            },
         };
-        Ok(match texts {
-            Some(texts) => {
+        Ok(match values {
+            Some(values) => {
                 is_same = false;
-                let field = Field::new(field.name(), DataType::Utf8, true);
-                (Arc::new(field), Arc::new(texts) as ArrayRef)
+                let field = Field::new(field.name(), values.data_type().clone(), true);
+                (Arc::new(field), values)
             }
             None => (field.clone(), column.clone()),
         })
@@ -131,6 +138,9 @@ fn as_texts(rows: &RecordBatch, fields: &[FieldInfo]) -> Result<RecordBatch, Arr
 fn texts_of(column: &ArrayRef, options: &FormatOptions) -> Result<Option<StringArray>, ArrowError> {
     match column.data_type() {
         DataType::Timestamp(_, _) => time_texts::texts(column, &options.date_style).map(Some),
+        DataType::Interval(_) | DataType::Duration(_) => {
+            interval_texts::texts(column, &options.interval_style).map(Some)
+        }
         DataType::Float32 | DataType::Float64 => numbers(column, options),
         _ => Ok(None),
     }
@@ -171,7 +181,7 @@ impl QueryHook for QueryRows {
         }
         let options = options_of(&*client);
         let work = async {
-            let frame = session.sql(&statement.to_string()).await.map_err(failed)?;
+            let frame = session.sql(&text_of(statement)).await.map_err(failed)?;
             answer(frame, &Format::UnifiedText, options).await
         };
         Some(work.await.map(Response::Query))

@@ -1,26 +1,63 @@
 //! Transactions and their savepoints: one that only reads has nothing to keep or
 //! to take back but its error.
 //!
-//! The library notes where transactions begin and end once a whole text was
-//! answered; here it is noted at once, for the statements behind it in the text.
+//! Where transactions begin and end is noted at once, for the statements behind it in
+//! a text.
 
 use async_trait::async_trait;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::{Response, Tag};
-use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 
 use super::codes::error;
 use super::cursors::without_rows;
 use super::hook::Hook;
+
+/// Refuses every statement in a transaction that has failed but those that end it, or
+/// go back to before it did. Before all other hooks, so that none answers.
+pub(super) struct FailedTransactionHook;
+
+/// Why a statement is not answered in a transaction of that state; `None` if it is.
+fn refusal(statement: &Statement, status: TransactionStatus) -> Option<PgWireError> {
+    let is_way_out = matches!(
+        statement,
+        Statement::Commit { .. } | Statement::Rollback { .. }
+    );
+    // 25P02: in_failed_sql_transaction.
+    (matches!(status, TransactionStatus::Error) && !is_way_out).then(|| {
+        error(
+            "25P02",
+            "current transaction is aborted, commands ignored until end of transaction block"
+                .to_owned(),
+        )
+    })
+}
+
+#[async_trait]
+impl Hook for FailedTransactionHook {
+    async fn answer(
+        &self,
+        statement: &Statement,
+        _session: &SessionContext,
+        client: &mut dyn HookClient,
+    ) -> Option<PgWireResult<Response>> {
+        refusal(statement, client.transaction_status()).map(Err)
+    }
+
+    fn prepared(
+        &self,
+        statement: &Statement,
+        client: &(dyn ClientInfo + Send + Sync),
+    ) -> Option<PgWireResult<LogicalPlan>> {
+        refusal(statement, client.transaction_status()).map(Err)
+    }
+}
 
 /// See the module. Before the library's hook for transactions, which takes
 /// `ROLLBACK TO` for the end of one.
@@ -64,12 +101,6 @@ impl About {
                 "25P01",
                 format!("{words} can only be used in transaction blocks"),
             )),
-            // 25P02: in_failed_sql_transaction.
-            TransactionStatus::Error if self != Self::WayBack => Err(error(
-                "25P02",
-                "current transaction is aborted, commands ignored until end of transaction block"
-                    .to_owned(),
-            )),
             TransactionStatus::Error | TransactionStatus::Transaction => {
                 Ok(Response::Execution(Tag::new(word)))
             }
@@ -86,19 +117,6 @@ fn word_of_end(statement: &Statement, status: TransactionStatus) -> &'static str
         }
         _ => "ROLLBACK",
     }
-}
-
-/// Whether a text goes back to a savepoint: the library keeps the state that the
-/// transaction had before a text, so that it must change before.
-pub(super) fn goes_back(sql: &str) -> bool {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize();
-    let words = tokens.unwrap_or_default().into_iter();
-    let mut words = words.filter(|token| !matches!(token, Token::Whitespace(_)));
-    let is = |token: Token, known| matches!(token, Token::Word(word) if word.keyword == known);
-    words
-        .next()
-        .is_some_and(|first| is(first, Keyword::ROLLBACK))
-        && words.take(2).any(|word| is(word, Keyword::TO))
 }
 
 #[async_trait]
@@ -139,27 +157,5 @@ impl Hook for SavepointHook {
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         About::of(statement).map(|_| Ok(without_rows(DFSchema::empty())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_back_are_known() {
-        for sql in [
-            "ROLLBACK TO SAVEPOINT a",
-            "rollback to a",
-            " ROLLBACK WORK TO SAVEPOINT a;",
-            "ROLLBACK TRANSACTION\nTO a",
-            "/* told */ ROLLBACK TO a",
-            "-- told\nROLLBACK TO a",
-        ] {
-            assert!(goes_back(sql), "{sql}");
-        }
-        for sql in ["ROLLBACK", "ROLLBACK;", "SAVEPOINT to", "SELECT 1", ""] {
-            assert!(!goes_back(sql), "{sql}");
-        }
     }
 }

@@ -175,6 +175,7 @@ pub(super) fn note_startup<C: ClientInfo>(client: &mut C) {
 }
 
 /// See the module.
+#[derive(Debug, Clone)]
 pub(super) struct SettingsHook {
     /// The business time zone, for whoever wants no other.
     pub(super) time_zone: String,
@@ -220,7 +221,14 @@ impl SettingsHook {
 
 impl SettingsHook {
     /// Ends a transaction: what is to hold from now on holds.
-    async fn end(&self, is_committed: bool, client: &mut dyn HookClient) -> PgWireResult<()> {
+    ///
+    /// # Errors
+    /// When the client cannot be told.
+    pub(super) async fn end(
+        &self,
+        is_committed: bool,
+        client: &mut dyn HookClient,
+    ) -> PgWireResult<()> {
         let Some(Values {
             settings,
             time_zone,
@@ -384,7 +392,7 @@ async fn assign(
     client: &mut dyn HookClient,
 ) -> PgWireResult<Response> {
     // What holds until the transaction ends does not without one.
-    let is_in_vain = is_local && matches!(client.transaction_status(), TransactionStatus::Idle);
+    let is_in_vain = is_local && !transaction::is_begun();
     for (name, value) in assignments {
         if name.starts_with("datafusion.") {
             let problem = format!("`{name}` holds for everybody, and no client sets it");

@@ -68,12 +68,29 @@ fn offset(text: &str) -> Option<String> {
     Some(format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
 }
 
+/// What answers statements in one time zone.
+#[derive(Clone)]
+struct Zoned {
+    session: Arc<SessionContext>,
+    service: Arc<DfSessionService>,
+}
+
+impl Zoned {
+    fn new(session: Arc<SessionContext>, hooks: &[Arc<dyn QueryHook>]) -> Self {
+        let service = DfSessionService::new_with_hooks(session.clone(), hooks.to_vec());
+        Self {
+            session,
+            service: Arc::new(service),
+        }
+    }
+}
+
 /// What answers statements, for each time zone.
 pub(super) struct Services {
     engine: Arc<QueryEngine>,
     hooks: Vec<Arc<dyn QueryHook>>,
-    own: Arc<DfSessionService>,
-    others: Mutex<BTreeMap<String, Arc<DfSessionService>>>,
+    own: Zoned,
+    others: Mutex<BTreeMap<String, Zoned>>,
 }
 
 impl Services {
@@ -89,7 +106,7 @@ impl Services {
     ) -> Self {
         Self {
             engine,
-            own: Arc::new(DfSessionService::new_with_hooks(session, hooks.clone())),
+            own: Zoned::new(session, &hooks),
             hooks,
             others: Mutex::default(),
         }
@@ -98,9 +115,8 @@ impl Services {
     /// Reads statements as whoever asks wants to read.
     pub(super) fn parser(&self) -> Arc<Parser> {
         // One whose tables cannot be registered says so when it answers.
-        self.get()
-            .unwrap_or_else(|_| self.own.clone())
-            .query_parser()
+        let zoned = self.zoned().unwrap_or_else(|_| self.own.clone());
+        zoned.service.query_parser()
     }
 
     /// That of the time zone of whoever asks.
@@ -108,6 +124,18 @@ impl Services {
     /// # Errors
     /// When its tables cannot be registered.
     pub(super) fn get(&self) -> Result<Arc<DfSessionService>, ServeError> {
+        self.zoned().map(|zoned| zoned.service)
+    }
+
+    /// The session of the time zone of whoever asks.
+    ///
+    /// # Errors
+    /// When its tables cannot be registered.
+    pub(super) fn session(&self) -> Result<Arc<SessionContext>, ServeError> {
+        self.zoned().map(|zoned| zoned.session)
+    }
+
+    fn zoned(&self) -> Result<Zoned, ServeError> {
         let Some(zone) = session::time_zone() else {
             return Ok(self.own.clone());
         };
@@ -117,15 +145,13 @@ impl Services {
         if let Some(known) = self.others.lock().get(&zone) {
             return Ok(known.clone());
         }
-        let session = self.engine.session_in(&zone)?;
-        let service = DfSessionService::new_with_hooks(session, self.hooks.clone());
-        let service = Arc::new(service);
+        let zoned = Zoned::new(self.engine.session_in(&zone)?, &self.hooks);
         let mut others = self.others.lock();
         if others.len() >= KEPT_MAX {
             others.clear();
         }
-        others.insert(zone, service.clone());
-        Ok(service)
+        others.insert(zone, zoned.clone());
+        Ok(zoned)
     }
 }
 

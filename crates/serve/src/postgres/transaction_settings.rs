@@ -1,5 +1,6 @@
 //! What a connection sets within a transaction: SET LOCAL holds until it ends, and
-//! ROLLBACK takes back every other SET too.
+//! ROLLBACK takes back every other SET too. A text of several statements is one too,
+//! as far as these do not begin and end others.
 
 use std::collections::BTreeMap;
 
@@ -38,12 +39,22 @@ pub(crate) struct TransactionSettings {
     kept: Values,
 }
 
-/// A transaction begins.
+/// A transaction begins, unless the text in which it does is one already: what that
+/// has set before is then of it.
 pub(super) fn begin<C: ClientInfo + ?Sized>(client: &C) {
+    if is_begun() {
+        return;
+    }
     let before = Values::of(client);
     let kept = before.clone();
     let settings = TransactionSettings { before, kept };
     let _ = SESSION.try_with(|session| *session.transaction.lock() = Some(settings));
+}
+
+/// Whether what is set is set within a transaction.
+pub(super) fn is_begun() -> bool {
+    let is_begun = SESSION.try_with(|session| session.transaction.lock().is_some());
+    is_begun.unwrap_or(false)
 }
 
 /// A transaction ends; what holds from now on. `None` outside of one.
