@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::edit::{Editor, IdField, Persons, Rule};
 use crate::error::{KeyStoreError, Malformed};
 use crate::key_store::KeyStore;
+use crate::rule_masks::MASKED;
 use crate::rules::TopicRules;
 use crate::scan::{Fate, Found, Kind, Visitor, scan, text_of};
 use crate::tree::{NodeId, Tree};
@@ -43,6 +44,8 @@ const FIND_ID: u32 = 2;
 struct Placed {
     tree: Tree,
     rules: Vec<Rule>,
+    /// A member that each record gets, behind a comma.
+    mark: Vec<u8>,
 }
 
 /// See the module.
@@ -110,6 +113,40 @@ impl JsonMasker {
         }
     }
 
+    /// Records of these tables get a member each, behind a comma, which says what was
+    /// done to them; what they said of it themselves goes.
+    pub(crate) fn with_marks(mut self, marks: BTreeMap<String, Vec<u8>>) -> Self {
+        for (table, mark) in marks {
+            let Some(placed) = self.tables.get_mut(&table) else {
+                continue;
+            };
+            placed.rules.push(Rule {
+                action: Action::Drop,
+                person: None,
+            });
+            let rule = placed.rules.len() as u32 - 1;
+            set_rule(&mut placed.tree, Tree::ROOT, &format!("/{MASKED}"), rule);
+            placed.mark = mark;
+        }
+        self
+    }
+
+    /// Whether a record that is in the log would get the mark that it has.
+    pub(crate) fn has_mark(&self, text: &str) -> bool {
+        let mut finder = Finder::new(text, &self.ids);
+        if let Some(finds) = &self.finds
+            && scan(text, finds, &mut finder).is_err()
+        {
+            return false;
+        }
+        let Ok(placed) = self.placed_for(&finder) else {
+            return false;
+        };
+        let object = text.trim_end().strip_suffix('}');
+        placed.mark.is_empty()
+            || object.is_some_and(|object| object.as_bytes().ends_with(&placed.mark))
+    }
+
     /// The masked text; `None` if it is as before.
     pub(crate) fn mask(
         &self,
@@ -144,7 +181,7 @@ impl JsonMasker {
         }
         let mut editor = Editor::new(text, keys, &placed.rules, &finder.persons);
         match scan(text, &placed.tree, &mut editor) {
-            Ok(_) => Ok(Ok(editor.finish()?)),
+            Ok(_) => Ok(Ok(marked(text, editor.finish()?, &placed.mark))),
             Err(malformed) => Ok(Err(malformed)),
         }
     }
@@ -169,6 +206,17 @@ impl JsonMasker {
             .or_else(|| self.tables.get("*"))
             .unwrap_or(&self.fields))
     }
+}
+
+/// An object with one more member.
+fn marked(text: &str, edited: Option<Vec<u8>>, mark: &[u8]) -> Option<Vec<u8>> {
+    if mark.is_empty() {
+        return edited;
+    }
+    let mut object = edited.unwrap_or_else(|| text.as_bytes().to_vec());
+    let end = object.iter().rposition(|&byte| byte == b'}')?;
+    object.splice(end..end, mark.iter().copied());
+    Some(object)
 }
 
 /// The one text of several.
@@ -200,6 +248,7 @@ fn placed(
     let mut placed = Placed {
         tree: Tree::new(),
         rules: Vec::new(),
+        mark: Vec::new(),
     };
     for (pointer, action) in &rules.fields {
         let person = match action {

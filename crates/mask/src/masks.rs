@@ -12,12 +12,15 @@ use crate::csv_masker::CsvMasker;
 use crate::error::{KeyStoreError, Malformed};
 use crate::json_masker::JsonMasker;
 use crate::key_store::KeyStore;
+use crate::rule_masks::{ReadRules, RuleMasks, TableMask};
 use crate::rules::{RecordForm, TopicRules};
 use crate::sealed::{is_whole, seal, unsealed};
 
 #[derive(Debug)]
 enum TopicMasker {
     Json(JsonMasker),
+    /// As rules in the records say.
+    Ruled(Arc<JsonMasker>),
     /// With the header that was seen last.
     Csv(Mutex<CsvMasker>),
 }
@@ -26,7 +29,9 @@ enum TopicMasker {
 #[derive(Debug)]
 pub struct Masks {
     topics: BTreeMap<String, TopicMasker>,
-    rules: BTreeMap<String, TopicRules>,
+    rules: BTreeMap<String, Arc<TopicRules>>,
+    /// Of the topic whose masks change with its records.
+    ruled: Option<RuleMasks>,
     keys: Option<Arc<KeyStore>>,
     record_bytes_max: usize,
 }
@@ -37,6 +42,7 @@ impl Masks {
         Self {
             topics: BTreeMap::new(),
             rules: BTreeMap::new(),
+            ruled: None,
             keys: None,
             record_bytes_max: usize::MAX,
         }
@@ -64,16 +70,63 @@ impl Masks {
             topics: topics.iter().map(masker).collect(),
             rules: topics
                 .iter()
-                .map(|&(topic, rules)| (topic.to_owned(), rules.clone()))
+                .map(|&(topic, rules)| (topic.to_owned(), Arc::new(rules.clone())))
                 .collect(),
+            ruled: None,
             keys: Some(keys),
             record_bytes_max,
         }
     }
 
+    /// With rules that come with the records of `topic`, beside what is masked there
+    /// always. Its records are objects of JSON.
+    #[must_use]
+    pub fn with_rules(mut self, topic: &str, reader: Box<dyn ReadRules>) -> Self {
+        let own: Option<&TopicRules> = self.rules.get(topic).map(|rules| rules.as_ref());
+        self.ruled = Some(RuleMasks::new(topic, own, reader));
+        self
+    }
+
+    /// The masks of the rules in force; rules of records before `decided` are in force
+    /// or were refused.
+    pub fn set_rules(&self, in_force: Vec<TableMask>, decided: u64) {
+        if let Some(ruled) = &self.ruled {
+            ruled.set(in_force, decided);
+        }
+    }
+
+    /// Takes note of a record of `topic` that is in the log.
+    pub fn observe(&self, topic: &str, offset: u64, payload: &[u8]) {
+        if let Some(ruled) = self.ruled_for(topic) {
+            ruled.read(Some(offset), payload);
+        }
+    }
+
+    /// Records that were masked are in the log, the last of them at `offset`.
+    pub fn appended(&self, topic: &str, offset: u64) {
+        if let Some(ruled) = self.ruled_for(topic) {
+            ruled.appended(offset);
+        }
+    }
+
+    /// Whether a record in the log, which is not sealed, is masked as rules in the
+    /// records say today.
+    pub fn is_masked_by_rules(&self, topic: &str, payload: &[u8]) -> bool {
+        let masker = self.ruled_for(topic).and_then(RuleMasks::masker);
+        let text = || std::str::from_utf8(payload).ok();
+        masker.is_none_or(|masker| text().is_some_and(|text| masker.has_mark(text)))
+    }
+
+    fn ruled_for(&self, topic: &str) -> Option<&RuleMasks> {
+        self.ruled.as_ref().filter(|ruled| ruled.topic == topic)
+    }
+
     /// The rules of a topic, if there are any.
-    pub fn rules(&self, topic: &str) -> Option<&TopicRules> {
-        self.rules.get(topic)
+    pub fn rules(&self, topic: &str) -> Option<Arc<TopicRules>> {
+        match self.ruled_for(topic) {
+            Some(ruled) => Some(ruled.rules()).filter(|rules| !rules.is_empty()),
+            None => self.rules.get(topic).cloned(),
+        }
     }
 
     /// The keys, if there are rules.
@@ -88,29 +141,53 @@ impl Masks {
     /// # Errors
     /// When a key cannot be made or kept; the records must then not be written.
     pub fn mask(&self, topic: &str, records: &mut [Record]) -> Result<u64, KeyStoreError> {
-        let (Some(masker), Some(keys)) = (self.topics.get(topic), &self.keys) else {
+        let Some(keys) = &self.keys else {
             return Ok(0);
         };
         let mut sealed = 0;
-        for record in records {
-            let masked = match record.kind {
-                RecordKind::Position if record.payload.is_empty() => continue,
-                // What it says is no row, and may be the text of a statement.
-                RecordKind::Position => {
-                    record.payload = Bytes::new();
-                    continue;
+        if let Some(ruled) = self.ruled_for(topic) {
+            let mut masker = ruled.masker().map(TopicMasker::Ruled);
+            for record in records {
+                if let Some(masker) = &masker {
+                    sealed += u64::from(self.mask_one(masker, keys, record)?);
                 }
-                // Made of what was masked, see `mask_again` and `mask_rows`.
-                RecordKind::Retry | RecordKind::Backfill => continue,
-                RecordKind::Data | RecordKind::CsvHeader => {
-                    masker.payload(keys, record.kind, &record.payload)?
+                // It holds for every record behind this one.
+                if record.kind == RecordKind::Data && ruled.read(None, &record.payload) {
+                    masker = ruled.masker().map(TopicMasker::Ruled);
                 }
+            }
+        } else {
+            let Some(masker) = self.topics.get(topic) else {
+                return Ok(0);
             };
-            let bytes_max = self.record_bytes_max;
-            sealed += u64::from(put(keys, &mut record.payload, masked, bytes_max)?);
+            for record in records {
+                sealed += u64::from(self.mask_one(masker, keys, record)?);
+            }
         }
         keys.sync()?;
         Ok(sealed)
+    }
+
+    /// Masks a record; true if it had to be sealed. Keys are not durable yet.
+    fn mask_one(
+        &self,
+        masker: &TopicMasker,
+        keys: &KeyStore,
+        record: &mut Record,
+    ) -> Result<bool, KeyStoreError> {
+        match record.kind {
+            // What it says is no row, and may be the text of a statement.
+            RecordKind::Position => {
+                record.payload = Bytes::new();
+                Ok(false)
+            }
+            // Made of what was masked, see `mask_again` and `mask_rows`.
+            RecordKind::Retry | RecordKind::Backfill => Ok(false),
+            RecordKind::Data | RecordKind::CsvHeader => {
+                let masked = masker.payload(keys, record.kind, &record.payload)?;
+                put(keys, &mut record.payload, masked, self.record_bytes_max)
+            }
+        }
     }
 
     /// Masks rows of an export, objects of JSON, by rules of their own: those of a
@@ -142,7 +219,8 @@ impl Masks {
 
     /// Whether records of a topic are masked.
     pub fn has_rules(&self, topic: &str) -> bool {
-        self.topics.contains_key(topic)
+        let ruled = self.ruled_for(topic);
+        self.topics.contains_key(topic) || ruled.is_some_and(|ruled| ruled.masker().is_some())
     }
 
     /// What a value was before it was encrypted; `None` if it is none, or its
@@ -159,8 +237,13 @@ impl Masks {
     /// # Errors
     /// When a key cannot be made or kept.
     pub fn mask_again(&self, topic: &str, record: &str) -> Result<Option<Bytes>, KeyStoreError> {
-        let (Some(TopicMasker::Json(masker)), Some(keys)) = (self.topics.get(topic), &self.keys)
-        else {
+        let ruled = self.ruled_for(topic).and_then(RuleMasks::masker);
+        let masker = match (&ruled, self.topics.get(topic)) {
+            (Some(masker), _) => masker.as_ref(),
+            (None, Some(TopicMasker::Json(masker))) => masker,
+            (None, _) => return Ok(None),
+        };
+        let Some(keys) = &self.keys else {
             return Ok(None);
         };
         let payload = unsealed(keys, record).filter(|payload| is_whole(record, payload.len()));
@@ -227,6 +310,7 @@ impl TopicMasker {
         };
         match (self, kind) {
             (Self::Json(json), _) => json.mask(keys, text),
+            (Self::Ruled(json), _) => json.mask(keys, text),
             (Self::Csv(csv), RecordKind::CsvHeader) => Ok(csv.lock().header(text).map(|()| None)),
             (Self::Csv(csv), _) => csv.lock().line(keys, text),
         }

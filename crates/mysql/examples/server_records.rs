@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         filter: TableFilter::new(std::slice::from_ref(tables))?,
         server_id: 4_711,
         copies: true,
+        copied_first: None,
         part_rows: 10_000,
     };
     let clock = Arc::new(SystemClock);

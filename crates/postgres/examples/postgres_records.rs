@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             filter: TableFilter::new(&["*.*".to_owned()])?,
             copies: true,
         },
+        copied_first: None,
         publications: vec![publication.clone()],
         slot: slot.clone(),
         slot_bytes_warning: 1 << 30,

@@ -5,6 +5,7 @@
 //! its key, and each row of an export comes once, however often it is brought.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -55,11 +56,11 @@ impl Sources {
     /// # Errors
     /// When there is no such table, it takes no rows of exports, or the file lacks a
     /// column that it needs.
-    pub fn backfill<'r>(
+    pub fn backfill(
         &self,
         table: &str,
         exported: &Schema,
-        rules_of: impl FnOnce(&str) -> Option<&'r TopicRules>,
+        rules_of: impl FnOnce(&str) -> Option<Arc<TopicRules>>,
     ) -> Result<Backfill, HistoryError> {
         let found = self.table_of_history(table)?;
         require_no_lateness(found)?;
@@ -71,7 +72,7 @@ impl Sources {
         }
         // What is masked under the key of a person needs the person in the file.
         let taken = |name: &str| columns.iter().any(|(_, known)| known == name);
-        rules_of_rows(found, rules_of(&found.topic), taken)?;
+        rules_of_rows(found, rules_of(&found.topic).as_deref(), taken)?;
         Ok(Backfill {
             columns,
             has_key: matches!(found.definition.kind, TableKind::Changelog { .. }),
@@ -84,11 +85,11 @@ impl Sources {
     /// # Errors
     /// When there is no such table, it takes no rows of exports or has no such column,
     /// or the rules of its topic cannot be told of these columns.
-    pub fn backfill_rules<'r>(
+    pub fn backfill_rules(
         &self,
         table: &str,
         columns: &BTreeSet<String>,
-        rules_of: impl FnOnce(&str) -> Option<&'r TopicRules>,
+        rules_of: impl FnOnce(&str) -> Option<Arc<TopicRules>>,
     ) -> Result<BackfillRules<'_>, HistoryError> {
         let found = self.table_of_history(table)?;
         require_no_lateness(found)?;
@@ -103,7 +104,7 @@ impl Sources {
         let is_taken = |name: &str| columns.contains(name);
         Ok(BackfillRules {
             topic: &found.topic,
-            masks: rules_of_rows(found, rules_of(&found.topic), is_taken)?,
+            masks: rules_of_rows(found, rules_of(&found.topic).as_deref(), is_taken)?,
         })
     }
 }

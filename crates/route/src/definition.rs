@@ -358,6 +358,26 @@ impl Sources {
         self.unplaced_dropped.contains(topic)
     }
 
+    /// Why no rule of diversion can mask, if none can.
+    pub fn unmaskable(&self) -> Option<String> {
+        let topic = self.diversion.as_ref()?.topic.as_str();
+        let mut captures = self.captures.iter().filter(|it| it.topic == topic);
+        let is_own_log = captures.any(|capture| match &capture.kind {
+            CaptureKind::File { own_log, .. } => *own_log,
+            CaptureKind::Kafka(cluster) => cluster.is_own_log(),
+            _ => false,
+        });
+        if is_own_log {
+            return Some(format!(
+                "the source of topic `{topic}` is its own log: what it says cannot be masked before it is there"
+            ));
+        }
+        let has_other_form = self.messages.contains_key(topic) || self.is_csv(topic);
+        has_other_form.then(|| {
+            format!("topic `{topic}` holds CSV or has `messages`, where no rules are found before the log is written: mask in the topic")
+        })
+    }
+
     /// Whether a topic holds lines of CSV, which can be read only behind their
     /// header.
     pub fn is_csv(&self, topic: &str) -> bool {

@@ -4,7 +4,10 @@
 //! Each row is put into the words of `sources/*.toml`, so that whatever holds
 //! there holds for it too.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use sluice_mask::{ColumnMask, DROPPED, MASKED, TableMask};
+
+use crate::diversion_masks::{check_column, mask_of, masked_columns};
 
 /// Name of the table that holds the rows.
 pub const DIVERSION_RULES: &str = "sluice_diversion_rules";
@@ -65,7 +68,8 @@ change_kind = { field = "/type", insert = ["insert", "bootstrap-insert"], update
 "#;
 
 /// A row of the table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DiversionRule {
     /// Table of the warehouse; the rule's name.
     pub sink_table: String,
@@ -81,7 +85,7 @@ pub struct DiversionRule {
     pub sink_key: Option<String>,
     /// `column = value and …`.
     pub filter: Option<String>,
-    /// What is masked.
+    /// `column action`, apart by commas: what is masked before it is written anywhere.
     pub masking: Option<String>,
     /// Whether the table has the rows that came before the rule: `1` or `0`.
     pub snapshot: Option<String>,
@@ -100,35 +104,36 @@ impl DiversionRule {
             ));
         }
         let source = filled(&self.source_table).ok_or("source_table is empty")?;
-        if filled(&self.masking).is_some() {
-            return Err(
-                "masking: rows mask nothing; say it in the `mask` of the topic, or leave such columns out of sink_columns"
-                    .to_owned(),
-            );
-        }
+        let masks = masked_columns(filled(&self.masking).unwrap_or_default())?;
         let mut when = vec![condition("/table", "equals", &quoted(source))];
         if let Some(database) = filled(&self.source_database) {
             when.push(condition("/database", "equals", &quoted(database)));
         }
         let has_key = filled(&self.sink_key).is_some();
         when.push(condition("/type", "in", &self.operations(has_key)?));
-        when.extend(filter(filled(&self.filter).unwrap_or_default())?);
+        when.extend(filter(filled(&self.filter).unwrap_or_default(), &masks)?);
+        // What was captured before the rule holds these columns in clear.
+        when.extend(masks.iter().map(is_masked));
         let key: Vec<&str> = match filled(&self.sink_key) {
             Some(key) => key.split(',').map(str::trim).collect(),
             None => Vec::new(),
         };
         let columns = filled(&self.sink_columns).ok_or("sink_columns is empty")?;
-        let columns = columns_text(columns, &key)?;
+        let columns = columns_text(columns, &key, &masks)?;
         let history = match filled(&self.snapshot).unwrap_or("1") {
             "1" | "true" => "log",
             "0" | "false" => "none",
             other => return Err(format!("snapshot: `{other}` is neither 1 nor 0")),
         };
-        let mut text = format!(
+        let mut text = match masks.is_empty() {
+            true => String::new(),
+            false => self.note()?,
+        };
+        text.push_str(&format!(
             "[table.{name}]\ntopic = {}\nhistory = \"{history}\"\nwhen = [{}]\n",
             quoted(topic),
             when.join(", ")
-        );
+        ));
         match key.is_empty() {
             true => text.push_str("row = \"/data\"\n"),
             false => {
@@ -138,6 +143,35 @@ impl DiversionRule {
         }
         text.push_str(&format!("columns = [\n{columns}]\n"));
         Ok(text)
+    }
+
+    /// What the rule masks, if it masks anything.
+    ///
+    /// # Errors
+    /// What of the rule is not understood, in words.
+    pub fn mask(&self, topic: &str) -> Result<Option<TableMask>, String> {
+        self.table_text(topic)?;
+        let columns = masked_columns(filled(&self.masking).unwrap_or_default())?;
+        let source = filled(&self.source_table).unwrap_or_default();
+        let table = match filled(&self.source_database) {
+            Some(database) => format!("{database}.{source}"),
+            None => source.to_owned(),
+        };
+        Ok((!columns.is_empty()).then_some(TableMask { table, columns }))
+    }
+
+    /// The rule of which [`DiversionRule::table_text`] made this text, if it masks
+    /// something.
+    pub fn of_masked_text(text: &str) -> Option<Self> {
+        let note = text.lines().next()?.strip_prefix(NOTE_OF_RULE)?;
+        serde_json::from_str(note).ok()
+    }
+
+    /// A comment from which the masks are known while the text is in force, whatever
+    /// becomes of the row.
+    fn note(&self) -> Result<String, String> {
+        let note = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        Ok(format!("{NOTE_OF_RULE}{note}\n"))
     }
 
     fn operations(&self, has_key: bool) -> Result<String, String> {
@@ -159,6 +193,17 @@ impl DiversionRule {
         let kinds: Vec<String> = kinds.into_iter().map(quoted).collect();
         Ok(format!("[{}]", kinds.join(", ")))
     }
+}
+
+/// Begins the comment in a rule's text that is the rule itself.
+const NOTE_OF_RULE: &str = "# rule ";
+
+/// The condition that a record was masked as a rule says. Beside another rule its value
+/// may have been dropped.
+fn is_masked(mask: &ColumnMask) -> String {
+    let field = pointer(&format!("/{MASKED}"), &mask.column.to_ascii_lowercase());
+    let said = format!("[{}, {}]", quoted(&mask.words), quoted(DROPPED));
+    condition(&field, "in", &said)
 }
 
 fn filled(text: &Option<String>) -> Option<&str> {
@@ -191,7 +236,7 @@ fn pointer(start: &str, column: &str) -> String {
 }
 
 /// Splits at commas that stand in no parentheses.
-fn split_list(text: &str) -> Vec<&str> {
+pub(crate) fn split_list(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_i32, 0);
     for (position, character) in text.char_indices() {
@@ -210,7 +255,7 @@ fn split_list(text: &str) -> Vec<&str> {
 }
 
 /// `id int64, total decimal(10,2), paid_at datetime(Asia/Shanghai) from paid`.
-fn columns_text(text: &str, key: &[&str]) -> Result<String, String> {
+fn columns_text(text: &str, key: &[&str], masks: &[ColumnMask]) -> Result<String, String> {
     let mut lines = String::new();
     for part in split_list(text) {
         let (name, rest) = part.split_once(char::is_whitespace).ok_or_else(|| {
@@ -223,6 +268,7 @@ fn columns_text(text: &str, key: &[&str]) -> Result<String, String> {
             None => (rest.trim(), name),
         };
         let data_type: String = data_type.split_whitespace().collect();
+        check_column(masks, (name, field), &data_type, key.contains(&name))?;
         let (data_type, form) = match data_type.strip_prefix("datetime") {
             None => (data_type, String::new()),
             Some(zone) => {
@@ -250,26 +296,33 @@ fn columns_text(text: &str, key: &[&str]) -> Result<String, String> {
 }
 
 /// `status = paid and total != 0 and country in (de, fr)`.
-fn filter(text: &str) -> Result<Vec<String>, String> {
+fn filter(text: &str, masks: &[ColumnMask]) -> Result<Vec<String>, String> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
     let bare = |text: &str| quoted(text.trim().trim_matches('\''));
+    let filtered = |column: &str| match mask_of(masks, column.trim()) {
+        None => Ok(pointer("/data", column.trim())),
+        Some(mask) => Err(format!(
+            "filter: `{}` is masked ({}) before it could be compared",
+            mask.column, mask.words
+        )),
+    };
     let one = |part: &str| {
         let part = part.trim();
         if let Some((column, value)) = part.split_once("!=") {
-            let field = pointer("/data", column.trim());
+            let field = filtered(column)?;
             return Ok(condition(&field, "not_equals", &bare(value)));
         }
         if let Some((column, value)) = part.split_once('=') {
-            let field = pointer("/data", column.trim());
+            let field = filtered(column)?;
             return Ok(condition(&field, "equals", &bare(value)));
         }
         if let Some((column, values)) = part.split_once(" in ")
             && let Some(values) = values.trim().strip_prefix('(')
             && let Some(values) = values.strip_suffix(')')
         {
-            let field = pointer("/data", column.trim());
+            let field = filtered(column)?;
             let values: Vec<String> = values.split(',').map(bare).collect();
             return Ok(condition(&field, "in", &format!("[{}]", values.join(", "))));
         }
@@ -324,6 +377,33 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_masked_takes_what_says_so() {
+        let masked = DiversionRule {
+            sink_columns: Some("id int64, phone string, born date".into()),
+            masking: Some("Phone tokenise(phone), born generalise( year )".into()),
+            source_database: Some("shop".into()),
+            filter: None,
+            ..rule()
+        };
+        let text = masked.table_text("shop").unwrap();
+        for condition in [
+            "{ field = \"/sluice_masked/phone\", in = [\"tokenise(phone)\", \"drop\"] }",
+            "{ field = \"/sluice_masked/born\", in = [\"generalise(year)\", \"drop\"] }",
+        ] {
+            assert!(text.contains(condition), "{text}");
+        }
+        read(&text).unwrap();
+        let mask = masked.mask("shop").unwrap().unwrap();
+        assert_eq!(mask.table, "shop.orders");
+        let columns = mask.columns.iter().map(|mask| mask.column.as_str());
+        assert_eq!(columns.collect::<Vec<_>>(), ["Phone", "born"]);
+        assert_eq!(DiversionRule::of_masked_text(&text), Some(masked));
+        assert_eq!(rule().mask("shop"), Ok(None));
+        let text = rule().table_text("shop").unwrap();
+        assert_eq!(DiversionRule::of_masked_text(&text), None);
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let refused = |change: &dyn Fn(&mut DiversionRule)| {
             let mut rule = rule();
@@ -332,14 +412,25 @@ mod tests {
             text.and_then(|text| read(&text)).unwrap_err()
         };
         type Change<'a> = &'a dyn Fn(&mut DiversionRule);
-        let wrongs: [(Change<'_>, &str); 8] = [
+        let wrongs: [(Change<'_>, &str); 16] = [
             (&|it| it.sink_table = "a b".into(), "sink_table"),
             (&|it| it.source_table = None, "source_table"),
             (&|it| it.sink_columns = Some("id".into()), "sink_columns"),
             (&|it| it.sink_columns = Some("id number".into()), "no type"),
             (&|it| it.sink_key = Some("number".into()), "no column"),
             (&|it| it.filter = Some("paid".into()), "filter"),
-            (&|it| it.masking = Some("name: drop".into()), "masking"),
+            (&|it| it.masking = Some("name: drop".into()), "no name of"),
+            (&|it| it.masking = Some("* drop".into()), "no name of"),
+            (&|it| it.masking = Some("name".into()), "no column with"),
+            (&|it| it.masking = Some("name keep".into()), "no way to"),
+            (&|it| it.masking = Some("a drop, A hash".into()), "twice"),
+            (
+                &|it| it.masking = Some("a encrypt(user)".into()),
+                "no way to",
+            ),
+            (&|it| it.masking = Some("id drop".into()), "of the key"),
+            (&|it| it.masking = Some("Total hash".into()), "no decimal"),
+            (&|it| it.masking = Some("status hash".into()), "filter"),
             (&|it| it.operation_types = Some("upsert".into()), "upsert"),
         ];
         for (change, word) in wrongs {

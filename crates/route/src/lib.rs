@@ -14,6 +14,7 @@ mod dedup;
 mod definition;
 mod definition_reader;
 mod diversion;
+mod diversion_masks;
 mod fields;
 mod fixed_time;
 mod history;

@@ -242,7 +242,7 @@ fn rules(text: &str, table: &str) -> Vec<(String, Action)> {
         "users" => names(&["id", "tel", "name", "city", "note"]),
         _ => names(&["id", "phone"]),
     };
-    let rules_of = |topic: &str| sources.masks().get(topic);
+    let rules_of = |topic: &str| sources.masks().get(topic).cloned().map(Arc::new);
     let rules = sources.backfill_rules(table, &columns, rules_of).unwrap();
     assert_eq!((rules.topic, rules.masks.tables.len()), ("shop", 0));
     rules.masks.fields
@@ -297,7 +297,7 @@ fn what_is_masked_in_records_is_masked_in_rows() {
 fn what_a_table_cannot_take_is_refused() {
     let refused = |text: &str, table: &str, columns: &[&str]| {
         let sources = sources_of(text);
-        let rules_of = |topic: &str| sources.masks().get(topic);
+        let rules_of = |topic: &str| sources.masks().get(topic).cloned().map(Arc::new);
         let planned = sources.backfill(table, &schema(columns), rules_of);
         planned.unwrap_err().to_string()
     };

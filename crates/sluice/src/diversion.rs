@@ -12,10 +12,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, Timestamp
 use parking_lot::RwLock;
 use sluice_core::{Clock, Disk, RealDisk, SystemClock};
 use sluice_engine::Program;
-use sluice_route::{DIVERSION_RULES, DiversionRule};
+use sluice_mask::TableMask;
+use sluice_route::{DIVERSION_RULES, Diversion, DiversionRule};
 use sluice_serve::SystemTable;
 use sluice_store::Snapshot;
 
+use crate::diversion_masks::{masks_of_texts, refusal_in};
 use crate::failure::{Doing, Failure};
 use crate::pipeline::source_files_in_force;
 use crate::project::Project;
@@ -36,6 +38,8 @@ pub struct Rules {
     pub rows: BTreeMap<String, DiversionRule>,
     /// The texts of rules that are in force, by path.
     pub in_force: BTreeMap<String, String>,
+    /// The rows are those of all records before this one.
+    pub end: u64,
 }
 
 /// A project with its rules, and why some of them are refused.
@@ -49,10 +53,18 @@ pub struct Diverted {
     pub refused: BTreeMap<String, String>,
     /// All rules.
     pub rules: BTreeSet<String>,
+    /// They are those of all records before this one.
+    pub end: u64,
+    /// Whether any of them masks.
+    pub masks: bool,
 }
 
 fn path_of(rule: &str) -> String {
     format!("{RULE_PREFIX}`{rule}`")
+}
+
+fn name_of(path: &str) -> &str {
+    path.trim_start_matches(RULE_PREFIX).trim_matches('`')
 }
 
 /// The rules among the files of some definitions.
@@ -72,10 +84,24 @@ pub fn with_rules_in_force(project: &Project, state: &Path) -> Result<Project, F
     if project.sources.diversion().is_none() {
         return Ok(project.clone());
     }
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let files = source_files_in_force(&disk, state)?;
-    let rules: Vec<Text> = rules_in(&files).into_iter().collect();
+    let rules: Vec<Text> = stored_rules(state)?.into_iter().collect();
     project.with_more_sources(&rules)
+}
+
+fn stored_rules(state: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    Ok(rules_in(&source_files_in_force(&disk, state)?))
+}
+
+/// What the rules mask that were in force when the warehouse in `state` stopped.
+///
+/// # Errors
+/// When its state is damaged.
+pub fn masks_in_force(project: &Project, state: &Path) -> Result<Vec<TableMask>, Failure> {
+    let Some(diversion) = project.sources.diversion() else {
+        return Ok(Vec::new());
+    };
+    Ok(masks_of_texts(stored_rules(state)?.values(), diversion))
 }
 
 /// The rows in a snapshot.
@@ -124,8 +150,17 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
             program,
             refused: BTreeMap::new(),
             rules: BTreeSet::new(),
+            end: rules.end,
+            masks: false,
         });
     };
+    if let Some(problem) = project.sources.unmaskable()
+        && !masks_of_texts(rules.in_force.values(), diversion).is_empty()
+    {
+        return Err(Failure::Definitions(format!(
+            "rules of diversion mask, and {problem}\n  help: take the change of the topic back, or delete these rules before it"
+        )));
+    }
     let mut refused = BTreeMap::new();
     let mut wanted: BTreeMap<String, String> = BTreeMap::new();
     for (name, rule) in &rules.rows {
@@ -135,7 +170,9 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
             let texts = [(path.clone(), text.clone())];
             let alone = project.with_more_sources(&texts);
             alone.map_err(|failure| failure.to_string())?;
-            Ok(text)
+            let mask = rule.mask(&diversion.topic)?;
+            let refusal = mask.and_then(|mask| refusal_in(&mask, diversion, &project.sources));
+            refusal.map_or(Ok(text), Err)
         });
         match read {
             Ok(text) => {
@@ -149,6 +186,8 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
             }
         }
     }
+    refuse_other_masks(&mut wanted, &rules.in_force, diversion, &mut refused);
+    let masked = masks_of_texts(wanted.values().chain(rules.in_force.values()), diversion);
     let planned = |texts: &BTreeMap<String, String>| -> Result<(Project, Arc<Program>), Failure> {
         let texts: Vec<Text> = texts.clone().into_iter().collect();
         let project = project.with_more_sources(&texts)?;
@@ -177,7 +216,7 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
                 match planned(&more) {
                     Ok(planned) => (texts, last) = (more, planned),
                     Err(failure) => {
-                        let name = path.trim_start_matches(RULE_PREFIX).trim_matches('`');
+                        let name = name_of(&path);
                         refused.insert(name.to_owned(), failure.to_string());
                         names.insert(name.to_owned());
                     }
@@ -191,7 +230,50 @@ pub fn plan(project: &Project, rules: &Rules) -> Result<Diverted, Failure> {
         program,
         refused,
         rules: names,
+        end: rules.end,
+        masks: !masked.is_empty(),
     })
+}
+
+/// Refuses what masks a column otherwise than another rule does: each value has one
+/// form in the log.
+fn refuse_other_masks(
+    wanted: &mut BTreeMap<String, String>,
+    in_force: &BTreeMap<String, String>,
+    diversion: &Diversion,
+    refused: &mut BTreeMap<String, String>,
+) {
+    let mask_of = |text: &String| masks_of_texts(std::iter::once(text), diversion).pop();
+    // Beginning with what is in force, of which no two differ.
+    let known = wanted.keys().filter_map(|path| {
+        let mask = mask_of(in_force.get(path)?)?;
+        Some((path.clone(), mask))
+    });
+    let mut masks: BTreeMap<String, TableMask> = known.collect();
+    for path in wanted.keys().cloned().collect::<Vec<_>>() {
+        let Some(mask) = wanted.get(&path).and_then(mask_of) else {
+            masks.remove(&path);
+            continue;
+        };
+        let mut others = masks.iter().filter(|(other, _)| **other != path);
+        let found = others.find_map(|(other, of_other)| {
+            let column = mask.otherwise_in(of_other)?;
+            Some((name_of(other).to_owned(), column.to_owned()))
+        });
+        let Some((other, column)) = found else {
+            masks.insert(path, mask);
+            continue;
+        };
+        let reason = format!(
+            "masking: the rule `{other}` masks `{column}` of `{}` otherwise: let them say the same",
+            mask.table
+        );
+        refused.insert(name_of(&path).to_owned(), reason);
+        match in_force.get(&path) {
+            Some(text) => wanted.insert(path, text.clone()),
+            None => wanted.remove(&path),
+        };
+    }
 }
 
 /// What is said of a rule.

@@ -11,6 +11,7 @@ mod csv_file;
 mod dead_letters;
 mod demo_shop;
 mod diversion;
+mod diversion_masks;
 mod docs;
 mod erasing;
 mod exported_csv;

@@ -26,10 +26,16 @@ const NAMED_MAX: usize = 5;
 /// The end of each partition when a mask came that has records from before.
 type Ends = BTreeMap<u32, u64>;
 
+/// How much is done at each place of each topic, as [`strength`] says it.
+type Masked = BTreeMap<String, BTreeMap<String, String>>;
+
 /// The masks of each topic, by the place that they are for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskHistory {
     topics: BTreeMap<String, BTreeMap<String, Ends>>,
+    /// Files of earlier programs do not say it.
+    #[serde(default)]
+    strengths: Masked,
 }
 
 fn path(state: &Path) -> PathBuf {
@@ -41,17 +47,32 @@ fn is_masked((_, action): &&(String, Action)) -> bool {
 }
 
 /// The places that rules mask: fields, and columns of tables.
-fn places(rules: &TopicRules) -> Vec<String> {
+fn places(rules: &TopicRules) -> BTreeMap<String, String> {
     let fields = rules.fields.iter().filter(is_masked);
-    let fields = fields.map(|(field, _)| field.clone());
+    let fields = fields.map(|(field, action)| (field.clone(), strength(action)));
     let columns = rules.tables.iter().flat_map(|(table, columns)| {
         let columns = columns.iter().filter(is_masked);
-        columns.map(move |(column, _)| format!("{table}.{column}"))
+        columns.map(move |(column, action)| (format!("{table}.{column}"), strength(action)))
     });
     fields.chain(columns).collect()
 }
 
-fn masked_places(project: &Project) -> BTreeMap<String, Vec<String>> {
+/// A digit that grows with what is left out of a value. What leaves a part of it says
+/// which one: of two parts nobody knows which is less.
+fn strength(action: &Action) -> String {
+    match action {
+        Action::Keep => "0".to_owned(),
+        Action::Truncate(_) | Action::Generalise(_) => format!("1 {action:?}"),
+        Action::Hash | Action::Tokenise(_) | Action::Encrypt(_) => "2".to_owned(),
+        Action::Drop => "3".to_owned(),
+    }
+}
+
+fn is_stronger(now: &str, known: &str) -> bool {
+    now != known && now.get(..1) >= known.get(..1)
+}
+
+fn masked_places(project: &Project) -> Masked {
     let rules = project.sources.masks().iter();
     let topics = rules.map(|(topic, rules)| (topic.clone(), places(rules)));
     topics.filter(|(_, places)| !places.is_empty()).collect()
@@ -84,19 +105,33 @@ impl MaskHistory {
 
     /// The history with the masks of now; `ends_of` tells where a topic's partitions
     /// end that have records. A mask that goes is forgotten: what comes without
-    /// it is in clear.
-    fn with(&self, masked: &BTreeMap<String, Vec<String>>, ends_of: impl Fn(&str) -> Ends) -> Self {
+    /// it is in clear. One that becomes stronger is a new one.
+    fn with(&self, masked: &Masked, ends_of: impl Fn(&str) -> Ends) -> Self {
         let topics = masked.iter().map(|(topic, places)| {
-            let known = self.topics.get(topic);
-            let places = places.iter().map(|place| {
-                let ends = known.and_then(|known| known.get(place)).cloned();
-                (place.clone(), ends.unwrap_or_else(|| ends_of(topic)))
+            let places = places.iter().map(|(place, strength)| {
+                let known = match self.is_new(topic, place, strength) {
+                    true => None,
+                    false => self.topics.get(topic).and_then(|known| known.get(place)),
+                };
+                let ends = known.cloned().unwrap_or_else(|| ends_of(topic));
+                (place.clone(), ends)
             });
             (topic.clone(), places.collect())
         });
         Self {
             topics: topics.collect(),
+            strengths: masked.clone(),
         }
+    }
+
+    /// Whether a mask of a place is not known, or was less.
+    fn is_new(&self, topic: &str, place: &str, strength: &str) -> bool {
+        let is_known = self
+            .topics
+            .get(topic)
+            .is_some_and(|it| it.contains_key(place));
+        let known = self.strengths.get(topic).and_then(|it| it.get(place));
+        !is_known || known.is_some_and(|known| is_stronger(strength, known))
     }
 
     /// The places of each topic of which records from before the mask are in the log.
@@ -158,7 +193,7 @@ pub fn remember(
     };
     for (topic, places) in now.in_clear(start_of) {
         reporter.warn(&format!(
-            "topic `{topic}`: {} came after its first records, which are in clear in the log, in tables and in backups\n  help: to be rid of them begin with a new state, and remove the old one and its backups; see docs/privacy.md",
+            "topic `{topic}`: {} came after its first records, which are in clear, or masked less, in the log, in tables and in backups\n  help: to be rid of them begin with a new state, and remove the old one and its backups; see docs/privacy.md",
             named(&places)
         ));
     }
@@ -178,14 +213,15 @@ pub fn tell_of_new_masks(
         return Ok(());
     };
     for (topic, places) in masked_places(project) {
-        let of_topic = known.topics.get(&topic);
-        let is_new = |place: &&String| of_topic.is_none_or(|known| !known.contains_key(*place));
-        let new: Vec<&str> = places.iter().filter(is_new).map(String::as_str).collect();
+        let new = places
+            .iter()
+            .filter(|(place, strength)| known.is_new(&topic, place, strength));
+        let new: Vec<&str> = new.map(|(place, _)| place.as_str()).collect();
         if new.is_empty() || !state.join("log/topics").join(&topic).exists() {
             continue;
         }
         reporter.warn(&format!(
-            "topic `{topic}`: {} comes after its first records: those that {} holds stay in clear in the log, in tables and in backups\n  help: to be rid of them begin with a new state, and remove the old one and its backups; see docs/privacy.md",
+            "topic `{topic}`: {} comes after its first records: those that {} holds stay in clear, or masked less, in the log, in tables and in backups\n  help: to be rid of them begin with a new state, and remove the old one and its backups; see docs/privacy.md",
             named(&new),
             state.display()
         ));
@@ -211,9 +247,36 @@ fn named(places: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn masked(places: &[&str]) -> BTreeMap<String, Vec<String>> {
-        let places = places.iter().map(|place| (*place).to_owned());
+    fn masked_as(places: &[(&str, Action)]) -> Masked {
+        let places = places.iter();
+        let places = places.map(|(place, action)| ((*place).to_owned(), strength(action)));
         BTreeMap::from([("t".to_owned(), places.collect())])
+    }
+
+    fn masked(places: &[&str]) -> Masked {
+        let places: Vec<(&str, Action)> = places.iter().map(|it| (*it, Action::Hash)).collect();
+        masked_as(&places)
+    }
+
+    #[test]
+    fn a_mask_that_becomes_stronger_is_a_new_one() {
+        let later = |known: Action, now: Action| {
+            let before = MaskHistory::default().with(&masked_as(&[("/a", known)]), |_| Ends::new());
+            let after = before.with(&masked_as(&[("/a", now)]), |_| Ends::from([(0, 10)]));
+            let (topic, partition) = ("t".to_owned(), 0);
+            let first = PartitionId { topic, partition };
+            after.later_than(&first, 9).is_some()
+        };
+        assert!(later(Action::Truncate(3), Action::Hash));
+        assert!(later(Action::Hash, Action::Drop));
+        assert!(later(Action::Truncate(3), Action::Truncate(1)));
+        assert!(!later(Action::Truncate(3), Action::Truncate(3)));
+        assert!(!later(Action::Drop, Action::Hash));
+        // A file of an earlier program does not say what was done.
+        let old = r#"{"topics":{"t":{"/a":{}}}}"#;
+        let old: MaskHistory = serde_json::from_str(old).unwrap();
+        let now = old.with(&masked(&["/a"]), |_| Ends::from([(0, 10)]));
+        assert!(now.in_clear(|_, _| 0).is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use sluice_log::Log;
 use sluice_mask::{KeyStore, LeftOut, Masks, MasterSecret};
 use sluice_route::Sources;
 
+use crate::diversion_masks::RuleReader;
 use crate::erasing::{Erased, Request};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
@@ -46,7 +47,12 @@ pub fn open_for(
 ) -> Result<Masks, Failure> {
     let rules = sources.masks();
     let has_rules = rules.values().any(|rules| !rules.is_empty());
-    if !has_rules && sources.person_kinds().is_empty() {
+    // Rules of diversion may mask, and come later; not with rows of exports.
+    let diversion = sources.diversion().filter(|diversion| {
+        let mut captures = sources.captures().iter();
+        captures.any(|capture| capture.topic == diversion.topic) && sources.unmaskable().is_none()
+    });
+    if !has_rules && sources.person_kinds().is_empty() && diversion.is_none() {
         return Ok(Masks::none());
     }
     let config = &project.config.masking;
@@ -98,7 +104,11 @@ pub fn open_for(
     }
     let rules = rules.iter().map(|(topic, rules)| (topic.as_str(), rules));
     let record_bytes_max = project.config.limits.record_bytes_max;
-    Ok(Masks::new(rules, Arc::new(keys), record_bytes_max))
+    let masks = Masks::new(rules, Arc::new(keys), record_bytes_max);
+    Ok(match diversion {
+        Some(diversion) => masks.with_rules(&diversion.topic, Box::new(RuleReader::new(diversion))),
+        None => masks,
+    })
 }
 
 /// Destroys the key of a person and remembers the person, if everything can be

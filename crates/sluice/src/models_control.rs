@@ -8,6 +8,8 @@ use std::sync::Arc;
 use sluice_capture::Collector;
 use sluice_core::{Clock, SystemClock};
 use sluice_engine::Program;
+use sluice_mask::Masks;
+use sluice_route::Diversion;
 use sluice_serve::{Metric, Metrics, Panels};
 use sluice_watch::Alert;
 
@@ -40,6 +42,10 @@ pub struct ModelsControl<'a> {
     settings: String,
     /// What is masked.
     masks: String,
+    /// Masks by rules of diversion, too.
+    door: Arc<Masks>,
+    /// The rules that the door reads.
+    diversion: Option<Diversion>,
     said_us: i64,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
@@ -67,6 +73,8 @@ pub struct ModelsControl<'a> {
 struct RulesSaid {
     names: BTreeSet<String>,
     refused: BTreeMap<String, String>,
+    /// They are those of all records before this one.
+    end: u64,
 }
 
 impl<'a> ModelsControl<'a> {
@@ -95,6 +103,8 @@ impl<'a> ModelsControl<'a> {
             reporter,
             settings: settings_of(&project.config),
             masks: masks_of(project),
+            door: Arc::new(Masks::none()),
+            diversion: project.sources.diversion().cloned(),
             said_us: 0,
             refusal: None,
             coming: None,
@@ -132,13 +142,20 @@ impl<'a> ModelsControl<'a> {
         self
     }
 
+    /// Tells the door of the log which masks of rules are in force.
+    #[must_use]
+    pub fn masking(mut self, door: Arc<Masks>) -> Self {
+        self.door = door;
+        self
+    }
+
     /// The project's files say something else.
     pub fn take(&mut self, warehouse: &mut Warehouse, found: Found) {
         match found {
             Ok(diverted) => {
                 let (project, program) = (&diverted.project, &diverted.program);
                 let begun = check_secrets(project)
-                    .and_then(|()| self.check_masks(project))
+                    .and_then(|()| self.check_masks(project, diverted.masks))
                     .and_then(|()| self.read_alerts(project, program))
                     .and_then(|()| warehouse.begin_change(project, program));
                 self.begun(warehouse, &diverted, begun);
@@ -148,8 +165,10 @@ impl<'a> ModelsControl<'a> {
     }
 
     /// What is masked is known to the door of the log since the start.
-    fn check_masks(&self, project: &Project) -> Result<(), Failure> {
-        match masks_of(project) == self.masks {
+    fn check_masks(&self, project: &Project, has_masking_rules: bool) -> Result<(), Failure> {
+        let reads_rules = project.sources.diversion() == self.diversion.as_ref();
+        let is_known = masks_of(project) == self.masks && (reads_rules || !has_masking_rules);
+        match is_known {
             true => Ok(()),
             false => Err(Failure::Definitions(
                 "what is masked has changed: that takes effect at the next start\n  help: restart the warehouse".into(),
@@ -191,6 +210,11 @@ impl<'a> ModelsControl<'a> {
         self.rules = RulesSaid {
             names: diverted.rules.clone(),
             refused: diverted.refused.clone(),
+            // What nobody could begin is not decided.
+            end: match &begun {
+                Ok(_) => diverted.end,
+                Err(_) => self.rules.end,
+            },
         };
         let settings = settings_of(&project.config);
         if settings != self.settings {
@@ -226,13 +250,16 @@ impl<'a> ModelsControl<'a> {
         self.refusal = None;
         self.is_refused.set(0);
         let progress = warehouse.change_progress();
+        if progress.is_none() {
+            warehouse.tell_masks(&self.door, self.rules.end);
+        }
         self.tell_of_rules(progress.is_some());
         self.tell(progress.as_ref());
     }
 
     fn tell_of_rules(&self, is_changing: bool) {
-        let RulesSaid { names, refused } = &self.rules;
-        self.states.tell(names, refused, is_changing);
+        let rules = &self.rules;
+        self.states.tell(&rules.names, &rules.refused, is_changing);
         self.rules_refused.set(self.states.refused());
     }
 
@@ -302,6 +329,7 @@ impl<'a> ModelsControl<'a> {
                 description,
                 elapsed_us,
             }) => {
+                warehouse.tell_masks(&self.door, self.rules.end);
                 self.follow_sources(warehouse, capture)?;
                 self.serving.change_program(warehouse.program())?;
                 if let Some(panels) = self.waiting_panels.take() {

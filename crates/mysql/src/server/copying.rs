@@ -1,11 +1,17 @@
 //! The steps of copies: of all tables at first, and of those that come later.
 
+use sluice_core::Record;
+
 use super::copy::{self, Part, is_reached};
-use super::{LOOK_INTERVAL_US, ServerError, ServerSource, catalog, settings};
+use super::settings::Server;
+use super::{LOOK_INTERVAL_US, ServerError, ServerOptions, ServerSource, catalog, settings};
 use crate::binlog::decoder::{Decoded, state_record};
-use crate::net::connection::ConnectionError;
-use crate::position::{CopyProgress, StateStep};
+use crate::net::connection::{Connection, ConnectionError};
+use crate::position::{CopyProgress, DatabasePosition, StateStep};
 use crate::schema::TableName;
+
+/// How often it is looked whether a server shows what its log says already.
+const SHOWN_TRIES_MAX: u32 = 1_000;
 
 impl ServerSource {
     /// Looks how far the log is behind the server's, and after connecting for
@@ -39,7 +45,20 @@ impl ServerSource {
         if !step.schemas.is_empty() {
             out.records.push(self.decoder.record_state(step, now_us));
         }
+        let mut position = self.decoder.position().clone();
+        let (questions, server) = (&mut open.questions, &open.server);
+        let first = copied_first(&self.options, questions, server, &mut position, now_us)?;
+        out.records.extend(first);
+        self.decoder.set_copies(position.copies);
         Ok(())
+    }
+
+    /// Whether the table that is copied first may be new to the filter: it comes before
+    /// the changes of others that are new, too.
+    pub(super) fn awaits_copied_first(&self) -> bool {
+        let mut known = self.decoder.position().schemas.keys();
+        let first = self.options.copied_first.as_ref();
+        first.is_some_and(|first| known.all(|known| known.table != *first))
     }
 
     /// Begins a copy anew when a row may have slipped past it.
@@ -143,4 +162,52 @@ impl ServerSource {
         }
         Ok(())
     }
+}
+
+/// Moves `position` past the rows of the tables that are copied before anything else is
+/// read, and gives their records. The stream brings once more what has changed in them
+/// since its place.
+pub(super) fn copied_first(
+    options: &ServerOptions,
+    questions: &mut Connection,
+    server: &Server,
+    position: &mut DatabasePosition,
+    now_us: i64,
+) -> Result<Vec<Record>, ServerError> {
+    let Some(name) = &options.copied_first else {
+        return Ok(Vec::new());
+    };
+    let copies = position.copies.iter();
+    let waiting = copies
+        .filter(|(table, progress)| table.table == *name && *progress == CopyProgress::Waiting);
+    let tables: Vec<TableName> = waiting.map(|(table, _)| table.clone()).collect();
+    let mut records = Vec::new();
+    for table in tables {
+        let Some(schema) = position.schemas.get(&table).cloned() else {
+            continue;
+        };
+        let (progress, place) = (CopyProgress::Waiting, position.place());
+        let whole = (&table, &schema, &progress);
+        let mut read = || copy::read(questions, server, whole, &place, usize::MAX).transpose();
+        let part = (0..SHOWN_TRIES_MAX).find_map(|_| read());
+        let Some(part) = part else {
+            let address = options.addresses.first();
+            return Err(ConnectionError::Io {
+                host: address.map(|it| it.host.clone()).unwrap_or_default(),
+                port: address.map(|it| it.port).unwrap_or_default(),
+                source: std::io::Error::new(
+                    std::io::ErrorKind::TimedOut,
+                    "the server does not show yet what its log says",
+                ),
+            }
+            .into());
+        };
+        let copied = part?.records(now_us, position.transactions);
+        for record in &copied {
+            // Steps that were just made are understood; rows have none.
+            let _ = position.apply(&record.position);
+        }
+        records.extend(copied);
+    }
+    Ok(records)
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sluice_core::{BackOff, Clock};
 
 use self::copy::Part;
+use self::copying::copied_first;
 use self::settings::Server;
 use crate::batch::Batch;
 use crate::binlog::decoder::{Decoded, Decoder, state_record};
@@ -50,6 +51,8 @@ pub struct ServerOptions {
     pub server_id: u32,
     /// Whether tables are copied first.
     pub copies: bool,
+    /// Tables of this name are copied as a whole before anything else is read.
+    pub copied_first: Option<String>,
     /// Rows of a part of a copy.
     pub part_rows: usize,
 }
@@ -242,6 +245,9 @@ impl ServerSource {
             let open = self.connect(now_us, out);
             self.open = Some(open.map_err(|error| self.explained(error))?);
         }
+        if self.awaits_copied_first() {
+            self.look(now_us, out)?;
+        }
         let read = self.read_events(now_us, out);
         let is_quiet = read.map_err(|error| self.explained(error))?;
         self.look(now_us, out)?;
@@ -350,7 +356,7 @@ impl ServerSource {
                 }
             }
         }
-        let position = DatabasePosition {
+        let mut position = DatabasePosition {
             file: place.file,
             offset: place.offset,
             gtids: place.gtids,
@@ -362,9 +368,12 @@ impl ServerSource {
             copies: step.copies.clone(),
             ..DatabasePosition::default()
         };
+        let mut records = vec![state_record(&step, now_us, None, bytes::Bytes::new())];
+        let options = &self.options;
+        let first = copied_first(options, questions, server, &mut position, now_us)?;
+        records.extend(first);
         self.decoder = decoder(position, &self.options);
-        out.records
-            .push(state_record(&step, now_us, None, bytes::Bytes::new()));
+        out.records.extend(records);
         Ok(())
     }
 

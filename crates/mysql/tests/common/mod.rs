@@ -170,6 +170,7 @@ impl Server {
             filter: TableFilter::new(&["shop.*".to_owned()]).unwrap(),
             server_id: 4_711,
             copies: true,
+            copied_first: None,
             part_rows: 100,
         }
     }

@@ -96,6 +96,16 @@ impl ServerSource {
     ) -> Result<(), ServerError> {
         let Some(snapshot) = &open.snapshot else {
             self.leave_stream(open);
+            // The others wait for what is copied first, if that is new, too.
+            let new = self.new_copied_first(open)?;
+            if !new.is_empty() {
+                let step = StateStep {
+                    copies: new,
+                    ..StateStep::default()
+                };
+                out.records.push(self.decoder.record_state(step, now_us));
+                return Ok(());
+            }
             let snapshot = self.later_snapshot(open, out)?;
             self.decoder.stop_at(snapshot.at);
             open.snapshot = Some(snapshot);
@@ -136,6 +146,27 @@ impl ServerSource {
         self.decoder = Decoder::new(position, self.options.wanted.clone());
     }
 
+    fn is_copied_first(&self, table: &TableName) -> bool {
+        self.options.copied_first.as_ref() == Some(&table.table)
+    }
+
+    /// Published tables that are copied first, and of which nothing is known.
+    fn new_copied_first(&self, open: &mut Open) -> Result<Vec<TableCopy>, ServerError> {
+        if self.options.copied_first.is_none() {
+            return Ok(Vec::new());
+        }
+        let publications = &self.options.publications;
+        let names = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
+        let position = self.decoder.position();
+        let names = names.into_iter().filter(|name| self.is_copied_first(name));
+        let new = names.filter(|name| position.copy_of(name).is_none());
+        let copy = |table| TableCopy {
+            table,
+            ..TableCopy::default()
+        };
+        Ok(new.map(copy).collect())
+    }
+
     fn copy_rows(
         &mut self,
         open: &mut Open,
@@ -145,11 +176,12 @@ impl ServerSource {
         let Some(snapshot) = &mut open.snapshot else {
             return Ok(());
         };
-        let mut copies = self.decoder.position().copies.iter();
-        let is_next = |copy: &&TableCopy| {
+        let copies = self.decoder.position().copies.iter();
+        let are_next = copies.filter(|copy| {
             copy.progress != CopyProgress::Done && snapshot.tables.contains(&copy.table)
-        };
-        let Some(next) = copies.find(is_next).cloned() else {
+        });
+        let next = are_next.min_by_key(|copy| !self.is_copied_first(&copy.table));
+        let Some(next) = next.cloned() else {
             open.snapshot = None;
             // Tables that are not published any more have nothing to copy.
             return self.drop_unpublished(open, now_us, out);

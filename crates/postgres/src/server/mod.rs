@@ -47,6 +47,8 @@ pub struct ServerOptions {
     pub addresses: Vec<Address>,
     /// Which changes.
     pub wanted: Wanted,
+    /// Tables of this name are copied before all others.
+    pub copied_first: Option<String>,
     /// Publications of the database.
     pub publications: Vec<String>,
     /// Slot by which the server knows this reader: small letters, digits and

@@ -195,6 +195,7 @@ impl Server {
                 filter: TableFilter::new(&["public.*".to_owned()]).unwrap(),
                 copies: true,
             },
+            copied_first: None,
             publications: vec!["sluice".into()],
             slot: slot.into(),
             slot_bytes_warning: 1 << 30,

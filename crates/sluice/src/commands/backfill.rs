@@ -10,7 +10,7 @@ use sluice_core::{Clock, SystemClock, stable_hash};
 use sluice_serve::{ExportPlan, ExportedPart, NotTaken, TakeRows};
 
 use crate::commands::running::{self, Place};
-use crate::diversion::with_rules_in_force;
+use crate::diversion::{masks_in_force, with_rules_in_force};
 use crate::exported_csv::Portion;
 use crate::exported_rows::{ExportedRows, content_hash, exported_files};
 use crate::failure::{Doing, Failure};
@@ -125,6 +125,7 @@ impl Stopped {
         let project = with_rules_in_force(project, state)?;
         let had_keys = masking::has_keys(&project, state);
         let masks = Arc::new(masking::open(&project, state, reporter)?);
+        masks.set_rules(masks_in_force(&project, state)?, 0);
         let surroundings = Surroundings::of_machine(reporter);
         let log = Arc::new(open_log(&surroundings.disk, &project, state, reporter)?);
         // What is masked from here on is masked in these rows, too.

@@ -182,6 +182,7 @@ fn run_to_end(
     // They may have changed while it was stopped. Other tables than those that
     // the person has asked for are no start.
     let rules = warehouse.rules()?;
+    warehouse.tell_all_masks(&masks, &rules)?;
     let diverted = diversion::plan(&own_project, &rules)?;
     let project = diverted.project.clone();
     let begun = warehouse.begin_change(&project, &diverted.program);
@@ -222,32 +223,9 @@ fn run_to_end(
         sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
-    // Whoever finds the address may bring rows.
     let in_force = SourcesInForce::new(warehouse.sources());
     let taker = RowTaker::new(warehouse.log(), masks.clone(), in_force.clone());
     serving.set_row_taker(Arc::new(taker));
-    address::publish(
-        &state,
-        &Address {
-            process_id: std::process::id(),
-            name: project.config.name.clone(),
-            postgres: serving.postgres_address(),
-            http: serving.http_address(),
-            secret,
-            models: None,
-        },
-    )?;
-    reporter.info(&format!(
-        "{}: running at epoch {}, started in {} ms\n  page and API     http://{}\n  PostgreSQL wire  psql -h {} -p {} sluice\n  state            {}",
-        project.config.name,
-        warehouse.epoch(),
-        (SystemClock.now_us() - start_us) / 1000,
-        serving.http_address(),
-        serving.postgres_address().ip(),
-        serving.postgres_address().port(),
-        state.display(),
-    ));
-
     let load_start_us = SystemClock.now_us();
     let log = warehouse.log();
     let history = mask_history::remember(&project, &state, &log, had_keys, reporter)?;
@@ -270,6 +248,28 @@ fn run_to_end(
         tried,
         csv_topics(&project),
     )));
+    // Whoever finds the address may bring rows, and have letters tried again.
+    address::publish(
+        &state,
+        &Address {
+            process_id: std::process::id(),
+            name: project.config.name.clone(),
+            postgres: serving.postgres_address(),
+            http: serving.http_address(),
+            secret,
+            models: None,
+        },
+    )?;
+    reporter.info(&format!(
+        "{}: running at epoch {}, started in {} ms\n  page and API     http://{}\n  PostgreSQL wire  psql -h {} -p {} sluice\n  state            {}",
+        project.config.name,
+        warehouse.epoch(),
+        (SystemClock.now_us() - start_us) / 1000,
+        serving.http_address(),
+        serving.postgres_address().ip(),
+        serving.postgres_address().port(),
+        state.display(),
+    ));
     let states = DiversionStates::default();
     let told = Arc::new(states.clone());
     let added = asker.engine.add_table(DIVERSION_TABLE, told);
@@ -304,7 +304,8 @@ fn run_to_end(
     let mut models = ModelsControl::new(
         &project, &state, &serving, collector, states, &metrics, reporter,
     )
-    .telling(in_force);
+    .telling(in_force)
+    .masking(masks.clone());
     models.begun(&warehouse, &diverted, begun);
     let worker = Worker {
         watch: &watch,

@@ -80,6 +80,7 @@ impl DatabaseSource {
                     filter: filter(&server.tables)?,
                     server_id,
                     copies: server.snapshot,
+                    copied_first: rules_table(project, topic),
                     part_rows: PART_ROWS,
                 };
                 let position = of_database(position);
@@ -140,6 +141,14 @@ impl DatabaseSource {
             Kind::Postgres(server) => server.poll().doing(&what),
         }
     }
+}
+
+/// The table with the rules of diversion, if it is in a topic: what they mask, they mask
+/// in all copies.
+pub(super) fn rules_table(project: &Project, topic: &str) -> Option<String> {
+    let diversion = project.sources.diversion();
+    let diversion = diversion.filter(|diversion| diversion.topic == topic);
+    diversion.map(|diversion| diversion.table.clone())
 }
 
 /// A number that hardly another replica has.

@@ -6,7 +6,7 @@ use sluice_postgres::pgoutput::decoder::Wanted;
 use sluice_postgres::server::ServerOptions;
 use sluice_route::PostgresServer;
 
-use super::capture_database::{other_place, password, tls_mode};
+use super::capture_database::{other_place, password, rules_table, tls_mode};
 use crate::failure::Failure;
 use crate::project::Project;
 
@@ -45,6 +45,7 @@ pub(super) fn options(
             filter,
             copies: server.snapshot,
         },
+        copied_first: rules_table(project, topic),
         publications: server.publications.clone(),
         slot: server.slot.clone().unwrap_or_else(|| own_slot(topic)),
         slot_bytes_warning: server.slot_warning_mib.saturating_mul(1 << 20),

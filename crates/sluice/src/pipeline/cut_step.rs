@@ -275,6 +275,11 @@ impl CutStep {
         self.ends.clone_from(&cut.end_offsets);
     }
 
+    /// The end of the last epoch in a partition.
+    pub fn end_of(&self, log: &Log, id: &PartitionId) -> u64 {
+        self.start_of(log, id)
+    }
+
     fn start_of(&self, log: &Log, id: &PartitionId) -> u64 {
         match self.ends.get(id) {
             Some(&end) => end,

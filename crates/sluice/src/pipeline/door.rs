@@ -40,13 +40,20 @@ impl Door {
         partition: &PartitionId,
         records: &mut [Record],
     ) -> Result<(), DoorError> {
-        self.masks.mask(&partition.topic, records)?;
-        self.log.append(partition, records)?;
+        let topic = &partition.topic;
+        self.masks.mask(topic, records)?;
+        let first = self.log.append(partition, records)?;
+        // What is tried again brings no rules, and may come from another thread.
+        if records.iter().any(|record| record.kind == RecordKind::Data) {
+            let count = records.len() as u64;
+            self.masks
+                .appended(topic, (first + count).saturating_sub(1));
+        }
         Ok(())
     }
 
     /// What is masked in the records of a topic, if anything is.
-    pub(super) fn rules(&self, topic: &str) -> Option<&TopicRules> {
+    pub(super) fn rules(&self, topic: &str) -> Option<Arc<TopicRules>> {
         self.masks.rules(topic)
     }
 

@@ -43,7 +43,7 @@ pub struct LetterRetry {
     log: Arc<Log>,
     door: Door,
     masks: Arc<Masks>,
-    /// Masks do not change while the program runs.
+    /// Masks of topics do not change while the program runs.
     history: MaskHistory,
     tried: TriedLetters,
     /// Topics of CSV files when the program started: lines of others are refused by
@@ -105,6 +105,9 @@ impl LetterRetry {
             return Err("its source could not read it, and gives it anew only".to_owned());
         }
         if !record.payload.starts_with(SEALED.as_bytes()) {
+            if !self.masks.is_masked_by_rules(&id.topic, &record.payload) {
+                return Err("it came before a rule of diversion that masks its table as it is masked now, and would be written once more in clear: let its source send it again".to_owned());
+            }
             // It cannot be masked now: which of its values are tokens already, of
             // a mask that came, went and came back, nobody knows.
             return match self.history.later_than(id, offset) {

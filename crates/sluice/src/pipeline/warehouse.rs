@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arrow::array::AsArray;
-use sluice_core::{Delta, Epoch, EpochCut, PartitionId};
+use sluice_core::{Delta, Epoch, EpochCut, PartitionId, RecordKind};
 use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
+use sluice_mask::Masks;
 use sluice_route::{DIVERSION_RULES, Sources};
 use sluice_serve::LiveFeed;
 use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
@@ -23,7 +24,11 @@ use super::store_step::{Published, StoreStep};
 use super::surroundings::{CheckpointWriter, Surroundings};
 use crate::config::LogRetention;
 use crate::diversion::{Rules, rows_of, rules_in};
+use crate::diversion_masks::{masks_of_texts, message_of};
 use crate::failure::{Doing, Failure};
+
+/// So much of the log is read at a time.
+const TAIL_BYTES: usize = 16 << 20;
 
 /// What the pipeline has done since this process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,6 +147,10 @@ impl Warehouse {
         self.progress.dead_letters += routed.dead_letters;
         self.progress.duplicates += routed.duplicates;
         let event_times = std::mem::take(&mut routed.event_times);
+        // A rule that came and went in one epoch is no change, and is decided.
+        let mut changes = routed.changes.iter();
+        self.has_new_rules |=
+            changes.any(|it| it.table == DIVERSION_RULES && it.rows.num_rows() > 0);
         let output = self.engine.run(content.cut.epoch, routed)?;
         self.store.run(&output, &event_times)?;
         if let Some(rules) = output.deltas.get(DIVERSION_RULES) {
@@ -199,11 +208,69 @@ impl Warehouse {
     /// # Errors
     /// When they cannot be read.
     pub fn rules(&self) -> Result<Rules, Failure> {
-        let files = self.definitions.source_files.as_deref();
         Ok(Rules {
             rows: rows_of(&self.published().snapshot())?,
-            in_force: rules_in(files.unwrap_or_default()),
+            in_force: self.rules_in_force(),
+            end: self
+                .rules_id()
+                .map_or(0, |id| self.cut.end_of(&self.log, &id)),
         })
+    }
+
+    fn rules_in_force(&self) -> BTreeMap<String, String> {
+        let files = self.definitions.source_files.as_deref();
+        rules_in(files.unwrap_or_default())
+    }
+
+    /// Where records bring rules: a captured topic has one partition.
+    fn rules_id(&self) -> Option<PartitionId> {
+        let diversion = self.sources.diversion()?;
+        Some(PartitionId {
+            topic: diversion.topic.clone(),
+            partition: 0,
+        })
+    }
+
+    /// Tells the door of the log the masks of the rules in force. Rules of records
+    /// before `decided` are in force by now, or refused.
+    pub fn tell_masks(&self, masks: &Masks, decided: u64) {
+        if let Some(diversion) = self.sources.diversion() {
+            let in_force = self.rules_in_force();
+            masks.set_rules(masks_of_texts(in_force.values(), diversion), decided);
+        }
+    }
+
+    /// Tells the door of the log all masks of rules, those of records that are in no
+    /// epoch yet among them. To be called before capture begins.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn tell_all_masks(&self, masks: &Masks, rules: &Rules) -> Result<(), Failure> {
+        self.tell_masks(masks, 0);
+        let (Some(diversion), Some(id)) = (self.sources.diversion(), self.rules_id()) else {
+            return Ok(());
+        };
+        if self.sources.unmaskable().is_some() {
+            return Ok(());
+        }
+        for rule in rules.rows.values() {
+            let offset = rules.end.saturating_sub(1);
+            masks.observe(&id.topic, offset, &message_of(rule, diversion));
+        }
+        let (mut next, end) = (rules.end, self.log.end_offset(&id));
+        while next < end {
+            let records = self.log.read(&id, next, end, TAIL_BYTES);
+            let records = records.doing("reading the rules of diversion in the log")?;
+            let Some(last) = records.last() else {
+                break;
+            };
+            next = last.offset + 1;
+            let data = records.iter();
+            for stored in data.filter(|stored| stored.record.kind == RecordKind::Data) {
+                masks.observe(&id.topic, stored.offset, &stored.record.payload);
+            }
+        }
+        Ok(())
     }
 
     /// Tells `live` of every epoch from now on.
