@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use datafusion_postgres::DfSessionService;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
     ExtendedQueryHandler, send_describe_response, send_execution_response,
@@ -36,6 +35,7 @@ use super::catalog::rewritten;
 use super::codes::{error, internal};
 use super::cursors::{self, fetch};
 use super::rows::{FORMAT, options_of};
+use super::service::Service;
 use super::time_zones::Services;
 use crate::mended_sql::mended_text;
 use crate::session::SESSION;
@@ -45,7 +45,7 @@ pub(super) struct Extended(pub(super) Arc<Services>);
 
 impl Extended {
     /// What answers in the time zone of whoever asks.
-    fn service(&self) -> PgWireResult<Arc<DfSessionService>> {
+    fn service(&self) -> PgWireResult<Arc<Service>> {
         self.0.get().map_err(|problem| internal(&problem))
     }
 }
@@ -84,8 +84,8 @@ fn keep(kind: u8, name: Option<&str>, bytes: usize) -> PgWireResult<()> {
 
 #[async_trait]
 impl ExtendedQueryHandler for Extended {
-    type Statement = <DfSessionService as ExtendedQueryHandler>::Statement;
-    type QueryParser = <DfSessionService as ExtendedQueryHandler>::QueryParser;
+    type Statement = <Service as ExtendedQueryHandler>::Statement;
+    type QueryParser = <Service as ExtendedQueryHandler>::QueryParser;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
         self.0.parser()

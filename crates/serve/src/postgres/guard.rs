@@ -12,6 +12,7 @@ use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use sluice_core::too_many_operators;
+use sluice_syntax::has_sample;
 
 use super::codes::error;
 use super::hook::Hook;
@@ -19,6 +20,7 @@ use super::rows::{COLUMNS_MAX, too_many_columns};
 use super::settings::statement_timeout_ms;
 use crate::ServeError;
 use crate::access::{Access, Action};
+use crate::mended_sql::SAMPLED;
 use crate::read_only::refused;
 use crate::session::{self, SESSION};
 
@@ -50,6 +52,10 @@ fn refusal(statement: &Statement) -> Option<PgWireError> {
     }
     if has_too_many_columns(statement) {
         return Some(too_many_columns());
+    }
+    if has_sample(statement) {
+        // 0A000: feature_not_supported.
+        return Some(error("0A000", SAMPLED.to_owned()));
     }
     let problem = ServeError::ReadOnly(refused(statement)?);
     Some(error("25006", problem.to_string()))

@@ -22,6 +22,7 @@ mod prepared;
 mod roles;
 mod rows;
 mod savepoints;
+mod service;
 mod settings;
 mod sign_in;
 mod simple;

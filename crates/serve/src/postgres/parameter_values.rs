@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::sql::sqlparser::ast::{DataType, Expr, UnaryOperator, Value};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use sluice_functions::offset_at;
 
 use super::codes::error;
 use super::parameter_texts::{
@@ -12,7 +13,6 @@ use super::parameter_texts::{
 };
 use super::parameter_types::{element_of, null_of, sql_type};
 use super::parameters::Bound;
-use crate::local_moments::offset_at;
 use crate::number_literals::{fitted, text_as};
 
 /// Values of one array.

@@ -5,35 +5,30 @@
 //! those of its columns, and again with each set of values (`parameters.rs`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::error::ArrowError;
-use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::{ClientInfo, Type};
-use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::extendedquery::{Bind, Parse};
 use futures::Sink;
 use sluice_syntax::text_of;
 
+use super::catalog::compatible;
 use super::codes::{error, internal, of_datafusion};
 use super::extended::Extended;
 use super::handlers::Statement;
 use super::parameter_values::bound;
 use super::parameters::{Bound, Parameters, fill};
-use crate::dates_as_moments::DatesAsMoments;
-
-/// Writes statements as the library does before it plans them.
-static COMPATIBLE: LazyLock<PostgresCompatibilityParser> =
-    LazyLock::new(PostgresCompatibilityParser::new);
+use crate::zoned_session::with_types_of_answer;
 
 /// A statement with the types of its parameters, all of which are known.
 type Stored = StoredStatement<Statement>;
@@ -140,13 +135,14 @@ impl Extended {
         message.parameter_format_codes.clear();
         let mut filled = statement.clone();
         fill(&mut filled, &values);
-        let query = COMPATIBLE.rewrite(query_of(filled)?);
+        let query = compatible(query_of(filled)?);
+        let query = query.map_err(|problem| PgWireError::ApiError(Box::new(problem)))?;
         let session = self.0.session().map_err(|problem| internal(&problem))?;
         let state = session.state();
         let query = DataFusionStatement::Statement(Box::new(query));
         let plan = state.statement_to_plan(query).await;
         // The client is told of the types that columns have then.
-        let plan = plan.and_then(|plan| DatesAsMoments.analyze(plan, state.config_options()));
+        let plan = plan.and_then(|plan| with_types_of_answer(plan, &state));
         let plan = plan.map_err(|problem| of_datafusion(&problem))?;
         let statement = (text.clone(), Some((statement.clone(), plan)));
         let stored = StoredStatement::new(stored.id.clone(), statement, Vec::new());

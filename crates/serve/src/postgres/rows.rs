@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -31,7 +30,7 @@ use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
 use super::{interval_texts, time_texts};
-use crate::dates_as_moments::DatesAsMoments;
+use crate::zoned_session::with_types_of_answer;
 
 /// Columns of an answer, as many as PostgreSQL has.
 pub(super) const COLUMNS_MAX: usize = 1_664;
@@ -201,7 +200,7 @@ impl QueryHook for QueryRows {
             let statement = DataFusionStatement::Statement(Box::new(statement.clone()));
             let plan = state.statement_to_plan(statement).await?;
             // The client is told of the types that columns have then.
-            DatesAsMoments.analyze(plan, state.config_options())
+            with_types_of_answer(plan, &state)
         };
         Some(work.await.map_err(failed))
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::pgwire::api::query::{
     SimpleQueryHandler, send_execution_response, send_query_response, send_ready_for_query,
 };
@@ -26,7 +25,7 @@ use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, Transa
 use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::{Sink, SinkExt};
 
-use super::catalog::rewritten;
+use super::catalog::{read, rewritten};
 use super::codes::{error, internal};
 use super::settings::SettingsHook;
 use super::time_zones::Services;
@@ -37,24 +36,18 @@ use crate::mended_sql::mended_text;
 pub(super) struct Simple {
     services: Arc<Services>,
     settings: SettingsHook,
-    /// Reads statements as the library does.
-    parser: PostgresCompatibilityParser,
 }
 
 impl Simple {
     pub(super) fn new(services: Arc<Services>, settings: SettingsHook) -> Self {
-        Self {
-            services,
-            settings,
-            parser: PostgresCompatibilityParser::new(),
-        }
+        Self { services, settings }
     }
 
     /// The statements of a text, in words that the library takes.
     ///
     /// # Errors
     /// When one of several cannot be read: none of them is answered then.
-    fn statements(&self, sql: &str) -> PgWireResult<Vec<String>> {
+    fn statements(sql: &str) -> PgWireResult<Vec<String>> {
         let parts = parts(sql);
         if let [one] = parts.as_slice() {
             return Ok(vec![in_known_words(one)]);
@@ -62,7 +55,7 @@ impl Simple {
         let mut statements = Vec::new();
         for part in parts {
             let statement = in_known_words(part);
-            let parsed = self.parser.parse(&statement);
+            let parsed = read(&statement);
             let parsed = parsed.map_err(|problem| PgWireError::ApiError(Box::new(problem)))?;
             // A comment is none.
             if !parsed.is_empty() {
@@ -80,7 +73,7 @@ impl Simple {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let statements = self.statements(sql)?;
+        let statements = Self::statements(sql)?;
         if statements.is_empty() {
             return send(client, Response::EmptyQuery).await;
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
+use datafusion_postgres::QueryHook;
 use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
-use datafusion_postgres::{DfSessionService, Parser, QueryHook};
 use parking_lot::Mutex;
 
+use super::service::{Reader, Service};
 use crate::session;
 use crate::{QueryEngine, ServeError};
 
@@ -72,12 +73,12 @@ fn offset(text: &str) -> Option<String> {
 #[derive(Clone)]
 struct Zoned {
     session: Arc<SessionContext>,
-    service: Arc<DfSessionService>,
+    service: Arc<Service>,
 }
 
 impl Zoned {
     fn new(session: Arc<SessionContext>, hooks: &[Arc<dyn QueryHook>]) -> Self {
-        let service = DfSessionService::new_with_hooks(session.clone(), hooks.to_vec());
+        let service = Service::new(session.clone(), hooks);
         Self {
             session,
             service: Arc::new(service),
@@ -113,7 +114,7 @@ impl Services {
     }
 
     /// Reads statements as whoever asks wants to read.
-    pub(super) fn parser(&self) -> Arc<Parser> {
+    pub(super) fn parser(&self) -> Arc<Reader> {
         // One whose tables cannot be registered says so when it answers.
         let zoned = self.zoned().unwrap_or_else(|_| self.own.clone());
         zoned.service.query_parser()
@@ -123,7 +124,7 @@ impl Services {
     ///
     /// # Errors
     /// When its tables cannot be registered.
-    pub(super) fn get(&self) -> Result<Arc<DfSessionService>, ServeError> {
+    pub(super) fn get(&self) -> Result<Arc<Service>, ServeError> {
         self.zoned().map(|zoned| zoned.service)
     }
 

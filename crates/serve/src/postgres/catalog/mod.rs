@@ -5,7 +5,9 @@
 //! views that are missing: these are here.
 
 mod activity;
+mod array_literals;
 mod arrays;
+mod compatible;
 mod empty;
 mod exprs;
 mod functions;
@@ -18,7 +20,9 @@ mod schema;
 mod subqueries;
 mod tables;
 mod views;
+mod what_is_read;
 
+pub(super) use self::compatible::{compatible, read};
 pub(super) use self::functions::register as register_functions;
 pub(super) use self::identities::Identities;
 pub(super) use self::rewrite::rewritten;

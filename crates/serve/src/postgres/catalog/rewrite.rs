@@ -14,22 +14,27 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
-use sluice_syntax::Part;
+use sluice_syntax::{Part, QUERIES, text_of};
 
+use super::array_literals::write_arrays;
 use super::empty::{is_empty_select, simplify};
 use super::exprs::{call, is_renamed, name_of, null_like, text, value};
 use super::identity_names::{find_table_identities, identity, name_identity};
 use super::names::{INFORMATION, parts, plain};
 use super::subqueries::{rewrite, rewrite_column};
 use super::views::is_own;
+use super::what_is_read::{asks_catalog, reads_catalog_alone, reads_own};
+use crate::mended_sql::mended_text;
 
-/// Words of statements that may ask for the catalog.
-const WORDS: [&str; 5] = [
+/// Words of statements that may ask for the catalog, and how arrays begin that are
+/// written as texts.
+const WORDS: [&str; 6] = [
     "pg_",
     "information_schema",
     "current_setting",
     "regclass",
     "to_reg",
+    "'{",
 ];
 
 /// The same statements in other words; `None` where they stay as they are.
@@ -39,18 +44,44 @@ pub(in crate::postgres) fn rewritten(sql: &str) -> Option<String> {
         return None;
     }
     let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
-    let mut is_changed = false;
-    for statement in &mut statements {
-        // Others would have to be read as they were written.
-        if !matches!(statement, Statement::Query(_)) {
-            return None;
+    // Others would have to be read as they were written.
+    let is_query = |statement: &Statement| matches!(statement, Statement::Query(_));
+    if !statements.iter().all(is_query) {
+        return None;
+    }
+    let mut mended = None;
+    if !statements.iter().all(reads_catalog_alone) {
+        mended = with_arrays(sql, &mut statements);
+        // What does not ask for the catalog means what it says.
+        if statements.iter().any(reads_own) && !statements.iter().any(asks_catalog) {
+            return mended;
         }
+    }
+    let mut is_changed = mended.is_some();
+    for statement in &mut statements {
         let before = statement.clone();
         let _ = statement.rewrite(&mut Rewriter);
         is_changed |= *statement != before;
     }
-    let texts: Vec<String> = statements.iter().map(Statement::to_string).collect();
-    is_changed.then(|| texts.join("; "))
+    is_changed.then(|| texts_of(&statements))
+}
+
+/// Statements that do not ask for the catalog alone in words that the planner takes
+/// as SQL means them; arrays are written as such before. The text, where that changed
+/// anything.
+fn with_arrays(sql: &str, statements: &mut Vec<Statement>) -> Option<String> {
+    let mut written = Parser::parse_sql(&QUERIES, sql).ok()?;
+    let before = written.clone();
+    written.iter_mut().for_each(write_arrays);
+    let text = (written != before).then(|| texts_of(&written));
+    let mended = mended_text(text.as_deref().unwrap_or(sql)).or(text)?;
+    *statements = Parser::parse_sql(&PostgreSqlDialect {}, &mended).ok()?;
+    Some(mended)
+}
+
+fn texts_of(statements: &[Statement]) -> String {
+    let texts: Vec<String> = statements.iter().map(text_of).collect();
+    texts.join("; ")
 }
 
 struct Rewriter;
@@ -336,8 +367,27 @@ mod tests {
             "SHOW pg_nothing",
             "SELECT pg_",
             "SELECT 'pg_' FROM FROM",
+            // Tables of the shop, in which there happens to be such a word.
+            "SELECT i.jpg_url, i.jpg_url FROM image i WHERE i.jpg_url LIKE '/%//%' ESCAPE '/'",
+            "SELECT EXISTS (SELECT 1 FROM image WHERE jpg_url IS NULL) FROM item",
         ] {
             assert_eq!(rewritten(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn arrays_are_compared_after_they_are_written_as_such() {
+        for (sql, expected) in [
+            (
+                "SELECT id FROM item WHERE id = ANY('{1,NULL}')",
+                "SELECT id FROM item WHERE (id IN ('1', NULL))",
+            ),
+            (
+                "SELECT jpg_url FROM image WHERE jpg_url = ANY('{\"it''s\"}')",
+                "SELECT jpg_url FROM image WHERE (jpg_url IN ('it''s'))",
+            ),
+        ] {
+            assert_eq!(rewritten(sql).as_deref(), Some(expected), "{sql}");
         }
     }
 
