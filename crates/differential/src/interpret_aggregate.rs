@@ -51,8 +51,13 @@ pub(crate) fn group(input: &Answer, keys: &[Expr], calls: &[Call]) -> Answer {
 /// The value that a row brings to an aggregate, and what it is ordered by;
 /// `None` if it does not count: the FILTER is not true, or the argument is NULL
 /// (which counts where an order chooses). `count(*)` counts rows, for which any
-/// value will do.
+/// value will do. What the FILTER leaves out is not computed.
 pub(crate) fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failure> {
+    if let Some(filter) = &call.filter
+        && evaluate(filter, row)? != Value::Bool(true)
+    {
+        return Ok(None);
+    }
     let value = match &call.argument {
         Some(argument) => evaluate(argument, row)?,
         None => Value::Bool(true),
@@ -61,12 +66,8 @@ pub(crate) fn counted_value(call: &Call, row: &Row) -> Result<Option<Row>, Failu
         Some(order) => evaluate(&order.key, row)?,
         None => Value::Null,
     };
-    let passes = match &call.filter {
-        Some(filter) => evaluate(filter, row)? == Value::Bool(true),
-        None => true,
-    };
     let null_counts = matches!(call.function, Function::First | Function::Last);
-    Ok((passes && (null_counts || !value.is_null())).then(|| vec![value, order]))
+    Ok((null_counts || !value.is_null()).then(|| vec![value, order]))
 }
 
 /// The values by the call's order, and then by value, each as often as it

@@ -13,9 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
 use sluice_functions::{bracket_negative_intervals, compare_rows_by_value, compare_with_any};
-use sluice_syntax::Part;
+use sluice_syntax::{MODELS, Part, bracket_misread, has_sample, order_by_inputs};
 
-use crate::time::dialect::ModelDialect;
 use crate::time::emit::without_emit_clause;
 use crate::time::rewrite::{is_temporal, rewrite, window_function};
 use crate::{PlanError, ViewDefinition};
@@ -55,6 +54,7 @@ struct Checker<'a> {
 }
 
 const CLOCK_HELP: &str = "a view must give the same rows on every replay; take the time from a column, or make it a plain CREATE VIEW, which is computed when asked";
+const SAMPLE_HELP: &str = "leave it out, or keep the rows of some keys: WHERE key % 100 = 0";
 const QUERY_VIEW_HELP: &str = "make it a plain CREATE VIEW, which is computed when asked";
 
 impl Checker<'_> {
@@ -81,7 +81,7 @@ impl Checker<'_> {
             return None;
         }
         let (sql, emit) = without_emit_clause(&definition.sql);
-        let statements = match DFParser::parse_sql_with_dialect(&sql, &ModelDialect) {
+        let statements = match DFParser::parse_sql_with_dialect(&sql, &MODELS) {
             Ok(statements) => statements,
             Err(error) => {
                 let text = error.strip_backtrace();
@@ -139,7 +139,11 @@ impl Checker<'_> {
         if view.materialized {
             self.query(&query);
             self.expressions(&query);
+        } else if has_sample(&*query) {
+            self.refuse(name_span, "TABLESAMPLE is not supported", SAMPLE_HELP);
         }
+        bracket_misread(&mut *query);
+        order_by_inputs(&mut *query);
         bracket_negative_intervals(&mut query);
         compare_rows_by_value(&mut *query);
         compare_with_any(&mut *query);
@@ -329,9 +333,9 @@ impl Checker<'_> {
                     || *with_ordinality
                     || !partitions.is_empty()
                     || json_path.is_some()
-                    || sample.is_some()
                     || !index_hints.is_empty();
                 self.refuse_if(has_other, at, "a table option", "leave it out");
+                self.refuse_if(sample.is_some(), at, "TABLESAMPLE", SAMPLE_HELP);
             }
             TableFactor::UNNEST { .. } => {}
             TableFactor::Derived {
@@ -340,7 +344,7 @@ impl Checker<'_> {
                 alias: _,
                 sample,
             } => {
-                self.refuse_if(sample.is_some(), at, "TABLESAMPLE", "leave it out");
+                self.refuse_if(sample.is_some(), at, "TABLESAMPLE", SAMPLE_HELP);
                 self.query(subquery);
             }
             TableFactor::NestedJoin {

@@ -29,6 +29,7 @@ mod changed_slots;
 mod check_syntax;
 mod checkpoint_header;
 mod column_origins;
+mod column_types;
 mod constant;
 mod cost_warnings;
 mod decimal_sum;

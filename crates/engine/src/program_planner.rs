@@ -13,10 +13,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
-use sluice_functions::{Functions, UNIQ_IDS};
+use sluice_functions::{DatesAsMoments, Functions, UNIQ_IDS, analyzer_rules};
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::column_origins::column_origins;
+use crate::column_types::{check_operators, check_view};
 use crate::cost_warnings::cost_warnings;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
@@ -294,6 +295,7 @@ impl Planner {
             self.error(definition, view.name_location, duplicate, help);
             return;
         }
+        let first_node = self.graph.nodes.len();
         let mut lowering = Lowering {
             graph: &mut self.graph,
             collections: &self.collection_nodes,
@@ -303,6 +305,12 @@ impl Planner {
             if view.emit_location.is_some() {
                 return lowering.emit_on_close(node, &self.tables);
             }
+            Ok(node)
+        });
+        let lowered = lowered.and_then(|node| {
+            let nodes = &self.graph.nodes;
+            check_view(plan.schema().inner(), &nodes[node])?;
+            check_operators(&nodes[first_node..])?;
             Ok(node)
         });
         match lowered {
@@ -491,6 +499,7 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
+        .with_analyzer_rules(analyzer_rules(DatesAsMoments::OfModels))
         .with_optimizer_rules(subquery_rules())
         .with_relation_planners(vec![
             Arc::new(WindowPlanner),

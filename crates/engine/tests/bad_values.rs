@@ -454,3 +454,95 @@ fn a_condition_that_fails_leaves_open_whether_a_row_has_a_partner() {
         }
     }
 }
+
+#[test]
+fn what_a_filter_leaves_out_is_not_computed() {
+    let rows = [(1, 0, 0.0), (2, 5, 1.0), (3, 2, 0.5)];
+    for (calls, wanted) in [
+        ("sum(10 / n) FILTER (WHERE n <> 0) AS x", "7"),
+        ("min(10 / n) FILTER (WHERE n <> 0) AS x", "2"),
+        ("sum(DISTINCT 10 / n) FILTER (WHERE n <> 0) AS x", "7"),
+        ("count(DISTINCT 10 / n) FILTER (WHERE n <> 0) AS x", "2"),
+        ("count(10 / n) FILTER (WHERE n > 2) AS x", "1"),
+        (
+            "array_agg(10 / n ORDER BY 10 / n DESC) FILTER (WHERE n <> 0) AS x",
+            "[5, 2]",
+        ),
+        (
+            "array_agg(DISTINCT 10 / n ORDER BY 10 / n) FILTER (WHERE n <> 0) AS x",
+            "[2, 5]",
+        ),
+        (
+            "first_value(k ORDER BY 10 / n) FILTER (WHERE n <> 0) AS x",
+            "2",
+        ),
+        (
+            "string_agg(CAST(10 / n AS TEXT), '-' ORDER BY n) FILTER (WHERE n <> 0) AS x",
+            "5-2",
+        ),
+        (
+            "CAST(approx_percentile_cont(10 / n, 1.0) FILTER (WHERE n <> 0) AS BIGINT) AS x",
+            "5",
+        ),
+        ("bool_or(10 / n > 3) FILTER (WHERE n <> 0) AS x", "true"),
+        ("bool_and(10 / n > 3) FILTER (WHERE n <> 0) AS x", "false"),
+        (
+            "sum(10 / n) FILTER (WHERE n > 2) AS x, max(10 / n) FILTER (WHERE n > 2) AS y, sum(10 / n) FILTER (WHERE n IN (1, 2)) AS z",
+            "2 2 5",
+        ),
+        ("sum(10 / n) FILTER (WHERE n = 7) AS x", "null"),
+        (
+            "uniq_count(uniq_state(10 / n, 'quotient') FILTER (WHERE n <> 0)) AS x",
+            "2",
+        ),
+        ("count(*) FILTER (WHERE n <> 0) AS x", "2"),
+    ] {
+        let select = format!("SELECT count(*) AS c, {calls} FROM t GROUP BY k / 10");
+        let (found, errors) = answer(&select, &rows);
+        assert_eq!(
+            (found, errors),
+            (vec![format!("3 {wanted}")], vec![]),
+            "{select}"
+        );
+    }
+    for (select, wanted) in [
+        (
+            "SELECT k, sum(10 / n) FILTER (WHERE n <> 0) AS s, count(*) AS c FROM t GROUP BY GROUPING SETS ((k), (k / 10))",
+            &["1 null 1", "2 2 1", "3 5 1", "null 7 3"][..],
+        ),
+        (
+            "SELECT k, sum(10 / n) FILTER (WHERE n <> 0) OVER (ORDER BY k) AS s FROM t",
+            &["1 null", "2 2", "3 7"],
+        ),
+        (
+            "SELECT k, bool_and(10 / n > 3) FILTER (WHERE n <> 0) OVER () AS b FROM t",
+            &["1 false", "2 false", "3 false"],
+        ),
+    ] {
+        let (found, errors) = answer(select, &rows);
+        assert_eq!(found, wanted, "{select}");
+        assert_eq!(errors, vec![], "{select}");
+    }
+}
+
+#[test]
+fn a_filter_that_fails_costs_its_row() {
+    let rows = [(1, 0, 0.0), (2, 5, 1.0), (3, 2, 0.5)];
+    for (calls, wanted) in [
+        ("sum(n) FILTER (WHERE 10 / n > 2) AS x", "2"),
+        ("sum(20 / n) FILTER (WHERE 10 / n > 2) AS x", "10"),
+        // Another call needs the value of all rows.
+        (
+            "max(10 / n) FILTER (WHERE n <> 0) AS x, sum(10 / n) AS y",
+            "5 7",
+        ),
+    ] {
+        let select = format!("SELECT count(*) AS c, {calls} FROM t GROUP BY k / 10");
+        let (found, errors) = answer(&select, &rows);
+        assert_eq!(found, [format!("2 {wanted}")], "{select}");
+        assert_eq!(errors.len(), 1, "{select}");
+        let (message, row) = &errors[0];
+        assert!(message.contains("Divide by zero"), "{message}");
+        assert!(row.contains("n=0"), "{row}");
+    }
+}

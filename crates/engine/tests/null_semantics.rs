@@ -531,3 +531,224 @@ fn lists_with_null_over_one_column_are_as_sql_says() {
         );
     }
 }
+
+#[test]
+fn an_aggregate_over_nothing_is_a_row_of_a_subquery() {
+    let b = &[(Some(1), Some(5)), (Some(1), Some(9)), (Some(2), Some(7))];
+    for (condition, wanted) in [
+        (
+            "EXISTS (SELECT count(*) FROM b WHERE b.x = a.x)",
+            &["10", "20", "30"][..],
+        ),
+        ("NOT EXISTS (SELECT max(b.y) FROM b WHERE b.x = a.x)", &[]),
+        (
+            "EXISTS (SELECT count(*) FROM b WHERE b.x = a.x GROUP BY ROLLUP (b.y))",
+            &["10", "20", "30"],
+        ),
+        (
+            "x NOT IN (SELECT max(b.y) FROM b WHERE b.x = a.x)",
+            &["10", "20"],
+        ),
+        ("0 IN (SELECT count(*) FROM b WHERE b.x = a.x)", &["30"]),
+        (
+            "NOT (0 IN (SELECT count(*) FROM b WHERE b.x = a.x))",
+            &["10", "20"],
+        ),
+        (
+            "x IN (SELECT max(b.y) - 8 FROM b WHERE b.x = a.x) OR y = 30",
+            &["10", "30"],
+        ),
+        (
+            "x IN (SELECT DISTINCT max(b.k) AS m FROM b WHERE b.x = a.x ORDER BY m LIMIT 1)",
+            &["10", "20"],
+        ),
+        ("y IN (SELECT max(b.y) + 1 FROM b)", &["10"]),
+        ("y NOT IN (SELECT max(b.y) + 1 FROM b)", &["20", "30"]),
+    ] {
+        let select = format!("SELECT y FROM a WHERE {condition}");
+        check(&select, A, b, wanted);
+    }
+    for (condition, wanted) in [
+        (
+            "EXISTS (SELECT count(*) FROM b WHERE b.x = a.x)",
+            &["10", "20", "30"][..],
+        ),
+        ("EXISTS (SELECT max(b.y) FROM b)", &["10", "20", "30"]),
+        ("x NOT IN (SELECT max(b.y) FROM b WHERE b.x = a.x)", &[]),
+        ("y NOT IN (SELECT max(b.y) FROM b)", &[]),
+        (
+            "0 IN (SELECT count(*) FROM b WHERE b.x = a.x)",
+            &["10", "20", "30"],
+        ),
+    ] {
+        let select = format!("SELECT y FROM a WHERE {condition}");
+        check(&select, A, &[], wanted);
+    }
+    check(
+        "SELECT y FROM a WHERE x IN (SELECT coalesce(max(b.k), 9) - 8 FROM b WHERE b.x = a.x)",
+        A,
+        &[(Some(2), Some(5))],
+        &["10"],
+    );
+    check(
+        "SELECT y, 0 IN (SELECT count(*) FROM b WHERE b.x = a.x) AS n, EXISTS (SELECT max(b.y) FROM b WHERE b.x = a.x) AS e, y IN (SELECT max(b.y) FROM b WHERE b.x = a.x) AS i, (SELECT DISTINCT count(*) FROM b WHERE b.x = a.x) AS d FROM a",
+        A,
+        b,
+        &[
+            "10 false true false 2",
+            "20 false true false 1",
+            "30 true true null 0",
+        ],
+    );
+    check(
+        "SELECT y FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.x = a.x AND b.y NOT IN (SELECT count(*) FROM b AS c WHERE c.x = b.y))",
+        A,
+        &[(Some(1), Some(5)), (Some(2), Some(0))],
+        &["10"],
+    );
+}
+
+/// What the errors of a view say, if there are any.
+fn error_of(sql: &str) -> Option<String> {
+    let view = ViewDefinition {
+        name: "v".into(),
+        file: "v.sql".into(),
+        sql: sql.into(),
+    };
+    let planned = Program::plan(&[table("a"), table("b")], &[view]);
+    planned.err().map(|errors| format!("{errors:?}"))
+}
+
+#[test]
+fn correlated_subqueries_are_refused_where_their_rows_would_be_others() {
+    for (select, wanted) in [
+        (
+            "SELECT y FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.x = a.x HAVING count(*) = 0)",
+            "HAVING",
+        ),
+        (
+            "SELECT y, (SELECT max(b.y) FROM b WHERE b.x = a.x HAVING count(*) = 0) AS m FROM a",
+            "HAVING",
+        ),
+        (
+            "SELECT y, (SELECT count(*) FROM b WHERE CAST(b.y AS BOOLEAN) = (a.y > 15)) AS n FROM a",
+            "as they are",
+        ),
+        (
+            "SELECT a.y, l.n FROM a, LATERAL (SELECT b.k, row_number() OVER (ORDER BY b.k) AS n FROM b WHERE b.x = a.x) AS l",
+            "window functions",
+        ),
+        (
+            "SELECT a.y, l.n, l.five FROM a, LATERAL (SELECT count(*) AS n, 5 AS five FROM b WHERE b.x = a.x) AS l",
+            "constant",
+        ),
+        (
+            "SELECT y FROM a WHERE EXISTS (SELECT 1 FROM b AS c LEFT JOIN (SELECT * FROM b WHERE b.x = a.x) AS q ON q.k = c.k)",
+            "outer join",
+        ),
+        (
+            "SELECT y FROM a WHERE x IN (SELECT count(*) FROM b WHERE b.x = a.x GROUP BY ROLLUP (b.y))",
+            "ROLLUP",
+        ),
+        (
+            "SELECT y FROM a WHERE EXISTS (SELECT 1 FROM (SELECT count(*) AS n FROM b WHERE b.x = a.x) AS q JOIN b AS c ON c.y = q.n)",
+            "select it alone",
+        ),
+    ] {
+        for kind in ["MATERIALIZED VIEW", "VIEW"] {
+            let sql = format!("CREATE {kind} v AS {select}");
+            let found = error_of(&sql).unwrap_or_default();
+            assert!(found.contains(wanted), "{sql}: {found}");
+        }
+    }
+    let exists = "CREATE VIEW v AS SELECT y FROM a WHERE EXISTS (SELECT count(*) FROM b WHERE b.x = a.x) AND x IN (SELECT max(b.y) FROM b WHERE b.x = a.x)";
+    assert_eq!(error_of(exists), None);
+}
+
+#[test]
+fn operators_are_grouped_as_in_postgresql() {
+    let rows = [(Some(1), Some(10)), (Some(-2), Some(20)), (None, None)];
+    for (select, expected) in [
+        // Not `x IS DISTINCT FROM (1 AND …)`.
+        (
+            "SELECT y FROM a WHERE x IS DISTINCT FROM 1 AND k < 2",
+            &["20"][..],
+        ),
+        (
+            "SELECT k FROM a WHERE NOT (x > 0) IS NOT DISTINCT FROM true AND k > 0",
+            &["1", "2"],
+        ),
+        (
+            "SELECT k FROM a WHERE x IS NOT DISTINCT FROM -2 OR y = 10",
+            &["0", "1"],
+        ),
+        // Not -4: a sign holds more than a power.
+        (
+            "SELECT CAST(-x ^ 2 AS BIGINT) AS p FROM a WHERE x = -2",
+            &["4"],
+        ),
+        (
+            "SELECT CAST(-2 ^ 2 AS BIGINT) AS p FROM a WHERE k = 0",
+            &["4"],
+        ),
+        (
+            "SELECT CAST(2 ^ -x ^ 2 AS BIGINT) AS p FROM a WHERE x = -2",
+            &["16"],
+        ),
+        ("SELECT x | 4 & 6 AS b FROM a WHERE k = 0", &["4"]),
+        ("SELECT x # 3 AS b FROM a WHERE k = 0", &["2"]),
+        ("SELECT k FROM a WHERE x>-2", &["0"]),
+        (
+            "SELECT k FROM a WHERE (x > 0) = CAST(y AS VARCHAR) ~ '^1'",
+            &["0", "1"],
+        ),
+    ] {
+        let mut case = Case::new(select);
+        case.step(vec![changes("a", 0, &rows, ChangeKind::Insert, 1)]);
+        assert_eq!(case.found(), expected, "{select}");
+    }
+}
+
+#[test]
+fn a_name_in_an_expression_of_an_order_is_a_column_of_the_table() {
+    let rows = [(Some(-3), Some(1)), (Some(2), Some(2)), (Some(1), Some(3))];
+    for (select, expected) in [
+        (
+            "SELECT abs(x) AS x, k FROM a ORDER BY x LIMIT 1",
+            &["1 2"][..],
+        ),
+        (
+            "SELECT abs(x) AS x, k FROM a ORDER BY x + 0 LIMIT 1",
+            &["3 0"],
+        ),
+        (
+            "SELECT abs(x) AS x, k FROM a ORDER BY a.x LIMIT 1",
+            &["3 0"],
+        ),
+        (
+            "SELECT abs(x) AS x, k FROM a ORDER BY abs(x) DESC LIMIT 1",
+            &["3 0"],
+        ),
+        (
+            "SELECT s.x FROM (SELECT x * x AS x, k FROM a ORDER BY -x LIMIT 2) AS s",
+            &["1", "4"],
+        ),
+        ("SELECT y AS z, k FROM a ORDER BY -z LIMIT 1", &["3 2"]),
+    ] {
+        let mut case = Case::new(select);
+        case.step(vec![changes("a", 0, &rows, ChangeKind::Insert, 1)]);
+        assert_eq!(case.found(), expected, "{select}");
+    }
+    let open = "CREATE MATERIALIZED VIEW v AS SELECT y AS x, k FROM a ORDER BY x + 0 LIMIT 1";
+    let found = error_of(open).unwrap_or_default();
+    assert!(found.contains("give the answer's another name"), "{found}");
+}
+
+#[test]
+fn samples_are_refused() {
+    for kind in ["MATERIALIZED VIEW", "VIEW"] {
+        let sql = format!("CREATE {kind} v AS SELECT x FROM a TABLESAMPLE BERNOULLI (10)");
+        let found = error_of(&sql).unwrap_or_default();
+        assert!(found.contains("TABLESAMPLE"), "{sql}: {found}");
+    }
+}

@@ -425,3 +425,89 @@ fn a_checkpoint_of_other_definitions_or_version_is_refused() {
     let error = Engine::restore(same, EngineOptions::default(), 1, &parts).unwrap_err();
     assert!(error.to_string().contains("format version 200"), "{error}");
 }
+
+#[test]
+fn columns_that_cannot_be_stored_are_refused_with_their_place() {
+    for (column, holds, advice) in [
+        ("INTERVAL '1 day'", "INTERVAL", "extract(epoch FROM …)"),
+        (
+            "CASE WHEN a = 1 THEN INTERVAL '1 month' END",
+            "INTERVAL",
+            "extract(epoch FROM …)",
+        ),
+        (
+            "make_array(INTERVAL '1 day')",
+            "INTERVAL",
+            "extract(epoch FROM …)",
+        ),
+        (
+            "named_struct('since', a, 'length', INTERVAL '1 day')",
+            "INTERVAL",
+            "extract(epoch FROM …)",
+        ),
+        (
+            "arrow_cast(a, 'Dictionary(Int32, Int64)')",
+            "Dictionary(Int32, Int64)",
+            "leave out the arrow_cast",
+        ),
+        (
+            "arrow_cast(make_array(a), 'List(Dictionary(Int32, Int64))')",
+            "Dictionary(Int32, Int64)",
+            "leave out the arrow_cast",
+        ),
+        (
+            "arrow_cast(a, 'Decimal128(10, -2)')",
+            "Decimal128(10, -2)",
+            "a scale from 0",
+        ),
+    ] {
+        let select = format!("SELECT a, {column} AS q FROM t");
+        let found = error_of(&select);
+        let place = select.find(" q ").unwrap() + 2;
+        let wanted = format!("models/dws/v.sql:3:{place}: `q` cannot be stored: it holds {holds}");
+        assert!(found.starts_with(&wanted), "{found}");
+        assert!(found.contains(advice), "{found}");
+    }
+    // A view that only others read is stored like all.
+    let lengths = "CREATE MATERIALIZED VIEW lengths AS SELECT a, CASE WHEN a > 1 THEN INTERVAL '1 month' END AS length FROM t";
+    let long =
+        "CREATE MATERIALIZED VIEW long AS SELECT a FROM lengths WHERE length > INTERVAL '1 week'";
+    let errors = errors_of(&[view("lengths", lengths), view("long", long)]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].contains("`length` cannot be stored"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn what_the_state_cannot_hold_is_refused_wherever_it_is() {
+    for select in [
+        "SELECT count(*) AS n FROM t GROUP BY arrow_cast(a, 'Dictionary(Int32, Int64)')",
+        "SELECT count(DISTINCT arrow_cast(a, 'Dictionary(Int32, Int64)')) AS n FROM t GROUP BY b",
+        "SELECT x.a FROM t AS x JOIN t AS y ON arrow_cast(x.a, 'Dictionary(Int32, Int64)') = arrow_cast(y.b, 'Dictionary(Int32, Int64)')",
+    ] {
+        let found = error_of(select);
+        assert!(
+            found.contains("`Dictionary(Int32, Int64)`"),
+            "{select}: {found}"
+        );
+        assert!(
+            found.contains("leave out the arrow_cast"),
+            "{select}: {found}"
+        );
+    }
+}
+
+#[test]
+fn intervals_may_be_computed_with() {
+    for select in [
+        "SELECT extract(epoch FROM CASE WHEN a = 1 THEN INTERVAL '1 hour' END) AS q FROM t",
+        "SELECT to_timestamp(a) - to_timestamp(b) AS q FROM t",
+        "SELECT b, count(DISTINCT CASE WHEN a = 1 THEN INTERVAL '1 hour' END) AS q FROM t GROUP BY b",
+    ] {
+        engine(select);
+    }
+    let sql = "CREATE VIEW v AS SELECT a, INTERVAL '1 day' AS q FROM t";
+    Program::plan(&[table()], &[view("v", sql)]).unwrap();
+}

@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
 use arrow::temporal_conversions::as_datetime_with_timezone;
 use chrono::{Datelike, NaiveDate, Offset};
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::functions::datetime::date_trunc;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -26,6 +26,20 @@ const DAYS_OF_1970: i32 = 719_163;
 /// Moments this far from 1970, or further, are left to DataFusion, whose nanoseconds
 /// end soon after; a year less, so that what is truncated is among them too.
 const MOMENT_US_MAX: i64 = 9_190_000_000_000_000;
+/// What DataFusion's function knows; what it does not know it would refuse only when
+/// there is a value.
+const UNITS: [&str; 10] = [
+    "microsecond",
+    "millisecond",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "quarter",
+    "year",
+];
 /// So many days are worth to be known in any case.
 const DAYS_MIN: usize = 64;
 
@@ -82,6 +96,12 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let unit = arguments.scalar_arguments.first().copied().flatten();
+        let unit = unit.and_then(|unit| unit.try_as_str().flatten());
+        if let Some(unit) = unit.filter(|unit| !UNITS.contains(&&*unit.to_lowercase())) {
+            let known = UNITS.join(", ");
+            return plan_err!("date_trunc does not know the unit {unit}: take one of {known}");
+        }
         self.general.inner().return_field_from_args(arguments)
     }
 
@@ -341,6 +361,27 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn units_that_there_are_not_are_refused_before_there_is_a_value() {
+        let moments = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let fields: Vec<FieldRef> = [DataType::Utf8, moments]
+            .into_iter()
+            .map(|data_type| Arc::new(Field::new("c", data_type, true)) as FieldRef)
+            .collect();
+        let planned = |unit: &str| {
+            let unit = ScalarValue::from(unit);
+            DateTrunc::new().return_field_from_args(ReturnFieldArgs {
+                arg_fields: &fields,
+                scalar_arguments: &[Some(&unit), None],
+            })
+        };
+        for unit in ["decade", "century", "milliseconds"] {
+            let problem = planned(unit).unwrap_err().to_string();
+            assert!(problem.contains("millisecond, second"), "{problem}");
+        }
+        assert!(planned("QUARTER").is_ok());
     }
 
     #[test]

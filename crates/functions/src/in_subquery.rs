@@ -13,6 +13,8 @@
 //! Parts whose operands cannot be null are left out. In the SELECT list, where the
 //! planner knows no EXISTS, that in turn becomes a count.
 //!
+//! Those of one row by their form are no subqueries any more: `one_row_subqueries.rs`.
+//!
 //! Whether any s.c is null, or s has any row, is one answer for all x; but its join
 //! has no key, and a query would hold every x against every row of s. There the
 //! first row of s is enough. A view keeps count of all rows that there are, for the
@@ -31,6 +33,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
+
+use crate::one_row_subqueries::rewrite_one_row_subqueries;
 
 /// The rewriting as a rule of a session that answers queries.
 #[derive(Debug)]
@@ -62,6 +66,7 @@ pub fn rewrite_in_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn rewrite(plan: LogicalPlan, rows: Rows) -> Result<LogicalPlan> {
+    let plan = rewrite_one_row_subqueries(plan)?;
     let rewritten = plan.transform_up_with_subqueries(|plan| {
         let filter = match plan {
             LogicalPlan::Filter(filter) => filter,

@@ -24,6 +24,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use crate::canonical::{canonical, holds_floats};
+use crate::nearest_float::is_nearest_float;
 
 /// Functions that compare their arguments; all over lists are taken to.
 const COMPARING: [&str; 3] = ["nullif", "greatest", "least"];
@@ -80,6 +81,8 @@ impl OneFloat {
                 gives_other && holds_floats(&type_of(expr))
             }
             Expr::ScalarFunction(call) if call.func == self.canonical => false,
+            // Decimals have one zero, and no NaN.
+            Expr::ScalarFunction(call) if is_nearest_float(call.name()) => false,
             Expr::ScalarFunction(_) => holds_floats(&type_of(expr)),
             _ => false,
         }

@@ -13,9 +13,9 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, Visitor
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
-use sluice_syntax::Part;
+use sluice_syntax::{Part, QUERIES, has_sample};
 
-use crate::mended_sql::mend;
+use crate::mended_sql::{SAMPLED, mend};
 use crate::read_only::refused;
 use crate::{QueryEngine, QueryResult, ServeError};
 
@@ -42,7 +42,7 @@ impl BoundQuery {
         }
         let wrong = |error: String| ServeError::Query(error);
         let mut statements =
-            Parser::parse_sql(&GenericDialect {}, sql).map_err(|error| wrong(error.to_string()))?;
+            Parser::parse_sql(&QUERIES, sql).map_err(|error| wrong(error.to_string()))?;
         let mut statement = match (statements.pop(), statements.is_empty()) {
             (Some(statement), true) => statement,
             _ => return Err(wrong("write one query".to_owned())),
@@ -52,6 +52,9 @@ impl BoundQuery {
         }
         if let Some(words) = refused(&statement) {
             return Err(ServeError::ReadOnly(words));
+        }
+        if has_sample(&statement) {
+            return Err(wrong(SAMPLED.to_owned()));
         }
         mend(&mut statement);
         let mut placeholders = Placeholders {

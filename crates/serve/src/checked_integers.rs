@@ -17,8 +17,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
-
-use crate::rewriting::rewritten;
+use sluice_functions::rewritten;
 
 /// The rewriting as a rule of a session; it comes when types are matched.
 #[derive(Debug)]

@@ -9,18 +9,11 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::{Column, ExprSchema};
+use datafusion::common::Column;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use sluice_functions::is_utc;
 use sluice_scan::as_declared;
-
-/// How the type of stored moments may call UTC.
-const UTC: [&str; 2] = ["UTC", "+00:00"];
-
-/// Whether a zone is UTC, by one of these names.
-pub(crate) fn is_utc(zone: &str) -> bool {
-    UTC.contains(&zone)
-}
 
 /// The type of a column as readers in the zone see it.
 fn type_in(data_type: &DataType, zone: &Arc<str>) -> Option<DataType> {
@@ -82,13 +75,6 @@ pub(crate) fn plan_in(plan: &LogicalPlan, zone: &Arc<str>) -> Result<LogicalPlan
             .build(),
         false => Ok(plan.clone()),
     }
-}
-
-/// Whether values of an expression are moments: timestamps with a zone.
-pub(crate) fn moment_type(expression: &Expr, schema: &dyn ExprSchema) -> Option<DataType> {
-    use datafusion::logical_expr::ExprSchemable;
-    let data_type = expression.get_type(schema).ok()?;
-    matches!(data_type, DataType::Timestamp(_, Some(_))).then_some(data_type)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::Transformed;
+use datafusion::config::Dialect;
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::QueryPlanner;
@@ -33,20 +34,19 @@ use crate::ServeError;
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::column_docs::{self, ColumnMeaning};
-use crate::date_patterns;
 use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
-use crate::local_times::as_in_models;
-use crate::mended_sql::mend_in;
+use crate::mended_sql::{SAMPLED, is_sampled, mend_in, read_statement};
+use crate::plain_views::as_in_models;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
 use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{OwnTable, PublicTables, QueryView, SluiceSchema, SluiceTable, SnapshotSource};
 use crate::uniq_ids::StoredIds;
-use crate::zoned_session::{analyzer_rules, with_tables};
+use crate::zoned_session::{rules_of_queries, with_tables};
 
 /// The catalog of all tables, which PostgreSQL clients take for their database.
 pub(crate) const CATALOG: &str = "sluice";
@@ -251,6 +251,7 @@ impl QueryEngine {
         // As in views: money written as 0.1 is exact, and text has one type.
         settings.sql_parser.parse_float_as_decimal = true;
         settings.sql_parser.map_string_types_to_utf8view = false;
+        settings.sql_parser.dialect = Dialect::PostgreSQL;
         settings.execution.time_zone = Some(options.time_zone.clone());
         // It compares floats by the processor, to which NaN is less than nothing and
         // greater than nothing: it would stay the least, or the greatest, of all groups.
@@ -272,7 +273,7 @@ impl QueryEngine {
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .with_physical_optimizer_rule(Arc::new(CodedGroups))
-            .with_analyzer_rules(analyzer_rules())
+            .with_analyzer_rules(rules_of_queries())
             .build();
         let ids = StoredIds {
             source: source.clone(),
@@ -280,7 +281,6 @@ impl QueryEngine {
         options
             .functions
             .register_for_queries(&mut state, Arc::new(ids))?;
-        date_patterns::register(&mut state)?;
         state.register_udaf(Arc::new(checked_sum()))?;
         for function in float_extremes() {
             state.register_udaf(Arc::new(function))?;
@@ -333,7 +333,8 @@ impl QueryEngine {
         known.write().retain(|name, _| is_wanted(name));
         for (name, select) in views {
             let state = self.models.state();
-            let plan = futures::executor::block_on(state.create_logical_plan(select))?;
+            let statement = read_statement(select, &state)?;
+            let plan = futures::executor::block_on(state.statement_to_plan(statement))?;
             let view = QueryView {
                 select: select.clone(),
                 plan: as_in_models(plan, &state)?,
@@ -412,10 +413,12 @@ impl QueryEngine {
             return Err(ServeError::Query(problem));
         }
         let state = self.context.state();
-        let dialect = state.config_options().sql_parser.dialect;
         let explained = explain_query_of_text(sql);
         let sql = explained.as_deref().unwrap_or(sql);
-        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        let mut statement = read_statement(sql, &state)?;
+        if is_sampled(&statement) {
+            return Err(ServeError::Query(SAMPLED.to_owned()));
+        }
         mend_in(&mut statement);
         match &statement {
             DataFusionStatement::Statement(inner) => {

@@ -7,26 +7,33 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
 };
 use datafusion::error::Result;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionContext;
+use sluice_functions::{DatesAsMoments, analyzer_rules, rules_before_types};
 
 use crate::checked_integers::CheckedIntegers;
-use crate::dates_as_moments::DatesAsMoments;
-use crate::local_times::LocalTimes;
 use crate::query_engine::CATALOG;
-use crate::signed_differences::SignedDifferences;
 use crate::tables::SluiceSchema;
 
-/// The rules of DataFusion, before them what it would take for something else,
-/// and behind them what it would go on with.
-pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let own: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(DatesAsMoments);
-    let mut rules = vec![own, Arc::new(SignedDifferences)];
-    rules.extend(Analyzer::new().rules);
-    rules.push(Arc::new(LocalTimes));
+/// The rules that views have too, and behind them what the engine does by itself.
+pub(crate) fn rules_of_queries() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = analyzer_rules(DatesAsMoments::OfReader);
     rules.push(Arc::new(CheckedIntegers));
     rules
+}
+
+/// A plan whose columns have the types that its answer will have, for clients that
+/// are told of them before.
+///
+/// # Errors
+/// When a rule does not fit the plan.
+pub(crate) fn with_types_of_answer(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let options = state.config_options();
+    let rules = rules_before_types(DatesAsMoments::OfReader);
+    let mut rules = rules.iter();
+    rules.try_fold(plan, |plan, rule| rule.analyze(plan, options))
 }
 
 /// A session like another one, whose tables are those of `schema` and whose time
@@ -59,9 +66,11 @@ pub(crate) fn with_tables(
         .with_config(config.with_create_default_catalog_and_schema(false))
         .with_catalog_list(Arc::new(catalogs));
     if is_of_models && let Some(analyzer) = builder.analyzer() {
-        analyzer.rules.retain(|rule| {
-            rule.name() != DatesAsMoments.name() && rule.name() != LocalTimes.name()
-        });
+        let dates = DatesAsMoments::OfModels;
+        let mut of_readers = analyzer.rules.iter_mut();
+        if let Some(rule) = of_readers.find(|rule| rule.name() == dates.name()) {
+            *rule = Arc::new(dates);
+        }
     }
     Ok(SessionContext::new_with_state(builder.build()))
 }

@@ -190,3 +190,132 @@ async fn decimals_are_floats_where_they_meet_some() {
         assert_eq!(answer(&engine, &sql).await.unwrap(), [wanted], "{rows}");
     }
 }
+
+#[tokio::test]
+async fn what_a_filter_leaves_out_is_not_computed() {
+    let engine = engine();
+    let rows = "(VALUES (1, 0), (1, 5), (1, 2)) AS t(g, n)";
+    for (call, wanted) in [
+        ("sum(10 / n) FILTER (WHERE n <> 0)", "7"),
+        ("count(DISTINCT 10 / n) FILTER (WHERE n <> 0)", "2"),
+        (
+            "array_agg(10 / n ORDER BY 10 / n DESC) FILTER (WHERE n <> 0)",
+            "[5, 2]",
+        ),
+        ("bool_and(10 / n > 3) FILTER (WHERE n <> 0)", "false"),
+        ("sum(10 / n) FILTER (WHERE n = 7)", "null"),
+    ] {
+        let sql =
+            format!("SELECT {call} AS x, count(*) AS c FROM {rows} GROUP BY g ORDER BY c LIMIT 1");
+        let found = answer(&engine, &sql).await.unwrap();
+        assert_eq!(found, [wanted, "3"], "{call}");
+    }
+    for (call, wanted) in [
+        ("sum(10 / n) FILTER (WHERE n <> 0) OVER ()", "7"),
+        (
+            "bool_and(10 / n > 3) FILTER (WHERE n <> 0) OVER ()",
+            "false",
+        ),
+    ] {
+        let sql = format!("SELECT {call} AS x FROM {rows} ORDER BY n LIMIT 1");
+        let found = answer(&engine, &sql).await.unwrap();
+        assert_eq!(found, [wanted], "{call}");
+    }
+    // A filter that fails is an error, and so is a call without one.
+    for call in [
+        "sum(n) FILTER (WHERE 10 / n > 2)",
+        "max(10 / n) FILTER (WHERE n <> 0) + sum(10 / n)",
+    ] {
+        let sql = format!("SELECT {call} AS x FROM {rows} GROUP BY g");
+        let error = answer(&engine, &sql).await.unwrap_err();
+        assert!(error.contains("Divide by zero"), "{call}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_decimal_becomes_the_nearest_float() {
+    let engine = engine();
+    for (expression, wanted) in [
+        ("f = 0.3", "false"),
+        ("f = 0.30000000000000004", "true"),
+        (
+            "CAST('0.12345678901234567' AS DOUBLE) = 0.12345678901234567",
+            "true",
+        ),
+        (
+            "CAST(d AS DOUBLE) = CAST('-8122406761877354.62' AS DOUBLE)",
+            "true",
+        ),
+        ("f * d = f * CAST('-8122406761877354.62' AS DOUBLE)", "true"),
+        ("CAST(0.1 AS REAL) + 0.0 = 0.1", "false"),
+        ("coalesce(CAST(0.1 AS REAL), 0.5)", "0.1"),
+        ("nullif(0.5, f)", "0.5"),
+    ] {
+        let sql = format!(
+            "SELECT {expression} AS x FROM (SELECT CAST('0.30000000000000004' AS DOUBLE) AS f, CAST('-8122406761877354.62' AS DECIMAL(18, 2)) AS d) AS v"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn intervals_are_compared_by_their_length() {
+    let engine = engine();
+    for (expression, wanted) in [
+        ("t - TIMESTAMP '2026-01-01' > INTERVAL '30 days'", "true"),
+        ("t - TIMESTAMP '2026-01-01' < INTERVAL '2 months'", "true"),
+        ("INTERVAL '1 day' = INTERVAL '24 hours'", "true"),
+        ("INTERVAL '1 month' <> INTERVAL '30 days'", "false"),
+        (
+            "i BETWEEN INTERVAL '1 month' AND INTERVAL '2 months'",
+            "true",
+        ),
+        ("i IN (INTERVAL '1 month 10 days', NULL)", "true"),
+        ("i IN (SELECT INTERVAL '960 hours')", "true"),
+        ("CASE i WHEN INTERVAL '960 hours' THEN 1 ELSE 2 END", "1"),
+        ("nullif(i, INTERVAL '960 hours') IS NULL", "true"),
+        ("greatest(i, INTERVAL '1 month') = i", "true"),
+        ("least(i, INTERVAL '1 month') = i", "false"),
+    ] {
+        let sql = format!(
+            "SELECT {expression} AS x FROM (SELECT TIMESTAMP '2026-02-10' AS t, INTERVAL '40 days' AS i) AS v"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+    let lengths =
+        "(VALUES (INTERVAL '1 month', 1), (INTERVAL '40 days', 2), (INTERVAL '30 days', 3))";
+    for (query, wanted) in [
+        ("SELECT n FROM {} AS v(i, n) ORDER BY i DESC LIMIT 1", "2"),
+        ("SELECT count(DISTINCT i) AS n FROM {} AS v(i, n)", "2"),
+        (
+            "SELECT count(*) AS n FROM {} AS a(i, n) JOIN {} AS b(i, n) ON a.i = b.i",
+            "5",
+        ),
+        (
+            "SELECT count(*) AS n FROM {} AS a(i, n) JOIN {} AS b(i, m) USING (i)",
+            "5",
+        ),
+    ] {
+        let sql = query.replace("{}", lengths);
+        assert_eq!(answer(&engine, &sql).await.unwrap(), [wanted], "{sql}");
+    }
+    for query in [
+        "SELECT max(i) AS m FROM {} AS v(i, n)",
+        "SELECT i, count(*) AS c FROM {} AS v(i, n) GROUP BY i",
+        "SELECT DISTINCT i FROM {} AS v(i, n)",
+        "SELECT i FROM {} AS v(i, n) UNION SELECT INTERVAL '1 day'",
+        "SELECT array_sort(array_agg(i)) AS l FROM {} AS v(i, n)",
+    ] {
+        let error = answer(&engine, &query.replace("{}", lengths)).await;
+        let error = error.unwrap_err();
+        assert!(error.contains("extract(epoch FROM …)"), "{query}: {error}");
+    }
+}

@@ -1,8 +1,14 @@
-//! Walks over statements.
+//! What statements are to all that read them: their dialect (`dialect.rs`), texts that
+//! are read as the same again (`brackets.rs`), orders that the planner would read
+//! otherwise (`order_by_inputs.rs`), and walks over them.
 //!
 //! The library's walk is compiled anew for each type of visitor that it is called
 //! with: some four thousand functions each time, one for each kind of node. Here it
 //! is compiled once for all visitors that read, and once for all that rewrite.
+
+mod brackets;
+mod dialect;
+mod order_by_inputs;
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -11,6 +17,10 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, ObjectName, Query, Select, Statement, TableFactor, Value, ValueWithSpan,
     Visit, VisitMut, Visitor, VisitorMut,
 };
+
+pub use brackets::bracket_misread;
+pub use dialect::{MODELS, QUERIES, SluiceDialect};
+pub use order_by_inputs::order_by_inputs;
 
 /// A visitor that reads. `Break` ends the walk.
 pub type Reader<'a> = &'a mut dyn Visitor<Break = ()>;
@@ -87,6 +97,38 @@ impl VisitorMut for QuotesDoubled {
             *text = text.replace('\'', "''");
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Whether some table in it has TABLESAMPLE, which the planner passes over.
+///
+/// ```
+/// use datafusion::sql::sqlparser::parser::Parser;
+/// use sluice_syntax::{QUERIES, has_sample};
+///
+/// let sql = "SELECT a FROM t WHERE b IN (SELECT c FROM u AS v TABLESAMPLE SYSTEM (1))";
+/// assert!(has_sample(&Parser::parse_sql(&QUERIES, sql)?[0]));
+/// # Ok::<(), datafusion::sql::sqlparser::parser::ParserError>(())
+/// ```
+pub fn has_sample(part: &impl Part) -> bool {
+    part.read(&mut SampleFinder).is_break()
+}
+
+struct SampleFinder;
+
+impl Visitor for SampleFinder {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table {
+                sample: Some(_), ..
+            }
+            | TableFactor::Derived {
+                sample: Some(_), ..
+            } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 

@@ -151,8 +151,13 @@ fn of_expression(expression: &Arc<dyn PhysicalExpr>, input: &[TimeBound]) -> Opt
         };
     }
     let function = expression.downcast_ref::<ScalarFunctionExpr>()?;
-    let [first, second, ..] = function.args() else {
-        return None;
+    let (first, second) = match function.args() {
+        [time] if matches!(function.fun().name(), "to_local_time" | "moment_of_local") => {
+            let bound = of_expression(time, input)?;
+            return Some(bound.moved(0, -ZONE_US));
+        }
+        [first, second, ..] => (first, second),
+        _ => return None,
     };
     let first = first.downcast_ref::<Literal>()?.value();
     let length_us = match (function.fun().name(), first) {

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `dialect.rs`, `rewrite.rs`, `emit.rs` | the forms of time in SQL, made plannable |
+//! | `rewrite.rs`, `emit.rs` | the forms of time in SQL, made plannable |
 //! | `plan_window.rs`, `window_table.rs` | `tumble`, `hop` and `session` as nodes of a plan |
 //! | `lower.rs`, `node.rs` | and of the graph |
 //! | `hopping_window.rs` | `tumble` and `hop`: linear, one row becomes one or several |
@@ -19,7 +19,6 @@
 
 mod as_of_join;
 pub(crate) mod bounds;
-pub(crate) mod dialect;
 pub(crate) mod emit;
 pub(crate) mod history;
 mod hopping_window;

@@ -13,8 +13,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use datafusion::common::DFSchema;
 use datafusion::physical_plan::PhysicalExpr;
+use datafusion::sql::parser::DFParserBuilder;
 use sluice_core::{Delta, Epoch};
 use sluice_store::Snapshot;
+use sluice_syntax::QUERIES;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::HttpState;
@@ -136,7 +138,11 @@ fn parse_filter(
 ) -> Result<Arc<dyn PhysicalExpr>, ServeError> {
     let session = state.engine.session();
     let schema = DFSchema::try_from(schema.as_ref().clone())?;
-    let expression = session.parse_sql_expr(text, &schema)?;
+    let reader = DFParserBuilder::new(text).with_dialect(&QUERIES);
+    let condition = reader.build()?.parse_into_expr()?;
+    let expression = session
+        .state()
+        .create_logical_expr_from_sql_expr(condition, &schema)?;
     let filter = session.create_physical_expr(expression, &schema)?;
     let data_type = filter.data_type(schema.as_arrow())?;
     if data_type != arrow::datatypes::DataType::Boolean {

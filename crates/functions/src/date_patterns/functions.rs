@@ -7,16 +7,16 @@ use std::sync::Arc;
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
 use arrow::temporal_conversions::{as_datetime, as_datetime_with_timezone};
 use chrono::{NaiveDateTime, Offset, TimeZone};
 use chrono_tz::OffsetName;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{ScalarValue, exec_datafusion_err, exec_err};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
 use super::parse::parse;
@@ -76,6 +76,22 @@ impl ScalarUDFImpl for WithPatterns {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         self.inner.return_type(types)
+    }
+
+    /// A pattern that no text is read by is wrong whatever the rows are.
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        if let (Does::Read, [_, Some(pattern)]) = (self.does, arguments.scalar_arguments)
+            && let Some(Some(pattern)) = pattern.try_as_str()
+            && !pattern.contains('%')
+        {
+            check_length(pattern)?;
+            let reader = Reader::new(&parse(pattern), pattern);
+            reader.map_err(|problem| DataFusionError::Plan(problem.message().into_owned()))?;
+        }
+        let fields = arguments.arg_fields.iter();
+        let types: Vec<DataType> = fields.map(|field| field.data_type().clone()).collect();
+        let data_type = self.return_type(&types)?;
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
     }
 
     fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {

@@ -24,7 +24,7 @@ use datafusion::logical_expr::{
 const BEFORE_GAP: TimeDelta = TimeDelta::days(1);
 
 /// How far a zone is ahead of UTC when its clocks show a time; see the module.
-pub(crate) fn offset_at(local: &NaiveDateTime, zone: &Tz) -> FixedOffset {
+pub fn offset_at(local: &NaiveDateTime, zone: &Tz) -> FixedOffset {
     match zone.offset_from_local_datetime(local) {
         MappedLocalTime::Single(offset) => offset.fix(),
         MappedLocalTime::Ambiguous(one, other) => {

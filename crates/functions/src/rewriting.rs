@@ -7,18 +7,18 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, Union};
 
 /// What becomes of one expression, whose parts were rewritten before it.
-pub(crate) type Rewriting = dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>;
+pub type Rewriting<'a> = dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>> + 'a;
 
 /// What becomes of one part of a plan, whose expressions and inputs were rewritten
 /// before it.
-pub(crate) type PartRewriting = dyn Fn(LogicalPlan) -> Result<Transformed<LogicalPlan>>;
+pub type PartRewriting<'a> = dyn Fn(LogicalPlan) -> Result<Transformed<LogicalPlan>> + 'a;
 
 /// The plan with all its expressions rewritten, subqueries included; its columns
 /// keep their names.
 ///
 /// # Errors
 /// Those of the rewriting.
-pub(crate) fn rewritten(plan: LogicalPlan, rewriting: &Rewriting) -> Result<LogicalPlan> {
+pub fn rewritten(plan: LogicalPlan, rewriting: &Rewriting<'_>) -> Result<LogicalPlan> {
     rewritten_with_parts(plan, rewriting, &|part| Ok(Transformed::no(part)))
 }
 
@@ -27,10 +27,10 @@ pub(crate) fn rewritten(plan: LogicalPlan, rewriting: &Rewriting) -> Result<Logi
 ///
 /// # Errors
 /// Those of the rewritings.
-pub(crate) fn rewritten_with_parts(
+pub fn rewritten_with_parts(
     plan: LogicalPlan,
-    rewriting: &Rewriting,
-    part_rewriting: &PartRewriting,
+    rewriting: &Rewriting<'_>,
+    part_rewriting: &PartRewriting<'_>,
 ) -> Result<LogicalPlan> {
     // Whatever reads a column whose type has changed has another type too.
     let mut is_changed = false;

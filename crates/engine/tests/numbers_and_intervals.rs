@@ -1,0 +1,205 @@
+//! Hand-made: decimals beside floats, and intervals, mean what they mean to
+//! PostgreSQL. Each case gives the rows of `orders`, an expression, and its value for
+//! each row.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use sluice_engine::{EVALUATION_ERRORS, Program};
+
+use crate::common::{Row, Warehouse, delete, tables, upsert, views};
+
+/// The rows of a view, which all go when those of the table go.
+fn rows_of(select: &str, orders: &[Row]) -> Vec<String> {
+    let mut warehouse = Warehouse::new(&[select]);
+    warehouse.epoch(vec![upsert("orders", orders, 1)]);
+    let found = warehouse.of("v");
+    let errors = warehouse.of(EVALUATION_ERRORS);
+    assert!(errors.is_empty(), "{select}: {errors:?}");
+    warehouse.restart();
+    warehouse.epoch(vec![delete("orders", orders, 2)]);
+    assert!(warehouse.of("v").is_empty(), "{select}");
+    found
+}
+
+/// The values of an expression over the columns `f` DOUBLE, `d` DECIMAL, `id` and `t`.
+fn values_of(expression: &str, orders: &[Row]) -> Vec<String> {
+    let select = format!(
+        "SELECT id, {expression} AS x FROM (SELECT id, t, CAST(k AS DOUBLE) AS f, CAST(n AS DECIMAL(18, 2)) AS d FROM orders) AS o"
+    );
+    let rows = rows_of(&select, orders);
+    let values = rows.iter().map(|row| row.split_once(' ').unwrap().1);
+    values.map(str::to_owned).collect()
+}
+
+fn error_of(select: &str) -> String {
+    let errors = Program::plan(&tables(), &views(&[select])).unwrap_err();
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("\n")
+}
+
+/// A decimal has room for none of these floats.
+const FLOATS: &[Row] = &[
+    (1, "0.30000000000000004", Some(0), 0),
+    (2, "-1e-20", Some(0), 0),
+    (3, "1e300", Some(0), 1),
+    (4, "NaN", Some(0), 0),
+];
+
+#[test]
+fn decimals_are_floats_where_they_meet_some() {
+    for (expression, wanted) in [
+        ("f = 0.3", [false, false, false, false]),
+        ("f < 0.0", [false, true, false, false]),
+        ("f > 0.5", [false, false, true, true]),
+        ("f BETWEEN 0.0 AND 0.3", [false; 4]),
+        ("f NOT IN (0.3, 0.0)", [true; 4]),
+        ("f = d", [false; 4]),
+        ("f IS DISTINCT FROM 0.0", [true; 4]),
+        ("CASE f WHEN 0.3 THEN false ELSE true END", [true; 4]),
+        ("CASE WHEN id > 0 THEN f ELSE 0.0 END = f", [true; 4]),
+        ("coalesce(f, 0.0) = f", [true; 4]),
+        ("nullif(f, 0.0) = f", [true; 4]),
+        ("greatest(f, 0.3) = f", [true, false, true, true]),
+        ("f + 0.1 > 0.9", [false, false, true, true]),
+        ("f - d > 0.9", [false, false, true, true]),
+    ] {
+        let wanted = wanted.map(|value| value.to_string());
+        assert_eq!(values_of(expression, FLOATS), wanted, "{expression}");
+    }
+    for (select, wanted) in [
+        (
+            "SELECT id FROM orders WHERE CAST(k AS DOUBLE) IN (SELECT CAST(n AS DECIMAL(18, 2)) FROM orders)",
+            &[][..],
+        ),
+        (
+            "SELECT o.id FROM orders AS o JOIN orders AS p ON CAST(o.k AS DOUBLE) = CAST(p.n AS DECIMAL(18, 2))",
+            &[],
+        ),
+        (
+            "SELECT x < 0.0 AS b, count(*) AS c FROM (SELECT CAST(k AS DOUBLE) AS x FROM orders UNION ALL SELECT CAST(n AS DECIMAL(18, 2)) FROM orders) AS u GROUP BY 1",
+            &["false 7", "true 1"],
+        ),
+    ] {
+        assert_eq!(rows_of(select, FLOATS), wanted, "{select}");
+    }
+}
+
+#[test]
+fn a_decimal_becomes_the_nearest_float() {
+    let rows: &[Row] = &[
+        (1, "0.12345678901234567", Some(0), 0),
+        (2, "0.30000000000000004", Some(0), 0),
+        (3, "0.00554461693100611747", Some(0), 0),
+        (4, "-8122406761877354.62", Some(0), 0),
+        (5, "0.3", Some(0), 0),
+    ];
+    let select = "SELECT id FROM orders WHERE CAST(CAST(k AS DECIMAL(38, 20)) AS DOUBLE) = CAST(k AS DOUBLE)";
+    assert_eq!(rows_of(select, rows), ["1", "2", "3", "4", "5"]);
+    let select = "SELECT id FROM orders WHERE CAST(k AS DOUBLE) = 0.12345678901234567";
+    assert_eq!(rows_of(select, rows), ["1"]);
+}
+
+#[test]
+fn intervals_are_compared_by_their_length() {
+    let order: &[Row] = &[(1, "0", Some(0), 0)];
+    for (expression, wanted) in [
+        ("(t + INTERVAL '31 days') - t > INTERVAL '30 days'", "true"),
+        ("(t + INTERVAL '1 day') - t = INTERVAL '1 day'", "true"),
+        ("INTERVAL '1 day' = INTERVAL '24 hours'", "true"),
+        ("INTERVAL '1 month' < INTERVAL '31 days'", "true"),
+        (
+            "(t + INTERVAL '40 days') - t BETWEEN INTERVAL '1 month' AND INTERVAL '41 days'",
+            "true",
+        ),
+        (
+            "(t + INTERVAL '24 hours') - t IN (INTERVAL '1 day', INTERVAL '2 days')",
+            "true",
+        ),
+        (
+            "(t + INTERVAL '1 day') - t IS DISTINCT FROM INTERVAL '1 day'",
+            "false",
+        ),
+        (
+            "CASE (t + INTERVAL '1 day') - t WHEN INTERVAL '1 day' THEN 1 ELSE 2 END",
+            "1",
+        ),
+        // Too long for the nanoseconds of an interval.
+        ("(t + INTERVAL '5000 years') - t > INTERVAL '1 day'", "true"),
+        (
+            "nullif(CASE WHEN id > 0 THEN INTERVAL '1 day' END, INTERVAL '24 hours') IS NULL",
+            "true",
+        ),
+        (
+            "greatest(CASE WHEN id > 0 THEN INTERVAL '40 days' END, INTERVAL '1 month') > INTERVAL '39 days'",
+            "true",
+        ),
+        (
+            "least(CASE WHEN id > 0 THEN INTERVAL '40 days' END, NULL, INTERVAL '1 month') < INTERVAL '31 days'",
+            "true",
+        ),
+        (
+            "CASE WHEN d > 0 THEN INTERVAL '1 day' END < INTERVAL '25 hours'",
+            "null",
+        ),
+    ] {
+        assert_eq!(values_of(expression, order), [wanted], "{expression}");
+    }
+}
+
+/// Intervals of one order each: 1 month, 30 days, 40 days and none.
+const INTERVALS: &str = "(SELECT id, CASE n WHEN 0 THEN INTERVAL '1 month' WHEN 1 THEN INTERVAL '30 days' WHEN 2 THEN INTERVAL '40 days' END AS i FROM orders)";
+const ORDERS: &[Row] = &[
+    (1, "", Some(0), 0),
+    (2, "", Some(0), 1),
+    (3, "", Some(0), 2),
+    (4, "", Some(0), 3),
+];
+
+#[test]
+fn intervals_are_keys_by_their_length() {
+    for (select, wanted) in [
+        (
+            format!(
+                "SELECT a.id, b.id AS other FROM {INTERVALS} AS a JOIN {INTERVALS} AS b ON a.i = b.i"
+            ),
+            &["1 1", "1 2", "2 1", "2 2", "3 3"][..],
+        ),
+        (
+            format!(
+                "SELECT id FROM {INTERVALS} AS a WHERE i IN (SELECT i FROM {INTERVALS} AS b WHERE b.id = 2)"
+            ),
+            &["1", "2"],
+        ),
+        (
+            format!("SELECT id > 0 AS b, count(DISTINCT i) AS n FROM {INTERVALS} AS a GROUP BY 1"),
+            &["true 2"],
+        ),
+    ] {
+        assert_eq!(rows_of(&select, ORDERS), wanted, "{select}");
+    }
+}
+
+#[test]
+fn what_keeps_one_interval_of_several_alike_is_refused() {
+    for (select, word) in [
+        ("SELECT count(*) AS c FROM {} AS a GROUP BY i", "GROUP BY"),
+        (
+            "SELECT count(*) AS c FROM (SELECT DISTINCT i FROM {} AS a) AS b",
+            "DISTINCT",
+        ),
+        (
+            "SELECT max(i) > INTERVAL '1 day' AS long FROM {} AS a",
+            "max",
+        ),
+        (
+            "SELECT array_has([i], INTERVAL '1 day') AS has FROM {} AS a",
+            "array_has",
+        ),
+    ] {
+        let error = error_of(&select.replace("{}", INTERVALS));
+        assert!(error.contains(word), "{error}");
+        assert!(error.contains("extract(epoch FROM …)"), "{error}");
+    }
+}

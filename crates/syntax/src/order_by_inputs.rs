@@ -1,0 +1,303 @@
+//! Names in ORDER BY that a query reads and answers.
+//!
+//! Alone, such a name is the answer's column; inside an expression it is that of the
+//! tables to PostgreSQL, and the answer's to the planner. What is written here says
+//! the same to both:
+//!
+//! | query | becomes |
+//! |---|---|
+//! | `SELECT abs(x) AS x FROM t ORDER BY abs(x)` | `SELECT abs(x) AS x FROM t ORDER BY x` |
+//! | `SELECT abs(x) AS x FROM t ORDER BY x + 1` | `SELECT "x" FROM (SELECT abs(x) AS x, x + 1 AS "__order_1" FROM t) AS "__ordered" ORDER BY "__order_1"` |
+//!
+//! That the tables have the column is known where the answer's is made of it. Others
+//! are left to a rule that knows the tables.
+
+use std::collections::BTreeSet;
+use std::mem::{replace, swap};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, VisitorMut,
+};
+use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::{Part, QUERIES};
+
+/// Writes such orders otherwise, those of subqueries included. Whether there were any.
+pub fn order_by_inputs(sql: &mut impl Part) -> bool {
+    let mut rewriter = Rewriter { is_changed: false };
+    let _ = sql.rewrite(&mut rewriter);
+    rewriter.is_changed
+}
+
+struct Rewriter {
+    is_changed: bool,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    // After the queries inside, so that what one becomes is not visited again.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.is_changed |= rewritten(query);
+        ControlFlow::Continue(())
+    }
+}
+
+/// A column of the answer that has another value than one of its name in the tables.
+struct Answered {
+    alias: Ident,
+    value: Expr,
+    /// Whether the tables have a column of its name, of which it is made.
+    hides: bool,
+}
+
+impl Answered {
+    fn of(item: &SelectItem) -> Option<Self> {
+        let SelectItem::ExprWithAlias { expr, alias } = item else {
+            return None;
+        };
+        let name = plain(alias);
+        if column_name(expr).is_some_and(|column| column == name) {
+            return None;
+        }
+        let hides = expr.has_expression(&mut |part| column_name(part).as_ref() == Some(&name));
+        Some(Self {
+            alias: alias.clone(),
+            value: expr.clone(),
+            hides,
+        })
+    }
+
+    fn is_named_in(&self, expression: &Expr) -> bool {
+        let name = plain(&self.alias);
+        expression.has_expression(&mut |part| column_name(part).as_ref() == Some(&name))
+    }
+}
+
+fn rewritten(query: &mut Query) -> bool {
+    let Some(order_by) = &mut query.order_by else {
+        return false;
+    };
+    let OrderByKind::Expressions(order) = &mut order_by.kind else {
+        return false;
+    };
+    let SetExpr::Select(select) = &mut *query.body else {
+        return false;
+    };
+    let is_distinct_on = matches!(select.distinct, Some(Distinct::On(_)));
+    if is_distinct_on || order.iter().all(|by| stands_alone(&by.expr)) {
+        return false;
+    }
+    let answered: Vec<Answered> = select.projection.iter().filter_map(Answered::of).collect();
+    let mut is_changed = false;
+    let mut is_hidden = false;
+    for by in order {
+        if stands_alone(&by.expr) {
+            continue;
+        }
+        let named = answered
+            .iter()
+            .filter(|column| column.is_named_in(&by.expr));
+        let named: Vec<&Answered> = named.collect();
+        if named.is_empty() {
+            continue;
+        }
+        let wanted = without_brackets(&by.expr);
+        let same = answered
+            .iter()
+            .find(|column| without_brackets(&column.value) == wanted);
+        if let Some(same) = same {
+            by.expr = Expr::Identifier(same.alias.clone());
+            is_changed = true;
+        } else {
+            is_hidden |= named.iter().any(|column| hides(column, select));
+        }
+    }
+    if is_hidden && matches!(select.distinct, None | Some(Distinct::All)) {
+        is_changed |= order_inside(query).is_some();
+    }
+    is_changed
+}
+
+/// Whether the tables' column of the name can be meant: of groups, only their keys.
+fn hides(column: &Answered, select: &Select) -> bool {
+    let name = plain(&column.alias);
+    let is_key = |key: &Expr| column_name(key).as_ref() == Some(&name);
+    match &select.group_by {
+        GroupByExpr::Expressions(keys, _) if !keys.is_empty() => {
+            column.hides && keys.iter().any(is_key)
+        }
+        _ => column.hides,
+    }
+}
+
+/// Computes what the order is by where the answer's names are not known. `None` where
+/// the answer's columns have no names, or one name twice.
+fn order_inside(query: &mut Query) -> Option<()> {
+    let OrderByKind::Expressions(order) = &mut query.order_by.as_mut()?.kind else {
+        return None;
+    };
+    let SetExpr::Select(select) = &mut *query.body else {
+        return None;
+    };
+    let names = select.projection.iter().map(answered_name);
+    let names = names.collect::<Option<Vec<String>>>()?;
+    let answered: BTreeSet<&String> = names.iter().collect();
+    if answered.len() < names.len() {
+        return None;
+    }
+    let columns = names.iter().map(|name| quoted(name.clone()).to_string());
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let frame = format!("SELECT {columns} FROM (SELECT 1) AS \"__ordered\"");
+    let mut frame = Parser::new(&QUERIES)
+        .try_with_sql(&frame)
+        .and_then(|mut parser| parser.parse_query())
+        .ok()?;
+    let SetExpr::Select(outer) = &mut *frame.body else {
+        return None;
+    };
+    let TableFactor::Derived { subquery, .. } = &mut outer.from.first_mut()?.relation else {
+        return None;
+    };
+    let mut number = 0;
+    for by in order {
+        let is_answered = match without_brackets(&by.expr) {
+            Expr::Value(_) => true,
+            Expr::Identifier(ident) => answered.contains(&plain(ident)),
+            _ => false,
+        };
+        if is_answered {
+            continue;
+        }
+        number += 1;
+        let alias = quoted(format!("__order_{number}"));
+        let expr = replace(&mut by.expr, Expr::Identifier(alias.clone()));
+        select
+            .projection
+            .push(SelectItem::ExprWithAlias { expr, alias });
+    }
+    swap(&mut subquery.body, &mut query.body);
+    query.body = frame.body;
+    Some(())
+}
+
+/// The name that a column of the answer surely has.
+fn answered_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(plain(alias)),
+        SelectItem::UnnamedExpr(expr) => column_name(expr),
+        _ => None,
+    }
+}
+
+/// Whether a part of an order is a column of the answer where that has its name.
+fn stands_alone(expression: &Expr) -> bool {
+    matches!(
+        without_brackets(expression),
+        Expr::Identifier(_) | Expr::Value(_)
+    )
+}
+
+fn without_brackets(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Nested(inner) => without_brackets(inner),
+        other => other,
+    }
+}
+
+/// The name of a plain column.
+fn column_name(expression: &Expr) -> Option<String> {
+    match without_brackets(expression) {
+        Expr::Identifier(ident) => Some(plain(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(plain),
+        _ => None,
+    }
+}
+
+/// The name as SQL compares it.
+fn plain(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+fn quoted(name: String) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_expressions_are_columns_of_tables() {
+        for (sql, expected) in [
+            (
+                "SELECT abs(x) AS x, t.k FROM t ORDER BY -(x) DESC, k LIMIT 1",
+                Some(
+                    "SELECT \"x\", \"k\" FROM (SELECT abs(x) AS x, t.k, -(x) AS \"__order_1\" FROM t) AS \"__ordered\" ORDER BY \"__order_1\" DESC, k LIMIT 1",
+                ),
+            ),
+            (
+                "SELECT a FROM (SELECT lower(t.s) AS s, a FROM t ORDER BY (s || a), length(s)) AS u",
+                Some(
+                    "SELECT a FROM (SELECT \"s\", \"a\" FROM (SELECT lower(t.s) AS s, a, (s || a) AS \"__order_1\", length(s) AS \"__order_2\" FROM t) AS \"__ordered\" ORDER BY \"__order_1\", \"__order_2\") AS u",
+                ),
+            ),
+            (
+                "SELECT abs(x) AS x FROM t ORDER BY x + 1, t.k, y, 1, (x)",
+                Some(
+                    "SELECT \"x\" FROM (SELECT abs(x) AS x, x + 1 AS \"__order_1\", t.k AS \"__order_2\", y AS \"__order_3\" FROM t) AS \"__ordered\" ORDER BY \"__order_1\", \"__order_2\", \"__order_3\", 1, (x)",
+                ),
+            ),
+            (
+                "SELECT abs(x) AS x FROM t ORDER BY t.x",
+                Some(
+                    "SELECT \"x\" FROM (SELECT abs(x) AS x, t.x AS \"__order_1\" FROM t) AS \"__ordered\" ORDER BY \"__order_1\"",
+                ),
+            ),
+            (
+                "SELECT DISTINCT abs(x) AS x FROM t ORDER BY (abs(x)) DESC",
+                Some("SELECT DISTINCT abs(x) AS x FROM t ORDER BY x DESC"),
+            ),
+            (
+                "SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY sum(x)",
+                Some("SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY x"),
+            ),
+            (
+                "SELECT lower(s) AS s, count(*) AS n FROM t GROUP BY s ORDER BY s || 'x'",
+                Some(
+                    "SELECT \"s\", \"n\" FROM (SELECT lower(s) AS s, count(*) AS n, s || 'x' AS \"__order_1\" FROM t GROUP BY s) AS \"__ordered\" ORDER BY \"__order_1\"",
+                ),
+            ),
+        ] {
+            let mut statement = Parser::parse_sql(&QUERIES, sql).unwrap().remove(0);
+            assert_eq!(order_by_inputs(&mut statement), expected.is_some());
+            assert_eq!(statement.to_string(), expected.unwrap_or(sql));
+        }
+    }
+
+    #[test]
+    fn other_orders_stay_as_they_are() {
+        for sql in [
+            "SELECT abs(x) AS x FROM t ORDER BY x DESC",
+            "SELECT abs(x) AS x, t.y AS y FROM t ORDER BY (x), 1, t.y",
+            "SELECT abs(x) AS y FROM t ORDER BY x + 1",
+            // The tables may have no such column.
+            "SELECT abs(x) AS y FROM t ORDER BY y + 1",
+            "SELECT x AS x FROM t ORDER BY x + 1",
+            // The answer has columns of unknown names.
+            "SELECT abs(x) AS x, count(*) OVER () FROM t ORDER BY x + 1",
+            "SELECT coalesce(sum(x), 0) AS x FROM t GROUP BY k ORDER BY x * 2",
+            "SELECT DISTINCT ON (x + 1) abs(x) AS x FROM t ORDER BY x + 1",
+            "SELECT DISTINCT abs(x) AS x FROM t ORDER BY x + 1",
+        ] {
+            let mut statement = Parser::parse_sql(&QUERIES, sql).unwrap().remove(0);
+            assert!(!order_by_inputs(&mut statement), "{statement}");
+            assert_eq!(statement.to_string(), sql);
+        }
+    }
+}
