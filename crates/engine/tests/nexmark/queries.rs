@@ -77,8 +77,8 @@ pub const QUERIES: [(&str, &str); 22] = [
     (
         "q14",
         "SELECT auction, bidder, CAST('0.908' AS DECIMAL(4, 3)) * price AS price,
-           CASE WHEN date_part('second', date_time) BETWEEN 8 AND 18 THEN 'dayTime'
-                WHEN date_part('second', date_time) <= 6 OR date_part('second', date_time) >= 20 THEN 'nightTime'
+           CASE WHEN date_part('second', date_trunc('second', date_time)) BETWEEN 8 AND 18 THEN 'dayTime'
+                WHEN date_part('second', date_trunc('second', date_time)) <= 6 OR date_part('second', date_trunc('second', date_time)) >= 20 THEN 'nightTime'
                 ELSE 'otherTime' END AS bid_time_type,
            date_time, length(extra) - length(replace(extra, 'c', '')) AS c_counts
          FROM bid WHERE CAST('0.908' AS DECIMAL(4, 3)) * price > 30 AND CAST('0.908' AS DECIMAL(4, 3)) * price < 900",

@@ -10,7 +10,7 @@ use super::*;
 use crate::parquet_file;
 use crate::segment_cache::SegmentCache;
 
-const ROWS: i64 = 40_000;
+const ROWS: i64 = 50_000;
 const FOLDER: &str = "/store";
 const FILE: &str = "segment-1.parquet";
 
