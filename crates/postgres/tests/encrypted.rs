@@ -7,7 +7,6 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking, waits, and writes files"
 )]
-#![allow(dead_code, reason = "tests share what starts servers")]
 
 #[path = "../../mysql/tests/common/certificates.rs"]
 mod certificates;

@@ -7,7 +7,6 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts its own threads"
 )]
-#![allow(dead_code, reason = "tests share what starts servers")]
 
 mod common;
 

@@ -14,7 +14,6 @@
 mod common;
 #[path = "../../mysql/tests/common/mod.rs"]
 mod mysql;
-#[allow(dead_code, reason = "the tests of the crate use the rest")]
 #[path = "../../postgres/tests/common/mod.rs"]
 mod postgres;
 

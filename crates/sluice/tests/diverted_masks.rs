@@ -18,7 +18,6 @@ mod found_below;
 mod found_nowhere;
 #[path = "../../mysql/tests/common/mod.rs"]
 mod mysql;
-#[allow(dead_code, reason = "the tests of the crate use the rest")]
 #[path = "../../postgres/tests/common/mod.rs"]
 mod postgres;
 #[path = "common/world.rs"]

@@ -11,7 +11,6 @@
 #[path = "../../mysql/tests/common/certificates.rs"]
 mod certificates;
 mod common;
-#[allow(dead_code, reason = "the tests of the crate use the rest")]
 #[path = "../../postgres/tests/common/mod.rs"]
 mod postgres;
 #[path = "common/world.rs"]

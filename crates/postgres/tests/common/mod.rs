@@ -1,5 +1,7 @@
 //! A PostgreSQL server of the tests' own, and what records make of tables.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -85,6 +85,11 @@ impl Parts {
         }
     }
 
+    /// Hours and all behind them.
+    fn time(&self) -> [i64; 4] {
+        [self.hours, self.minutes, self.seconds, self.us]
+    }
+
     /// From the largest to the smallest.
     fn all(&self) -> [i64; 7] {
         [
@@ -99,7 +104,7 @@ impl Parts {
     }
 
     fn has_time(&self) -> bool {
-        self.all().iter().skip(3).any(|value| *value != 0)
+        self.time().iter().any(|value| *value != 0)
     }
 
     fn has_seconds(&self) -> bool {
@@ -107,7 +112,7 @@ impl Parts {
     }
 
     fn is_time_negative(&self) -> bool {
-        self.all().iter().skip(3).any(|value| *value < 0)
+        self.time().iter().any(|value| *value < 0)
     }
 
     /// The seconds without their sign, in at least so many digits, and the fraction
