@@ -14,9 +14,7 @@ pub struct DeadLetter {
     pub table: String,
     /// The column at fault; empty where the record as a whole is.
     pub column: String,
-    /// Short fixed name of the reason, to group by: `not_json`, `bad_utf8`,
-    /// `missing_value`, `wrong_type`, `out_of_range`, `not_in_list`, `late`,
-    /// `ahead`, `no_table`, `bad_header`, `wrong_column_count`.
+    /// Short fixed name of the reason, to group by, such as `not_json` or `late`.
     pub reason: &'static str,
     /// What was wrong, for a person.
     pub detail: String,

@@ -4,7 +4,10 @@
 use std::fmt::Debug;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::path::Path;
+
+use rustix::fs::{Advice, fadvise};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub trait DiskFile: Send + Sync + Debug {
     /// # Errors
     /// When the disk refuses.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Says that `length` bytes from `offset` will be read soon, so that the disk
+    /// fetches them meanwhile. A hint, which some disks pass over.
+    fn will_read(&self, _offset: u64, _length: u64) {}
     /// Cuts or extends the file.
     ///
     /// # Errors
@@ -103,6 +109,9 @@ pub trait Disk: Send + Sync + Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
+/// Linux fetches no more than this for one hint, unless the device says otherwise.
+const FETCHED_AT_ONCE_BYTES: u64 = 128 << 10;
+
 #[derive(Debug)]
 struct RealFile(fs::File);
 
@@ -128,6 +137,15 @@ impl DiskFile for RealFile {
             }
         }
         Ok(filled)
+    }
+    fn will_read(&self, offset: u64, length: u64) {
+        let end = offset.saturating_add(length);
+        let mut start = offset;
+        while let Some(length) = NonZeroU64::new((end - start).min(FETCHED_AT_ONCE_BYTES)) {
+            // What hinders it shows when the bytes are read.
+            let _ = fadvise(&self.0, start, Some(length), Advice::WillNeed);
+            start += length.get();
+        }
     }
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         self.0.set_len(length)

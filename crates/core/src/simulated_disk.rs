@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,10 @@ struct Content {
     durable: Vec<u8>,
     /// What readers see: written, perhaps not synced.
     visible: Vec<u8>,
+    /// What somebody said that it would read.
+    announced: Vec<Range<u64>>,
+    /// Reads of anything else.
+    surprising_reads: u64,
 }
 
 type FileCell = Arc<Mutex<Content>>;
@@ -68,6 +73,13 @@ impl SimulatedDisk {
     /// Number of changing calls since the last [`SimulatedDisk::set_faults`].
     pub fn calls(&self) -> u64 {
         self.0.lock().calls
+    }
+
+    /// Reads of bytes that no [`DiskFile::will_read`] had told of, of all files.
+    pub fn surprising_reads(&self) -> u64 {
+        let state = self.0.lock();
+        let files = state.names.values();
+        files.map(|cell| cell.lock().surprising_reads).sum()
     }
 
     /// The machine loses power and starts again: of each file a random part of
@@ -236,12 +248,21 @@ impl DiskFile for SimulatedFile {
         Ok(())
     }
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let content = self.cell.lock();
+        let mut content = self.cell.lock();
+        let end = offset.saturating_add(buffer.len() as u64);
+        let is_told_of = |told: &Range<u64>| told.start <= offset && end <= told.end;
+        if !content.announced.iter().any(is_told_of) {
+            content.surprising_reads += 1;
+        }
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let available = content.visible.get(start..).unwrap_or_default();
         let count = available.len().min(buffer.len());
         buffer[..count].copy_from_slice(&available[..count]);
         Ok(count)
+    }
+    fn will_read(&self, offset: u64, length: u64) {
+        let told = offset..offset.saturating_add(length);
+        self.cell.lock().announced.push(told);
     }
     fn set_len(&mut self, length: u64) -> io::Result<()> {
         self.disk.0.lock().count_call()?;

@@ -50,6 +50,16 @@ pub enum Problem {
         "the transaction's GTID has a tag, which is not understood\n  help: let the application use GTIDs without tags"
     )]
     TaggedGtid,
+    /// A transaction that was read in part does not come next.
+    #[error(
+        "rows of the transaction {wanted} were read, and the server gives {found} before it: it has them in another order\n  help: the server that was read before goes on with it, and so does one that keeps its order (`replica_preserve_commit_order`)"
+    )]
+    OtherOrder {
+        /// The transaction that was read in part.
+        wanted: String,
+        /// The one that comes.
+        found: String,
+    },
     /// The server lost changes.
     #[error(
         "the server says that changes may be missing from its log: {0}\n  help: take the first copy of the tables again"

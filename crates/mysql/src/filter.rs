@@ -1,5 +1,7 @@
 //! Which tables are captured.
 
+use serde::{Deserialize, Serialize};
+
 use crate::schema::TableName;
 
 /// Databases of the servers themselves.
@@ -7,7 +9,8 @@ const SYSTEM: [&str; 4] = ["mysql", "information_schema", "performance_schema", 
 
 /// Names `database.table`, either of which may have `*` for any letters. Empty:
 /// all tables but the server's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct TableFilter {
     patterns: Vec<(String, String)>,
 }
@@ -45,6 +48,22 @@ impl TableFilter {
                 .iter()
                 .any(|(pattern, _)| fits(pattern, database)),
         }
+    }
+}
+
+impl TryFrom<Vec<String>> for TableFilter {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        Self::new(&names)
+    }
+}
+
+impl From<TableFilter> for Vec<String> {
+    fn from(filter: TableFilter) -> Self {
+        let patterns = filter.patterns.into_iter();
+        let names = patterns.map(|(database, table)| format!("{database}.{table}"));
+        names.collect()
     }
 }
 

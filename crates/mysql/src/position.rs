@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::binlog::gtid::GtidSet;
 use crate::ddl::Schemas;
+use crate::filter::TableFilter;
 use crate::input::{BadBytes, Input, name_text};
 use crate::schema::{TableName, TableSchema};
 
@@ -46,6 +47,13 @@ pub struct DatabasePosition {
     /// Rows of the transaction that begins at `offset` that were taken.
     #[serde(default)]
     pub rows: u64,
+    /// The identity of that transaction; empty if it has none, or no row was taken.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rows_of: String,
+    /// The tables of which rows were taken, and counted; positions of earlier programs
+    /// do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<TableFilter>,
     /// The tables whose columns are known.
     #[serde(default, with = "as_list")]
     pub schemas: Schemas,
@@ -66,6 +74,9 @@ pub struct StateStep {
     /// The log up to here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
+    /// Rows of these tables are taken from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<TableFilter>,
 }
 
 /// A place in the log between two transactions.
@@ -103,7 +114,13 @@ impl DatabasePosition {
             return Err(BadBytes::invalid("it is no step of a database's position"));
         }
         match input.u8(WHAT)? {
-            ROWS => self.rows = u64::from(input.u32(WHAT)?),
+            ROWS => {
+                self.rows = u64::from(input.u32(WHAT)?);
+                // Its first row says which transaction it is.
+                if !input.is_empty() {
+                    self.rows_of = name_text(input.rest());
+                }
+            }
             COMMIT => {
                 self.offset = input.u64(WHAT)?;
                 self.transactions = input.u64(WHAT)?;
@@ -112,6 +129,7 @@ impl DatabasePosition {
                 self.gtids.add_all(&added);
                 self.file = name_text(input.rest());
                 self.rows = 0;
+                self.rows_of.clear();
             }
             STATE => {
                 let step: StateStep = serde_json::from_slice(input.rest())
@@ -144,14 +162,22 @@ impl DatabasePosition {
             (self.file, self.offset) = (at.file, at.offset);
             (self.gtids, self.transactions) = (at.gtids, at.transactions);
             self.rows = 0;
+            self.rows_of.clear();
+        }
+        if step.tables.is_some() {
+            self.tables = step.tables;
         }
     }
 }
 
-/// The step of a row inside a transaction: `rows` were taken.
-pub(crate) fn rows_step(rows: u64) -> Vec<u8> {
+/// The step of a row inside a transaction: `rows` were taken. That of its first row
+/// says the transaction's identity, if it has one.
+pub(crate) fn rows_step(rows: u64, gtid: &str) -> Vec<u8> {
     let mut bytes = vec![STEP_MARK, ROWS];
     bytes.extend(u32::try_from(rows).unwrap_or(u32::MAX).to_le_bytes());
+    if rows == 1 {
+        bytes.extend(gtid.bytes());
+    }
     bytes
 }
 
@@ -198,8 +224,9 @@ mod tests {
     #[test]
     fn steps_move_a_position_and_survive_as_json() {
         let mut position = DatabasePosition::default();
-        position.apply(&rows_step(3)).unwrap();
-        assert_eq!(position.rows, 3);
+        position.apply(&rows_step(1, "0-1-9")).unwrap();
+        position.apply(&rows_step(3, "0-1-9")).unwrap();
+        assert_eq!((position.rows, position.rows_of.as_str()), (3, "0-1-9"));
         position
             .apply(&commit_step("log.000002", 500, 7, "0-1-9"))
             .unwrap();
@@ -207,13 +234,17 @@ mod tests {
             (position.rows, position.offset, position.transactions),
             (0, 500, 7)
         );
+        assert_eq!(position.rows_of, "");
+        let filter = TableFilter::new(&["shop.*".to_owned()]).unwrap();
         let name = TableName::new("shop", "t.x");
         let step = StateStep {
             schemas: vec![(name.clone(), Some(TableSchema::default()))],
             copies: vec![(name.clone(), CopyProgress::Until(vec!["7".into()]))],
+            tables: Some(filter.clone()),
             at: None,
         };
         position.apply(&state_step(&step)).unwrap();
+        assert_eq!(position.tables, Some(filter));
         let json = serde_json::to_string(&position).unwrap();
         let back: DatabasePosition = serde_json::from_str(&json).unwrap();
         assert_eq!(back, position);
@@ -226,7 +257,9 @@ mod tests {
     /// Steps are in every record of the log: their bytes must not change.
     #[test]
     fn the_bytes_of_steps_stay() {
-        assert_eq!(rows_step(258), [0x81, 1, 2, 1, 0, 0]);
+        assert_eq!(rows_step(258, "g"), [0x81, 1, 2, 1, 0, 0]);
+        assert_eq!(rows_step(1, ""), [0x81, 1, 1, 0, 0, 0]);
+        assert_eq!(rows_step(1, "g"), [0x81, 1, 1, 0, 0, 0, b'g']);
         assert_eq!(
             commit_step("a", 1, 2, "g"),
             [

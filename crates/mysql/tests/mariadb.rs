@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use common::scenarios::{
     copy_and_stream_meet, every_type_is_the_same, new_rows_have_their_defaults,
-    tables_join_and_are_emptied,
+    tables_change_inside_a_transaction, tables_join_and_are_emptied,
+    tables_without_a_key_come_once,
 };
 use common::{Server, Tables};
 use sluice_mysql::position::DatabasePosition;
@@ -59,6 +60,22 @@ fn tables_that_come_later_join_and_those_that_are_emptied_are_empty() {
         return;
     };
     tables_join_and_are_emptied(&server);
+}
+
+#[test]
+fn tables_that_change_inside_a_transaction_lose_and_double_nothing() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    tables_change_inside_a_transaction(&server);
+}
+
+#[test]
+fn rows_without_a_key_come_once() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    tables_without_a_key_come_once(&server, true);
 }
 
 #[test]

@@ -11,14 +11,19 @@
 
 mod common;
 
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use common::scenarios::{
     copy_and_stream_meet, every_type_is_the_same, new_rows_have_their_defaults,
-    tables_join_and_are_emptied,
+    tables_change_inside_a_transaction, tables_join_and_are_emptied,
+    tables_without_a_key_come_once,
 };
 use common::{Kind, Server, Tables, assert_equal, copied, drain};
 use sluice_core::SystemClock;
+use sluice_mysql::filter::TableFilter;
+use sluice_mysql::net::connection::Address;
 use sluice_mysql::net::tls::TlsMode;
 use sluice_mysql::position::DatabasePosition;
 use sluice_mysql::server::{ServerOptions, ServerSource};
@@ -78,6 +83,18 @@ fn tables_that_come_later_join_and_those_that_are_emptied_are_empty() {
 }
 
 #[test]
+fn tables_that_change_inside_a_transaction_lose_and_double_nothing() {
+    let Some(server) = mysql() else { return };
+    tables_change_inside_a_transaction(&server);
+}
+
+#[test]
+fn rows_without_a_key_come_once() {
+    let Some(server) = mysql() else { return };
+    tables_without_a_key_come_once(&server, false);
+}
+
+#[test]
 fn a_user_signs_in_by_caching_sha2_password_over_tls_and_then_without() {
     let Some(server) = mysql() else { return };
     server.run(&[
@@ -106,6 +123,8 @@ fn a_user_signs_in_by_caching_sha2_password_over_tls_and_then_without() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("Access denied"), "{error}");
+    let refused = "refuses the name or the password of user `reader`";
+    assert!(error.contains(refused), "{error}");
     let mut tables = Tables::default();
     drain(&mut source(TlsMode::Required, "sécret"), &mut tables);
     assert_eq!(tables.rows.len(), 1);
@@ -113,6 +132,60 @@ fn a_user_signs_in_by_caching_sha2_password_over_tls_and_then_without() {
     let mut tables = Tables::default();
     drain(&mut source(TlsMode::Off, "sécret"), &mut tables);
     assert_equal(&tables.rows, &copied(&server));
+}
+
+/// A server that answers every connection with this error.
+fn refusing_server(code: u16, message: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut payload = vec![0xff];
+            payload.extend(code.to_le_bytes());
+            payload.extend(message.as_bytes());
+            let mut packet = (payload.len() as u32).to_le_bytes().to_vec();
+            packet.extend(payload);
+            connection.unwrap().write_all(&packet).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn a_refused_name_or_password_is_no_missing_privilege() {
+    let said = |code: u16| {
+        let place = refusing_server(code, "Access denied");
+        let address = Address {
+            host: place.ip().to_string(),
+            port: place.port(),
+            user: "reader".into(),
+            ..Address::default()
+        };
+        let options = ServerOptions {
+            name: "shop".into(),
+            addresses: vec![address],
+            filter: TableFilter::new(&["shop.*".to_owned()]).unwrap(),
+            server_id: 4_711,
+            copies: true,
+            copied_first: None,
+            part_rows: 100,
+        };
+        let clock = Arc::new(SystemClock);
+        let mut source = ServerSource::new(options, clock, DatabasePosition::default());
+        (place, source.poll().unwrap_err().to_string())
+    };
+    for code in [1045, 1698] {
+        let (place, error) = said(code);
+        let first = format!(
+            "the server at {place} refuses the name or the password of user `reader`: Access denied\n"
+        );
+        assert!(error.starts_with(&first), "{error}");
+        assert!(error.contains("`password = \"env:NAME\"`"), "{error}");
+        assert!(!error.contains("GRANT"), "{error}");
+    }
+    let (_, error) = said(1044);
+    assert!(error.contains("may not read the log"), "{error}");
+    assert!(error.contains("GRANT"), "{error}");
 }
 
 #[test]

@@ -1,27 +1,6 @@
 //! Reading bytes that may be anything: every read is checked.
 
-/// The bytes end before what they announce, or hold what cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadBytes {
-    /// Fewer bytes than a value takes.
-    #[error("it ends {missing} bytes too early, in {what}")]
-    Short {
-        /// What was being read.
-        what: &'static str,
-        /// Bytes that are missing.
-        missing: usize,
-    },
-    /// A value that has no meaning.
-    #[error("{0}")]
-    Invalid(String),
-}
-
-impl BadBytes {
-    /// A value that has no meaning.
-    pub fn invalid(problem: impl Into<String>) -> Self {
-        Self::Invalid(problem.into())
-    }
-}
+pub use sluice_mysql::input::BadBytes;
 
 /// Bytes that are read from the front. Integers are big-endian.
 #[derive(Debug, Clone, Copy)]

@@ -7,15 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimestampMicrosecondType};
 use bytes::Bytes;
-use sluice_core::{BackfilledRow, ChangeKind, LogRecord, PartitionId, Record, RecordKind};
+use common::{partition, record_at, sources_of};
+use sluice_core::{BackfilledRow, ChangeKind, LogRecord, RecordKind};
 use sluice_mask::{Action, Format, PersonField};
-use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+use sluice_route::{Routed, Router};
 
 const SHOP: &str = r#"
 [topic.shop]
@@ -42,37 +45,6 @@ row = "/data"
 columns = [{ name = "id", from = "./id", type = "int64" }]
 "#;
 
-fn sources_of(text: &str) -> Arc<Sources> {
-    let file = SourceFile {
-        path: "a.toml".into(),
-        text: text.into(),
-    };
-    match parse_sources(&[file]) {
-        Ok(sources) => Arc::new(sources),
-        Err(errors) => panic!("{errors:?}"),
-    }
-}
-
-fn partition() -> PartitionId {
-    PartitionId {
-        topic: "shop".into(),
-        partition: 0,
-    }
-}
-
-fn record(offset: u64, kind: RecordKind, payload: Bytes) -> LogRecord {
-    LogRecord {
-        offset,
-        record: Record {
-            kind,
-            payload,
-            capture_time_us: 1,
-            position: Bytes::new(),
-            transaction: None,
-        },
-    }
-}
-
 fn row(offset: u64, table: &str, (export, number): (u64, u64), row: &'static str) -> LogRecord {
     let row = BackfilledRow {
         table: table.to_owned(),
@@ -80,15 +52,11 @@ fn row(offset: u64, table: &str, (export, number): (u64, u64), row: &'static str
         number,
         row: Bytes::from_static(row.as_bytes()),
     };
-    record(offset, RecordKind::Backfill, row.encode())
+    record_at(1, offset, RecordKind::Backfill, row.encode())
 }
 
 fn change(offset: u64, text: &'static str) -> LogRecord {
-    record(
-        offset,
-        RecordKind::Data,
-        Bytes::from_static(text.as_bytes()),
-    )
+    record_at(1, offset, RecordKind::Data, text)
 }
 
 /// Table, kind and id of each change.
@@ -110,7 +78,7 @@ fn of_orders(ids: &[i64]) -> Vec<(String, ChangeKind, i64)> {
 fn a_row_comes_once_to_its_own_table() {
     let sources = sources_of(SHOP);
     let mut router = Router::new(sources.clone());
-    let id = partition();
+    let id = partition("shop");
     let records = [
         row(
             0,
@@ -177,7 +145,7 @@ fn a_table_that_is_computed_anew_takes_what_the_log_holds() {
         sources_of(SHOP),
         sources_of(&SHOP.replace("./created", "./made")),
     );
-    let id = partition();
+    let id = partition("shop");
     let records = [row(0, "orders", (7, 0), r#"{"id":1}"#)];
     let mut router = Router::new(before);
     assert_eq!(changes(&router.route(&id, &records)), of_orders(&[1]));

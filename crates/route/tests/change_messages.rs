@@ -6,14 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
-use bytes::Bytes;
-use sluice_core::{ChangeKind, LogRecord, PartitionId, Record, RecordKind, TableChanges};
-use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+use common::{partition, record_at, sources_of};
+use sluice_core::{ChangeKind, LogRecord, RecordKind, TableChanges};
+use sluice_route::{Routed, Router, SourceFile, parse_sources};
 
 const MAXWELL: &str = r#"
 [topic.shop]
@@ -71,17 +72,6 @@ columns = [
 ]
 "#;
 
-fn sources(text: &str) -> Arc<Sources> {
-    let file = SourceFile {
-        path: "a.toml".into(),
-        text: text.into(),
-    };
-    match parse_sources(&[file]) {
-        Ok(sources) => Arc::new(sources),
-        Err(errors) => panic!("{errors:?}"),
-    }
-}
-
 fn errors(text: &str) -> String {
     let file = SourceFile {
         path: "a.toml".into(),
@@ -92,24 +82,13 @@ fn errors(text: &str) -> String {
     lines.join("\n")
 }
 
-fn id(topic: &str) -> PartitionId {
-    PartitionId {
-        topic: topic.into(),
-        partition: 0,
-    }
-}
-
 fn record(offset: u64, second: i64, payload: &str) -> LogRecord {
-    LogRecord {
+    record_at(
+        second * 1_000_000,
         offset,
-        record: Record {
-            kind: RecordKind::Data,
-            payload: Bytes::copy_from_slice(payload.as_bytes()),
-            capture_time_us: second * 1_000_000,
-            position: Bytes::new(),
-            transaction: None,
-        },
-    }
+        RecordKind::Data,
+        payload.to_owned(),
+    )
 }
 
 fn route(router: &mut Router, topic: &str, lines: &[&str]) -> Routed {
@@ -117,7 +96,7 @@ fn route(router: &mut Router, topic: &str, lines: &[&str]) -> Routed {
     let records: Vec<LogRecord> = numbered
         .map(|(offset, line)| record(offset as u64, 0, line))
         .collect();
-    router.route(&id(topic), &records)
+    router.route(&partition(topic), &records)
 }
 
 fn text(rows: &RecordBatch) -> Vec<String> {
@@ -142,7 +121,7 @@ fn reasons(routed: &Routed) -> Vec<&'static str> {
 
 #[test]
 fn maxwell_messages_have_kind_version_and_before_image() {
-    let mut router = Router::new(sources(MAXWELL));
+    let mut router = Router::new(sources_of(MAXWELL));
     let routed = route(
         &mut router,
         "shop",
@@ -190,7 +169,7 @@ fn fields_that_a_change_left_as_they_were_are_named_to_the_engine() {
             "before = \"/old\"\nunchanged = \"/unchanged\"",
         )
         .replace("type = \"decimal(16,2)\" },", "type = \"decimal(16,2)\" },\n  { name = \"colour\", from = \"./doc/colour\", type = \"string\" },");
-    let mut router = Router::new(sources(&text_of_sources));
+    let mut router = Router::new(sources_of(&text_of_sources));
     let routed = route(
         &mut router,
         "shop",
@@ -221,7 +200,7 @@ fn debezium_deletes_take_the_row_from_the_before_image() {
         .replace("\"delete\"]", "\"d\"]")
         .replace("\"update\"]", "\"u\"]")
         .replace("\"/table\"", "\"/source/table\"");
-    let mut router = Router::new(sources(&text_of_sources));
+    let mut router = Router::new(sources_of(&text_of_sources));
     let routed = route(
         &mut router,
         "shop",
@@ -241,7 +220,7 @@ fn canal_messages_hold_several_rows_with_their_before_images() {
     let text_of_sources = MAXWELL
         .replace("row = \"/data\"", "explode = \"/data\"")
         .replace("[\"/xid\", \"/xoffset\"]", "[\"/es\"]");
-    let mut router = Router::new(sources(&text_of_sources));
+    let mut router = Router::new(sources_of(&text_of_sources));
     let routed = route(
         &mut router,
         "shop",
@@ -260,7 +239,7 @@ fn canal_messages_hold_several_rows_with_their_before_images() {
 /// record are different rows; after a restart everything is still known.
 #[test]
 fn repeated_events_are_left_out_also_after_a_restart() {
-    let sources = sources(EVENTS);
+    let sources = sources_of(EVENTS);
     let mut router = Router::new(sources.clone());
     let first = r#"{"id":"a","at":100,"shown":[{"item":1},{"item":1}]}"#;
     let routed = route(
@@ -296,14 +275,14 @@ fn repeated_events_are_left_out_also_after_a_restart() {
     assert_eq!(reasons(&routed), ["late", "late"]);
     // Beyond the horizon of capture time nothing is known any more.
     let later = record(9, 100, r#"{"id":"f","at":151}"#);
-    router.route(&id("events"), &[later]);
+    router.route(&partition("events"), &[later]);
     let routed = route(&mut router, "events", &[r#"{"id":"c","at":151}"#]);
     assert_eq!(routed.duplicates, 0);
 }
 
 #[test]
 fn a_missing_value_can_be_the_last_one_of_its_key() {
-    let sources = sources(SENSOR);
+    let sources = sources_of(SENSOR);
     let mut router = Router::new(sources.clone());
     let lines = [
         r#"{"sku":1}"#,
@@ -384,7 +363,7 @@ fn mistakes_in_the_settings_are_refused_with_their_place() {
 
 #[test]
 fn damaged_state_is_refused_never_misread() {
-    let sources = sources(EVENTS);
+    let sources = sources_of(EVENTS);
     let mut router = Router::new(sources.clone());
     route(&mut router, "events", &[r#"{"id":"a","at":100}"#]);
     let parts = router.checkpoint().changed;
@@ -445,7 +424,7 @@ fn messages_of_all_forms_fill_one_table_with_their_versions() {
         "7".to_owned(),
     ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let mut router = Router::new(sources(MESSAGES));
+    let mut router = Router::new(sources_of(MESSAGES));
     let routed = route(&mut router, "shop", &lines);
     assert_eq!(reasons(&routed), ["no_message"]);
     let goods = of(&routed, "goods");

@@ -8,17 +8,16 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a watch has a thread of its own")]
 
+mod common;
 #[path = "../../core/tests/support/mutator.rs"]
 mod mutator;
 
-use std::sync::Arc;
-
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use bytes::Bytes;
+use common::{partition, record_at, sources_of};
 use mutator::{Mutator, Watch, rounds};
-use sluice_core::{LogRecord, PartitionId, Record, RecordKind};
-use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+use sluice_core::{LogRecord, RecordKind};
+use sluice_route::{Routed, Router};
 
 const SOURCES: &str = r#"
 [topic.events]
@@ -98,25 +97,8 @@ const DEBEZIUM: &str = r#"{"after":{"id":3,"price":"7.50","text":"a\u00e9\"\\"},
 const CANAL: &str = r#"{"data":[{"id":"3","price":"7.50"}],"database":"shop","es":7,"id":9,"isDdl":false,"old":null,"table":"goods","ts":8,"type":"INSERT"}"#;
 const LINE: &str = "3,\"a \"\"text\"\", long\",12.345";
 
-fn sources() -> Arc<Sources> {
-    let file = SourceFile {
-        path: "s.toml".into(),
-        text: SOURCES.into(),
-    };
-    Arc::new(parse_sources(&[file]).unwrap())
-}
-
 fn record(offset: u64, kind: RecordKind, payload: &[u8]) -> LogRecord {
-    LogRecord {
-        offset,
-        record: Record {
-            kind,
-            payload: Bytes::copy_from_slice(payload),
-            capture_time_us: 86_400_000_000,
-            position: Bytes::new(),
-            transaction: None,
-        },
-    }
+    record_at(86_400_000_000, offset, kind, payload.to_owned())
 }
 
 fn ids(routed: &Routed, table: &str) -> Vec<i64> {
@@ -135,7 +117,7 @@ fn ids(routed: &Routed, table: &str) -> Vec<i64> {
 
 #[test]
 fn a_damaged_record_costs_only_itself() {
-    let sources = sources();
+    let sources = sources_of(SOURCES);
     let watch = Watch::new("records");
     let (mut rows, mut letters) = (0, 0);
     for round in 0..rounds(60_000) {
@@ -158,10 +140,7 @@ fn a_damaged_record_costs_only_itself() {
         records.push(record(first + 1, RecordKind::Data, &damaged));
         let other = good.replacen('3', "4", 1);
         records.push(record(first + 2, RecordKind::Data, other.as_bytes()));
-        let id = PartitionId {
-            topic: topic.into(),
-            partition: 0,
-        };
+        let id = partition(topic);
         let routed = Router::new(sources.clone()).route(&id, &records);
         watch.tick();
         let found = ids(&routed, table);
@@ -185,7 +164,7 @@ fn a_damaged_record_costs_only_itself() {
 /// A header may make all lines wrong that follow it, and no more.
 #[test]
 fn a_damaged_header_spoils_its_own_file_alone() {
-    let sources = sources();
+    let sources = sources_of(SOURCES);
     let watch = Watch::new("headers");
     for round in 0..rounds(20_000) {
         let mut random = Mutator::new(round);
@@ -197,10 +176,7 @@ fn a_damaged_header_spoils_its_own_file_alone() {
             record(2, RecordKind::CsvHeader, b"id,text,price"),
             record(3, RecordKind::Data, LINE.as_bytes()),
         ];
-        let id = PartitionId {
-            topic: "lines".into(),
-            partition: 0,
-        };
+        let id = partition("lines");
         let routed = Router::new(sources.clone()).route(&id, &records);
         watch.tick();
         assert_eq!(ids(&routed, "line").last(), Some(&3));
@@ -224,11 +200,8 @@ fn nesting_has_a_limit() {
                     record(0, RecordKind::Data, payload.as_bytes()),
                     record(1, RecordKind::Data, EVENT.as_bytes()),
                 ];
-                let id = PartitionId {
-                    topic: "events".into(),
-                    partition: 0,
-                };
-                let routed = Router::new(sources()).route(&id, &records);
+                let id = partition("events");
+                let routed = Router::new(sources_of(SOURCES)).route(&id, &records);
                 assert!(!ids(&routed, "event").is_empty(), "{routed:?}");
             }
         }

@@ -7,14 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
-use bytes::Bytes;
-use sluice_core::{LogRecord, PartitionId, Record, RecordKind};
-use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+use common::{partition, record_at, sources_of};
+use sluice_core::{LogRecord, RecordKind};
+use sluice_route::{Routed, Router, Sources};
 
 /// Tables that ask nothing of the records before.
 const FREE: &str = r#"
@@ -99,14 +101,6 @@ columns = [
   { name = "name", from = "/name", type = "string", missing = "last", last_by = ["id"] },
 ]
 "#;
-
-fn sources(text: &str) -> Arc<Sources> {
-    let file = SourceFile {
-        path: "sources.toml".into(),
-        text: text.into(),
-    };
-    Arc::new(parse_sources(&[file]).unwrap())
-}
 
 struct Random(u64);
 
@@ -297,15 +291,9 @@ fn record(random: &mut Random) -> Vec<u8> {
 }
 
 fn records(random: &mut Random, count: usize) -> Vec<LogRecord> {
-    let record = |offset| LogRecord {
-        offset,
-        record: Record {
-            kind: RecordKind::Data,
-            payload: record(random).into(),
-            capture_time_us: 1_790_000_000_000_000 + offset as i64,
-            position: Bytes::new(),
-            transaction: None,
-        },
+    let record = |offset: u64| {
+        let capture_time_us = 1_790_000_000_000_000 + offset as i64;
+        record_at(capture_time_us, offset, RecordKind::Data, record(random))
     };
     (0..count as u64).map(record).collect()
 }
@@ -357,31 +345,24 @@ impl Outcome {
     }
 }
 
-fn partition() -> PartitionId {
-    PartitionId {
-        topic: "t".into(),
-        partition: 0,
-    }
-}
-
 fn routed(sources: &Arc<Sources>, records: &[LogRecord], batch: usize, threads: usize) -> Outcome {
     let mut router = Router::new(sources.clone()).with_threads(threads);
     let mut outcome = Outcome::default();
     for records in records.chunks(batch) {
-        outcome.add(router.route(&partition(), records));
+        outcome.add(router.route(&partition("t"), records));
     }
     outcome
 }
 
 #[test]
 fn shapes_and_threads_change_nothing() {
-    let sources = sources(FREE);
+    let sources = sources_of(FREE);
     let mut random = Random(0x1234_5678_9abc_def1);
     let records = records(&mut random, 20_000);
     // A router that has seen nothing knows no shapes: all goes to the parser.
     let mut by_parser = Outcome::default();
     for record in records.chunks(1) {
-        by_parser.add(Router::new(sources.clone()).route(&partition(), record));
+        by_parser.add(Router::new(sources.clone()).route(&partition("t"), record));
     }
     for table in ["plain", "listed", "changed"] {
         assert!(by_parser.rows[table].len() > 500, "{table}");
@@ -415,7 +396,7 @@ fn what_is_remembered_does_not_depend_on_threads() {
     let mut random = Random(0x0fed_cba9_8765_4321);
     let records = records(&mut random, 30_000);
     for text in [MINDFUL, LAST] {
-        let sources = sources(text);
+        let sources = sources_of(text);
         let expected = routed(&sources, &records, 10_000, 1);
         if text == MINDFUL {
             assert!(expected.duplicates > 1_000);
@@ -431,7 +412,7 @@ fn what_is_remembered_does_not_depend_on_threads() {
 
 #[test]
 fn lines_of_csv_keep_the_header_of_their_file() {
-    let sources = sources(
+    let sources = sources_of(
         r#"
 [topic.t]
 [topic.t.capture]
@@ -476,16 +457,7 @@ columns = [
                 (RecordKind::Data, line)
             }
         };
-        records.push(LogRecord {
-            offset,
-            record: Record {
-                kind,
-                payload: line.into(),
-                capture_time_us: 0,
-                position: Bytes::new(),
-                transaction: None,
-            },
-        });
+        records.push(record_at(0, offset, kind, line));
     }
     let expected = routed(&sources, &records, 15_000, 1);
     assert!(expected.rows["lines"].len() > 1_000);

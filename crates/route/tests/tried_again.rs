@@ -7,12 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_core::{LogRecord, PartitionId, Record, RecordKind, Retry};
-use sluice_route::{Routed, Router, SourceFile, Sources, parse_sources};
+use common::{partition, record_at, sources_of};
+use sluice_core::{LogRecord, RecordKind, Retry};
+use sluice_route::{Routed, Router, Sources};
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -56,43 +59,16 @@ columns = [
 "#;
 
 fn sources(max_ahead: &str) -> Arc<Sources> {
-    let file = SourceFile {
-        path: "a.toml".into(),
-        text: EVENTS.replace("AHEAD", max_ahead),
-    };
-    match parse_sources(&[file]) {
-        Ok(sources) => Arc::new(sources),
-        Err(errors) => panic!("{errors:?}"),
-    }
-}
-
-fn partition() -> PartitionId {
-    PartitionId {
-        topic: "events".into(),
-        partition: 0,
-    }
+    sources_of(&EVENTS.replace("AHEAD", max_ahead))
 }
 
 /// A record that is captured at its offset in seconds, times ten.
-fn record(offset: u64, kind: RecordKind, payload: Bytes) -> LogRecord {
-    LogRecord {
-        offset,
-        record: Record {
-            kind,
-            payload,
-            capture_time_us: offset as i64 * 10 * SECOND_US,
-            position: Bytes::new(),
-            transaction: None,
-        },
-    }
+fn record(offset: u64, kind: RecordKind, payload: impl Into<Bytes>) -> LogRecord {
+    record_at(offset as i64 * 10 * SECOND_US, offset, kind, payload)
 }
 
 fn data(offset: u64, text: &str) -> LogRecord {
-    record(
-        offset,
-        RecordKind::Data,
-        Bytes::copy_from_slice(text.as_bytes()),
-    )
+    record(offset, RecordKind::Data, text.to_owned())
 }
 
 fn again(offset: u64, original: &LogRecord, tables: &[&str]) -> LogRecord {
@@ -127,7 +103,7 @@ fn ahead() -> LogRecord {
 #[test]
 fn a_record_that_is_tried_often_gives_its_row_once() {
     let mut router = Router::new(sources("5 s"));
-    let id = partition();
+    let id = partition("events");
     let first = router.route(&id, &[ahead()]);
     assert_eq!(first.dead_letters.len(), 1);
     assert_eq!(first.dead_letters[0].reason, "ahead");
@@ -163,7 +139,7 @@ fn a_record_that_is_tried_often_gives_its_row_once() {
 
 #[test]
 fn under_definitions_that_take_the_record_trying_it_again_adds_nothing() {
-    let id = partition();
+    let id = partition("events");
     let records = [
         ahead(),
         again(4, &ahead(), &["visit"]),
@@ -189,7 +165,7 @@ fn under_definitions_that_take_the_record_trying_it_again_adds_nothing() {
 
 #[test]
 fn a_record_from_before_a_table_began_is_given_to_it_by_name() {
-    let id = partition();
+    let id = partition("events");
     let early = data(1, r#"{"id":1,"at":5}"#);
     let start = sluice_core::EpochCut {
         epoch: 1,
@@ -213,7 +189,7 @@ fn a_record_from_before_a_table_began_is_given_to_it_by_name() {
 
 #[test]
 fn a_record_of_which_a_part_became_rows_is_not_doubled() {
-    let id = partition();
+    let id = partition("events");
     let partly = data(1, r#"{"id":1,"at":5,"items":[{"n":1},{"n":"x"}]}"#);
     let mut router = Router::new(sources("5 s"));
     let first = router.route(&id, std::slice::from_ref(&partly));
@@ -226,7 +202,7 @@ fn a_record_of_which_a_part_became_rows_is_not_doubled() {
 
 #[test]
 fn what_is_wrong_in_the_record_stays_wrong() {
-    let id = partition();
+    let id = partition("events");
     let broken = data(1, r#"{"id":"x","at":5,"goods":7}"#);
     let mut router = Router::new(sources("5 s"));
     let first = router.route(&id, std::slice::from_ref(&broken));
@@ -244,7 +220,7 @@ fn what_is_wrong_in_the_record_stays_wrong() {
 
 #[test]
 fn a_sealed_record_of_which_a_part_is_given_is_settled() {
-    let id = partition();
+    let id = partition("events");
     let mut router = Router::new(sources("1 hour"));
     let first = data(1, r#"{"id":1,"at":10,"steps":[{"at":10000}]}"#);
     let sealed = data(2, r#"{"steps":[{"at":9999},{"at":10}]}"#);
@@ -288,12 +264,8 @@ columns = [
 
 #[test]
 fn a_csv_line_is_tried_again_with_the_header_of_its_file() {
-    let file = SourceFile {
-        path: "a.toml".into(),
-        text: LINES.to_owned(),
-    };
-    let mut router = Router::new(Arc::new(parse_sources(&[file]).unwrap()));
-    let id = partition();
+    let mut router = Router::new(sources_of(LINES));
+    let id = partition("events");
     let header = |offset, text: &'static str| {
         record(
             offset,

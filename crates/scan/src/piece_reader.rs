@@ -13,6 +13,9 @@ use sluice_store::Piece;
 use crate::narrowing::Narrowing;
 use crate::row_filter::{RowFilter, as_declared};
 
+/// The disk fetches this many pieces of a part while one before them is read.
+const FETCHED_AHEAD: usize = 6;
+
 /// What every part of a scan reads.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -30,6 +33,10 @@ pub(crate) struct PieceReader {
     wanted: Arc<Wanted>,
     narrowing: Option<Narrowing>,
     pieces: VecDeque<Piece>,
+    /// So many of them the disk fetches already.
+    announced: usize,
+    /// Rows of the piece before passed: of those behind it all columns are wanted.
+    is_passing: bool,
     batch_rows: usize,
     ready: VecDeque<RecordBatch>,
     /// Puts small remains of pieces together.
@@ -51,6 +58,8 @@ impl PieceReader {
             wanted,
             narrowing,
             pieces: pieces.into(),
+            announced: 0,
+            is_passing: false,
             batch_rows: batch_rows.max(1),
             ready: VecDeque::new(),
             remains,
@@ -94,10 +103,32 @@ impl PieceReader {
     fn next_useful(&mut self) -> Option<Piece> {
         loop {
             let piece = self.pieces.pop_front()?;
+            self.announced = self.announced.saturating_sub(1);
             let narrowing = self.narrowing.as_mut();
             if !narrowing.is_some_and(|it| it.excludes(&piece, &self.wanted)) {
+                self.announce();
                 return Some(piece);
             }
+        }
+    }
+
+    /// Lets the disk fetch the next pieces, unless the scan may well end before them.
+    fn announce(&mut self) {
+        if self.narrowing.is_some() || self.wanted.limit.is_some() {
+            return;
+        }
+        let first_columns = self.wanted.filter.first_columns();
+        let is_whole = self.is_passing || first_columns.is_empty();
+        for piece in self
+            .pieces
+            .range(..FETCHED_AHEAD.min(self.pieces.len()))
+            .skip(self.announced)
+        {
+            piece.will_read(first_columns);
+            if is_whole {
+                piece.will_read(&self.wanted.columns);
+            }
+            self.announced += 1;
         }
     }
 
@@ -106,8 +137,10 @@ impl PieceReader {
     /// been asked of the reader; a limit does not count.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>> {
         while let Some(piece) = self.next_useful() {
-            if let Some(found) = self.passing(&piece)? {
-                return Ok(Some(found));
+            let found = self.passing(&piece)?;
+            self.is_passing = found.is_some();
+            if found.is_some() {
+                return Ok(found);
             }
             // Whoever looks at the clock gets a turn.
             tokio::task::yield_now().await;
@@ -140,7 +173,9 @@ impl PieceReader {
 
     /// Takes in the rows of one piece.
     fn read(&mut self, piece: &Piece) -> Result<()> {
-        let Some((arrays, found)) = self.passing(piece)? else {
+        let found = self.passing(piece)?;
+        self.is_passing = found.is_some();
+        let Some((arrays, found)) = found else {
             return Ok(());
         };
         let wanted = self.wanted.clone();

@@ -55,6 +55,11 @@ impl RowFilter {
         Ok(Self { conditions })
     }
 
+    /// Positions in the table of the columns that it reads first.
+    pub(crate) fn first_columns(&self) -> &[usize] {
+        self.conditions.first().map_or(&[], |first| &first.columns)
+    }
+
     /// True for the rows that pass, `None` if all do. `column` gives a column of
     /// the table; it may be a dictionary of text.
     pub(crate) fn passing(

@@ -74,6 +74,7 @@ impl SnapshotScan {
     pub fn new(request: ScanRequest<'_>, pieces: Vec<Piece>) -> Result<Self> {
         let pieces_in_all = pieces.len();
         let schema = Arc::new(request.schema.project(&request.columns)?);
+        pieces.iter().for_each(Piece::will_open);
         let (pieces, filter) = match &request.condition {
             Some(condition) => (
                 without_useless(pieces, condition, request.schema),

@@ -35,6 +35,9 @@ pub(crate) fn without_useless(
     let guarantees = LiteralGuarantee::analyze(condition);
     let sought = guarantees.iter().filter_map(|it| sought_in(it, schema));
     for (column, values) in sought {
+        for piece in &pieces {
+            piece.will_look_for(column, &values);
+        }
         // What cannot be judged is read.
         pieces.retain(|piece| piece.may_hold(column, &values).unwrap_or(true));
     }

@@ -231,6 +231,44 @@ impl SegmentFile {
         Ok(self.opened.get_or_init(|| Arc::new(opened)).clone())
     }
 
+    /// Tells the disk that the footer will be read soon, unless it was.
+    pub(crate) fn will_open(&self) {
+        let (Some(footer), None) = (self.footer, self.opened.get()) else {
+            return;
+        };
+        let Ok(file) = self.open() else {
+            return;
+        };
+        let bytes = u64::from(footer.bytes);
+        if let Some(start) = file.len().ok().and_then(|length| length.checked_sub(bytes)) {
+            file.will_read(start, bytes);
+        }
+    }
+
+    /// Tells the disk that columns will be read soon. What hinders it shows when they
+    /// are read.
+    pub(crate) fn will_read(&self, shape: &Shape, wanted: &[usize]) {
+        let Some(footer) = self.footer else {
+            return;
+        };
+        let (Ok(opened), Ok(file)) = (self.opened(footer), self.open()) else {
+            return;
+        };
+        let roots = wanted
+            .iter()
+            .filter_map(|&column| self.root_of(shape, column));
+        for (_, chunk) in roots.flat_map(|root| opened.chunks_of(root)) {
+            let (start, length) = chunk.byte_range();
+            file.will_read(start, length);
+        }
+    }
+
+    /// The place in the file of a column of `shape`; `None` if it was added later.
+    pub(crate) fn root_of(&self, shape: &Shape, column: usize) -> Option<usize> {
+        let id = shape.column_ids[column];
+        self.column_ids.iter().position(|&stored| stored == id)
+    }
+
     /// The columns `wanted` of `shape`, all rows of each. Text may come as a
     /// dictionary of it. Columns that the file does not have are null.
     pub(crate) fn read_columns(
@@ -239,10 +277,7 @@ impl SegmentFile {
         wanted: &[usize],
         row_count: usize,
     ) -> Result<Vec<ArrayRef>, StoreError> {
-        let root_of = |column: usize| {
-            let id = shape.column_ids[column];
-            self.column_ids.iter().position(|&stored| stored == id)
-        };
+        let root_of = |column: usize| self.root_of(shape, column);
         let mut roots: Vec<usize> = wanted
             .iter()
             .filter_map(|&column| root_of(column))
@@ -324,9 +359,7 @@ impl SegmentFile {
         shape: &Shape,
         column: usize,
     ) -> Result<Option<[ArrayRef; 3]>, StoreError> {
-        let id = shape.column_ids[column];
-        let root = self.column_ids.iter().position(|&stored| stored == id);
-        let (Some(footer), Some(root)) = (self.footer, root) else {
+        let (Some(footer), Some(root)) = (self.footer, self.root_of(shape, column)) else {
             return Ok(None);
         };
         let opened = self.opened(footer)?;

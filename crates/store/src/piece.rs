@@ -67,6 +67,18 @@ impl Piece {
         self.segment().columns(shape, wanted, Use::Scan)
     }
 
+    /// Tells the disk that bounds or columns will be asked for soon, so that it fetches
+    /// meanwhile what tells where they are.
+    pub fn will_open(&self) {
+        self.segment().will_open();
+    }
+
+    /// Tells the disk that columns will be asked for soon, so that it fetches them
+    /// meanwhile.
+    pub fn will_read(&self, wanted: &[usize]) {
+        self.segment().will_read(&self.collection.shape, wanted);
+    }
+
     /// Bounds of a column over all stored rows: no value is less than the first,
     /// none greater than the second, and so many are null; arrays of one value,
     /// null where it is not known. `None` for rows that are in memory, and where
@@ -76,6 +88,12 @@ impl Piece {
     /// When a file is damaged or cannot be read.
     pub fn bounds(&self, column: usize) -> Result<Option<[ArrayRef; 3]>, StoreError> {
         self.segment().bounds(&self.collection.shape, column)
+    }
+
+    /// Tells the disk that [`Self::may_hold`] will be asked soon.
+    pub fn will_look_for(&self, column: usize, sought: &SoughtValues) {
+        let shape = &self.collection.shape;
+        self.segment().will_look_for(shape, column, sought);
     }
 
     /// False if no stored row holds one of `sought` in a column; true if one may,

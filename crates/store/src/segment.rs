@@ -273,6 +273,25 @@ impl Segment {
         Ok(columns)
     }
 
+    /// Tells the disk that what is known of the columns will be asked for soon.
+    pub(crate) fn will_open(&self) {
+        if let Place::File { file, .. } = &self.place {
+            file.will_open();
+        }
+    }
+
+    /// Tells the disk that columns will be asked for soon.
+    pub(crate) fn will_read(&self, shape: &Shape, wanted: &[usize]) {
+        let Place::File { file, cached } = &self.place else {
+            return;
+        };
+        let is_missing = |&column: &usize| !cached.has_column(shape.column_ids[column]);
+        let missing: Vec<usize> = wanted.iter().copied().filter(is_missing).collect();
+        if !missing.is_empty() {
+            file.will_read(shape, &missing);
+        }
+    }
+
     /// The least and the greatest value of a column and the number of nulls
     /// among all rows; `None` where that is not known.
     pub(crate) fn bounds(
@@ -297,6 +316,13 @@ impl Segment {
         match &self.place {
             Place::Memory(_) => Ok(true),
             Place::File { file, cached } => file.may_hold(shape, column, sought, cached),
+        }
+    }
+
+    /// Tells the disk that [`Self::may_hold`] will be asked soon.
+    pub(crate) fn will_look_for(&self, shape: &Shape, column: usize, sought: &SoughtValues) {
+        if let Place::File { file, cached } = &self.place {
+            file.will_look_for(shape, column, sought, cached);
         }
     }
 

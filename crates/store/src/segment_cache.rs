@@ -194,6 +194,11 @@ impl CachePlace {
         columns.collect()
     }
 
+    /// True if a column is there; that is no use of it.
+    pub(crate) fn has_column(&self, id: u32) -> bool {
+        self.has(Part::Column(id))
+    }
+
     pub(crate) fn put_column(&self, id: u32, column: &ArrayRef, usage: Use) {
         let held = Held::Column(column.clone());
         self.put(Part::Column(id), held, usage);
@@ -206,6 +211,11 @@ impl CachePlace {
             Held::FilterPage(page) => Some(page),
             Held::Column(_) | Held::Keys(_) => None,
         }
+    }
+
+    /// True if a page of a filter is there; that is no use of it.
+    pub(crate) fn has_filter_page(&self, id: u32, number: usize) -> bool {
+        self.has(Part::FilterPage(id, number))
     }
 
     pub(crate) fn put_filter_page(&self, id: u32, number: usize, page: &Bytes) {
@@ -223,6 +233,11 @@ impl CachePlace {
 
     pub(crate) fn put_keys(&self, keys: &Arc<KeyIndex>) {
         self.put(Part::Keys, Held::Keys(keys.clone()), Use::Again);
+    }
+
+    fn has(&self, part: Part) -> bool {
+        let state = self.cache.state.lock();
+        state.entries.contains_key(&(self.id, part))
     }
 
     fn put(&self, part: Part, held: Held, usage: Use) {

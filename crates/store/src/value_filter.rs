@@ -39,6 +39,8 @@ const ROOM_MIN: i128 = 2;
 const BLOCK_BYTES: usize = 32;
 /// What has a checksum of its own. Reading less from disk is no faster.
 const PAGE_BYTES: usize = 512 * BLOCK_BYTES;
+/// The same where an entry does not say it: those of the first form.
+const FIRST_PAGE_BYTES: u32 = 512 * BLOCK_BYTES as u32;
 
 /// One bit of each word of a block stands for a value; Parquet's format names the
 /// factors that choose it.
@@ -61,8 +63,15 @@ pub(crate) struct FilterPlace {
     /// The first byte of its blocks.
     start: u64,
     blocks: u32,
+    /// Bytes of a page of its blocks, of which there are whole ones in it.
+    #[serde(default = "first_page_bytes")]
+    page_bytes: u32,
     /// One for each page of its blocks.
     checksums: Vec<u32>,
+}
+
+fn first_page_bytes() -> u32 {
+    FIRST_PAGE_BYTES
 }
 
 impl FilterPlace {
@@ -70,15 +79,31 @@ impl FilterPlace {
         self.blocks as usize * BLOCK_BYTES
     }
 
+    fn page_bytes(&self) -> usize {
+        self.page_bytes as usize
+    }
+
     fn is_sound(&self) -> bool {
-        self.blocks > 0 && self.checksums.len() == self.bytes().div_ceil(PAGE_BYTES)
+        let page_bytes = self.page_bytes();
+        self.blocks > 0
+            && page_bytes > 0
+            && page_bytes.is_multiple_of(BLOCK_BYTES)
+            && self.checksums.len() == self.bytes().div_ceil(page_bytes)
+    }
+
+    /// Where a page lies in the file, and its length.
+    fn range_of(&self, page: usize) -> (u64, usize) {
+        let page_bytes = self.page_bytes();
+        let skipped = page.saturating_mul(page_bytes);
+        let length = self.bytes().saturating_sub(skipped).min(page_bytes);
+        (self.start.saturating_add(skipped as u64), length)
     }
 
     /// The page that holds the block of a value, and where in it the block begins.
     fn page_of(&self, hash: u64) -> (usize, usize) {
         let block = ((hash >> 32) * u64::from(self.blocks)) >> 32;
         let start = block as usize * BLOCK_BYTES;
-        (start / PAGE_BYTES, start % PAGE_BYTES)
+        (start / self.page_bytes(), start % self.page_bytes())
     }
 }
 
@@ -154,6 +179,7 @@ pub(crate) fn filter_places(
             chunk: number,
             start: start as u64 + header_bytes as u64,
             blocks: blocks as u32,
+            page_bytes: PAGE_BYTES as u32,
             checksums: pages.map(checksum).collect(),
         });
     }
@@ -228,24 +254,16 @@ impl SegmentFile {
         sought: &SoughtValues,
         cached: &CachePlace,
     ) -> Result<bool, StoreError> {
+        let Some(place) = self.filter_for(shape, column, sought)? else {
+            return Ok(true);
+        };
         let id = shape.column_ids[column];
-        let root = self.column_ids.iter().position(|&stored| stored == id);
-        let (Some(footer), Some(root)) = (self.footer, root) else {
-            return Ok(true);
-        };
-        if *shape.schema.field(column).data_type() != sought.data_type {
-            return Ok(true);
-        }
-        let opened = self.opened(footer)?;
-        let Some(place) = opened.filter_place(root) else {
-            return Ok(true);
-        };
         for &hash in &sought.hashes {
             let (number, start) = place.page_of(hash);
             let page = match cached.filter_page(id, number) {
                 Some(page) => page,
                 None => {
-                    let page = self.read_filter_page(place, number)?;
+                    let page = self.read_filter_page(&place, number)?;
                     cached.put_filter_page(id, number, &page);
                     page
                 }
@@ -258,12 +276,55 @@ impl SegmentFile {
         Ok(false)
     }
 
+    /// Tells the disk that [`Self::may_hold`] will be asked soon.
+    pub(crate) fn will_look_for(
+        &self,
+        shape: &Shape,
+        column: usize,
+        sought: &SoughtValues,
+        cached: &CachePlace,
+    ) {
+        let Ok(Some(place)) = self.filter_for(shape, column, sought) else {
+            return;
+        };
+        let id = shape.column_ids[column];
+        let pages = sought.hashes.iter().map(|&hash| place.page_of(hash).0);
+        let missing: Vec<usize> = pages
+            .filter(|&number| !cached.has_filter_page(id, number))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        // What hinders it shows when they are read.
+        let Ok(file) = self.open() else {
+            return;
+        };
+        for number in missing {
+            let (start, length) = place.range_of(number);
+            file.will_read(start, length as u64);
+        }
+    }
+
+    /// Where the filter of a column lies, if it has one that tells of `sought`.
+    fn filter_for(
+        &self,
+        shape: &Shape,
+        column: usize,
+        sought: &SoughtValues,
+    ) -> Result<Option<FilterPlace>, StoreError> {
+        let (Some(footer), Some(root)) = (self.footer, self.root_of(shape, column)) else {
+            return Ok(None);
+        };
+        if *shape.schema.field(column).data_type() != sought.data_type {
+            return Ok(None);
+        }
+        Ok(self.opened(footer)?.filter_place(root).cloned())
+    }
+
     fn read_filter_page(&self, place: &FilterPlace, number: usize) -> Result<Bytes, StoreError> {
-        let skipped = number * PAGE_BYTES;
-        let length = place.bytes().saturating_sub(skipped).min(PAGE_BYTES);
+        let (start, length) = place.range_of(number);
         let expected = place.checksums.get(number).copied();
         let expected = expected.ok_or_else(|| self.damaged("lacks a checksum of a filter"))?;
-        let start = place.start.saturating_add(skipped as u64);
         self.read_range(&*self.open()?, start, length, expected)
     }
 }

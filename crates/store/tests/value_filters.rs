@@ -180,3 +180,32 @@ fn what_is_not_there_is_known_without_reading_a_column() {
     assert_eq!((counts.misses, counts.hits), (1, 1));
     assert!(counts.bytes <= 1 << 14, "{} bytes", counts.bytes);
 }
+
+#[test]
+fn the_disk_is_told_of_what_will_be_read() {
+    let disk = SimulatedDisk::new(1);
+    let mut store = open(&disk, 1 << 30);
+    change(&mut store, &mut BTreeSet::new());
+    checkpoint(&mut store);
+    drop(store);
+    let store = open(&disk, 1 << 30);
+    let pieces = store.snapshot().pieces("orders");
+    assert!(!pieces.is_empty());
+    let there: ArrayRef = Arc::new(StringArray::from(vec![code(NEW_ROWS + 1)]));
+    let sought = SoughtValues::of(&there).unwrap();
+    let before = disk.surprising_reads();
+    for piece in &pieces {
+        piece.will_open();
+        piece.bounds(0).unwrap().unwrap();
+        piece.will_look_for(0, &sought);
+        piece.may_hold(0, &sought).unwrap();
+        piece.will_read(&[0]);
+        piece.columns(&[0]).unwrap();
+    }
+    assert_eq!(disk.surprising_reads(), before);
+    for piece in &pieces {
+        piece.columns(&[1]).unwrap();
+    }
+    let read = disk.surprising_reads();
+    assert!(read > before, "nobody told of the other column");
+}

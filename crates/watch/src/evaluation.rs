@@ -8,6 +8,16 @@ use crate::condition::{Condition, Verdict};
 
 /// Instances of one alarm at most; more rows are left out.
 pub(crate) const INSTANCES_MAX: usize = 1_000;
+/// What is said of an answer with more rows.
+pub(crate) const CUT: &str = "the query has more than 1,000 rows, of which 1,000 are looked at";
+
+/// What an evaluation says.
+#[derive(Debug)]
+pub(crate) struct Evaluation {
+    pub(crate) found: Vec<Found>,
+    /// Rows were left out.
+    pub(crate) is_cut: bool,
+}
 
 /// What an evaluation says of one instance.
 #[derive(Debug)]
@@ -25,8 +35,8 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// Why it cannot be evaluated, in words.
-pub(crate) fn evaluate(alert: &Alert, ask: &dyn Ask, now_us: i64) -> Result<Vec<Found>, String> {
-    let answer = ask.ask(&alert.sql_until(now_us), INSTANCES_MAX)?;
+pub(crate) fn evaluate(alert: &Alert, ask: &dyn Ask, now_us: i64) -> Result<Evaluation, String> {
+    let (answer, mut is_cut) = answer_of(ask, &alert.sql_until(now_us))?;
     if let Some(problem) = alert.problem(&answer.columns) {
         return Err(problem);
     }
@@ -35,29 +45,36 @@ pub(crate) fn evaluate(alert: &Alert, ask: &dyn Ask, now_us: i64) -> Result<Vec<
             true => Verdict::Met,
             false => Verdict::NotMet,
         };
-        return Ok(vec![Found {
+        let found = vec![Found {
             labels: BTreeMap::new(),
             owner: None,
             verdict,
             value: Value::Null,
             before: None,
             row: BTreeMap::new(),
-        }]);
+        }];
+        // How many rows there are does not matter.
+        let is_cut = false;
+        return Ok(Evaluation { found, is_cut });
     }
     let mut rows = by_labels(alert, &answer)?;
     let mut before = BTreeMap::new();
     if let Condition::Change { shift_us, .. } = alert.condition {
         let sql = alert.sql_until(now_us.saturating_sub(shift_us));
-        let answer = ask.ask(&sql, INSTANCES_MAX)?;
+        let is_whole = !is_cut;
+        let (answer, is_earlier_cut) = answer_of(ask, &sql)?;
+        is_cut |= is_earlier_cut;
         for (labels, row) in by_labels(alert, &answer)? {
             if let Some(Value::Number(number)) = row.get(&alert.value) {
                 before.insert(labels.clone(), *number);
-                // What is no more there has become nothing.
-                rows.entry(labels).or_insert_with(|| {
-                    let mut row = row;
-                    row.insert(alert.value.clone(), Value::Number(0.0));
-                    row
-                });
+                // What is no more there has become nothing, unless it was left out.
+                if is_whole {
+                    rows.entry(labels).or_insert_with(|| {
+                        let mut row = row;
+                        row.insert(alert.value.clone(), Value::Number(0.0));
+                        row
+                    });
+                }
             }
         }
     }
@@ -77,7 +94,15 @@ pub(crate) fn evaluate(alert: &Alert, ask: &dyn Ask, now_us: i64) -> Result<Vec<
             row,
         });
     }
-    Ok(found)
+    Ok(Evaluation { found, is_cut })
+}
+
+/// The rows that are looked at, and whether there are more.
+fn answer_of(ask: &dyn Ask, sql: &str) -> Result<(Answer, bool), String> {
+    let mut answer = ask.ask(sql, INSTANCES_MAX + 1)?;
+    let is_cut = answer.rows.len() > INSTANCES_MAX;
+    answer.rows.truncate(INSTANCES_MAX);
+    Ok((answer, is_cut))
 }
 
 type Rows = BTreeMap<BTreeMap<String, String>, BTreeMap<String, Value>>;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::alert::{Alert, Severity};
 use crate::condition::Verdict;
-use crate::evaluation::{Found, message};
+use crate::evaluation::{CUT, Evaluation, message};
 use crate::instance::{Instance, Phase};
 use crate::receiver::Receiver;
 use crate::state::State;
@@ -24,9 +24,10 @@ pub(crate) fn take(
     state: &mut State,
     options: &WatchOptions,
     alert: &Alert,
-    found: Vec<Found>,
+    evaluation: Evaluation,
     now_us: i64,
 ) -> bool {
+    let Evaluation { found, is_cut } = evaluation;
     let mut has_changed = false;
     let mut seen = Vec::with_capacity(found.len());
     for found in found {
@@ -57,6 +58,9 @@ pub(crate) fn take(
         instance.value = found.value.text();
         instance.before = found.before.map(crate::answer::number_text);
         instance.message = message(alert, &found, &owner, instance.since_us, options.zone);
+        if is_cut {
+            instance.message.push_str(&format!(" ({CUT})"));
+        }
         instance.owner = owner;
         has_changed |= instance.is_wrong(now_us, alert.for_us) || is_new;
     }

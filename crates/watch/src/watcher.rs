@@ -12,7 +12,7 @@ use crate::alert::Alert;
 use crate::answer::Ask;
 use crate::delivery::{self, Planned};
 use crate::error::WatchError;
-use crate::evaluation::evaluate;
+use crate::evaluation::{CUT, evaluate};
 use crate::instance::{Instance, Phase};
 use crate::quiet_hours::QuietHours;
 use crate::receiver::{Receiver, SendError};
@@ -57,6 +57,7 @@ pub struct AlarmStatus {
 struct Evaluated {
     at_us: Option<i64>,
     error: Option<String>,
+    is_cut: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +159,7 @@ impl Watcher {
             }
             let outcome = evaluate(alert, ask, now_us);
             let error = outcome.as_ref().err().cloned();
+            let is_cut = outcome.as_ref().is_ok_and(|evaluation| evaluation.is_cut);
             failed += usize::from(error.is_some());
             {
                 let mut state = self.state.lock();
@@ -172,14 +174,15 @@ impl Watcher {
                     error.as_deref(),
                     now_us,
                 );
-                if let Ok(found) = outcome {
+                if let Ok(evaluation) = outcome {
                     has_changed |=
-                        transitions::take(&mut state, &self.options, alert, found, now_us);
+                        transitions::take(&mut state, &self.options, alert, evaluation, now_us);
                 }
             }
             let evaluated = Evaluated {
                 at_us: Some(now_us),
                 error,
+                is_cut,
             };
             self.evaluated.lock().insert(alert.name.clone(), evaluated);
         }
@@ -345,6 +348,18 @@ impl Watcher {
             }
         });
         statuses.collect()
+    }
+
+    /// The alarms whose query has more rows than are looked at, in words.
+    pub fn cut_answers(&self) -> Vec<String> {
+        let evaluated = self.evaluated.lock();
+        let cut = evaluated.iter().filter(|(_, evaluated)| evaluated.is_cut);
+        let said = cut.map(|(name, _)| {
+            format!(
+                "alarm {name}: {CUT}\n  help: let the query answer only what is wrong, or group its rows"
+            )
+        });
+        said.collect()
     }
 
     /// The day on which something that happens once a day was done last.

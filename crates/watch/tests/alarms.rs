@@ -125,6 +125,40 @@ impl Bench {
 }
 
 #[test]
+fn an_answer_with_too_many_rows_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), &[("few_orders", ORDERS)], Vec::new());
+    let answer = |bench: &mut Bench, count: usize| {
+        let rows: Vec<String> = (0..count).map(|number| format!("c{number},5")).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        bench.told.rows("orders", "channel,value", &rows);
+        bench.go_on(5);
+        bench.watcher.instances()
+    };
+    let whole = answer(&mut bench, 1_000);
+    assert_eq!(whole.len(), 1_000);
+    assert!(whole.iter().all(|found| found.message == "5: below 10"));
+    assert_eq!(bench.watcher.cut_answers(), [""; 0]);
+
+    let cut = answer(&mut bench, 1_001);
+    assert_eq!(cut.len(), 1_000);
+    let note = "the query has more than 1,000 rows, of which 1,000 are looked at";
+    let message = format!("5: below 10 ({note})");
+    assert!(cut.iter().all(|found| found.message == message));
+    let said = bench.watcher.cut_answers();
+    assert_eq!(said.len(), 1);
+    let start = format!("alarm few_orders: {note}\n  help: ");
+    assert!(said[0].starts_with(&start), "{said:?}");
+
+    // Nothing is said of it once the answer fits.
+    let fits = answer(&mut bench, 1);
+    let firing = fits.iter().filter(|found| found.phase == Phase::Firing);
+    let firing: Vec<&str> = firing.map(|found| found.message.as_str()).collect();
+    assert_eq!(firing, ["5: below 10"]);
+    assert_eq!(bench.watcher.cut_answers(), [""; 0]);
+}
+
+#[test]
 fn the_owner_of_a_stopped_source_gets_a_mail_in_time_and_one_for_its_recovery() {
     let folder = tempfile::tempdir().unwrap();
     let mail_box = MailBox::start();

@@ -53,6 +53,9 @@ struct Transaction {
 pub struct Decoder {
     position: DatabasePosition,
     filter: TableFilter,
+    /// The filter from the end of the open transaction on, of which rows were counted
+    /// by another one.
+    next_filter: Option<TableFilter>,
     format: Option<FormatDescription>,
     tables: BTreeMap<u64, Arc<MappedTable>>,
     transaction: Option<Transaction>,
@@ -76,11 +79,17 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that goes on at `position`, where events come from next.
     pub fn new(position: DatabasePosition, filter: TableFilter) -> Self {
+        let before = position.tables.clone();
+        let (filter, next_filter) = match before.filter(|_| position.rows > 0) {
+            Some(before) if before != filter => (before, Some(filter)),
+            _ => (filter, None),
+        };
         Self {
             skip_rows: position.rows,
             reached: position.offset,
             position,
             filter,
+            next_filter,
             format: None,
             tables: BTreeMap::new(),
             transaction: None,
@@ -162,8 +171,15 @@ impl Decoder {
             .transaction
             .as_ref()
             .map_or(0, |open| open.rows - held.min(open.rows));
+        let open = self.transaction.as_ref().filter(|_| taken > 0);
+        let gtid = open.and_then(|open| open.gtid.as_ref());
+        let rows_of = match gtid {
+            Some(gtid) => gtid.to_string(),
+            None => self.position.rows_of.clone(),
+        };
         DatabasePosition {
             rows: taken.max(self.skip_rows),
+            rows_of,
             ..self.position.clone()
         }
     }
@@ -212,7 +228,7 @@ impl Decoder {
 
     /// A record that says where reading stands, if no other does.
     pub fn position_record(&mut self, now_us: i64) -> Option<Record> {
-        if !self.has_moved || self.transaction.is_some() {
+        if !self.has_moved || self.transaction.is_some() || self.skip_rows > 0 {
             return None;
         }
         self.has_moved = false;
@@ -290,6 +306,9 @@ impl Decoder {
         context: &mut Context<'_, '_, '_>,
     ) -> Result<(), Problem> {
         self.newest_s = self.newest_s.max(header.time_s);
+        if self.position.tables.as_ref() != Some(&self.filter) {
+            self.announce_filter(context);
+        }
         if let Some(of_rows) = RowsKind::of_event(header.kind) {
             return self.rows(header, body, of_rows, context);
         }

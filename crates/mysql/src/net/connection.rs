@@ -2,18 +2,17 @@
 //! request of the binary log.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::auth::{Method, zero_ended};
 use super::packets::Packets;
+use super::server_stream::ServerStream;
 use super::tls::{self, TlsMode};
 use crate::binlog::gtid::GtidSet;
 use crate::input::{BadBytes, Input, name_text};
 
 /// How long a server may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 const LONG_PASSWORD: u32 = 1;
 const LONG_FLAG: u32 = 4;
@@ -98,7 +97,8 @@ impl Connection {
     /// # Errors
     /// When the server does not answer or refuses.
     pub fn open(address: &Address) -> Result<Self, ConnectionError> {
-        let stream = connect(address).map_err(|source| io_error(address, source))?;
+        let stream = ServerStream::connect(&address.host, address.port);
+        let stream = stream.map_err(|source| io_error(address, source))?;
         let mut connection = Self {
             packets: Packets::new(stream),
             address: address.clone(),
@@ -388,20 +388,6 @@ fn io_error(address: &Address, source: io::Error) -> ConnectionError {
         port: address.port,
         source: tls::explained(source),
     }
-}
-
-fn connect(address: &Address) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for place in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&place, CONNECT_TIME) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 fn server_error(packet: &[u8]) -> ConnectionError {

@@ -6,4 +6,5 @@
 pub mod auth;
 pub mod connection;
 pub mod packets;
+pub mod server_stream;
 pub mod tls;

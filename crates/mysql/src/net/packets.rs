@@ -1,28 +1,22 @@
 //! Packets: three bytes of length, a sequence number, and up to 16 MiB.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::time::Duration;
 
-use rustls::{ClientConnection, StreamOwned};
+use rustls::ClientConnection;
+
+use super::server_stream::ServerStream;
 
 /// Greatest payload of one packet; longer ones go on in the next.
 const PACKET_BYTES_MAX: usize = 0xff_ffff;
 /// Greatest payload of all packets that belong together.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// A stream of bytes to a server.
-#[derive(Debug)]
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
 /// See the module. A read that runs out of time loses nothing: the next one
 /// goes on.
 #[derive(Debug)]
 pub struct Packets {
-    stream: Option<Stream>,
+    stream: ServerStream,
     /// Bytes that were read and not used, from `used` on.
     buffer: Vec<u8>,
     used: usize,
@@ -33,9 +27,9 @@ pub struct Packets {
 
 impl Packets {
     /// Packets over a connection.
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: ServerStream) -> Self {
         Self {
-            stream: Some(Stream::Plain(stream)),
+            stream,
             buffer: Vec::new(),
             used: 0,
             parts: Vec::new(),
@@ -45,17 +39,12 @@ impl Packets {
 
     /// From here on everything is encrypted.
     pub(crate) fn start_tls(&mut self, connection: ClientConnection) {
-        self.stream = match self.stream.take() {
-            Some(Stream::Plain(tcp)) => {
-                Some(Stream::Tls(Box::new(StreamOwned::new(connection, tcp))))
-            }
-            other => other,
-        };
+        self.stream.start_tls(connection);
     }
 
     /// Whether what is sent is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        matches!(self.stream, Some(Stream::Tls(_)))
+        self.stream.is_encrypted()
     }
 
     /// How long a read waits.
@@ -63,11 +52,7 @@ impl Packets {
     /// # Errors
     /// When the system refuses.
     pub fn set_read_time(&self, time: Duration) -> io::Result<()> {
-        match &self.stream {
-            Some(Stream::Plain(tcp)) => tcp.set_read_timeout(Some(time)),
-            Some(Stream::Tls(tls)) => tls.sock.set_read_timeout(Some(time)),
-            None => Ok(()),
-        }
+        self.stream.set_read_time(time)
     }
 
     /// The next message; `None` if it did not come in time.
@@ -121,25 +106,10 @@ impl Packets {
         self.used = 0;
         let end = self.buffer.len();
         self.buffer.resize(end + (64 << 10), 0);
-        let into = &mut self.buffer[end..];
-        let read = match &mut self.stream {
-            Some(Stream::Plain(tcp)) => tcp.read(into),
-            Some(Stream::Tls(tls)) => tls.read(into),
-            None => Ok(0),
-        };
-        self.buffer.truncate(end + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            )),
-            Ok(_) => Ok(true),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
-                io::ErrorKind::Interrupted => Ok(true),
-                _ => Err(error),
-            },
-        }
+        let read = self.stream.read(&mut self.buffer[end..]);
+        let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
+        self.buffer.truncate(end + count);
+        Ok(read?.is_some())
     }
 
     /// The next message, which must come in time.
@@ -170,11 +140,7 @@ impl Packets {
                 break;
             }
         }
-        match &mut self.stream {
-            Some(Stream::Plain(tcp)) => tcp.write_all(&bytes),
-            Some(Stream::Tls(tls)) => tls.write_all(&bytes).and_then(|()| tls.flush()),
-            None => Ok(()),
-        }
+        self.stream.write(&bytes)
     }
 
     /// Sends a command.

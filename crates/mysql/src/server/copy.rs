@@ -37,6 +37,18 @@ pub(super) struct Part {
     progress: CopyProgress,
     /// Where the log ended when it had been read.
     pub(super) end: Place,
+    /// Whether it has all that came before its end and nothing else.
+    pub(super) is_exact: bool,
+}
+
+/// What a snapshot shows.
+enum Shown {
+    /// Not all yet that the stream has brought.
+    NotYet,
+    /// All that is in the log before a file's byte, and nothing else.
+    UpTo(String, u64),
+    /// All that the stream has brought; nobody says how much more.
+    More,
 }
 
 /// Reads the next part; `None` if the server does not show yet what the stream
@@ -49,14 +61,21 @@ pub(super) fn read(
     rows_max: usize,
 ) -> Result<Option<Part>, ServerError> {
     connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")?;
-    let part = match shows(connection, server, stream)? {
-        true => Some(read_rows(
-            connection,
-            server,
-            (table, schema, progress),
-            rows_max,
-        )?),
-        false => None,
+    let shown = shows(connection, server, stream)?;
+    let part = match shown {
+        Shown::NotYet => None,
+        Shown::UpTo(..) | Shown::More => {
+            let table = (table, schema, progress);
+            let mut part = read_rows(connection, server, table, rows_max)?;
+            // Rows without a key cannot be taken out of it.
+            if let Shown::UpTo(file, offset) = shown
+                && part.key.is_empty()
+            {
+                (part.end.file, part.end.offset) = (file, offset);
+                part.is_exact = true;
+            }
+            Some(part)
+        }
     };
     connection.query("COMMIT")?;
     Ok(part)
@@ -68,7 +87,7 @@ fn shows(
     connection: &mut Connection,
     server: &Server,
     stream: &Place,
-) -> Result<bool, ServerError> {
+) -> Result<Shown, ServerError> {
     if server.is_mariadb {
         let rows = connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'")?;
         let value = |name: &str| {
@@ -85,16 +104,24 @@ fn shows(
         };
         let file = value("binlog_snapshot_file");
         let offset: u64 = value("binlog_snapshot_position").parse().unwrap_or(0);
-        return Ok(is_reached((&file, offset), (&stream.file, stream.offset)));
+        return Ok(
+            match is_reached((&file, offset), (&stream.file, stream.offset)) {
+                true => Shown::UpTo(file, offset),
+                false => Shown::NotYet,
+            },
+        );
     }
     if server.has_gtids {
         let asked = format!(
             "SELECT GTID_SUBSET('{}', @@GLOBAL.gtid_executed)",
             stream.gtids
         );
-        return Ok(connection.value(&asked)? == "1");
+        return Ok(match connection.value(&asked)? == "1" {
+            true => Shown::More,
+            false => Shown::NotYet,
+        });
     }
-    Ok(true)
+    Ok(Shown::More)
 }
 
 /// Whether a place in the log is at or behind another one of the same server.
@@ -185,6 +212,7 @@ fn read_rows(
         rows,
         progress,
         end,
+        is_exact: false,
     })
 }
 
@@ -269,6 +297,11 @@ pub(super) fn write_value(out: &mut Vec<u8>, column: &ColumnSchema, value: Optio
 }
 
 impl Part {
+    /// Whether the stream has come to its end, behind which rows are not in it.
+    pub(super) fn is_complete_at(&self, (file, offset): (&str, u64)) -> bool {
+        is_reached((file, offset), (&self.end.file, self.end.offset))
+    }
+
     /// Takes out what the stream has changed. False if the part must be read
     /// again.
     pub(super) fn take_out(&mut self, records: &[Record]) -> bool {
@@ -278,6 +311,9 @@ impl Part {
                     // A definition changed.
                     return false;
                 }
+                continue;
+            }
+            if self.is_exact {
                 continue;
             }
             let message: Value = serde_json::from_slice(&record.payload).unwrap_or_default();

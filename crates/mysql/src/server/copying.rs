@@ -1,11 +1,13 @@
 //! The steps of copies: of all tables at first, and of those that come later.
 
-use sluice_core::Record;
+use bytes::Bytes;
+use sluice_core::{Record, RecordKind};
 
-use super::copy::{self, Part, is_reached};
+use super::copy::{self, Part};
 use super::settings::Server;
 use super::{LOOK_INTERVAL_US, ServerError, ServerOptions, ServerSource, catalog, settings};
 use crate::binlog::decoder::{Decoded, state_record};
+use crate::message::table_part;
 use crate::net::connection::{Connection, ConnectionError};
 use crate::position::{CopyProgress, DatabasePosition, StateStep};
 use crate::schema::TableName;
@@ -31,6 +33,11 @@ impl ServerSource {
         }
         self.wants_look = false;
         let mut step = StateStep::default();
+        // What leaves the filter is copied anew if it comes back.
+        let known = self.decoder.position().schemas.keys();
+        let filter = &self.options.filter;
+        let gone = known.filter(|name| !name.table.is_empty() && !filter.takes(name));
+        step.schemas.extend(gone.map(|name| (name.clone(), None)));
         for name in catalog::tables(&mut open.questions, &self.options.filter)? {
             if self.decoder.position().schemas.contains_key(&name) {
                 continue;
@@ -59,6 +66,32 @@ impl ServerSource {
         let mut known = self.decoder.position().schemas.keys();
         let first = self.options.copied_first.as_ref();
         first.is_some_and(|first| known.all(|known| known.table != *first))
+    }
+
+    /// Rows of a table without a key come once: those of the stream only behind its
+    /// copy, which has all that came before.
+    pub(super) fn hold_back(&self, first: usize, out: &mut Decoded) {
+        let position = self.decoder.position();
+        let is_held = |(table, progress): &&(TableName, CopyProgress)| {
+            let schema = position.schemas.get(table);
+            *progress != CopyProgress::Done && schema.is_some_and(|schema| schema.key.is_empty())
+        };
+        let tables = position.copies.iter().filter(is_held);
+        let begins = tables.map(|(table, _)| [table_part(table).as_slice(), b","].concat());
+        let begins: Vec<Vec<u8>> = begins.collect();
+        if begins.is_empty() {
+            return;
+        }
+        for record in &mut out.records[first..] {
+            let mut begins = begins.iter();
+            if record.kind == RecordKind::Data
+                && begins.any(|begin| record.payload.starts_with(begin))
+            {
+                // Where its transaction stands is said all the same.
+                record.kind = RecordKind::Position;
+                record.payload = Bytes::new();
+            }
+        }
     }
 
     /// Begins a copy anew when a row may have slipped past it.
@@ -93,10 +126,7 @@ impl ServerSource {
         let Some(reached) = self.decoder.reached() else {
             return Ok(());
         };
-        if let Some(part) = self
-            .part
-            .take_if(|part| is_reached(reached, (&part.end.file, part.end.offset)))
-        {
+        if let Some(part) = self.part.take_if(|part| part.is_complete_at(reached)) {
             let transactions = position.transactions;
             let mut position = position.clone();
             out.records.extend(
@@ -133,7 +163,7 @@ impl ServerSource {
                 copies,
                 ..StateStep::default()
             };
-            let record = state_record(&step, now_us, None, bytes::Bytes::new());
+            let record = state_record(&step, now_us, None, Bytes::new());
             let mut position = position.clone();
             position.apply(&record.position)?;
             self.decoder.set_copies(position.copies);

@@ -17,7 +17,7 @@ use self::copying::copied_first;
 use self::settings::Server;
 use crate::batch::Batch;
 use crate::binlog::decoder::{Decoded, Decoder, state_record};
-use crate::error::LogError;
+use crate::error::{LogError, Problem};
 use crate::filter::TableFilter;
 use crate::input::BadBytes;
 use crate::net::connection::{Address, Connection, ConnectionError};
@@ -79,6 +79,18 @@ pub enum ServerError {
         /// What it should be.
         wanted: &'static str,
     },
+    /// The name or the password is wrong.
+    #[error(
+        "the server at {place} refuses the name or the password of user `{user}`: {message}\n  help: `user` of the topic's capture in sources/*.toml is the name, `password = \"env:NAME\"` names the environment variable that holds the password; a user may also be known from certain machines only, or only with `tls = \"required\"`"
+    )]
+    SignIn {
+        /// Machine and port.
+        place: String,
+        /// The user.
+        user: String,
+        /// What the server says.
+        message: String,
+    },
     /// A privilege is missing.
     #[error(
         "user `{user}` may not read the log: {message}\n  help: GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user, and SELECT on the tables"
@@ -114,6 +126,8 @@ impl ServerError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Connection(ConnectionError::Io { .. }) | Self::SameNumber { .. } => true,
+            // Another server may have the order that was read.
+            Self::Log(error) => matches!(error.problem, Problem::OtherOrder { .. }),
             // Too many connections, being stopped, killed, another replica
             // with the number, a lock that did not come.
             Self::Connection(ConnectionError::Server { code, .. }) => {
@@ -269,7 +283,13 @@ impl ServerSource {
             1236 | 4052 if message.contains("same server_uuid/server_id") => {
                 ServerError::SameNumber { message }
             }
-            1227 | 1044 | 1045 | 1142 => ServerError::Privilege {
+            // By its password, and by a way that takes none.
+            1045 | 1698 => ServerError::SignIn {
+                place: format!("{}:{}", address.host, address.port),
+                user: address.user.clone(),
+                message,
+            },
+            1227 | 1044 | 1142 => ServerError::Privilege {
                 user: address.user.clone(),
                 message,
             },
@@ -379,6 +399,20 @@ impl ServerSource {
 
     /// Takes events that are there; true if no more is.
     fn read_events(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, ServerError> {
+        let first = out.records.len();
+        let read = self.take_events(now_us, out);
+        // What came before an error is given, too.
+        if let Some(part) = &mut self.part
+            && !part.take_out(&out.records[first..])
+        {
+            self.part = None;
+        }
+        self.hold_back(first, out);
+        self.copy_moved_rows_again(first, now_us, out);
+        read
+    }
+
+    fn take_events(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, ServerError> {
         let Some(open) = &mut self.open else {
             return Ok(true);
         };
@@ -386,6 +420,12 @@ impl ServerSource {
         let first = out.records.len();
         let mut is_quiet = false;
         while bytes < BATCH_BYTES {
+            // What stands behind a part without keys is not in it.
+            let part = self.part.as_ref().filter(|part| part.is_exact);
+            let reached = part.zip(self.decoder.reached());
+            if reached.is_some_and(|(part, reached)| part.is_complete_at(reached)) {
+                break;
+            }
             let Some(event) = open.stream.event()? else {
                 is_quiet = true;
                 break;
@@ -405,6 +445,11 @@ impl ServerSource {
                 return Err(trouble.into());
             }
             decoded?;
+            // What is new to the filter, rules among it, comes before all that the
+            // filter lets through.
+            if self.wants_look && self.decoder.is_between_transactions() {
+                break;
+            }
             // Whole transactions do not wait for the next one.
             let is_whole = !self.decoder.is_in_transaction();
             if is_whole && out.records.len() > first && !open.stream.has_event() {
@@ -425,12 +470,6 @@ impl ServerSource {
             }
             .into());
         }
-        if let Some(part) = &mut self.part
-            && !part.take_out(&out.records[first..])
-        {
-            self.part = None;
-        }
-        self.copy_moved_rows_again(first, now_us, out);
         Ok(is_quiet)
     }
 }

@@ -217,6 +217,8 @@ pub struct Tables {
     pub rows: BTreeMap<(String, String), Value>,
     pub position: DatabasePosition,
     pub warnings: Vec<String>,
+    /// How often a row came as a new one or a copied one, by table and key.
+    pub times: BTreeMap<(String, String), u32>,
     open: Vec<Record>,
 }
 
@@ -246,6 +248,9 @@ impl Tables {
                 continue;
             }
             let key = (table.clone(), message["data"]["id"].to_string());
+            if message["type"].as_str().unwrap().ends_with("insert") {
+                *self.times.entry(key.clone()).or_default() += 1;
+            }
             let before = match message["old"].get("id") {
                 Some(old) => self.rows.remove(&(table, old.to_string())),
                 None => self.rows.get(&key).cloned(),

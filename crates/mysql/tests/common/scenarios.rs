@@ -10,7 +10,7 @@ use sluice_mysql::net::connection::{Address, Connection};
 use sluice_mysql::position::DatabasePosition;
 use sluice_mysql::server::ServerSource;
 
-use super::{Server, Tables, assert_equal, copied, drain};
+use super::{Server, Tables, assert_equal, copied, drain, is_copied};
 
 pub fn every_type_is_the_same(server: &Server, types: &str, metadatas: &[&str]) {
     for metadata in metadatas {
@@ -162,6 +162,104 @@ pub fn tables_join_and_are_emptied(server: &Server) {
     drain(&mut source, &mut tables);
     assert_equal(&tables.rows, &copied(server));
     assert_eq!(tables.rows.len(), 3 + 1 + 1 + 1);
+}
+
+/// The tables that are taken are others from the middle of a transaction on: every row
+/// comes once, whichever were counted before.
+pub fn tables_change_inside_a_transaction(server: &Server) {
+    let numbers: Vec<String> = (0..700).map(|number| format!("({number})")).collect();
+    server.run(&[
+        "CREATE DATABASE other",
+        "CREATE TABLE other.number (n INT PRIMARY KEY)",
+        &format!("INSERT INTO other.number VALUES {}", numbers.join(", ")),
+        "CREATE DATABASE shop CHARACTER SET utf8mb4",
+        "CREATE TABLE shop.a (id INT PRIMARY KEY, t TEXT)",
+        "CREATE TABLE shop.b (id INT PRIMARY KEY, t TEXT)",
+        "INSERT INTO shop.a VALUES (1, 'first')",
+    ]);
+    let taking = |name: &str, position: &DatabasePosition| {
+        let mut options = server.options();
+        options.filter = TableFilter::new(&[name.to_owned()]).unwrap();
+        ServerSource::new(options, Arc::new(SystemClock), position.clone())
+    };
+    let mut tables = Tables::default();
+    for (round, [before, after]) in [["shop.a", "shop.*"], ["shop.*", "shop.a"]]
+        .into_iter()
+        .enumerate()
+    {
+        let mut source = taking(before, &tables.position);
+        drain(&mut source, &mut tables);
+        // More than is read at a time.
+        let of_b = |first: usize| {
+            format!("INSERT INTO shop.b SELECT n + {first}, 'b' FROM other.number WHERE n < 20")
+        };
+        let first = (round + 1) * 1_000;
+        server.run(&[
+            "BEGIN",
+            &of_b(first),
+            &format!("INSERT INTO shop.a SELECT n + {first}, REPEAT('a', 10000) FROM other.number"),
+            &of_b(first + 500),
+            "COMMIT",
+        ]);
+        while tables.open.is_empty() {
+            tables.take(source.poll().unwrap().records);
+        }
+        drop(source);
+        drain(&mut taking(after, &tables.position), &mut tables);
+    }
+    assert_equal(&tables.rows, &copied(server));
+    assert_eq!(tables.rows.len(), 1 + 2 * (700 + 40));
+    let twice = tables.times.iter().find(|(_, times)| **times != 1);
+    assert_eq!(twice, None);
+    // What comes back is copied anew.
+    server.run(&["INSERT INTO shop.b VALUES (9, 'meanwhile')"]);
+    let mut source = taking("shop.a", &tables.position);
+    drain(&mut source, &mut tables);
+    drop(source);
+    drain(&mut taking("shop.*", &tables.position), &mut tables);
+    assert_equal(&tables.rows, &copied(server));
+}
+
+/// Rows of a table without a key come once, however much is written while it is
+/// copied.
+pub fn tables_without_a_key_come_once(server: &Server, is_busy: bool) {
+    let rows = |ids: std::ops::Range<u32>| {
+        let rows: Vec<String> = ids.map(|id| format!("({id}, 'n')")).collect();
+        format!("INSERT INTO shop.visit VALUES {}", rows.join(", "))
+    };
+    server.run(&[
+        "CREATE DATABASE shop CHARACTER SET utf8mb4",
+        "CREATE TABLE shop.visit (id INT, note VARCHAR(9))",
+        &rows(0..300),
+    ]);
+    let mut tables = Tables::default();
+    let mut source = server.source(DatabasePosition::default());
+    let stop = AtomicBool::new(!is_busy);
+    std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            let mut next = 1_000;
+            while !stop.load(Ordering::SeqCst) && next < 20_000 {
+                server.run(&[&rows(next..next + 3)]);
+                next += 3;
+            }
+        });
+        tables.take(source.poll().unwrap().records);
+        server.run(&[&rows(300..400)]);
+        let start_us = SystemClock.now_us();
+        while !is_copied(&tables.position) {
+            tables.take(source.poll().unwrap().records);
+            let waited_us = SystemClock.now_us() - start_us;
+            assert!(waited_us < 60_000_000, "it is never copied");
+        }
+        stop.store(true, Ordering::SeqCst);
+        written.join().unwrap();
+    });
+    server.run(&[&rows(400..410)]);
+    drain(&mut source, &mut tables);
+    let twice = tables.times.iter().find(|(_, times)| **times != 1);
+    assert_eq!(twice, None);
+    assert_equal(&tables.rows, &copied(server));
+    assert!(tables.rows.len() >= 410);
 }
 
 /// Moves money and changes items; gives the number of transactions.

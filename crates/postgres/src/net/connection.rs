@@ -2,10 +2,10 @@
 //! of tables, and the stream of replication.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sluice_mysql::net::server_stream::ServerStream;
 use sluice_mysql::net::tls::{self, TlsMode};
 
 use super::auth::{Answer, SignIn, zero_ended};
@@ -16,7 +16,6 @@ use crate::lsn::Lsn;
 
 /// How long a server may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 const PROTOCOL_VERSION: u32 = 3 << 16;
 const TLS_QUESTION: u32 = 80_877_103;
 /// Microseconds from 1970 to 2000, where the server's time begins.
@@ -112,7 +111,7 @@ impl Connection {
     /// When the server does not answer or refuses.
     pub fn open(address: &Address, purpose: Purpose) -> Result<Self, ConnectionError> {
         let io = |source| io_error(address, source);
-        let stream = connect(address).map_err(io)?;
+        let stream = ServerStream::connect(&address.host, address.port).map_err(io)?;
         let mut connection = Self {
             frames: Frames::new(stream),
             address: address.clone(),
@@ -425,18 +424,4 @@ fn io_error(address: &Address, source: io::Error) -> ConnectionError {
         port: address.port,
         source: tls::explained(source),
     }
-}
-
-fn connect(address: &Address) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for place in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&place, CONNECT_TIME) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -1,11 +1,11 @@
 //! Messages of the protocol: a letter, four bytes of length, and content.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustls::{ClientConnection, StreamOwned};
+use rustls::ClientConnection;
+use sluice_mysql::net::server_stream::ServerStream;
 
 /// The server sends no larger ones: a value has at most 1 GiB.
 const MESSAGE_BYTES_MAX: usize = (1 << 30) + (64 << 20);
@@ -14,13 +14,6 @@ const READ_BYTES: usize = 64 << 10;
 /// Letter and length.
 const HEAD_BYTES: usize = 5;
 
-/// A stream of bytes to a server.
-#[derive(Debug)]
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
 /// A message: its letter and its content.
 pub(crate) type Frame = (u8, Bytes);
 
@@ -28,51 +21,37 @@ pub(crate) type Frame = (u8, Bytes);
 /// goes on.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    stream: Option<Stream>,
+    stream: ServerStream,
     buffer: BytesMut,
 }
 
 impl Frames {
     /// Messages over a connection.
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: ServerStream) -> Self {
         Self {
-            stream: Some(Stream::Plain(stream)),
+            stream,
             buffer: BytesMut::new(),
         }
     }
 
     /// From here on everything is encrypted.
     pub(crate) fn start_tls(&mut self, connection: ClientConnection) {
-        self.stream = match self.stream.take() {
-            Some(Stream::Plain(tcp)) => {
-                Some(Stream::Tls(Box::new(StreamOwned::new(connection, tcp))))
-            }
-            other => other,
-        };
+        self.stream.start_tls(connection);
     }
 
     /// Whether what is sent is encrypted.
     pub(crate) fn is_encrypted(&self) -> bool {
-        matches!(self.stream, Some(Stream::Tls(_)))
+        self.stream.is_encrypted()
     }
 
     /// How long a read waits.
     pub(crate) fn set_read_time(&self, time: Duration) -> io::Result<()> {
-        match &self.stream {
-            Some(Stream::Plain(tcp)) => tcp.set_read_timeout(Some(time)),
-            Some(Stream::Tls(tls)) => tls.sock.set_read_timeout(Some(time)),
-            None => Ok(()),
-        }
+        self.stream.set_read_time(time)
     }
 
     /// The one byte with which the server answers the question for TLS.
     pub(crate) fn answer_byte(&mut self) -> io::Result<u8> {
-        let mut byte = [0];
-        match &mut self.stream {
-            Some(Stream::Plain(tcp)) => tcp.read_exact(&mut byte)?,
-            _ => return Err(io::Error::other("it is encrypted already")),
-        }
-        Ok(byte[0])
+        self.stream.plain_byte()
     }
 
     /// The length of the first message, if its head is there.
@@ -115,25 +94,10 @@ impl Frames {
     fn fill(&mut self) -> io::Result<bool> {
         let end = self.buffer.len();
         self.buffer.resize(end + READ_BYTES, 0);
-        let into = &mut self.buffer[end..];
-        let read = match &mut self.stream {
-            Some(Stream::Plain(tcp)) => tcp.read(into),
-            Some(Stream::Tls(tls)) => tls.read(into),
-            None => Ok(0),
-        };
-        self.buffer.truncate(end + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            )),
-            Ok(_) => Ok(true),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
-                io::ErrorKind::Interrupted => Ok(true),
-                _ => Err(error),
-            },
-        }
+        let read = self.stream.read(&mut self.buffer[end..]);
+        let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
+        self.buffer.truncate(end + count);
+        Ok(read?.is_some())
     }
 
     /// The next message, which must come in time.
@@ -149,10 +113,6 @@ impl Frames {
         bytes.extend(letter);
         bytes.extend(((content.len() + 4) as u32).to_be_bytes());
         bytes.extend_from_slice(content);
-        match &mut self.stream {
-            Some(Stream::Plain(tcp)) => tcp.write_all(&bytes),
-            Some(Stream::Tls(tls)) => tls.write_all(&bytes).and_then(|()| tls.flush()),
-            None => Ok(()),
-        }
+        self.stream.write(&bytes)
     }
 }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 
 use arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray};
@@ -222,6 +223,26 @@ fn a_damaged_filter_is_an_error_and_its_column_is_still_read() {
 }
 
 #[test]
+fn an_entry_says_how_large_its_pages_are() {
+    let written = written();
+    let place = written.opened().filters[0].clone();
+    assert_eq!(place.page_bytes(), PAGE_BYTES);
+    let entry = serde_json::to_string(&[&place]).unwrap();
+    assert_eq!(parse_places(&entry), slice::from_ref(&place));
+    // Entries of the first form do not say it, and have such pages.
+    let first = entry.replace(r#""page_bytes":16384,"#, "");
+    assert_ne!(first, entry);
+    assert_eq!(parse_places(&first), [place]);
+    let smaller = r#"[{"chunk":0,"start":100,"blocks":600,"page_bytes":8192,"checksums":[1,2,3]}]"#;
+    let places = parse_places(smaller);
+    let smaller = &places[0];
+    assert_eq!(smaller.range_of(1), (100 + 8192, 8192));
+    assert_eq!(smaller.range_of(2), (100 + 16384, 600 * 32 - 16384));
+    // The block in the middle, which is that of a hash in the middle: 300 of 600.
+    assert_eq!(smaller.page_of(1 << 63), (1, 300 * 32 - 8192));
+}
+
+#[test]
 fn places_that_are_none_are_passed_over_and_those_beyond_the_file_refused() {
     for entry in [
         "",
@@ -231,6 +252,10 @@ fn places_that_are_none_are_passed_over_and_those_beyond_the_file_refused() {
         r#"[{"chunk":0,"start":0,"blocks":0,"checksums":[]}]"#,
         r#"[{"chunk":0,"start":0,"blocks":4294967295,"checksums":[1]}]"#,
         r#"[{"chunk":0,"start":-1,"blocks":1,"checksums":[1]}]"#,
+        r#"[{"chunk":0,"start":0,"blocks":1,"page_bytes":0,"checksums":[1]}]"#,
+        r#"[{"chunk":0,"start":0,"blocks":2,"page_bytes":40,"checksums":[1,2]}]"#,
+        // Pages of which there would be another number.
+        r#"[{"chunk":0,"start":0,"blocks":512,"page_bytes":8192,"checksums":[1]}]"#,
     ] {
         assert!(parse_places(entry).is_empty(), "{entry}");
     }

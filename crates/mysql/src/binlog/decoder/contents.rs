@@ -11,11 +11,11 @@ use crate::binlog::mapped_table::MappedTable;
 use crate::binlog::query::{Meaning, Query};
 use crate::binlog::rows::{RowsEvent, RowsKind, table_id_bytes};
 use crate::binlog::table_map::TableMap;
-use crate::ddl::{TableEvent, follow};
+use crate::ddl::{Schemas, TableEvent, follow};
 use crate::error::Problem;
 use crate::message::{Order, change, truncated};
 use crate::position::{CopyProgress, StateStep, rows_step};
-use crate::schema::{TableName, TableSchema};
+use crate::schema::{ColumnSchema, TableName, TableSchema};
 
 impl Decoder {
     pub(super) fn query(
@@ -122,10 +122,17 @@ impl Decoder {
         if !is_ours && changed.is_empty() {
             return;
         }
+        let mut copies = self.reordered(&before, &events, &query.text);
+        copies.extend(self.joined(&events));
+        self.position.apply_state(StateStep {
+            copies: copies.clone(),
+            ..StateStep::default()
+        });
         let step = StateStep {
             schemas: changed,
-            copies: self.joined(&events),
+            copies,
             at: (!is_inside).then(|| self.position.place()),
+            ..StateStep::default()
         };
         let mark = self.release_held(false, context);
         if loses_partitions(&query.text) && is_ours {
@@ -156,8 +163,35 @@ impl Decoder {
         self.has_moved = is_inside;
     }
 
+    /// Tables in the middle of their copy whose keys may have another order now: what
+    /// was copied is no beginning of it.
+    fn reordered(
+        &self,
+        before: &Schemas,
+        events: &[TableEvent],
+        statement: &str,
+    ) -> Vec<(TableName, CopyProgress)> {
+        let is_halfway = |name: &TableName| {
+            let mut copies = self.position.copies.iter();
+            copies.any(|(table, progress)| {
+                table == name && matches!(progress, CopyProgress::Until(_))
+            })
+        };
+        let is_other = |name: &TableName| {
+            let after = self.position.schemas.get(name);
+            orders_anew(statement) || !has_same_key(before.get(name), after)
+        };
+        let defined = events.iter().filter_map(|event| match event {
+            TableEvent::Defined(name) => Some(name),
+            _ => None,
+        });
+        let anew = defined.filter(|name| is_halfway(name) && is_other(name));
+        anew.map(|name| (name.clone(), CopyProgress::Waiting))
+            .collect()
+    }
+
     /// Tables that have a name now that is captured: what they hold is copied.
-    fn joined(&mut self, events: &[TableEvent]) -> Vec<(TableName, CopyProgress)> {
+    fn joined(&self, events: &[TableEvent]) -> Vec<(TableName, CopyProgress)> {
         let mut joined = Vec::new();
         for event in events {
             if let TableEvent::Renamed(_, to) = event
@@ -167,11 +201,6 @@ impl Decoder {
                 joined.push((to.clone(), CopyProgress::Waiting));
             }
         }
-        let step = StateStep {
-            copies: joined.clone(),
-            ..StateStep::default()
-        };
-        self.position.apply_state(step);
         joined
     }
 
@@ -250,6 +279,7 @@ impl Decoder {
         if self.transaction.is_none() {
             self.begin_transaction();
         }
+        self.check_order()?;
         let defaults = match event.lacks_columns() {
             true => self.defaults(&table, &event, context)?,
             false => Vec::new(),
@@ -267,7 +297,11 @@ impl Decoder {
             if transaction.rows <= self.skip_rows {
                 return Ok(());
             }
-            let step = rows_step(transaction.rows);
+            let gtid = match transaction.gtid {
+                Some(_) => transaction.id.as_str(),
+                None => "",
+            };
+            let step = rows_step(transaction.rows, gtid);
             let payload = change(
                 &table.json_start,
                 columns,
@@ -334,6 +368,27 @@ impl Decoder {
     }
 }
 
+/// Whether two definitions have keys of the same columns and types. What a column has
+/// by default does not matter.
+fn has_same_key(one: Option<&TableSchema>, other: Option<&TableSchema>) -> bool {
+    let key = |schema: &TableSchema| -> Vec<ColumnSchema> {
+        let columns = schema.key.iter().filter_map(|&k| schema.columns.get(k));
+        let without_default = columns.map(|column| ColumnSchema {
+            default: None,
+            ..column.clone()
+        });
+        without_default.collect()
+    };
+    one.map(key) == other.map(key)
+}
+
+/// Whether a statement may change the order of texts, which definitions do not hold.
+fn orders_anew(statement: &str) -> bool {
+    let statement = statement.to_ascii_lowercase();
+    let mut words = ["collate", "charset", "character set", "convert"].into_iter();
+    words.any(|word| statement.contains(word))
+}
+
 /// Whether a statement takes rows out of a table with their partitions.
 fn loses_partitions(statement: &str) -> bool {
     let words: Vec<String> = statement
@@ -352,7 +407,39 @@ fn loses_partitions(statement: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::loses_partitions;
+    use super::{has_same_key, loses_partitions, orders_anew};
+    use crate::ddl::{Schemas, follow};
+    use crate::schema::TableName;
+
+    #[test]
+    fn statements_that_may_order_a_key_anew_are_known() {
+        let mut schemas = Schemas::new();
+        let name = TableName::new("shop", "t");
+        follow(
+            &mut schemas,
+            "shop",
+            "CREATE TABLE t (id INT, code VARCHAR(9), n INT DEFAULT 1, PRIMARY KEY (id))",
+            Some(8),
+        );
+        let before = schemas[&name].clone();
+        let is_same = |statement: &str| {
+            let mut after = schemas.clone();
+            follow(&mut after, "shop", statement, Some(8));
+            has_same_key(Some(&before), after.get(&name)) && !orders_anew(statement)
+        };
+        assert!(is_same("ALTER TABLE t ADD COLUMN m INT FIRST"));
+        assert!(is_same("ALTER TABLE t MODIFY n BIGINT"));
+        assert!(!is_same("ALTER TABLE t MODIFY id VARCHAR(20)"));
+        assert!(!is_same("ALTER TABLE t MODIFY id INT UNSIGNED"));
+        assert!(!is_same("ALTER TABLE t DROP PRIMARY KEY"));
+        assert!(!is_same(
+            "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (code, id)"
+        ));
+        assert!(!is_same("ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4"));
+        assert!(!is_same(
+            "ALTER TABLE t MODIFY code VARCHAR(9) COLLATE utf8mb4_bin"
+        ));
+    }
 
     #[test]
     fn statements_that_take_partitions_out_are_known() {

@@ -53,6 +53,38 @@ impl Decoder {
         });
     }
 
+    /// Says which tables' rows are taken and counted from here on. Not inside a
+    /// transaction: how many of its rows were taken depends on it.
+    pub(super) fn announce_filter(&mut self, context: &mut Context<'_, '_, '_>) {
+        if !self.is_between_transactions() {
+            return;
+        }
+        let step = StateStep {
+            tables: Some(self.filter.clone()),
+            ..StateStep::default()
+        };
+        let record = self.record_state(step, context.now_us);
+        context.out.records.push(record);
+    }
+
+    /// Whether the open transaction is another one than that of which rows were taken
+    /// before.
+    pub(super) fn check_order(&self) -> Result<(), Problem> {
+        let wanted = &self.position.rows_of;
+        let open = self.transaction.as_ref();
+        match open.and_then(|open| open.gtid.as_ref()) {
+            Some(gtid) if self.skip_rows > 0 && !wanted.is_empty() => {
+                let found = gtid.to_string();
+                if found == *wanted {
+                    return Ok(());
+                }
+                let wanted = wanted.clone();
+                Err(Problem::OtherOrder { wanted, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A statement that is a transaction of its own.
     pub(super) fn end_statement(&mut self, header: EventHeader, context: &mut Context<'_, '_, '_>) {
         let is_alone = self.next_gtid.is_some()
@@ -107,6 +139,7 @@ impl Decoder {
         if has_rows {
             self.position.transactions += 1;
             self.skip_rows = 0;
+            self.position.rows_of.clear();
         }
         self.position.rows = 0;
         self.has_moved = true;
@@ -136,5 +169,10 @@ impl Decoder {
             self.has_moved = false;
         }
         self.transaction = None;
+        if let Some(filter) = self.next_filter.take_if(|_| has_rows) {
+            self.filter = filter;
+            self.tables.clear();
+            self.announce_filter(context);
+        }
     }
 }
