@@ -4,8 +4,9 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `query.rs`, `window.rs` | queries as trees, and their SQL |
-//! | `interpret.rs`, `interpret_window.rs` | **the main oracle**: what a query means, over plain values |
+//! | `query.rs`, `window.rs` | queries as trees |
+//! | `query_sql.rs` | their SQL |
+//! | `interpret.rs`, `interpret_expression.rs`, `interpret_aggregate.rs`, `interpret_window.rs` | **the main oracle**: what a query means, over plain values |
 //! | `value.rs`, `stream.rs` | values, tables, changes, and what changes make of a table |
 //! | `generator.rs`, `query_generator.rs`, `window_generator.rs` | a case from a seed |
 //! | `time_generator.rs` | windows of time and watermarks, added to some cases |
@@ -15,8 +16,9 @@
 //!
 //! # A new operator
 //! 1. `query.rs`: a variant of [`query::Query`] (or [`query::Expr`],
-//!    [`query::Function`]), with its types, inputs and SQL.
-//! 2. `interpret.rs`: what it means. The compiler names the places.
+//!    [`query::Function`]), with its types and inputs; its SQL in `query_sql.rs`.
+//! 2. `interpret.rs` and the files beside it: what it means. The compiler names the
+//!    places.
 //! 3. `query_generator.rs`: when to make one.
 //! 4. `shrink.rs`: how to make it smaller, if it has parts of its own.
 //! 5. `sqlite.rs`: leave it out in `knows` if the dialects differ.

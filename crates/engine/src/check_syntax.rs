@@ -12,8 +12,13 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
-use sluice_functions::{bracket_negative_intervals, compare_rows_by_value, compare_with_any};
-use sluice_syntax::{MODELS, Part, bracket_misread, has_sample, order_by_inputs};
+use sluice_functions::{
+    StatementTooLong, bracket_negative_intervals, compare_rows_by_value, compare_with_any,
+    put_into_zones_in_turn,
+};
+use sluice_syntax::{
+    MODELS, Part, bracket_misread, cut_limited_texts, fit_numbers, order_by_inputs, refused_form,
+};
 
 use crate::time::emit::without_emit_clause;
 use crate::time::rewrite::{is_temporal, rewrite, window_function};
@@ -139,14 +144,22 @@ impl Checker<'_> {
         if view.materialized {
             self.query(&query);
             self.expressions(&query);
-        } else if has_sample(&*query) {
-            self.refuse(name_span, "TABLESAMPLE is not supported", SAMPLE_HELP);
+        }
+        if self.errors.is_empty()
+            && let Some(problem) = refused_form(&*query)
+        {
+            self.refuse(name_span, problem, "");
         }
         bracket_misread(&mut *query);
         order_by_inputs(&mut *query);
+        cut_limited_texts(&mut *query);
         bracket_negative_intervals(&mut query);
-        compare_rows_by_value(&mut *query);
-        compare_with_any(&mut *query);
+        if let Err(problem) = compare_by_value(&mut query) {
+            self.refuse(name_span, problem.to_string(), "");
+            return None;
+        }
+        put_into_zones_in_turn(&mut *query);
+        fit_numbers(&mut *query);
         rewrite(&mut query);
         Some(ParsedView {
             name,
@@ -438,6 +451,12 @@ pub(crate) fn normalize(ident: &Ident) -> String {
         return ident.value.clone();
     }
     ident.value.to_lowercase()
+}
+
+fn compare_by_value(query: &mut Query) -> Result<(), StatementTooLong> {
+    compare_rows_by_value(query)?;
+    compare_with_any(query)?;
+    Ok(())
 }
 
 /// Parser messages end in "at Line: 3, Column: 14".

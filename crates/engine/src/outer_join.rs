@@ -21,19 +21,21 @@
 //! The weight of such pairs is kept for each row as m is: a row without a partner
 //! that has one is not known to have none, and is left out until it is.
 
+mod candidates;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_expr::PhysicalExpr;
-use hashbrown::HashMap;
-use sluice_core::{Delta, VIRTUAL_SHARDS};
+use sluice_core::Delta;
 
+use self::candidates::{Candidates, Meeting, RowChanges};
 use crate::EngineError;
-use crate::arrangement::{Arrangement, EntryRef, RowRef};
+use crate::arrangement::{Arrangement, EntryRef};
 use crate::expression::{evaluate, true_rows};
-use crate::join::{Pairs, join_changes};
+use crate::join::join_changes;
 use crate::operator::{Operator, StepContext};
 use crate::partner_weights::{LEFT, PartnerWeights, RIGHT};
 use crate::saved_state::SavedState;
@@ -419,151 +421,5 @@ fn choose_by_total<'a>(
                 chosen.change(output, row.bytes, before, (row.weight, after));
             }
         }
-    }
-}
-
-/// A row of one side that the epoch may give or take partners.
-struct RowChange<'a> {
-    shard: usize,
-    bytes: &'a [u8],
-    old_weight: i64,
-    weight: i64,
-    partner_change: i64,
-    /// Change of the weight of the rows on which the condition fails.
-    failure_change: i64,
-}
-
-/// Rows of one side, each once, in the order in which they were met.
-#[derive(Default)]
-struct RowChanges<'a> {
-    numbers: HashMap<&'a [u8], usize>,
-    changes: Vec<RowChange<'a>>,
-}
-
-impl<'a> RowChanges<'a> {
-    fn number(&mut self, shard: usize, row: RowRef<'a>) -> usize {
-        let changes = &mut self.changes;
-        *self.numbers.entry(row.bytes).or_insert_with(|| {
-            changes.push(RowChange {
-                shard,
-                bytes: row.bytes,
-                old_weight: row.old_weight,
-                weight: row.weight,
-                partner_change: 0,
-                failure_change: 0,
-            });
-            changes.len() - 1
-        })
-    }
-
-    /// Brings the partner weights of a side up to date and gives out what
-    /// changes.
-    fn choose(
-        self,
-        side: u8,
-        output: SideOutput,
-        partner_weights: &mut PartnerWeights,
-        chosen: &mut ChosenRows<'a>,
-    ) {
-        if output == SideOutput::Nothing {
-            return;
-        }
-        for row in self.changes {
-            let exists = row.weight != 0;
-            let (partners_before, partners_after) =
-                partner_weights.change(row.shard, side, row.bytes, row.partner_change, exists);
-            let (failures_before, failures_after) = partner_weights.change_failures(
-                row.shard,
-                side,
-                row.bytes,
-                row.failure_change,
-                exists,
-            );
-            let given = |weight: i64, partners: i64, failures: i64| match (partners, failures) {
-                (0, 0) => (weight, false),
-                (0, _) => (0, false),
-                _ => (weight, true),
-            };
-            chosen.change(
-                output,
-                row.bytes,
-                given(row.old_weight, partners_before, failures_before),
-                given(row.weight, partners_after, failures_after),
-            );
-        }
-    }
-}
-
-/// A pair that may come, go or change its weight, and what each of its rows
-/// gains by it in partners if the condition holds.
-struct Meeting {
-    left: usize,
-    right: usize,
-    left_gains: i64,
-    right_gains: i64,
-}
-
-/// All pairs of changed rows with the rows of their key: ΔA⋈B and (A+ΔA)⋈ΔB.
-#[derive(Default)]
-struct Candidates<'a> {
-    pairs: Pairs<'a>,
-    meetings: Vec<Meeting>,
-    left_rows: RowChanges<'a>,
-    right_rows: RowChanges<'a>,
-}
-
-impl<'a> Candidates<'a> {
-    fn find(left: &'a Arrangement, right: &'a Arrangement) -> Self {
-        let mut found = Self::default();
-        for shard in 0..VIRTUAL_SHARDS {
-            let (left_shard, right_shard) = (&left.shards[shard], &right.shards[shard]);
-            if left.current.is_some() {
-                for (entry, row) in left_shard.changed_rows() {
-                    let number = found.left_rows.number(shard, row);
-                    let others = right_shard.find(entry.hash(), entry.key());
-                    for other in others.iter().flat_map(EntryRef::rows) {
-                        if other.old_weight == 0 {
-                            continue;
-                        }
-                        let change = row.weight - row.old_weight;
-                        let is_new = row.old_weight == 0;
-                        let right = found.right_rows.number(shard, other);
-                        found
-                            .pairs
-                            .push(row.bytes, other.bytes, change * other.old_weight);
-                        found.meetings.push(Meeting {
-                            left: number,
-                            right,
-                            left_gains: if is_new { other.old_weight } else { 0 },
-                            right_gains: change,
-                        });
-                    }
-                }
-            }
-            if right.current.is_some() {
-                for (entry, row) in right_shard.changed_rows() {
-                    let number = found.right_rows.number(shard, row);
-                    let others = left_shard.find(entry.hash(), entry.key());
-                    for other in others.iter().flat_map(EntryRef::rows) {
-                        if other.weight == 0 {
-                            continue;
-                        }
-                        let change = row.weight - row.old_weight;
-                        let is_new = row.old_weight == 0;
-                        let left = found.left_rows.number(shard, other);
-                        found
-                            .pairs
-                            .push(other.bytes, row.bytes, other.weight * change);
-                        found.meetings.push(Meeting {
-                            left,
-                            right: number,
-                            left_gains: change,
-                            right_gains: if is_new { other.weight } else { 0 },
-                        });
-                    }
-                }
-            }
-        }
-        found
     }
 }

@@ -13,7 +13,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
-use sluice_functions::{DatesAsMoments, Functions, UNIQ_IDS, analyzer_rules};
+use sluice_functions::{DatesAsMoments, FloatsInOperators, Functions, UNIQ_IDS, analyzer_rules};
+use sluice_syntax::text_of;
 
 use crate::check_syntax::{ParsedView, parse_view};
 use crate::column_origins::column_origins;
@@ -252,13 +253,14 @@ impl Planner {
         let mut inputs = references.clone();
         inputs.sort();
         inputs.dedup();
-        let shape = ViewShape {
+        let origins = column_origins(&plan);
+        // The rules may give columns other types than they were written with.
+        let shape = |schema: SchemaRef| ViewShape {
             inputs,
-            schema: plan.schema().inner().clone(),
-            origins: column_origins(&plan),
+            schema,
+            origins,
             is_materialized: view.is_materialized,
         };
-        self.shapes.insert(view.name.clone(), shape);
         if !view.is_materialized {
             let unstored = |name: &&String| {
                 let tables = self.tables.iter();
@@ -277,13 +279,15 @@ impl Planner {
                 self.error(definition, view.name_location, message, help);
                 return;
             }
-            if let Err(error) = self.analyze(&plan) {
-                return self.planning_error(definition, view, &error);
-            }
-            let schema = plan.schema().inner().clone();
+            let analyzed = match self.analyze(plan) {
+                Ok(analyzed) => analyzed,
+                Err(error) => return self.planning_error(definition, view, &error),
+            };
+            let schema = analyzed.schema().inner().clone();
+            self.shapes.insert(view.name.clone(), shape(schema.clone()));
             self.register(&view.name, schema);
             self.query_views
-                .push((view.name.clone(), view.query.to_string()));
+                .push((view.name.clone(), text_of(&*view.query)));
             return;
         }
         let optimized = match optimize(plan.clone(), &self.state) {
@@ -316,6 +320,8 @@ impl Planner {
         match lowered {
             Ok(node) => {
                 let node = self.with_output_names(node, &plan);
+                let schema = self.graph.nodes[node].schema.clone();
+                self.shapes.insert(view.name.clone(), shape(schema));
                 let tables = references
                     .iter()
                     .filter_map(|name| self.base_tables.get(name))
@@ -328,7 +334,7 @@ impl Planner {
                     .map(|name| (name, self.view_prints.get(name)));
                 let inputs: BTreeMap<&String, Option<&u64>> = inputs.collect();
                 let emits = view.emit_location.is_some();
-                let identity = format!("{} {emits} {inputs:?}", view.query);
+                let identity = format!("{} {emits} {inputs:?}", text_of(&*view.query));
                 let print = prints::hash(&identity);
                 self.view_prints.insert(view.name.clone(), print);
                 self.add_collection(&view.name, node, true);
@@ -374,12 +380,12 @@ impl Planner {
         futures::executor::block_on(self.state.statement_to_plan(statement))
     }
 
-    /// What is wrong with a plan that only runs when someone asks.
-    fn analyze(&self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    /// A plan that only runs when someone asks, with the types that its columns will
+    /// have.
+    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         let options = self.state.config_options();
         let analyzer = self.state.analyzer();
-        analyzer.execute_and_check(plan.clone(), options, |_, _| {})?;
-        Ok(())
+        analyzer.execute_and_check(plan, options, |_, _| {})
     }
 
     fn planning_error(
@@ -491,6 +497,8 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
+    // `to_timestamp(…)` and `TIMESTAMPTZ '…'` are moments, as those of tables are.
+    options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.skip_failed_rules = false;
     // Scalar subqueries become joins, which the engine keeps current.
     options
@@ -498,6 +506,7 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_expr_planners(vec![Arc::new(FloatsInOperators)])
         .with_default_features()
         .with_analyzer_rules(analyzer_rules(DatesAsMoments::OfModels))
         .with_optimizer_rules(subquery_rules())

@@ -19,15 +19,19 @@
 //! checkpoint (u64) and the shard's state; changes are, for each shard that has
 //! any, its number (u32) and its changes as a byte string.
 
+mod ahead;
+mod form;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_core::{CodecError, Epoch, Reader, VIRTUAL_SHARDS, Writer};
 
+use self::ahead::Ahead;
+use self::form::{begun_base, set_base_epoch};
+pub(crate) use self::form::{unversioned, versioned};
 use crate::EngineError;
-use crate::saved_state::{Came, Piece, SaveScope, SavedState};
+use crate::saved_state::{SaveScope, SavedState};
 
-/// Version of the state parts' format: their first byte.
-const STATE_VERSION: u8 = 2;
 const CHANGES: &str = "changes";
 /// With so many parts of changes, every checkpoint writes a base, so that there are
 /// never many more.
@@ -57,22 +61,6 @@ pub(crate) struct StateParts {
     ahead: Option<Ahead>,
 }
 
-/// What was collected ahead of the next checkpoint.
-#[derive(Debug)]
-struct Ahead {
-    /// Bases that are due, and how far the first of them has come.
-    bases_left: usize,
-    place: usize,
-    base: Writer,
-    /// Shards with their whole bases.
-    bases: Vec<(usize, Vec<u8>)>,
-    /// Pieces of changes as in a part, and the shard that is next.
-    changes: Writer,
-    shard: usize,
-    /// How often all shards were gone through.
-    rounds: usize,
-}
-
 /// Changes that come while others are collected are collected, too, but not
 /// for ever.
 const ROUNDS_MAX: usize = 4;
@@ -99,15 +87,7 @@ impl StateParts {
             if changed + self.rows_about(bases_due, count) <= rows_max {
                 return 0;
             }
-            self.ahead = Some(Ahead {
-                bases_left: bases_due,
-                place: 0,
-                base: begun_base(0),
-                bases: Vec::new(),
-                changes: versioned(),
-                shard: 0,
-                rounds: 0,
-            });
+            self.ahead = Some(Ahead::new(bases_due));
         }
         let Some(mut ahead) = self.ahead.take() else {
             return 0;
@@ -354,49 +334,6 @@ fn forget_all_changes(state: &mut dyn SavedState) {
     }
 }
 
-impl Ahead {
-    /// Collects a piece of a shard's base. About how many rows it was.
-    fn collect_base(
-        &mut self,
-        state: &mut dyn SavedState,
-        shard: usize,
-        places_max: usize,
-    ) -> usize {
-        let from = self.place;
-        match state.save_ahead(shard, Piece::Base { from, places_max }, &mut self.base) {
-            Came::To(place) => {
-                self.place = place;
-                place - from
-            }
-            Came::ToTheEnd => {
-                // Shards are about alike: the next base grows without being moved.
-                let next = begun_base(self.base.len() + self.base.len() / 8);
-                let base = std::mem::replace(&mut self.base, next);
-                self.bases.push((shard, base.finish()));
-                self.bases_left = self.bases_left.saturating_sub(1);
-                self.place = 0;
-                // At least one, so that empty shards come to an end.
-                (state.count() / VIRTUAL_SHARDS).saturating_sub(from).max(1)
-            }
-        }
-    }
-
-    /// Collects changes of a shard. About how many rows it was.
-    fn collect_changes(&mut self, state: &mut dyn SavedState, rows_max: usize) -> usize {
-        let before = state.changed_count();
-        let mut of_shard = Writer::new();
-        let came = state.save_ahead(self.shard, Piece::Changes { rows_max }, &mut of_shard);
-        if !of_shard.is_empty() {
-            self.changes.u32(self.shard as u32);
-            self.changes.bytes(&of_shard.finish());
-        }
-        if came == Came::ToTheEnd {
-            self.shard += 1;
-        }
-        before - state.changed_count()
-    }
-}
-
 fn state_error(name: &str, source: CodecError) -> EngineError {
     EngineError::State {
         part: name.to_owned(),
@@ -404,250 +341,5 @@ fn state_error(name: &str, source: CodecError) -> EngineError {
     }
 }
 
-/// The beginning of a part: the version.
-pub(crate) fn versioned() -> Writer {
-    let mut writer = Writer::new();
-    writer.u8(STATE_VERSION);
-    writer
-}
-
-/// The beginning of a base, whose epoch is known when it is whole.
-fn begun_base(bytes_about: usize) -> Writer {
-    let mut writer = Writer::with_capacity(bytes_about);
-    writer.u8(STATE_VERSION);
-    writer.u64(0);
-    writer
-}
-
-/// Writes the epoch into a base where [`begun_base`] left room for it.
-fn set_base_epoch(base: &mut [u8], epoch: Epoch) {
-    if let Some(place) = base.get_mut(1..9) {
-        place.copy_from_slice(&epoch.to_le_bytes());
-    }
-}
-
-/// A part without its version.
-pub(crate) fn unversioned<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a [u8], EngineError> {
-    match bytes.split_first() {
-        Some((&STATE_VERSION, body)) => Ok(body),
-        Some((other, _)) => Err(EngineError::State {
-            part: name.to_owned(),
-            source: CodecError::Invalid(format!(
-                "it has format version {other}, this program reads version {STATE_VERSION}"
-            )),
-        }),
-        None => Err(EngineError::Checkpoint(format!("part `{name}` is empty"))),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use sluice_core::shard_of_hash;
-
-    use super::*;
-
-    /// Numbers with a value each; 0 for those that are gone.
-    #[derive(Default)]
-    struct Numbers {
-        values: BTreeMap<u64, u64>,
-        changed: BTreeSet<u64>,
-        /// As of one key that all rows have.
-        are_in_one_shard: bool,
-        /// Rows of bases that were saved.
-        base_rows: Cell<usize>,
-    }
-
-    impl Numbers {
-        fn shard_of(&self, number: u64) -> usize {
-            match self.are_in_one_shard {
-                true => 17,
-                false => shard_of_hash(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            }
-        }
-
-        fn set(&mut self, number: u64, value: u64) {
-            self.values.insert(number, value);
-            self.changed.insert(number);
-        }
-    }
-
-    impl SavedState for Numbers {
-        fn changed_count(&self) -> usize {
-            self.changed.len()
-        }
-
-        fn count(&self) -> usize {
-            self.values.len()
-        }
-
-        fn save(&self, shard: usize, scope: SaveScope, writer: &mut Writer) {
-            for (number, value) in &self.values {
-                let is_wanted = scope == SaveScope::All || self.changed.contains(number);
-                if self.shard_of(*number) == shard && is_wanted {
-                    let is_base = usize::from(scope == SaveScope::All);
-                    self.base_rows.set(self.base_rows.get() + is_base);
-                    writer.u64(*number);
-                    writer.u64(*value);
-                }
-            }
-        }
-
-        fn forget_changes(&mut self, shard: usize) {
-            let changed = self.changed.iter().copied();
-            let of_shard: Vec<u64> = changed.filter(|&it| self.shard_of(it) == shard).collect();
-            for number in of_shard {
-                self.changed.remove(&number);
-                if self.values[&number] == 0 {
-                    self.values.remove(&number);
-                }
-            }
-        }
-
-        fn load(&mut self, _shard: usize, bytes: &[u8]) -> Result<(), CodecError> {
-            let mut reader = Reader::new(bytes);
-            while !reader.is_at_end() {
-                let number = reader.u64()?;
-                let value = reader.u64()?;
-                self.values.insert(number, value);
-                if value == 0 {
-                    self.values.remove(&number);
-                }
-            }
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn checkpoints_follow_the_change_and_bring_everything_back() {
-        let mut state = Numbers::default();
-        let mut parts = StateParts::new("node/7".into());
-        let mut stored: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for number in 0..20_000 {
-            state.set(number, 1);
-        }
-        let mut written_later = 0;
-        for epoch in 1..500_u64 {
-            for step in 0..20 {
-                let number = (epoch * 7_919 + step * 104_729) % 25_000;
-                state.set(number, (epoch + step) % 5);
-            }
-            // Now and then not all that there is, and a change after it.
-            for round in 0..epoch % 4 {
-                parts.collect_ahead(&mut state, 3);
-                state.set(epoch * 31 % 25_000, round);
-            }
-            for (name, bytes) in parts.save(epoch, &mut state) {
-                written_later += if epoch > 1 { bytes.len() } else { 0 };
-                stored.insert(name, bytes);
-            }
-            let names: BTreeSet<String> = parts.names().collect();
-            stored.retain(|name, _| names.contains(name));
-            assert_eq!(stored.len(), names.len(), "a part that is needed is gone");
-            assert!(names.len() <= VIRTUAL_SHARDS + 2 * CHANGE_PARTS_MAX + 1);
-            if epoch % 50 == 0 {
-                let mut loaded = Numbers::default();
-                let mut loaded_parts = StateParts::new("node/7".into());
-                loaded_parts.load(&mut loaded, &stored).unwrap();
-                assert_eq!(loaded.values, state.values);
-                // It goes on with what was loaded.
-                state = loaded;
-                parts = loaded_parts;
-                let names_again: BTreeSet<String> = parts.names().collect();
-                assert_eq!(names_again, names);
-            }
-        }
-        // Each wrote 20 changes, a base of 5,000 bytes at most, and little else.
-        assert!(written_later < 500 * 6_500, "{written_later} bytes");
-    }
-
-    /// Bytes of 300 checkpoints of 1,000 changes each, of 20,000 rows of 16 bytes,
-    /// with a restart after every tenth; all of them, and the most of one but the
-    /// first.
-    fn written(are_in_one_shard: bool) -> (usize, usize) {
-        let mut state = Numbers {
-            are_in_one_shard,
-            ..Numbers::default()
-        };
-        let mut parts = StateParts::new("node/7".into());
-        let mut stored: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for number in 0..20_000 {
-            state.set(number, 1);
-        }
-        let (mut all, mut most) = (0, 0);
-        for epoch in 1..=300_u64 {
-            for step in 0..1_000 {
-                state.set((epoch * 1_000 + step) % 20_000, epoch + 1);
-            }
-            while parts.collect_ahead(&mut state, 100) > 0 && state.changed_count() > 100 {}
-            let mut written = 0;
-            for (name, bytes) in parts.save(epoch, &mut state) {
-                written += bytes.len();
-                stored.insert(name, bytes);
-            }
-            all += written;
-            most = most.max(if epoch > 1 { written } else { 0 });
-            let names: BTreeSet<String> = parts.names().collect();
-            stored.retain(|name, _| names.contains(name));
-            if epoch % 10 == 0 {
-                let mut loaded = Numbers {
-                    are_in_one_shard,
-                    ..Numbers::default()
-                };
-                let mut loaded_parts = StateParts::new("node/7".into());
-                loaded_parts.load(&mut loaded, &stored).unwrap();
-                assert_eq!(loaded.values, state.values);
-                (state, parts) = (loaded, loaded_parts);
-            }
-        }
-        (all, most)
-    }
-
-    #[test]
-    fn no_checkpoint_after_a_restart_stands_out() {
-        let (all, most) = written(false);
-        // 16,000 bytes of changes and as many of bases, of 5,000 each.
-        assert!(most < 45_000, "{most} bytes in one checkpoint");
-        assert!(all < 300 * 40_000, "{all} bytes");
-    }
-
-    #[test]
-    fn state_in_one_shard_is_not_written_each_time() {
-        let (all, _) = written(true);
-        assert!(all < 300 * 40_000, "{all} bytes");
-    }
-
-    #[test]
-    fn a_base_that_is_due_for_its_age_is_collected_ahead_too() {
-        let mut state = Numbers {
-            are_in_one_shard: true,
-            ..Numbers::default()
-        };
-        let mut parts = StateParts::new("node/7".into());
-        for number in 0..20_000 {
-            state.set(number, 1);
-        }
-        let (mut bases, mut collections) = (0, 0);
-        for epoch in 1..=200 {
-            // Too few for the base to be due for their bytes.
-            for step in 0..20 {
-                state.set((epoch * 20 + step) % 20_000, epoch + 1);
-            }
-            state.base_rows.set(0);
-            let mut is_collected = false;
-            while parts.collect_ahead(&mut state, 100) > 0 {
-                is_collected = true;
-            }
-            bases += usize::from(state.base_rows.get() >= 20_000);
-            collections += usize::from(is_collected);
-            state.base_rows.set(0);
-            parts.save(epoch, &mut state);
-            let at_once = state.base_rows.get();
-            assert!(at_once == 0, "{at_once} rows between two epochs");
-        }
-        // The first, and one in about 65; bases of nothing are not worth it.
-        assert!((2..=5).contains(&bases), "{bases}");
-        assert_eq!(bases, collections);
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //! version of the last change, so that a redelivered older one is ignored.
 //! Deleted keys leave a tombstone with their version for the same purpose. Rows of
 //! exports are older than every change: they come in where no change came, and are
-//! marked, so that each change replaces them.
+//! marked, so that each change replaces them. Behind a truncation none comes in.
 
 mod shard;
 
@@ -265,23 +265,18 @@ impl TableInput {
         version: SourceVersion,
         retracted: &mut Vec<Box<[u8]>>,
     ) -> bool {
-        let hash = stable_hash(key);
-        let shard = &mut self.shards[shard_of_hash(hash)];
-        let slot = match shard.find(hash, key) {
-            Some(slot) if !shard.is_backfilled(slot) && version < shard.version(slot) => {
-                self.ignored_changes += 1;
-                return false;
-            }
-            Some(slot) => slot,
-            None => shard.slot(hash, key),
+        let stays =
+            |shard: &Shard, slot: u32| !shard.is_backfilled(slot) && version < shard.version(slot);
+        let Some((shard, slot)) = self.cleared_slot(key, stays, retracted) else {
+            return false;
         };
-        retracted.extend(shard.row(slot).map(Box::from));
         shard.put_at(slot, new, version);
         true
     }
 
     /// Puts the row of an export under the key, unless a change or a newer row of an
-    /// export is known of it, and retracts what was there. False if one is.
+    /// export is known of it, or the table was emptied, and retracts what was there.
+    /// False if it does not come in.
     fn fill_up(
         &mut self,
         key: &[u8],
@@ -289,24 +284,46 @@ impl TableInput {
         version: SourceVersion,
         retracted: &mut Vec<Box<[u8]>>,
     ) -> bool {
+        // All shards know of it.
+        if self.shards.first().is_some_and(Shard::is_emptied) {
+            self.ignored_changes += 1;
+            return false;
+        }
+        let stays =
+            |shard: &Shard, slot: u32| !shard.is_backfilled(slot) || version < shard.version(slot);
+        let Some((shard, slot)) = self.cleared_slot(key, stays, retracted) else {
+            return false;
+        };
+        shard.put_backfilled_at(slot, new, version);
+        true
+    }
+
+    /// The slot of a key, of which the row is retracted; `None` where what is known of
+    /// the key stays, and the change is ignored.
+    fn cleared_slot(
+        &mut self,
+        key: &[u8],
+        stays: impl Fn(&Shard, u32) -> bool,
+        retracted: &mut Vec<Box<[u8]>>,
+    ) -> Option<(&mut Shard, u32)> {
         let hash = stable_hash(key);
         let shard = &mut self.shards[shard_of_hash(hash)];
         let slot = match shard.find(hash, key) {
-            Some(slot) if !shard.is_backfilled(slot) || version < shard.version(slot) => {
+            Some(slot) if stays(shard, slot) => {
                 self.ignored_changes += 1;
-                return false;
+                return None;
             }
             Some(slot) => slot,
             None => shard.slot(hash, key),
         };
         retracted.extend(shard.row(slot).map(Box::from));
-        shard.put_backfilled_at(slot, new, version);
-        true
+        Some((shard, slot))
     }
 
     /// Retracts all rows but those that a newer change stored.
     fn truncate(&mut self, version: SourceVersion, retracted: &mut Vec<Box<[u8]>>) {
         for shard in &mut self.shards {
+            shard.note_emptied();
             let slots: Vec<u32> = shard.keys.slots().collect();
             for slot in slots {
                 if !shard.is_backfilled(slot) && shard.version(slot) > version {
@@ -343,8 +360,7 @@ fn in_one_form(rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
 
 impl SavedState for TableInput {
     fn changed_count(&self) -> usize {
-        let shards = self.shards.iter();
-        shards.map(|shard| shard.changed.changed().len()).sum()
+        self.shards.iter().map(Shard::changed_count).sum()
     }
 
     fn count(&self) -> usize {

@@ -7,17 +7,21 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/content.rs"]
+mod content;
+#[path = "common/table_changes.rs"]
+mod table_changes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sluice_core::{
-    ChangeKind, ColumnDefinition, Delta, PartitionId, SourceVersion, TableChanges, TableDefinition,
-    TableKind,
-};
+use sluice_core::{ChangeKind, ColumnDefinition, TableChanges, TableDefinition, TableKind};
 use sluice_engine::{EVALUATION_ERRORS, Engine, EngineOptions, Program, ViewDefinition};
+
+use content::{Content, add};
+use table_changes::table_changes;
 
 fn table(name: &str, columns: [(&str, DataType); 3]) -> TableDefinition {
     let columns = columns.map(|(name, data_type)| ColumnDefinition {
@@ -62,23 +66,7 @@ fn changes(
 ) -> TableChanges {
     let tables = tables();
     let table = tables.iter().find(|table| table.name == name).unwrap();
-    let version = SourceVersion {
-        major: version,
-        minor: 0,
-    };
-    TableChanges {
-        table: name.into(),
-        partition: PartitionId {
-            topic: name.into(),
-            partition: 0,
-        },
-        rows: RecordBatch::try_new(table.schema(), columns).unwrap(),
-        versions: vec![version; kinds.len()],
-        kinds,
-        key_changes: vec![],
-        before_rows: None,
-        unchanged: Vec::new(),
-    }
+    table_changes(table, columns, kinds, version)
 }
 
 fn rows_of_t(rows: &[(i64, i64, f64)], kind: ChangeKind, version: u64) -> Vec<TableChanges> {
@@ -112,27 +100,6 @@ fn engine(select: &str) -> Engine {
         .map_err(|error| format!("{select}: {error}"))
         .unwrap();
     Engine::new(Arc::new(program), EngineOptions::default()).unwrap()
-}
-
-/// Rows with how often they are there.
-type Content = BTreeMap<String, i64>;
-
-fn add(content: &mut Content, delta: Option<&Delta>) {
-    let Some(delta) = delta else { return };
-    let options = FormatOptions::default().with_null("null");
-    for (row, weight) in delta.weights().iter().enumerate() {
-        let columns = delta.rows().columns().iter();
-        let texts = columns.map(|column| {
-            let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-            formatter.value(row).to_string()
-        });
-        let text = texts.collect::<Vec<_>>().join(" ");
-        let total = content.entry(text.clone()).or_insert(0);
-        *total += weight;
-        if *total == 0 {
-            content.remove(&text);
-        }
-    }
 }
 
 /// What `select` gives for these rows, and the messages and rows of its errors.

@@ -64,6 +64,14 @@ fn decimals_are_floats_where_they_meet_some() {
         ("greatest(f, 0.3) = f", [true, false, true, true]),
         ("f + 0.1 > 0.9", [false, false, true, true]),
         ("f - d > 0.9", [false, false, true, true]),
+        ("array_has([f], 0.3)", [false; 4]),
+        ("array_has([f, 0.3], 0.3)", [true; 4]),
+        ("[f] @> [0.3]", [false; 4]),
+        ("[0.3] <@ [f]", [false; 4]),
+        ("0.3 = ANY (make_array(f))", [false; 4]),
+        ("array_has([d], 0.0)", [true, true, false, true]),
+        ("0.0 = ANY (make_array(d))", [true, true, false, true]),
+        ("array_position([f], 0.3) IS NULL", [true; 4]),
     ] {
         let wanted = wanted.map(|value| value.to_string());
         assert_eq!(values_of(expression, FLOATS), wanted, "{expression}");
@@ -83,6 +91,75 @@ fn decimals_are_floats_where_they_meet_some() {
         ),
     ] {
         assert_eq!(rows_of(select, FLOATS), wanted, "{select}");
+    }
+}
+
+#[test]
+fn numbers_with_an_exponent_are_decimals_or_floats() {
+    for (expression, wanted) in [
+        ("d * 1e2 > 5", [false, false, true, false]),
+        ("f < 1e299", [true, true, false, false]),
+        ("f = 1e300", [false, false, true, false]),
+        ("f = -1e-20", [false, true, false, false]),
+        ("id < 1e39", [true; 4]),
+    ] {
+        let wanted = wanted.map(|value| value.to_string());
+        assert_eq!(values_of(expression, FLOATS), wanted, "{expression}");
+    }
+    let select = "SELECT id, CAST(id * 1.5e1 AS BIGINT) AS x FROM orders ORDER BY id LIMIT 2e0";
+    assert_eq!(rows_of(select, FLOATS), ["1 15", "2 30"]);
+}
+
+#[test]
+fn integers_beside_reals_keep_their_digits() {
+    for (expression, wanted) in [
+        ("CAST(id + 16777216 AS REAL) = 16777217", [false; 4]),
+        (
+            "CAST(id + 16777216 AS REAL) IN (16777217, 16777218)",
+            [false, true, false, false],
+        ),
+        (
+            "CAST(id + 16777216 AS REAL) < 16777217",
+            [true, false, false, false],
+        ),
+    ] {
+        let wanted = wanted.map(|value| value.to_string());
+        assert_eq!(values_of(expression, FLOATS), wanted, "{expression}");
+    }
+}
+
+#[test]
+fn texts_are_intervals_as_to_postgresql() {
+    let rows: &[Row] = &[
+        (1, "5", Some(0), 0),
+        (2, "1 day 02:03:04", Some(0), 0),
+        (3, "-1.5 hours", Some(0), 0),
+    ];
+    for (condition, wanted) in [
+        ("k::interval < INTERVAL '1 minute'", &["1", "3"][..]),
+        ("k::interval = INTERVAL '93784 seconds'", &["2"]),
+        ("t + k::interval > t + '4'::interval", &["1", "2"]),
+        ("TRY_CAST(k || ' x' AS INTERVAL) IS NOT NULL", &[]),
+    ] {
+        let select = format!("SELECT id FROM orders WHERE {condition}");
+        assert_eq!(rows_of(&select, rows), wanted, "{condition}");
+    }
+    let error = error_of("SELECT id FROM orders WHERE t > t + 'soon'::interval");
+    assert!(error.contains("is no interval"), "{error}");
+}
+
+#[test]
+fn what_a_case_leaves_out_is_not_computed() {
+    let rows: &[Row] = &[(1, "a", Some(0), 0), (2, "a", Some(0), 2)];
+    for case in [
+        "CASE WHEN n <> 0 THEN 10 / n > 2 ELSE false END",
+        "CASE WHEN n = 0 THEN false WHEN 10 / n > 2 THEN true ELSE false END",
+        "CASE WHEN n = 0 THEN 'none' WHEN 10 / n > 2 THEN 'many' ELSE 'few' END = 'many'",
+    ] {
+        let select = format!("SELECT id, {case} AS x FROM orders");
+        assert_eq!(rows_of(&select, rows), ["1 false", "2 true"], "{case}");
+        let select = format!("SELECT id FROM orders WHERE {case}");
+        assert_eq!(rows_of(&select, rows), ["2"], "{case}");
     }
 }
 
@@ -202,4 +279,38 @@ fn what_keeps_one_interval_of_several_alike_is_refused() {
         assert!(error.contains(word), "{error}");
         assert!(error.contains("extract(epoch FROM …)"), "{error}");
     }
+}
+
+#[test]
+fn functions_and_casts_answer_as_in_postgresql() {
+    let orders: &[Row] = &[(1, "2.5", Some(0), 3)];
+    for (expression, wanted) in [
+        ("round(f) = 2", "true"),
+        ("round(f + 1) = 4", "true"),
+        ("CAST(f AS INT)", "2"),
+        ("CAST(d + 0.5 AS BIGINT)", "4"),
+        ("TRY_CAST(-d - 0.5 AS BIGINT)", "-4"),
+        ("CAST(12345 + id AS varchar(3))", "123"),
+        ("'für' || id::varchar(5)", "für1"),
+        ("('für' || id)::varchar(2)", "fü"),
+        (r"regexp_replace('a' || id, '(a)', '[\1\&$1]')", "[aa$1]1"),
+        ("encode('a' || id, 'base64')", "YTE="),
+        ("array_length(string_to_array('', ','), 1)", "null"),
+        (
+            "array_to_string(array_remove(ARRAY[id, 2, id], 1), ',')",
+            "2",
+        ),
+        ("array_to_string((ARRAY[id, 2, 3])[id - 2:2], ',')", "1,2"),
+        ("array_length((ARRAY[id, 2, 3])[0:-id], 1)", "null"),
+        ("(ARRAY[id, 2, 3])[-id]", "null"),
+        ("ln(f) > 0", "true"),
+        ("CASE WHEN f < 0 THEN ln(f - f) ELSE 0 END = 0", "true"),
+    ] {
+        assert_eq!(values_of(expression, orders), [wanted], "{expression}");
+    }
+    // The column is called as what it is made of.
+    let select = "SELECT k FROM (SELECT k::varchar(2) FROM orders) AS o";
+    assert_eq!(rows_of(select, orders), ["2."]);
+    let error = error_of("SELECT id, CAST(k AS char(3)) AS x FROM orders");
+    assert!(error.contains("write varchar(n)"), "{error}");
 }

@@ -7,18 +7,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+#[path = "common/content.rs"]
+mod content;
+#[path = "common/table_changes.rs"]
+mod table_changes;
+
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sluice_core::{
-    ChangeKind, ColumnDefinition, PartitionId, SourceVersion, TableChanges, TableDefinition,
-    TableKind,
-};
+use sluice_core::{ChangeKind, ColumnDefinition, TableChanges, TableDefinition, TableKind};
 use sluice_engine::{EVALUATION_ERRORS, Engine, EngineOptions, Program, ViewDefinition};
+
+use content::{Content, add};
+use table_changes::table_changes;
 
 /// The number, the moment, the date, and a text.
 type Row = (
@@ -83,25 +86,7 @@ fn changes(rows: &[Row], kind: ChangeKind, version: u64) -> TableChanges {
         typed(rows.iter().map(|row| row.2).collect(), &DataType::Date32),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.3))),
     ];
-    TableChanges {
-        table: "t".into(),
-        partition: PartitionId {
-            topic: "t".into(),
-            partition: 0,
-        },
-        rows: RecordBatch::try_new(table().schema(), columns).unwrap(),
-        kinds: vec![kind; rows.len()],
-        versions: vec![
-            SourceVersion {
-                major: version,
-                minor: 0
-            };
-            rows.len()
-        ],
-        key_changes: vec![],
-        before_rows: None,
-        unchanged: Vec::new(),
-    }
+    table_changes(&table(), columns, vec![kind; rows.len()], version)
 }
 
 fn plan(select: &str) -> Result<Program, String> {
@@ -119,7 +104,7 @@ fn plan(select: &str) -> Result<Program, String> {
 /// The rows of a view and what it could not compute, as text.
 fn answer(select: &str) -> Result<Vec<String>, String> {
     let mut engine = Engine::new(Arc::new(plan(select)?), EngineOptions::default()).unwrap();
-    let mut rows: BTreeMap<String, i64> = BTreeMap::new();
+    let mut content = Content::new();
     // The last rows come later, and those before them go and come again.
     let (first, last) = ROWS.split_at(4);
     let steps = [
@@ -131,22 +116,10 @@ fn answer(select: &str) -> Result<Vec<String>, String> {
     for (epoch, step) in (1..).zip(steps) {
         let output = engine.step(epoch, vec![step]).unwrap();
         for name in ["v", EVALUATION_ERRORS] {
-            let Some(delta) = output.deltas.get(name) else {
-                continue;
-            };
-            let options = FormatOptions::default().with_null("null");
-            for (row, weight) in delta.weights().iter().enumerate() {
-                let columns = delta.rows().columns().iter();
-                let texts = columns.map(|column| {
-                    let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-                    formatter.value(row).to_string()
-                });
-                *rows.entry(texts.collect::<Vec<_>>().join(" ")).or_insert(0) += weight;
-            }
+            add(&mut content, output.deltas.get(name));
         }
     }
-    let rows = rows.into_iter().filter(|(_, weight)| *weight != 0);
-    Ok(rows.map(|(row, _)| row).collect())
+    Ok(content.into_keys().collect())
 }
 
 #[track_caller]
@@ -249,6 +222,14 @@ fn dates_of_all_years_are_compared_with_moments() {
             &["1", "4"],
         ),
         (
+            "SELECT id FROM t WHERE d > TIMESTAMPTZ '2026-10-25 10:00:00'",
+            &["1", "4"],
+        ),
+        (
+            "SELECT id FROM t WHERE to_timestamp(id) BETWEEN d AND d + INTERVAL '1 day'",
+            &[],
+        ),
+        (
             "SELECT a.id AS x, b.id AS y FROM t AS a JOIN t AS b ON a.d = b.ts::timestamp",
             &["3 6"],
         ),
@@ -319,7 +300,97 @@ fn what_is_a_moment_or_a_date_is_a_moment() {
         let mut collections = program.collections().iter();
         let view = collections.find(|found| found.name == "v").unwrap();
         assert_eq!(view.schema.field(0).data_type(), &moment(), "{select}");
+        // What is said of a view is what it gives, also where it is computed when asked.
+        for kind in ["MATERIALIZED VIEW", "VIEW"] {
+            let view = ViewDefinition {
+                name: "v".into(),
+                file: "v.sql".into(),
+                sql: format!("CREATE {kind} v AS {select}"),
+            };
+            let program = Program::plan(&[table()], &[view]).unwrap();
+            let said = program.shapes()["v"].schema.field(0).data_type();
+            assert_eq!(said, &moment(), "{kind}: {select}");
+        }
     }
+}
+
+/// Of numbers, and of texts.
+#[test]
+fn moments_that_are_made_are_as_those_of_tables() {
+    check(&[
+        (
+            "SELECT id, to_timestamp(id * 3600) AS x, (to_timestamp(id * 3600) AT TIME ZONE 'Asia/Shanghai')::timestamp AS y FROM t WHERE id = 5",
+            &["5 1970-01-01T05:00:00Z 1970-01-01T13:00:00"],
+        ),
+        (
+            "SELECT id, (to_timestamp(id * 0.5) AT TIME ZONE 'Asia/Shanghai')::timestamp AS x, (to_timestamp_millis(id * 1000) AT TIME ZONE 'Asia/Shanghai')::timestamp AS y FROM t WHERE id = 5",
+            &["5 1970-01-01T08:00:02.500 1970-01-01T08:00:05"],
+        ),
+        (
+            "SELECT id, (TIMESTAMPTZ '2026-01-01 00:00:00+08' AT TIME ZONE 'Asia/Shanghai')::timestamp AS x, ('2026-01-01 00:00:00'::timestamptz AT TIME ZONE 'Asia/Shanghai')::timestamp AS y FROM t WHERE id = 5",
+            &["5 2026-01-01T00:00:00 2026-01-01T08:00:00"],
+        ),
+        (
+            "SELECT id, date_trunc('day', to_timestamp(id * 86399)) AS x, to_timestamp(id * 86399)::date AS y, extract(hour FROM to_timestamp(id * 86399)) AS z FROM t WHERE id = 1",
+            &["1 1970-01-01T00:00:00Z 1970-01-01 23"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts = to_timestamp(1774715400)",
+            &["5"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts >= TIMESTAMPTZ '2026-10-25 02:00:00+01'",
+            &["4"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts AT TIME ZONE 'Europe/Berlin' < to_timestamp(1774715401)",
+            &["5"],
+        ),
+        (
+            "SELECT a.id AS x, b.id AS y FROM t AS a JOIN t AS b ON a.ts = to_timestamp(b.id * 354943080)",
+            &["5 5"],
+        ),
+    ]);
+}
+
+/// To PostgreSQL what is in a zone is a time without one, and what is put into a zone
+/// then a moment, which is seen in UTC.
+#[test]
+fn what_is_in_a_zone_is_put_into_another_one() {
+    check(&[
+        (
+            "SELECT id, ts AT TIME ZONE 'Asia/Shanghai' AT TIME ZONE 'UTC' AS x FROM t WHERE id = 5",
+            &["5 2026-03-29T00:30:00Z"],
+        ),
+        (
+            "SELECT id, (ts AT TIME ZONE 'UTC') AT TIME ZONE 'Asia/Shanghai' AS x FROM t WHERE id = 5",
+            &["5 2026-03-28T08:30:00Z"],
+        ),
+        (
+            "SELECT id, (x AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Shanghai')::timestamp AS y FROM (SELECT id, ts::timestamp AS x FROM t) AS u WHERE id = 5",
+            &["5 2026-03-29T00:30:00"],
+        ),
+        (
+            "SELECT id, (ts::timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Shanghai')::timestamp AS x FROM t WHERE id = 5",
+            &["5 2026-03-29T00:30:00"],
+        ),
+        (
+            "SELECT id, (d AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Shanghai') AS x FROM t WHERE id = 3",
+            &["3 2026-10-24T16:00:00Z"],
+        ),
+        (
+            "SELECT id, TIMESTAMP '2026-01-01 00:00:00' AT TIME ZONE 'Asia/Shanghai' AS x, (TIMESTAMP '2026-01-01 00:00:00' AT TIME ZONE 'Asia/Shanghai')::date AS y FROM t WHERE id = 5",
+            &["5 2025-12-31T16:00:00Z 2025-12-31"],
+        ),
+        (
+            "SELECT id, date_trunc('day', '2026-01-01'::timestamp AT TIME ZONE 'Asia/Shanghai') AS x, extract(hour FROM '2026-01-01'::timestamp AT TIME ZONE 'Asia/Shanghai') AS y FROM t WHERE id = 5",
+            &["5 2025-12-31T00:00:00Z 16"],
+        ),
+        (
+            "SELECT id, ('2026-01-01 00:00:00' AT TIME ZONE 'Asia/Shanghai')::timestamp AS x FROM t WHERE id = 5",
+            &["5 2026-01-01T08:00:00"],
+        ),
+    ]);
 }
 
 #[test]
@@ -339,11 +410,11 @@ fn dates_are_written_and_read_by_patterns_of_both_kinds() {
         ),
         (
             "SELECT id, to_timestamp(s, 'DD.MM.YYYY HH24:MI') AS x, to_date(s, 'DD.MM.YYYY HH24:MI') AS y FROM t WHERE id = 3",
-            &["3 2026-11-21T08:10:00 2026-11-21"],
+            &["3 2026-11-21T08:10:00Z 2026-11-21"],
         ),
         (
             "SELECT id, to_timestamp(s, 'YYYY-MM-DD HH24:MI:SS.MSTZH') AS x FROM t WHERE id = 4",
-            &["4 2026-11-21T07:10:00.250"],
+            &["4 2026-11-21T07:10:00.250Z"],
         ),
     ]);
     let problem = plan("SELECT id, to_date(s, 'YYYY-WW') AS x FROM t").err();

@@ -11,7 +11,9 @@ use crate::floats_beside_decimals::FloatsBesideDecimals;
 use crate::list_places::ListPlaces;
 use crate::local_times::LocalTimes;
 use crate::order_by_names::OrderByNames;
+use crate::rounded_integers::RoundedIntegers;
 use crate::signed_differences::SignedDifferences;
+use crate::zone_after_zone::ZoneAfterZone;
 
 /// Rules of a session.
 pub type AnalyzerRules = Vec<Arc<dyn AnalyzerRule + Send + Sync>>;
@@ -22,10 +24,12 @@ pub fn rules_before_types(dates: DatesAsMoments) -> AnalyzerRules {
     vec![
         Arc::new(OrderByNames),
         Arc::new(Extracts::new()),
-        Arc::new(ListPlaces),
+        Arc::new(ListPlaces::new()),
+        Arc::new(ZoneAfterZone),
         Arc::new(dates),
         Arc::new(FloatsBesideDecimals),
         Arc::new(SignedDifferences),
+        Arc::new(RoundedIntegers::new()),
     ]
 }
 

@@ -4,16 +4,19 @@
 //! subquery does with the rows that they choose, and joins by them. That is right
 //! over what treats each row by itself, and over groups where the conditions say
 //! that columns equal values outside: these columns become keys of the groups. Over
-//! anything else the subquery would be computed of all rows together, and is refused.
+//! anything else the subquery would be computed of all rows together, and is refused. So
+//! is one inside another subquery that names a row outside both, which the planner
+//! looks for in the query around it alone.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, JoinType, Result, plan_err};
+use datafusion::common::{DFSchema, JoinType, NullEquality, Result, plan_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
-use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, Join, LogicalPlan, Operator,
+    Subquery,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -30,11 +33,15 @@ impl AnalyzerRule for CorrelatedSubqueries {
         plan.apply_with_subqueries(|node| {
             for input in node.inputs() {
                 if let LogicalPlan::Subquery(lateral) = input {
+                    check_inner(&lateral.subquery)?;
                     chosen(&lateral.subquery, Wanted::Rows)?;
                 }
             }
             node.apply_expressions(|expression| {
                 expression.apply(|part| {
+                    if let Some(subquery) = subquery_of(part) {
+                        check_inner(&subquery.subquery)?;
+                    }
                     match part {
                         Expr::ScalarSubquery(subquery) => {
                             chosen(&subquery.subquery, Wanted::Rows)?;
@@ -55,6 +62,54 @@ impl AnalyzerRule for CorrelatedSubqueries {
         })?;
         Ok(plan)
     }
+}
+
+fn subquery_of(expression: &Expr) -> Option<&Subquery> {
+    match expression {
+        Expr::ScalarSubquery(subquery)
+        | Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::SetComparison(SetComparison { subquery, .. }) => Some(subquery),
+        _ => None,
+    }
+}
+
+/// Refuses subqueries inside this one that name rows which it does not have itself.
+fn check_inner(subquery: &LogicalPlan) -> Result<()> {
+    subquery.apply(|node| {
+        if matches!(node, LogicalPlan::Subquery(_)) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Some(inner) = subquery_of(part) {
+                    check_reach(&inner.subquery, &schema)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
+}
+
+/// Refuses a subquery that names a row which is not there `around` it.
+fn check_reach(inner: &LogicalPlan, around: &DFSchema) -> Result<()> {
+    inner.apply(|node| {
+        // LATERAL, which names the rows beside it.
+        if matches!(node, LogicalPlan::Subquery(_)) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        node.apply_expressions(|expression| {
+            expression.apply(|part| match part {
+                Expr::OuterReferenceColumn(_, column) if !around.has_column(column) => plan_err!(
+                    "a subquery inside another one names `{column}`, a row outside both, which is not supported: name it in the outer one of them, as in EXISTS (SELECT 1 FROM c JOIN d ON d.id = c.id WHERE d.x = a.x)"
+                ),
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(())
 }
 
 /// Whether the rows of a plan depend on a row outside, in this subquery and not in
@@ -159,6 +214,12 @@ fn chosen_by_filter(filter: &Filter, wanted: Wanted) -> Result<Option<Chosen>> {
 fn chosen_by_join(join: &Join, wanted: Wanted) -> Result<Option<Chosen>> {
     let left = chosen(&join.left, wanted)?;
     let right = chosen(&join.right, wanted)?;
+    let is_set_operation = join.null_equality == NullEquality::NullEqualsNull;
+    if is_set_operation && (left.is_some() || right.is_some()) {
+        return plan_err!(
+            "INTERSECT and EXCEPT are not supported over rows that a subquery chooses by a row outside: write EXISTS or NOT EXISTS for their second part"
+        );
+    }
     // The sides whose rows are the join's, each by itself.
     let (is_left_kept, is_right_kept) = match join.join_type {
         JoinType::Inner => (true, true),
@@ -172,7 +233,7 @@ fn chosen_by_join(join: &Join, wanted: Wanted) -> Result<Option<Chosen>> {
     };
     if (left.is_some() && !is_left_kept) || (right.is_some() && !is_right_kept) {
         return plan_err!(
-            "a row outside chooses rows of the side of an outer join that may be missing, or of the second part of INTERSECT or EXCEPT: join the other way around, or write EXISTS for that part"
+            "a row outside chooses rows of the side of an outer join that may be missing: join the other way around"
         );
     }
     let sides = [left, right];

@@ -25,12 +25,14 @@ use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature,
+    ScalarUDF, ScalarUDFImpl,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::by_array::by_array;
 use crate::rewriting::rewritten;
 use crate::spans::{HOUR_US, MINUTE_US, Span, spans};
+use crate::wrapped::asks_wrapped;
 
 /// `extract`, for which the planner takes DataFusion's function, by ours. It comes
 /// before types are matched.
@@ -88,21 +90,7 @@ impl DatePart {
 }
 
 impl ScalarUDFImpl for DatePart {
-    fn name(&self) -> &str {
-        self.general.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.general.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.general.signature()
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.general.inner().return_type(arguments)
-    }
+    asks_wrapped!(general);
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
         let unit = arguments.scalar_arguments.first().copied().flatten();
@@ -242,21 +230,6 @@ impl Unit {
 
 fn is_span(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
-}
-
-/// A function of arrays, of one value too.
-fn by_array(
-    value: &ColumnarValue,
-    function: &dyn Fn(&ArrayRef) -> Result<ArrayRef>,
-) -> Result<ColumnarValue> {
-    match value {
-        ColumnarValue::Array(values) => function(values).map(ColumnarValue::Array),
-        ColumnarValue::Scalar(value) => {
-            let found = function(&value.to_array()?)?;
-            let found = ScalarValue::try_from_array(&found, 0)?;
-            Ok(ColumnarValue::Scalar(found))
-        }
-    }
 }
 
 fn divided(values: &ArrayRef, by: f64) -> ArrayRef {

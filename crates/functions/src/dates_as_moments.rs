@@ -7,7 +7,8 @@
 //! `CASE t WHEN d`, `CASE … THEN t ELSE d`, `coalesce(t, d)` and the like, joins by
 //! columns of both kinds, VALUES, and unions, INTERSECT and EXCEPT become.
 //!
-//! Dates and times without a zone are compared in microseconds, for the same years.
+//! Dates and times without a zone are compared in microseconds, for the same years, and
+//! so are dates and moments that are written down or made of numbers.
 //!
 //! A date that is put into another zone, `d AT TIME ZONE '…'`, is first the moment at
 //! which it begins in the zone of whoever reads, or in UTC, by which models go.
@@ -124,10 +125,21 @@ impl Meeting for Zone {
             None if is_compared && types.contains(&DataType::Date32) => Self::local_time(types),
             _ => None,
         };
+        // As exact as PostgreSQL has them, so that they have all years.
+        let shorter = match moment {
+            Some(DataType::Timestamp(TimeUnit::Nanosecond, zone))
+                if is_compared && types.contains(&DataType::Date32) =>
+            {
+                let shorter = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+                self.is_own(&shorter).then_some(shorter)
+            }
+            _ => None,
+        };
+        let of_dates = shorter.as_ref().or(moment).or(local.as_ref());
         let wanted = types.iter().map(|found| match found {
-            DataType::Date32 => moment.or(local.as_ref()).cloned(),
-            // As exact as PostgreSQL has them, so that they have all years.
+            DataType::Date32 => of_dates.cloned(),
             DataType::Timestamp(TimeUnit::Nanosecond, None) => local.clone(),
+            found if Some(found) == moment => shorter.clone(),
             _ => None,
         });
         wanted.collect()

@@ -20,6 +20,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::PLANNER_FUNCTIONS;
 use crate::one_float::is_comparison;
+use crate::repeats::{check_parts, parts_of};
 
 /// See the module. It comes after the rules that match types.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ fn guard_call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::AggregateFunction(mut call) => {
             if let Some(guard) = Guard::of(call.params.filter.as_deref(), schema) {
                 let orders = call.params.order_by.iter_mut().map(|sort| &mut sort.expr);
-                is_guarded = guard.guard_all(computed(&mut call.params.args).chain(orders));
+                is_guarded = guard.guard_all(computed(&mut call.params.args).chain(orders))?;
             }
             Expr::AggregateFunction(call)
         }
@@ -74,7 +75,7 @@ fn guard_call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if matches!(call.fun, WindowFunctionDefinition::AggregateUDF(_)) =>
         {
             if let Some(guard) = Guard::of(call.params.filter.as_deref(), schema) {
-                is_guarded = guard.guard_all(computed(&mut call.params.args));
+                is_guarded = guard.guard_all(computed(&mut call.params.args))?;
             }
             Expr::WindowFunction(call)
         }
@@ -110,15 +111,18 @@ impl<'a> Guard<'a> {
     }
 
     /// Whether there was anything to guard.
-    fn guard_all<'e>(&self, values: impl Iterator<Item = &'e mut Expr>) -> bool {
-        let mut is_guarded = false;
+    fn guard_all<'e>(&self, values: impl Iterator<Item = &'e mut Expr>) -> Result<bool> {
+        let filter_parts = parts_of(self.filter)?;
+        let mut guarded = 0;
         for value in values {
             if !self.is_safe(value) {
+                // Each but the first has the filter once more than it was written.
+                check_parts(filter_parts * guarded)?;
                 *value = self.guarded(std::mem::take(value));
-                is_guarded = true;
+                guarded += 1;
             }
         }
-        is_guarded
+        Ok(guarded > 0)
     }
 
     fn guarded(&self, value: Expr) -> Expr {
@@ -134,38 +138,57 @@ impl<'a> Guard<'a> {
 
     /// Whether a value fails on no row that the filter leaves out.
     fn is_safe(&self, value: &Expr) -> bool {
-        match value {
-            Expr::Column(_) | Expr::Literal(..) => true,
-            Expr::Alias(alias) => self.is_safe(&alias.expr),
-            Expr::Not(inside)
-            | Expr::IsNull(inside)
-            | Expr::IsNotNull(inside)
-            | Expr::IsTrue(inside)
-            | Expr::IsNotTrue(inside)
-            | Expr::IsFalse(inside)
-            | Expr::IsNotFalse(inside)
-            | Expr::IsUnknown(inside)
-            | Expr::IsNotUnknown(inside) => self.is_safe(inside),
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-                let is_condition = is_comparison(*op) || matches!(op, Operator::And | Operator::Or);
-                is_condition && self.is_safe(left) && self.is_safe(right)
-            }
-            Expr::TryCast(cast) => self.is_safe(&cast.expr),
-            Expr::Cast(cast) => {
-                let from = cast.expr.get_type(self.schema);
-                let always_fits = from.is_ok_and(|from| always_fits(&from, cast.field.data_type()));
-                always_fits && self.is_safe(&cast.expr)
-            }
-            Expr::ScalarFunction(call) if PLANNER_FUNCTIONS.contains(&call.name()) => {
-                call.args.iter().all(|argument| self.is_safe(argument))
-            }
-            // It is guarded already.
-            Expr::Case(case) => match &case.when_then_expr[..] {
-                [(_, then)] => self.guarded((**then).clone()) == *value,
+        let is_guarded = |value: &Expr| match value {
+            Expr::Case(case) => match (&case.expr, &case.when_then_expr[..]) {
+                _ if case.else_expr.is_some() => false,
+                (None, [(when, _)]) => **when == *self.filter,
+                (Some(compared), [(when, _)]) => **compared == *self.filter && **when == lit(true),
                 _ => false,
             },
             _ => false,
+        };
+        cannot_fail(value, self.schema, &is_guarded)
+    }
+}
+
+/// Whether a value fails on no row at all, as far as its form says, or all that may fail
+/// of it is guarded.
+pub(crate) fn cannot_fail(
+    value: &Expr,
+    schema: &DFSchema,
+    is_guarded: &dyn Fn(&Expr) -> bool,
+) -> bool {
+    let is_safe = |value: &Expr| cannot_fail(value, schema, is_guarded);
+    match value {
+        Expr::Column(_) | Expr::Literal(..) => true,
+        Expr::Alias(alias) => is_safe(&alias.expr),
+        Expr::Not(inside)
+        | Expr::IsNull(inside)
+        | Expr::IsNotNull(inside)
+        | Expr::IsTrue(inside)
+        | Expr::IsNotTrue(inside)
+        | Expr::IsFalse(inside)
+        | Expr::IsNotFalse(inside)
+        | Expr::IsUnknown(inside)
+        | Expr::IsNotUnknown(inside) => is_safe(inside),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let is_condition = is_comparison(*op) || matches!(op, Operator::And | Operator::Or);
+            is_condition && is_safe(left) && is_safe(right)
         }
+        Expr::Between(between) => {
+            is_safe(&between.expr) && is_safe(&between.low) && is_safe(&between.high)
+        }
+        Expr::InList(inside) => is_safe(&inside.expr) && inside.list.iter().all(is_safe),
+        Expr::TryCast(cast) => is_safe(&cast.expr),
+        Expr::Cast(cast) => {
+            let from = cast.expr.get_type(schema);
+            let always_fits = from.is_ok_and(|from| always_fits(&from, cast.field.data_type()));
+            always_fits && is_safe(&cast.expr)
+        }
+        Expr::ScalarFunction(call) if PLANNER_FUNCTIONS.contains(&call.name()) => {
+            call.args.iter().all(is_safe)
+        }
+        other => is_guarded(other),
     }
 }
 
@@ -274,6 +297,19 @@ mod tests {
         assert_eq!(values_of(filtered(bool_and(condition))), [guarded]);
         let condition = col("x").gt(lit(1_i64));
         assert_eq!(values_of(filtered(bool_and(condition))), ["x > Int64(1)"]);
+    }
+
+    #[test]
+    fn a_long_filter_does_not_stand_before_many_values() {
+        let filter = col("x").in_list((0..20_000_i64).map(lit).collect(), false);
+        let call = |orders: usize| {
+            let orders = vec![quotient().sort(true, false); orders];
+            let ordered = array_agg(col("x")).order_by(orders);
+            ordered.filter(filter.clone()).build().unwrap()
+        };
+        assert!(guard_call(call(5), &schema()).unwrap().transformed);
+        let problem = guard_call(call(6), &schema()).unwrap_err().to_string();
+        assert!(problem.contains("the statement is too long"), "{problem}");
     }
 
     #[test]

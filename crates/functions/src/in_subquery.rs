@@ -35,6 +35,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use crate::one_row_subqueries::rewrite_one_row_subqueries;
+use crate::repeats::{check_plan, check_value};
 
 /// The rewriting as a rule of a session that answers queries.
 #[derive(Debug)]
@@ -202,6 +203,8 @@ impl Parts {
             return Ok(None);
         }
         let plan = &inside.subquery.subquery;
+        check_plan(plan)?;
+        check_value(value)?;
         let (qualifier, field) = plan.schema().qualified_field(0);
         let item = Expr::Column(datafusion::common::Column::from((qualifier, field)));
         let outer = to_outer(value.clone(), schema)?;

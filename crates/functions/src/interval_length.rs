@@ -13,7 +13,8 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::scalar::ScalarValue;
+
+use crate::by_array::by_array;
 
 /// Its name.
 pub(crate) const INTERVAL_LENGTH: &str = "interval_length";
@@ -22,7 +23,7 @@ const NANOSECONDS_OF_DAY: i128 = 86_400_000_000_000;
 const DAYS_OF_MONTH: i128 = 30;
 
 /// The longest interval has 25 digits of nanoseconds.
-const LENGTH: DataType = DataType::Decimal128(38, 0);
+pub(crate) const LENGTH: DataType = DataType::Decimal128(38, 0);
 
 /// See the module. Differences of moments have a length too.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -56,19 +57,18 @@ impl ScalarUDFImpl for IntervalLength {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.into_iter().next() {
-            Some(ColumnarValue::Array(intervals)) => Ok(ColumnarValue::Array(lengths(&intervals)?)),
-            Some(ColumnarValue::Scalar(interval)) => {
-                let lengths = lengths(&interval.to_array()?)?;
-                let length = ScalarValue::try_from_array(&lengths, 0)?;
-                Ok(ColumnarValue::Scalar(length))
-            }
+        match arguments.args.first() {
+            Some(intervals) => by_array(intervals, &lengths),
             None => internal_err!("`{INTERVAL_LENGTH}` has no argument"),
         }
     }
 }
 
-fn lengths(intervals: &ArrayRef) -> Result<ArrayRef> {
+/// The lengths of intervals, or of differences of moments.
+///
+/// # Errors
+/// When they are neither.
+pub(crate) fn lengths(intervals: &ArrayRef) -> Result<ArrayRef> {
     Ok(match intervals.data_type() {
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             lengths_of::<IntervalMonthDayNanoType>(intervals, |interval| {

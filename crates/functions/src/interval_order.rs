@@ -7,8 +7,7 @@
 //! |---|---|
 //! | `i < j` and all comparisons, BETWEEN, IN, `CASE i WHEN j`, keys of joins | `interval_length(i) < interval_length(j)` |
 //! | ORDER BY, PARTITION BY, `count(DISTINCT i)` | `interval_length(i)` |
-//! | `nullif(i, j)` | `CASE WHEN … THEN NULL ELSE i END` |
-//! | `greatest(i, j)`, `least(i, j)` | the first one of that length |
+//! | `nullif(i, j)`, `greatest(i, j)`, `least(i, j)` | functions of their lengths: `null_if_equal.rs`, `interval_extremes.rs` |
 //!
 //! Different intervals may be of one length. What keeps one of several alike, such as
 //! GROUP BY, DISTINCT and `max`, is refused, and so are comparisons of lists and rows
@@ -21,16 +20,17 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Case, Cast, ScalarFunction, Sort, WindowFunction,
+    AggregateFunction, Cast, ScalarFunction, Sort, WindowFunction,
 };
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, Subquery, lit, when,
+    Distinct, Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, Subquery,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::scalar::ScalarValue;
 
-use crate::interval_length::IntervalLength;
+use crate::interval_extremes::{Extreme, is_interval_extreme};
+use crate::interval_length::{IntervalLength, LENGTH};
+use crate::null_if_equal::{is_null_if_equal, null_if_equal};
 use crate::one_float::is_comparison;
 use crate::rewriting::rewritten_with_parts;
 
@@ -227,7 +227,11 @@ impl IntervalOrder {
     /// What a function becomes that compares intervals and answers one of them.
     fn chosen(&self, call: &ScalarFunction, schema: &DFSchema) -> Result<Option<Expr>> {
         let (name, arguments) = (call.name(), &call.args);
-        let is_chosen = matches!(name, "nullif" | "greatest" | "least");
+        if is_null_if_equal(&call.func) || is_interval_extreme(&call.func) {
+            return Ok(None);
+        }
+        let extreme = Extreme::of(name);
+        let is_chosen = name == "nullif" || extreme.is_some();
         if !(is_chosen || COMPARING.contains(&name))
             || !arguments.iter().any(|value| has_intervals(value, schema))
         {
@@ -238,20 +242,13 @@ impl IntervalOrder {
         }
         let mut lengths = arguments.clone();
         self.measure_all(&mut lengths, schema)?;
-        if let ("nullif", [value, _], [length, other]) = (name, &arguments[..], &lengths[..]) {
-            let null = lit(ScalarValue::try_from(&value.get_type(schema)?)?);
-            let are_equal = length.clone().eq(other.clone());
-            return Ok(Some(when(are_equal, null).otherwise(value.clone())?));
+        if let Some(extreme) = extreme {
+            return Ok(Some(extreme.of_intervals(arguments.clone())));
         }
-        let extreme = ScalarFunction::new_udf(call.func.clone(), lengths.clone());
-        let pairs = lengths.into_iter().zip(arguments.clone());
-        let pairs = pairs.map(|(length, value)| (Box::new(length), Box::new(value)));
-        let extreme = Box::new(Expr::ScalarFunction(extreme));
-        Ok(Some(Expr::Case(Case::new(
-            Some(extreme),
-            pairs.collect(),
-            None,
-        ))))
+        Ok(match (&arguments[..], &lengths[..]) {
+            ([value, _], [_, other]) => Some(null_if_equal(value.clone(), other.clone(), LENGTH)),
+            _ => None,
+        })
     }
 
     /// The same where intervals decide outside of expressions.
@@ -344,6 +341,7 @@ fn holds_intervals(data_type: &DataType) -> bool {
 mod tests {
     use arrow::datatypes::{Field, IntervalUnit, Schema, TimeUnit};
     use datafusion::common::ToDFSchema;
+    use datafusion::common::tree_node::TreeNode;
     use datafusion::functions::expr_fn::{greatest, nullif};
     use datafusion::functions_aggregate::expr_fn::{count_distinct, max};
     use datafusion::logical_expr::{cast, col};
@@ -364,7 +362,8 @@ mod tests {
             field("l", DataType::List(list)),
         ];
         let schema = Schema::new(fields).to_dfschema().unwrap();
-        let rewritten = IntervalOrder::new().by_length(expr, &schema)?;
+        let rule = IntervalOrder::new();
+        let rewritten = expr.transform_up(|inner| rule.by_length(inner, &schema))?;
         Ok(rewritten.data.to_string())
     }
 
@@ -383,14 +382,8 @@ mod tests {
                 col("i").in_list(vec![col("j")], true),
                 "interval_length(i) NOT IN ([interval_length(j)])",
             ),
-            (
-                greatest(vec![col("i"), col("j")]),
-                "CASE greatest(interval_length(i), interval_length(j)) WHEN interval_length(i) THEN i WHEN interval_length(j) THEN j END",
-            ),
-            (
-                nullif(col("i"), col("j")),
-                "CASE WHEN interval_length(i) = interval_length(j) THEN ",
-            ),
+            (greatest(vec![col("i"), col("j")]), "greatest(i, j)"),
+            (nullif(col("i"), col("j")), "nullif(i, interval_length(j))"),
             (
                 count_distinct(col("i")),
                 "count(DISTINCT interval_length(i))",
@@ -401,6 +394,17 @@ mod tests {
             let found = rewritten(expr).unwrap();
             assert!(found.starts_with(wanted), "{found}");
         }
+    }
+
+    #[test]
+    fn intervals_are_written_once_however_deep_the_calls_are() {
+        let mut expr = col("i");
+        for _ in 0..20 {
+            expr = nullif(greatest(vec![expr, col("j")]), col("j"));
+        }
+        let found = rewritten(expr.clone()).unwrap();
+        assert_eq!(found.matches("interval_length(j)").count(), 20);
+        assert_eq!(found.replace("interval_length(j)", "j"), expr.to_string());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `date_trunc(unit, moment)`: DataFusion's, faster in time zones | `date_trunc.rs` |
 //! | `to_char`, `to_timestamp`, `to_date` with patterns of PostgreSQL | `date_patterns` |
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
+//! | `round`, `ln`, `log`, `array_length`, `array_remove`, `array_replace`, `encode`, `regexp_replace`: DataFusion's, with PostgreSQL's answers | `postgres_answers.rs`, `replacements.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 //!
 //! | rule | file |
@@ -16,59 +17,83 @@
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
 //! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
 //! | EXISTS and IN over an aggregate without GROUP BY, or LIMIT 0 | `one_row_subqueries.rs` |
+//! | scalar subqueries without a row are NULL | `missing_rows.rs` |
 //! | correlated subqueries of which the planner makes other joins: refused | `correlated_subqueries.rs` |
+//! | other forms that the planner answers otherwise than SQL: refused | `refused_forms.rs` |
 //! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
 //! | `x = ANY (…)` where it may be unknown | `quantified.rs` |
-//! | `list[place]` is NULL below 1 | `list_places.rs` |
+//! | places in lists below 1: `list[0]`, `list[-1:2]` | `list_places.rs` |
 //! | rows are compared value by value: `(a, b) < (c, d)` | `row_comparisons.rs` |
+//! | what these two write is bounded, and what rules of plans repeat | `statement_room.rs`, `repeats.rs` |
 //! | ORDER BY with names that tables and answer have: refused where it is open which | `order_by_names.rs` |
-//! | an aggregate's filter comes before its arguments | `guarded_arguments.rs` |
+//! | an aggregate's filter comes before its arguments, a CASE before what it leaves out | `guarded_arguments.rs`, `guarded_cases.rs` |
 //! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
-//! | decimals that meet floats: `f = 0.3` | `floats_beside_decimals.rs` |
+//! | decimals that meet floats: `f = 0.3`, `array_has(floats, 0.3)` | `floats_beside_decimals.rs`, `floats_in_lists.rs` |
 //! | casts of decimals to floats give the nearest | `nearest_float.rs` |
-//! | intervals are compared by their length | `interval_order.rs` over `interval_length.rs` |
-//! | no function takes all memory | `bounded.rs`, `percentiles.rs` |
+//! | intervals are compared by their length | `interval_order.rs` over `interval_length.rs`, `interval_extremes.rs` |
+//! | casts of texts to intervals: `'5'` is of seconds | `interval_texts.rs` |
+//! | `nullif(x, y)` answers `x` as it is, whatever it is compared as | `null_if_equal.rs` |
+//! | no function takes all memory | `bounded.rs`, `percentiles.rs`, `coalesced.rs` |
 //! | dates that meet moments: `t >= DATE '…'` | `dates_as_moments.rs` |
 //! | `(t AT TIME ZONE '…')::timestamp`, times without a zone as moments | `local_times.rs` over `local_moments.rs` |
+//! | casts of floats and decimals to integers give the nearest | `rounded_integers.rs` |
+//! | `x AT TIME ZONE a AT TIME ZONE b`, `'…' AT TIME ZONE a` | `zone_after_zone.rs` |
 //! | `row_number() OVER (…) - row_number() OVER (…)` | `signed_differences.rs` |
+//! | ORDER BY and OFFSET without LIMIT in a subquery | `skipped_rows.rs` |
 
 mod analyzer_rules;
 mod bounded;
+mod by_array;
 mod canonical;
+mod coalesced;
 mod correlated_subqueries;
 mod date_part;
 mod date_patterns;
 mod date_trunc;
 mod dates_as_moments;
 mod floats_beside_decimals;
+mod floats_in_lists;
 mod guarded_arguments;
+mod guarded_cases;
 mod in_subquery;
+mod interval_extremes;
 mod interval_length;
 mod interval_order;
+mod interval_texts;
 mod list_places;
 mod lists_apart;
 mod local_moments;
 mod local_times;
+mod missing_rows;
 mod nearest_float;
 mod negative_intervals;
+mod null_if_equal;
 mod null_in_lists;
 mod one_float;
 mod one_row_subqueries;
 mod order_by_names;
 mod percentiles;
+mod postgres_answers;
 mod quantified;
 mod refused_forms;
+mod repeats;
+mod replacements;
 mod rewriting;
+mod rounded_integers;
 mod row_comparisons;
 mod signed_differences;
+mod skipped_rows;
 mod spans;
 mod split_words;
+mod statement_room;
 mod uniq_count;
 mod uniq_merge;
 mod uniq_set;
 mod uniq_state;
 mod values_that_meet;
 mod words;
+mod wrapped;
+mod zone_after_zone;
 
 use std::sync::Arc;
 
@@ -79,7 +104,9 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 pub use analyzer_rules::{analyzer_rules, rules_before_types};
 pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
+pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
+pub use interval_texts::interval_of_text;
 pub use local_moments::offset_at;
 pub use local_times::{by_local_time, is_begun, is_utc};
 pub use negative_intervals::bracket_negative_intervals;
@@ -87,30 +114,40 @@ pub use one_float::is_comparison;
 pub use quantified::compare_with_any;
 pub use rewriting::rewritten;
 pub use row_comparisons::compare_rows_by_value;
+pub use statement_room::StatementTooLong;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
+pub use zone_after_zone::put_into_zones_in_turn;
 
 use crate::bounded::{BoundedOperators, Purpose, bounded};
+use crate::coalesced::coalesced;
 use crate::correlated_subqueries::CorrelatedSubqueries;
 use crate::date_part::DatePart;
 use crate::date_trunc::DateTrunc;
+use crate::floats_in_lists::floats_in_lists;
 use crate::guarded_arguments::GuardedArguments;
+use crate::guarded_cases::GuardedCases;
 use crate::in_subquery::InSubqueries;
 use crate::interval_length::INTERVAL_LENGTH;
 use crate::interval_order::IntervalOrder;
+use crate::interval_texts::IntervalTexts;
 use crate::lists_apart::ListsApart;
+use crate::missing_rows::{MAY_BE_NULL, MissingRows};
 use crate::nearest_float::{NEAREST_DOUBLE, NEAREST_REAL, NearestFloats};
 use crate::null_in_lists::NullInLists;
 use crate::one_float::OneFloat;
 use crate::one_row_subqueries::OneRowSubqueries;
 use crate::percentiles::Percentiles;
+use crate::postgres_answers::postgres_answers;
 use crate::refused_forms::RefusedForms;
+use crate::skipped_rows::SkippedRows;
 use crate::split_words::SplitWords;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
 use crate::uniq_state::UniqState;
+use crate::zone_after_zone::zone_turns;
 
 /// A domain of unique values has this many ids, unless
 /// [`Functions::with_uniq_ids_max`] says otherwise.
@@ -118,10 +155,11 @@ pub const UNIQ_IDS_MAX: u32 = 100_000_000;
 
 /// Functions that only the planner writes, around their first argument: nothing that
 /// a person should read.
-pub const PLANNER_FUNCTIONS: [&str; 5] = [
+pub const PLANNER_FUNCTIONS: [&str; 6] = [
     "apart",
     "canonical",
     INTERVAL_LENGTH,
+    MAY_BE_NULL,
     NEAREST_DOUBLE,
     NEAREST_REAL,
 ];
@@ -206,8 +244,18 @@ impl Functions {
             None => Purpose::Views,
         };
         date_patterns::register(session)?;
+        for function in postgres_answers(|name| session.udf(name).ok()) {
+            session.register_udf(Arc::new(function))?;
+        }
+        for function in floats_in_lists(|name| session.udf(name).ok()) {
+            session.register_udf(Arc::new(function))?;
+        }
+        for function in coalesced(|name| session.udf(name).ok()) {
+            session.register_udf(Arc::new(function))?;
+        }
         let bounded = bounded(purpose, |name| session.udf(name).ok());
-        for function in scalars.map(Arc::new).into_iter().chain(bounded.clone()) {
+        let scalars = scalars.into_iter().chain(zone_turns()).map(Arc::new);
+        for function in scalars.chain(bounded.clone()) {
             session.register_udf(function)?;
         }
         let aggregates = [
@@ -217,14 +265,18 @@ impl Functions {
         for function in aggregates {
             session.register_udaf(Arc::new(function))?;
         }
+        session.add_analyzer_rule(Arc::new(MissingRows::new()));
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
         session.add_analyzer_rule(Arc::new(OneFloat::new()));
         session.add_analyzer_rule(Arc::new(NearestFloats::new()));
+        session.add_analyzer_rule(Arc::new(IntervalTexts::new()));
         session.add_analyzer_rule(Arc::new(IntervalOrder::new()));
         session.add_analyzer_rule(Arc::new(Percentiles));
         session.add_analyzer_rule(Arc::new(RefusedForms));
         session.add_analyzer_rule(Arc::new(GuardedArguments));
+        session.add_analyzer_rule(Arc::new(GuardedCases));
         session.add_analyzer_rule(Arc::new(CorrelatedSubqueries));
+        session.add_analyzer_rule(Arc::new(SkippedRows));
         session.register_function_rewrite(Arc::new(BoundedOperators(bounded)))?;
         session.register_function_rewrite(Arc::new(NullInLists))
     }

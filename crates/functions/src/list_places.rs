@@ -1,17 +1,66 @@
-//! `list[place]` is NULL for places below 1, as in PostgreSQL; DataFusion counts
-//! those below 0 from the end.
+//! Places in lists as PostgreSQL counts them: DataFusion counts those below 0 from the
+//! end.
+//!
+//! | written | where a place is below 1 |
+//! |---|---|
+//! | `list[place]` | NULL |
+//! | `list[low:high]` | from the first value on by `low`, an empty list by `high` |
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::{Expr, LogicalPlan, lit, when};
+use datafusion::functions_nested::extract::{array_element_udf, array_slice_udf};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl,
+};
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::by_array::by_array;
 use crate::rewriting::rewritten;
+use crate::wrapped::asks_wrapped;
 
-/// The rewriting as a rule of a session; it comes before types are matched.
+/// Puts our functions in the place of DataFusion's, which its planner takes for the
+/// operators. It comes before types are matched.
 #[derive(Debug)]
-pub(crate) struct ListPlaces;
+pub(crate) struct ListPlaces {
+    functions: [Arc<ScalarUDF>; 2],
+}
+
+impl ListPlaces {
+    pub(crate) fn new() -> Self {
+        let function = |inner: Arc<ScalarUDF>, least: &'static [i64]| {
+            Arc::new(ScalarUDF::from(FromOne { inner, least }))
+        };
+        // At place 0 is nothing, and up to it neither.
+        Self {
+            functions: [
+                function(array_element_udf(), &[0]),
+                function(array_slice_udf(), &[1, 0]),
+            ],
+        }
+    }
+
+    fn counted_from_one(&self, expression: Expr) -> Transformed<Expr> {
+        let Expr::ScalarFunction(mut call) = expression else {
+            return Transformed::no(expression);
+        };
+        let mut functions = self.functions.iter();
+        let function = functions.find(|function| function.name() == call.name());
+        match function {
+            Some(function) if *function != call.func => {
+                call = ScalarFunction::new_udf(function.clone(), call.args);
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            _ => Transformed::no(Expr::ScalarFunction(call)),
+        }
+    }
+}
 
 impl AnalyzerRule for ListPlaces {
     fn name(&self) -> &str {
@@ -19,58 +68,137 @@ impl AnalyzerRule for ListPlaces {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, &from_one)
+        rewritten(plan, &|expression, _| Ok(self.counted_from_one(expression)))
     }
 }
 
-fn from_one(expression: Expr, _: &DFSchema) -> Result<Transformed<Expr>> {
-    let place = match &expression {
-        Expr::ScalarFunction(call) if call.name() == "array_element" => call.args.get(1),
-        _ => None,
-    };
-    match place {
-        Some(place) if !is_from_one(place) => {
-            let is_place = place.clone().gt_eq(lit(1_i64));
-            when(is_place, expression).end().map(Transformed::yes)
+/// A function of a list and places in it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FromOne {
+    /// DataFusion's function.
+    inner: Arc<ScalarUDF>,
+    /// What each place is at least.
+    least: &'static [i64],
+}
+
+impl ScalarUDFImpl for FromOne {
+    asks_wrapped!(inner);
+
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.inner.schema_name(arguments)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(arguments)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let places = arguments.args.iter_mut().skip(1);
+        for (place, least) in places.zip(self.least) {
+            *place = by_array(place, &|places| Ok(at_least(places, *least)))?;
         }
-        _ => Ok(Transformed::no(expression)),
+        self.inner.invoke_with_args(arguments)
     }
 }
 
-/// Whether it is written as a number from 1 on.
-fn is_from_one(place: &Expr) -> bool {
-    match place {
-        Expr::Literal(ScalarValue::Int64(Some(place)), _) => *place >= 1,
-        Expr::Literal(ScalarValue::Int32(Some(place)), _) => *place >= 1,
-        Expr::Literal(ScalarValue::UInt64(Some(place)), _) => *place >= 1,
-        _ => false,
+fn at_least(places: &ArrayRef, least: i64) -> ArrayRef {
+    if *places.data_type() != DataType::Int64 {
+        return places.clone();
     }
+    let places = places.as_primitive::<Int64Type>();
+    Arc::new(places.unary::<_, Int64Type>(|place| place.max(least)))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Array, Int64Array, ListArray};
+    use arrow::datatypes::Field;
     use datafusion::functions_nested::expr_fn::array_element;
-    use datafusion::logical_expr::col;
+    use datafusion::logical_expr::{col, lit};
+    use datafusion::scalar::ScalarValue;
 
     use super::*;
 
+    /// Of the list 1, 2, 3 in every row.
+    fn found(inner: Arc<ScalarUDF>, places: Vec<ColumnarValue>, rows: usize) -> ArrayRef {
+        let lists = vec![Some(vec![Some(1), Some(2), Some(3)]); rows];
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(lists);
+        let mut args = vec![ColumnarValue::Array(Arc::new(lists))];
+        args.extend(places);
+        let call = inner.call(vec![col("l"); args.len()]);
+        let Expr::ScalarFunction(call) = ListPlaces::new().counted_from_one(call).data else {
+            panic!("no function");
+        };
+        let field = |value: &ColumnarValue| Arc::new(Field::new("a", value.data_type(), true));
+        let arg_fields: Vec<FieldRef> = args.iter().map(field).collect();
+        let scalar_arguments = vec![None; args.len()];
+        let return_field = call.func.return_field_from_args(ReturnFieldArgs {
+            arg_fields: &arg_fields,
+            scalar_arguments: &scalar_arguments,
+        });
+        let values = call.func.invoke_with_args(ScalarFunctionArgs {
+            args,
+            arg_fields,
+            number_rows: rows,
+            return_field: return_field.unwrap(),
+            config_options: Arc::default(),
+        });
+        values.unwrap().into_array(rows).unwrap()
+    }
+
+    fn column(places: Vec<Option<i64>>) -> ColumnarValue {
+        ColumnarValue::Array(Arc::new(Int64Array::from(places)))
+    }
+
     #[test]
     fn only_places_from_one_on_have_an_element() {
-        let schema = DFSchema::empty();
-        for (place, is_changed) in [
-            (lit(1_i64), false),
-            (lit(0_i64), true),
-            (lit(-1_i64), true),
-            (col("n"), true),
-        ] {
-            let element = array_element(col("l"), place.clone());
-            let found = from_one(element.clone(), &schema).unwrap();
-            assert_eq!(found.transformed, is_changed, "{place}");
-            let expected = match is_changed {
-                true => when(place.gt_eq(lit(1_i64)), element).end().unwrap(),
-                false => element,
-            };
-            assert_eq!(found.data, expected);
+        let places = [Some(1), Some(3), Some(4), Some(0), Some(-1), None];
+        let elements = found(array_element_udf(), vec![column(places.to_vec())], 6);
+        let expected = Int64Array::from(vec![Some(1), Some(3), None, None, None, None]);
+        assert_eq!(elements.as_primitive::<Int64Type>(), &expected);
+    }
+
+    #[test]
+    fn slices_are_those_of_postgresql() {
+        let slices = [
+            (Some(2), Some(3), Some(vec![2, 3])),
+            (Some(-1), Some(2), Some(vec![1, 2])),
+            (Some(0), Some(9), Some(vec![1, 2, 3])),
+            (Some(0), Some(-1), Some(vec![])),
+            (Some(-3), Some(-1), Some(vec![])),
+            (Some(1), Some(0), Some(vec![])),
+            (Some(-2), Some(-2), Some(vec![])),
+            (Some(3), Some(2), Some(vec![])),
+            (Some(4), Some(5), Some(vec![])),
+            (None, Some(2), None),
+        ];
+        let low = column(slices.iter().map(|(low, _, _)| *low).collect());
+        let high = column(slices.iter().map(|(_, high, _)| *high).collect());
+        // As the planner writes it, which has no slices without it.
+        let step = ColumnarValue::Scalar(ScalarValue::Int64(Some(1)));
+        let lists = found(array_slice_udf(), vec![low, high, step], slices.len());
+        let lists = lists.as_list::<i32>();
+        for (row, (low, high, expected)) in slices.into_iter().enumerate() {
+            let values = lists.is_valid(row).then(|| lists.value(row));
+            let values = values.map(|values| values.as_primitive::<Int64Type>().values().to_vec());
+            assert_eq!(values, expected, "{low:?}:{high:?}");
         }
+    }
+
+    #[test]
+    fn a_place_is_written_once_however_often_the_rule_runs() {
+        let rule = ListPlaces::new();
+        let once = rule.counted_from_one(array_element(col("l"), col("n")));
+        assert!(once.transformed);
+        assert_eq!(once.data.schema_name().to_string(), "l[n]");
+        let twice = rule.counted_from_one(once.data.clone());
+        assert!(!twice.transformed);
+        assert_eq!(twice.data, once.data);
+        let other = rule.counted_from_one(lit(1));
+        assert!(!other.transformed);
     }
 }

@@ -30,9 +30,8 @@ pub(crate) struct ListsApart {
 
 impl ListsApart {
     pub(crate) fn new() -> Self {
-        let signature = Signature::any(2, Volatility::Immutable);
         Self {
-            apart: Arc::new(ScalarUDF::from(Apart { signature })),
+            apart: apart_function(),
         }
     }
 
@@ -207,6 +206,21 @@ where
         _ if is_and_or(&expr) => expr.map_children(|child| map_terms(child, change)),
         term => change(term),
     }
+}
+
+fn apart_function() -> Arc<ScalarUDF> {
+    let signature = Signature::any(2, Volatility::Immutable);
+    Arc::new(ScalarUDF::from(Apart { signature }))
+}
+
+/// A value under a number.
+pub(crate) fn apart(value: Expr, number: i64) -> Expr {
+    apart_function().call(vec![value, lit(number)])
+}
+
+/// Whether it is one.
+pub(crate) fn is_apart(value: &Expr) -> bool {
+    matches!(value, Expr::ScalarFunction(call) if call.func.inner().is::<Apart>())
 }
 
 /// `apart(value, number)`: the value.

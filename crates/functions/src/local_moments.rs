@@ -11,13 +11,15 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
 use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{ScalarValue, exec_datafusion_err, internal_err};
+use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+
+use crate::by_array::by_array;
 
 /// So long before a time that the clocks leave out, taken for one of UTC, they have
 /// not moved yet, wherever they are.
@@ -90,20 +92,15 @@ impl ScalarUDFImpl for MomentOfLocal {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [local] = take_function_args(self.name(), arguments.args)?;
-        match local {
-            ColumnarValue::Array(locals) => {
-                Ok(ColumnarValue::Array(moments(&locals, &self.wanted)?))
-            }
-            ColumnarValue::Scalar(local) => {
-                let moment = moments(&local.to_array()?, &self.wanted)?;
-                let moment = ScalarValue::try_from_array(&moment, 0)?;
-                Ok(ColumnarValue::Scalar(moment))
-            }
-        }
+        by_array(&local, &|locals| moments(locals, &self.wanted))
     }
 }
 
-fn moments(locals: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+/// Dates, or times without a zone, as moments of this type.
+///
+/// # Errors
+/// When it is no type of moments, or has no room for one of them.
+pub(crate) fn moments(locals: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let DataType::Timestamp(unit, Some(zone)) = wanted else {
         return internal_err!("{wanted} is no type of moments");
     };

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
+use crate::by_array::by_array;
 use crate::rewriting::rewritten;
 
 /// The names of the functions that the casts become.
@@ -129,7 +130,10 @@ pub(crate) fn nearest_literal(decimal: &ScalarValue, float: &DataType) -> Option
 }
 
 /// The floats that are nearest to decimals.
-fn nearest(decimals: &ArrayRef, float: &DataType) -> Result<ArrayRef> {
+///
+/// # Errors
+/// When they are no decimals.
+pub(crate) fn nearest(decimals: &ArrayRef, float: &DataType) -> Result<ArrayRef> {
     Ok(match decimals.data_type() {
         DataType::Decimal32(_, scale) => nearest_of::<Decimal32Type>(decimals, *scale, float),
         DataType::Decimal64(_, scale) => nearest_of::<Decimal64Type>(decimals, *scale, float),
@@ -193,15 +197,8 @@ impl ScalarUDFImpl for NearestFloat {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.into_iter().next() {
-            Some(ColumnarValue::Array(decimals)) => {
-                Ok(ColumnarValue::Array(nearest(&decimals, &self.float)?))
-            }
-            Some(ColumnarValue::Scalar(decimal)) => {
-                let floats = nearest(&decimal.to_array()?, &self.float)?;
-                let float = ScalarValue::try_from_array(&floats, 0)?;
-                Ok(ColumnarValue::Scalar(float))
-            }
+        match arguments.args.first() {
+            Some(decimals) => by_array(decimals, &|decimals| nearest(decimals, &self.float)),
             None => internal_err!("`{}` has no argument", self.name),
         }
     }

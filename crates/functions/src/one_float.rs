@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
+use crate::by_array::by_array;
 use crate::canonical::{canonical, holds_floats};
 use crate::nearest_float::is_nearest_float;
 
@@ -211,13 +212,8 @@ impl ScalarUDFImpl for Canonical {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.into_iter().next() {
-            Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(canonical(&array)?)),
-            Some(ColumnarValue::Scalar(value)) => {
-                let value = canonical(&value.to_array()?)?;
-                let value = ScalarValue::try_from_array(&value, 0)?;
-                Ok(ColumnarValue::Scalar(value))
-            }
+        match arguments.args.first() {
+            Some(values) => by_array(values, &|values| Ok(canonical(values)?)),
             None => internal_err!("`canonical` has no argument"),
         }
     }

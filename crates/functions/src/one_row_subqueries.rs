@@ -109,7 +109,7 @@ fn compare(value: Expr, operator: Operator, row: Subquery) -> Result<Transformed
 }
 
 /// Whether a plan has rows, as far as its form says.
-fn has_rows(plan: &LogicalPlan) -> Option<bool> {
+pub(crate) fn has_rows(plan: &LogicalPlan) -> Option<bool> {
     match plan {
         LogicalPlan::Projection(projection) => has_rows(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => has_rows(&alias.input),

@@ -12,50 +12,45 @@
 //! is found by a look-up, which the other form would not be. Other comparisons with
 //! subqueries stay as they are, and so do lists that are parameters, whose types
 //! follow from where they stand, and lists made by such comparisons, because they
-//! are repeated.
+//! are repeated, which would double those in them.
 
-use std::ops::ControlFlow;
-
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use sluice_syntax::Part;
+use sluice_syntax::{Order, Part, replace_expressions, text_of};
+
+use crate::statement_room::{StatementRoom, StatementTooLong};
+
+/// How often a list stands in what its comparison becomes.
+const REPEATED: usize = 3;
+
+/// What is written around it, at most.
+const AROUND_BYTES: usize = 128;
 
 /// Writes quantified comparisons so that they are answered as SQL has it, those in
 /// subqueries included. Whether there were any.
-pub fn compare_with_any(sql: &mut impl Part) -> bool {
-    let mut rewriter = Rewriter { is_changed: false };
-    let _ = sql.rewrite(&mut rewriter);
-    rewriter.is_changed
+///
+/// # Errors
+/// When the statement would get too long.
+pub fn compare_with_any(sql: &mut impl Part) -> Result<bool, StatementTooLong> {
+    let mut room = StatementRoom::default();
+    // What one becomes has such a comparison again.
+    let is_changed = replace_expressions(sql, Order::InnerFirst, |comparison| {
+        let other = rewritten(comparison, &mut room)?;
+        Some(Expr::Nested(Box::new(other)))
+    });
+    room.was_enough()?;
+    Ok(is_changed)
 }
 
-struct Rewriter {
-    is_changed: bool,
-}
-
-impl VisitorMut for Rewriter {
-    type Break = ();
-
-    // After what is inside, so that what it becomes is not visited again.
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(other) = rewritten(expr) {
-            *expr = Expr::Nested(Box::new(other));
-            self.is_changed = true;
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn rewritten(comparison: &Expr) -> Option<Expr> {
+fn rewritten(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
     match comparison {
         Expr::AnyOp {
             left,
             compare_op: BinaryOperator::Eq,
             right,
             ..
-        } => one_of(left, right, false).or_else(|| equal_to_any(comparison, right)),
+        } => one_of(left, right, false).or_else(|| equal_to_any(comparison, right, room)),
         Expr::AllOp {
             left,
             compare_op: BinaryOperator::NotEq,
@@ -99,10 +94,12 @@ fn one_of(value: &Expr, among: &Expr, negated: bool) -> Option<Expr> {
     }
 }
 
-fn equal_to_any(comparison: &Expr, list: &Expr) -> Option<Expr> {
+fn equal_to_any(comparison: &Expr, list: &Expr, room: &mut StatementRoom) -> Option<Expr> {
     if is_parameter(list) || list.has_expression(&mut is_quantified) {
         return None;
     }
+    room.take([list; REPEATED], AROUND_BYTES)?;
+    let (comparison, list) = (text_of(comparison), text_of(list));
     let text = format!(
         "cardinality({list}) > 0 AND ({comparison} OR (array_position({list}, NULL, 1) IS NOT NULL AND NULL))"
     );
@@ -162,9 +159,28 @@ mod tests {
         ] {
             let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
             let mut parsed = parser.unwrap().parse_expr().unwrap();
-            let is_changed = compare_with_any(&mut parsed);
+            let is_changed = compare_with_any(&mut parsed).unwrap();
             assert_eq!(is_changed, expected.is_some(), "{sql}: {parsed}");
             assert_eq!(parsed.to_string(), expected.unwrap_or(sql));
         }
+    }
+
+    #[test]
+    fn texts_stay_as_they_were_written() {
+        let sql = "x = ANY(string_to_array('a''''b', ','))";
+        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+        let mut parsed = parser.unwrap().parse_expr().unwrap();
+        assert_eq!(compare_with_any(&mut parsed), Ok(true));
+        assert_eq!(text_of(&parsed).matches("('a''''b', ',')").count(), 3);
+    }
+
+    #[test]
+    fn what_gets_too_long_is_refused_before_it_is_written() {
+        let values = vec!["x"; 50_000].join(", ");
+        let sql = format!("x = ANY(array_append(ARRAY[{values}], y))");
+        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&sql);
+        let mut parsed = parser.unwrap().parse_expr().unwrap();
+        assert_eq!(compare_with_any(&mut parsed), Err(StatementTooLong));
+        assert_eq!(parsed.to_string(), sql);
     }
 }

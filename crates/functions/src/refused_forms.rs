@@ -31,6 +31,7 @@ impl AnalyzerRule for RefusedForms {
                 expression.apply(|part| {
                     check_day(part, &schema)?;
                     check_rows(part)?;
+                    check_scale(part, &schema)?;
                     Ok(TreeNodeRecursion::Continue)
                 })
             })
@@ -90,8 +91,31 @@ fn check_rows(expression: &Expr) -> Result<()> {
         return Ok(());
     }
     plan_err!(
-        "a row is compared with rows of as many values, at most 32 and none of them a row, as in (a, b) = (c, d): compare the values of others one by one"
+        "a row is compared with rows of as many values, at most 32 and none of them a row, written without the word ROW, as in (a, b) = (c, d): compare the values of others one by one"
     )
+}
+
+/// Looking for the same number in another type, the planner divides by zero where a
+/// decimal has a negative scale. Those of other casts are refused as they are read
+/// ([`sluice_syntax::refused_form`]).
+fn check_scale(expression: &Expr, schema: &DFSchema) -> Result<()> {
+    let Expr::ScalarFunction(call) = expression else {
+        return Ok(());
+    };
+    if !matches!(call.name(), "arrow_cast" | "arrow_try_cast") {
+        return Ok(());
+    }
+    match expression.get_type(schema) {
+        Ok(
+            DataType::Decimal32(_, ..=-1)
+            | DataType::Decimal64(_, ..=-1)
+            | DataType::Decimal128(_, ..=-1)
+            | DataType::Decimal256(_, ..=-1),
+        ) => plan_err!(
+            "a decimal with a negative scale is not supported: write round(value, -2) for a scale of -2"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Whether it is a row, whatever its types were made.

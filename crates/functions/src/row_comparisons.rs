@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `(a, b) = (c, d)` | `a = c AND b = d` |
 //! | `(a, b) <> (c, d)` | `a <> c OR b <> d` |
-//! | `(a, b) <= (c, d)` | `a < c OR a = c AND b <= d`; the others alike |
+//! | `(a, b) <= (c, d)` | `a < c OR a = c AND b <= d`; the others alike, longer rows by halves |
 //! | `(a, b) IN ((c, d), (e, f))` | a comparison with each row |
 //! | `(a, b) BETWEEN (c, d) AND (e, f)` | two comparisons |
 //! | `(a, b) IS DISTINCT FROM (c, d)` | `a IS DISTINCT FROM c OR b IS DISTINCT FROM d` |
@@ -18,58 +18,51 @@
 //! decides, as the standard has it. What is compared with a row and is none is
 //! refused later, as are rows in rows ([`crate::refused_forms`]).
 
-use std::ops::ControlFlow;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sluice_syntax::{Order, Part, replace_expressions};
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, VisitorMut};
-use sluice_syntax::Part;
+use crate::statement_room::{StatementRoom, StatementTooLong};
 
-/// A row that is compared has at most so many values, because for `<` there are half
-/// as many comparisons as the square of it.
+/// A row that is compared has at most so many values.
 const ROW_VALUES_MAX: usize = 32;
+
+/// What is written around two values that are compared, or one, at most.
+const AROUND_BYTES: usize = 32;
 
 /// Writes comparisons of rows as comparisons of their values, subqueries included.
 /// Whether there were any.
-pub fn compare_rows_by_value(sql: &mut impl Part) -> bool {
-    let mut rewriter = Rewriter { is_changed: false };
-    let _ = sql.rewrite(&mut rewriter);
-    rewriter.is_changed
+///
+/// # Errors
+/// When the statement would get too long.
+pub fn compare_rows_by_value(sql: &mut impl Part) -> Result<bool, StatementTooLong> {
+    let mut room = StatementRoom::default();
+    // Values are repeated, and if they were comparisons of rows that had been written
+    // by value before, each would double those in it.
+    let is_changed = replace_expressions(sql, Order::OuterFirst, |comparison| {
+        let by_value = by_value(comparison, &mut room)?;
+        Some(Expr::Nested(Box::new(by_value)))
+    });
+    room.was_enough()?;
+    Ok(is_changed)
 }
 
-struct Rewriter {
-    is_changed: bool,
-}
-
-impl VisitorMut for Rewriter {
-    type Break = ();
-
-    // What is around is looked at before what is inside: values are repeated, and if
-    // they were comparisons of rows themselves, each would double those in it.
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(by_value) = by_value(expr) {
-            *expr = Expr::Nested(Box::new(by_value));
-            self.is_changed = true;
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn by_value(comparison: &Expr) -> Option<Expr> {
+fn by_value(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
     match comparison {
-        Expr::BinaryOp { left, op, right } => compared(row(left)?, op, row(right)?),
+        Expr::BinaryOp { left, op, right } => compared(row(left)?, op, row(right)?, room),
         Expr::IsDistinctFrom(left, right) => {
-            let distinct = pairs(row(left)?, row(right)?, |left, right| {
+            let distinct = pairs(row(left)?, row(right)?, room, |left, right| {
                 Expr::IsDistinctFrom(Box::new(left), Box::new(right))
             });
             joined(&distinct?, &BinaryOperator::Or)
         }
         Expr::IsNotDistinctFrom(left, right) => {
-            let same = pairs(row(left)?, row(right)?, |left, right| {
+            let same = pairs(row(left)?, row(right)?, room, |left, right| {
                 Expr::IsNotDistinctFrom(Box::new(left), Box::new(right))
             });
             joined(&same?, &BinaryOperator::And)
         }
-        Expr::IsNull(inner) => all_of(row(inner)?, Expr::IsNull),
-        Expr::IsNotNull(inner) => all_of(row(inner)?, Expr::IsNotNull),
+        Expr::IsNull(inner) => all_of(row(inner)?, room, Expr::IsNull),
+        Expr::IsNotNull(inner) => all_of(row(inner)?, room, Expr::IsNotNull),
         Expr::Between {
             expr,
             negated,
@@ -78,8 +71,8 @@ fn by_value(comparison: &Expr) -> Option<Expr> {
         } => {
             let value = row(expr)?;
             let ends = [
-                compared(value, &BinaryOperator::GtEq, row(low)?)?,
-                compared(value, &BinaryOperator::LtEq, row(high)?)?,
+                compared(value, &BinaryOperator::GtEq, row(low)?, room)?,
+                compared(value, &BinaryOperator::LtEq, row(high)?, room)?,
             ];
             Some(negated_if(*negated, joined(&ends, &BinaryOperator::And)?))
         }
@@ -91,7 +84,7 @@ fn by_value(comparison: &Expr) -> Option<Expr> {
             let value = row(expr)?;
             let same = list
                 .iter()
-                .map(|item| compared(value, &BinaryOperator::Eq, row(item)?))
+                .map(|item| compared(value, &BinaryOperator::Eq, row(item)?, room))
                 .collect::<Option<Vec<Expr>>>()?;
             Some(negated_if(*negated, joined(&same, &BinaryOperator::Or)?))
         }
@@ -113,40 +106,69 @@ fn row(expression: &Expr) -> Option<&[Expr]> {
     (fits && !has_rows).then_some(values)
 }
 
-fn compared(left: &[Expr], operator: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+fn compared(
+    left: &[Expr],
+    operator: &BinaryOperator,
+    right: &[Expr],
+    room: &mut StatementRoom,
+) -> Option<Expr> {
     use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
-    let each =
-        |operator: &BinaryOperator| pairs(left, right, |left, right| binary(left, operator, right));
+    if left.len() != right.len() {
+        return None;
+    }
+    let each = |left: Expr, right: Expr| binary(left, operator, right);
     match operator {
-        Eq => joined(&each(&Eq)?, &And),
-        NotEq => joined(&each(&NotEq)?, &Or),
-        Lt | Gt => ordered(&each(&Eq)?, &each(operator)?, None),
-        LtEq => ordered(&each(&Eq)?, &each(&Lt)?, each(&LtEq)?.pop()),
-        GtEq => ordered(&each(&Eq)?, &each(&Gt)?, each(&GtEq)?.pop()),
+        Eq => joined(&pairs(left, right, room, each)?, &And),
+        NotEq => joined(&pairs(left, right, room, each)?, &Or),
+        Lt | Gt => ordered(left, right, operator, operator, room),
+        LtEq => ordered(left, right, &Lt, operator, room),
+        GtEq => ordered(left, right, &Gt, operator, room),
         _ => None,
     }
 }
 
 /// Some pair is before (or behind), and all to its left are equal. `last` is for the
 /// last pair, where that may be equal too.
-fn ordered(equal: &[Expr], before: &[Expr], last: Option<Expr>) -> Option<Expr> {
-    let mut before = before.to_vec();
-    if let (Some(last), Some(place)) = (last, before.last_mut()) {
-        *place = last;
+///
+/// The first half decides, or is equal and the second one does. So a value is there
+/// once for each halving, and once more; from pair to pair it would be there twice, but
+/// as many levels deep as the row has values, and statements are not read so deep.
+fn ordered(
+    left: &[Expr],
+    right: &[Expr],
+    before: &BinaryOperator,
+    last: &BinaryOperator,
+    room: &mut StatementRoom,
+) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Or};
+    if let ([_], [_]) = (left, right) {
+        let each = |left: Expr, right: Expr| binary(left, last, right);
+        return pairs(left, right, room, each)?.pop();
     }
-    let mut cases = Vec::with_capacity(before.len());
-    for (place, before) in before.into_iter().enumerate() {
-        let mut case = equal.get(..place)?.to_vec();
-        case.push(before);
-        cases.push(joined(&case, &BinaryOperator::And)?);
+    let half = left.len().div_ceil(2);
+    let (left_first, left_rest) = left.split_at_checked(half)?;
+    let (right_first, right_rest) = right.split_at_checked(half)?;
+    if left_rest.is_empty() {
+        return None;
     }
-    joined(&cases, &BinaryOperator::Or)
+    let decided = ordered(left_first, right_first, before, before, room)?;
+    let equal = compared(left_first, &Eq, right_first, room)?;
+    let rest = ordered(left_rest, right_rest, before, last, room)?;
+    let rest = binary(bracketed(equal), &And, bracketed(rest));
+    Some(binary(bracketed(decided), &Or, bracketed(rest)))
 }
 
-fn pairs(left: &[Expr], right: &[Expr], compare: impl Fn(Expr, Expr) -> Expr) -> Option<Vec<Expr>> {
+/// Each value with the other of its place.
+fn pairs(
+    left: &[Expr],
+    right: &[Expr],
+    room: &mut StatementRoom,
+    compare: impl Fn(Expr, Expr) -> Expr,
+) -> Option<Vec<Expr>> {
     if left.len() != right.len() {
         return None;
     }
+    room.take(left.iter().chain(right), left.len() * AROUND_BYTES)?;
     let both = left.iter().zip(right);
     Some(
         both.map(|(left, right)| compare(bracketed(left.clone()), bracketed(right.clone())))
@@ -154,7 +176,8 @@ fn pairs(left: &[Expr], right: &[Expr], compare: impl Fn(Expr, Expr) -> Expr) ->
     )
 }
 
-fn all_of(values: &[Expr], check: fn(Box<Expr>) -> Expr) -> Option<Expr> {
+fn all_of(values: &[Expr], room: &mut StatementRoom, check: fn(Box<Expr>) -> Expr) -> Option<Expr> {
+    room.take(values, values.len() * AROUND_BYTES)?;
     let checks: Vec<Expr> = values
         .iter()
         .map(|value| check(Box::new(bracketed(value.clone()))))
@@ -218,7 +241,22 @@ mod tests {
     fn rewritten(sql: &str) -> Option<String> {
         let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
         let mut parsed = parser.unwrap().parse_expr().unwrap();
-        compare_rows_by_value(&mut parsed).then(|| parsed.to_string())
+        let is_changed = compare_rows_by_value(&mut parsed).unwrap();
+        is_changed.then(|| parsed.to_string())
+    }
+
+    /// A row with this value in so many places.
+    fn row_of(value: &str, length: usize) -> String {
+        format!("({})", vec![value; length].join(", "))
+    }
+
+    fn levels(text: &str) -> Option<i32> {
+        let mut level = 0;
+        let levels = text.chars().map(|character| {
+            level += i32::from(character == '(') - i32::from(character == ')');
+            level
+        });
+        levels.max()
     }
 
     #[test]
@@ -278,14 +316,43 @@ mod tests {
 
     #[test]
     fn a_long_list_has_few_levels() {
-        let rows: Vec<String> = (0..4096).map(|row| format!("({row}, {row})")).collect();
-        let sql = format!("(a, b) IN ({})", rows.join(", "));
-        let text = rewritten(&sql).unwrap();
-        let mut level = 0;
-        let levels = text.chars().map(|character| {
-            level += i32::from(character == '(') - i32::from(character == ')');
-            level
-        });
-        assert_eq!(levels.max(), Some(14));
+        let rows: Vec<String> = (0..2048).map(|row| format!("({row}, {row})")).collect();
+        let text = rewritten(&format!("(a, b) IN ({})", rows.join(", "))).unwrap();
+        assert_eq!(levels(&text), Some(13));
+    }
+
+    #[test]
+    fn a_long_row_is_compared_by_halves() {
+        assert_eq!(
+            rewritten("(a, b, c, d) <= (1, 2, 3, 4)").as_deref(),
+            Some(
+                "(((a < 1) OR ((a = 1) AND (b < 2))) OR (((a = 1) AND (b = 2)) AND ((c < 3) OR ((c = 3) AND (d <= 4)))))"
+            )
+        );
+        let text = rewritten(&format!("{} < {}", row_of("a", 32), row_of("c", 32))).unwrap();
+        assert_eq!(text.matches("a < c").count(), 32);
+        // Five times halved, each time one of each two halves.
+        assert_eq!(text.matches("a = c").count(), 5 * 16);
+        assert_eq!(levels(&text), Some(11));
+        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text);
+        assert!(parser.unwrap().parse_expr().is_ok());
+    }
+
+    #[test]
+    fn what_gets_too_long_is_refused_before_it_is_written() {
+        let sum = vec!["x"; 200].join(" + ");
+        let rows: Vec<String> = (0..2000).map(|row| format!("({row}, {row})")).collect();
+        let comparison = format!("{} < {}", row_of("x", 32), row_of("y", 32));
+        let text = format!("'{}'", "x".repeat(10_000));
+        for sql in [
+            format!("({sum}, y) IN ({})", rows.join(", ")),
+            format!("f({})", vec![comparison; 4000].join(", ")),
+            format!("{} IS NULL", row_of(&text, 32)),
+        ] {
+            let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&sql);
+            let mut parsed = parser.unwrap().parse_expr().unwrap();
+            assert_eq!(compare_rows_by_value(&mut parsed), Err(StatementTooLong));
+            assert!(parsed.to_string().len() < sql.len() + (256 << 10));
+        }
     }
 }

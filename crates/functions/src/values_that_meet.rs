@@ -14,12 +14,13 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, Result};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::expr_schema::cast_subquery;
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Subquery, Union, Values,
-    cast, lit, when,
+    cast,
 };
-use datafusion::scalar::ScalarValue;
 
+use crate::null_if_equal::{is_null_if_equal, null_if_equal};
 use crate::one_float::is_comparison;
 
 /// Functions whose arguments get one type, beside those over lists.
@@ -106,10 +107,10 @@ pub(crate) fn with_wanted_types(
             meet(meeting, &mut answers, Unified, schema) || is_compared
         }
         Expr::ScalarFunction(call) if call.name() == "nullif" => {
-            let null_if_equal = null_if_equal(meeting, call, schema)?;
-            let is_changed = null_if_equal.is_some();
-            if let Some(null_if_equal) = null_if_equal {
-                expression = null_if_equal;
+            let ours = nullif_as_wanted(meeting, call, schema);
+            let is_changed = ours.is_some();
+            if let Some(ours) = ours {
+                expression = ours;
             }
             is_changed
         }
@@ -190,21 +191,37 @@ fn meet_column(
 
 /// `nullif(x, y)` compares both as one type and answers `x` as it is; `None` where
 /// DataFusion finds that type.
-fn null_if_equal(
+fn nullif_as_wanted(
     meeting: &dyn Meeting,
     call: &ScalarFunction,
     schema: &DFSchema,
-) -> Result<Option<Expr>> {
+) -> Option<Expr> {
     let [value, other] = &call.args[..] else {
-        return Ok(None);
+        return None;
     };
-    let (mut left, mut right) = (value.clone(), other.clone());
-    let mut sides = [&mut left, &mut right];
-    if !meet(meeting, &mut sides, Together::Compared, schema) {
-        return Ok(None);
+    if is_null_if_equal(&call.func) {
+        return None;
     }
-    let null = lit(ScalarValue::try_from(&value.get_type(schema)?)?);
-    Ok(Some(when(left.eq(right), null).otherwise(value.clone())?))
+    let types = [value.get_type(schema).ok()?, other.get_type(schema).ok()?];
+    let wanted = meeting.wanted(&types, Together::Compared);
+    let [value_type, other_type] = types;
+    let (value_wanted, other_wanted) = match &wanted[..] {
+        [None, None] => return None,
+        [of_value, of_other] => (of_value, of_other),
+        _ => return None,
+    };
+    let other = match other_wanted {
+        Some(wanted) => meeting.as_type(other.clone(), wanted),
+        None => other.clone(),
+    };
+    let other_type = other_wanted.as_ref().unwrap_or(&other_type);
+    let value_type = value_wanted.as_ref().unwrap_or(&value_type);
+    let compared = comparison_coercion(value_type, other_type)?;
+    let other = match compared == *other_type {
+        true => other,
+        false => cast(other, compared.clone()),
+    };
+    Some(null_if_equal(value.clone(), other, compared))
 }
 
 fn joined(meeting: &dyn Meeting, mut join: Join) -> Result<Transformed<LogicalPlan>> {

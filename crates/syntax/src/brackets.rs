@@ -1,6 +1,8 @@
 //! Brackets where the library would read a statement's text otherwise than it was
-//! read in our dialect ([`crate::SluiceDialect`]).
+//! read in our dialect ([`crate::SluiceDialect`]), and between signs: `- -x` is written
+//! as `--x`, which is a comment.
 
+use std::fmt::{self, Write};
 use std::mem::replace;
 use std::ops::ControlFlow;
 
@@ -67,6 +69,11 @@ impl VisitorMut for Brackets {
                     self.around_if(is_match, side);
                 }
             }
+            Expr::UnaryOp {
+                op: UnaryOperator::Not | UnaryOperator::PGPostfixFactorial,
+                ..
+            } => {}
+            Expr::UnaryOp { expr, .. } => self.around_if(begins_with_operator, expr),
             Expr::AtTimeZone { timestamp, .. } => self.around_if(is_signed, timestamp),
             Expr::Between {
                 expr, low, high, ..
@@ -101,6 +108,28 @@ fn is_signed(expression: &Expr) -> bool {
             ..
         }
     )
+}
+
+/// Whether an operator comes first in its text, beside which another one would be
+/// written.
+fn begins_with_operator(expression: &Expr) -> bool {
+    let mut first = FirstLetter(None);
+    let _ = write!(first, "{expression}");
+    let letter = first.0;
+    letter.is_some_and(|letter| "+-~!@#|?".contains(letter))
+}
+
+/// Takes the first letter of a text, and no more of it.
+struct FirstLetter(Option<char>);
+
+impl Write for FirstLetter {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = text.chars().next();
+        match self.0 {
+            Some(_) => Err(fmt::Error),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Whether it is one by an operator such as `~`.
@@ -165,6 +194,12 @@ mod tests {
             ("s ~ 'a' LIKE 't%'", "(s ~ 'a') LIKE 't%'"),
             ("s ~ 'a' IN (true, false)", "(s ~ 'a') IN (true, false)"),
             ("b = s ~ ANY(l)", "b = (s ~ ANY(l))"),
+            ("- -x", "-(-x)"),
+            ("- - -1::INT", "-(-(-1::INT))"),
+            ("a - - -b", "a - -(-b)"),
+            ("- +x", "-(+x)"),
+            ("~ ~x", "~(~x)"),
+            ("~ -x * 2", "~(-x * 2)"),
         ] {
             for dialect in [QUERIES, MODELS] {
                 let mut expression = read(&dialect, sql);
@@ -184,6 +219,10 @@ mod tests {
             "a || b ~ c",
             "s ~ ANY(a || b)",
             "-x * 2 - -y::INT",
+            "a - -1",
+            "-(-x)",
+            "NOT -x > 1",
+            "-.5 + ~x",
             "x ^ 2 ^ 3",
             "x IS NOT NULL AND y IS TRUE",
         ] {

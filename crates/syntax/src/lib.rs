@@ -1,6 +1,9 @@
 //! What statements are to all that read them: their dialect (`dialect.rs`), texts that
 //! are read as the same again (`brackets.rs`), orders that the planner would read
-//! otherwise (`order_by_inputs.rs`), and walks over them.
+//! otherwise (`order_by_inputs.rs`), casts to texts of limited length
+//! (`limited_texts.rs`), numbers with an exponent (`number_literals.rs`), forms that
+//! are refused (`refused_forms.rs`), and walks over them, of which one puts expressions
+//! in the place of others (`replaced.rs`).
 //!
 //! The library's walk is compiled anew for each type of visitor that it is called
 //! with: some four thousand functions each time, one for each kind of node. Here it
@@ -8,7 +11,11 @@
 
 mod brackets;
 mod dialect;
+mod limited_texts;
+mod number_literals;
 mod order_by_inputs;
+mod refused_forms;
+mod replaced;
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -20,7 +27,11 @@ use datafusion::sql::sqlparser::ast::{
 
 pub use brackets::bracket_misread;
 pub use dialect::{MODELS, QUERIES, SluiceDialect};
+pub use limited_texts::cut_limited_texts;
+pub use number_literals::{cast_to, fit_numbers, fitted, may_have_exponent, text_as};
 pub use order_by_inputs::order_by_inputs;
+pub use refused_forms::refused_form;
+pub use replaced::{Order, replace_expressions};
 
 /// A visitor that reads. `Break` ends the walk.
 pub type Reader<'a> = &'a mut dyn Visitor<Break = ()>;
@@ -97,38 +108,6 @@ impl VisitorMut for QuotesDoubled {
             *text = text.replace('\'', "''");
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// Whether some table in it has TABLESAMPLE, which the planner passes over.
-///
-/// ```
-/// use datafusion::sql::sqlparser::parser::Parser;
-/// use sluice_syntax::{QUERIES, has_sample};
-///
-/// let sql = "SELECT a FROM t WHERE b IN (SELECT c FROM u AS v TABLESAMPLE SYSTEM (1))";
-/// assert!(has_sample(&Parser::parse_sql(&QUERIES, sql)?[0]));
-/// # Ok::<(), datafusion::sql::sqlparser::parser::ParserError>(())
-/// ```
-pub fn has_sample(part: &impl Part) -> bool {
-    part.read(&mut SampleFinder).is_break()
-}
-
-struct SampleFinder;
-
-impl Visitor for SampleFinder {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        match factor {
-            TableFactor::Table {
-                sample: Some(_), ..
-            }
-            | TableFactor::Derived {
-                sample: Some(_), ..
-            } => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
     }
 }
 

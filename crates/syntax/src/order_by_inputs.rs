@@ -9,13 +9,15 @@
 //! | `SELECT abs(x) AS x FROM t ORDER BY abs(x)` | `SELECT abs(x) AS x FROM t ORDER BY x` |
 //! | `SELECT abs(x) AS x FROM t ORDER BY x + 1` | `SELECT "x" FROM (SELECT abs(x) AS x, x + 1 AS "__order_1" FROM t) AS "__ordered" ORDER BY "__order_1"` |
 //!
-//! That the tables have the column is known where the answer's is made of it. Others
-//! are left to a rule that knows the tables.
+//! That the tables have the column is known where the answer's is made of it, and of what
+//! is aggregated. Others are left to a rule that knows the tables.
 
 use std::collections::BTreeSet;
 use std::mem::{replace, swap};
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
+use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
     TableFactor, VisitorMut,
@@ -23,6 +25,19 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::{Part, QUERIES};
+
+/// Our own aggregates.
+const OWN_AGGREGATES: [&str; 2] = ["uniq_merge", "uniq_state"];
+
+/// The names of all aggregates.
+static AGGREGATES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut names: BTreeSet<String> = OWN_AGGREGATES.map(str::to_owned).into();
+    for aggregate in all_default_aggregate_functions() {
+        names.insert(aggregate.name().to_owned());
+        names.extend(aggregate.aliases().iter().cloned());
+    }
+    names
+});
 
 /// Writes such orders otherwise, those of subqueries included. Whether there were any.
 pub fn order_by_inputs(sql: &mut impl Part) -> bool {
@@ -74,6 +89,20 @@ impl Answered {
         let name = plain(&self.alias);
         expression.has_expression(&mut |part| column_name(part).as_ref() == Some(&name))
     }
+
+    /// Whether an aggregate is of its name, which is that of the tables' column then.
+    fn is_aggregated_in(&self, expression: &Expr) -> bool {
+        expression.has_expression(&mut |part| is_aggregate(part) && self.is_named_in(part))
+    }
+}
+
+fn is_aggregate(expression: &Expr) -> bool {
+    match expression {
+        Expr::Function(call) if call.over.is_none() => {
+            AGGREGATES.contains(&call.name.to_string().to_lowercase())
+        }
+        _ => false,
+    }
 }
 
 fn rewritten(query: &mut Query) -> bool {
@@ -112,13 +141,51 @@ fn rewritten(query: &mut Query) -> bool {
             by.expr = Expr::Identifier(same.alias.clone());
             is_changed = true;
         } else {
-            is_hidden |= named.iter().any(|column| hides(column, select));
+            let mut named = named.iter();
+            is_hidden |=
+                named.any(|column| hides(column, select) || column.is_aggregated_in(&by.expr));
         }
     }
     if is_hidden && matches!(select.distinct, None | Some(Distinct::All)) {
-        is_changed |= order_inside(query).is_some();
+        is_changed |= order_inside(query).is_some() || order_by_aggregates(query, answered);
     }
     is_changed
+}
+
+/// Names the answer's column where an order is made of an aggregate that it has.
+fn order_by_aggregates(query: &mut Query, mut answered: Vec<Answered>) -> bool {
+    answered.retain(|column| column.value.has_expression(&mut is_aggregate));
+    let mut names = AnsweredNames {
+        answered,
+        is_changed: false,
+    };
+    if let Some(order_by) = &mut query.order_by
+        && let OrderByKind::Expressions(order) = &mut order_by.kind
+    {
+        for by in order {
+            let _ = by.expr.rewrite(&mut names);
+        }
+    }
+    names.is_changed
+}
+
+/// Puts the answer's columns in the place of what they are.
+struct AnsweredNames {
+    answered: Vec<Answered>,
+    is_changed: bool,
+}
+
+impl VisitorMut for AnsweredNames {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        let mut answered = self.answered.iter();
+        if let Some(same) = answered.find(|column| column.value == *expression) {
+            *expression = Expr::Identifier(same.alias.clone());
+            self.is_changed = true;
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Whether the tables' column of the name can be meant: of groups, only their keys.
@@ -268,6 +335,23 @@ mod tests {
                 Some("SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY x"),
             ),
             (
+                "SELECT k, sum(x) AS x FROM t GROUP BY k ORDER BY -sum(x), k",
+                Some(
+                    "SELECT \"k\", \"x\" FROM (SELECT k, sum(x) AS x, -sum(x) AS \"__order_1\" FROM t GROUP BY k) AS \"__ordered\" ORDER BY \"__order_1\", k",
+                ),
+            ),
+            (
+                "SELECT k, sum(x) AS x FROM t GROUP BY k ORDER BY MIN(x)",
+                Some(
+                    "SELECT \"k\", \"x\" FROM (SELECT k, sum(x) AS x, MIN(x) AS \"__order_1\" FROM t GROUP BY k) AS \"__ordered\" ORDER BY \"__order_1\"",
+                ),
+            ),
+            // The answer has a column of an unknown name.
+            (
+                "SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY sum(x) * -1",
+                Some("SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY x * -1"),
+            ),
+            (
                 "SELECT lower(s) AS s, count(*) AS n FROM t GROUP BY s ORDER BY s || 'x'",
                 Some(
                     "SELECT \"s\", \"n\" FROM (SELECT lower(s) AS s, count(*) AS n, s || 'x' AS \"__order_1\" FROM t GROUP BY s) AS \"__ordered\" ORDER BY \"__order_1\"",
@@ -292,6 +376,8 @@ mod tests {
             // The answer has columns of unknown names.
             "SELECT abs(x) AS x, count(*) OVER () FROM t ORDER BY x + 1",
             "SELECT coalesce(sum(x), 0) AS x FROM t GROUP BY k ORDER BY x * 2",
+            "SELECT k, max(x) AS x FROM t GROUP BY k ORDER BY abs(x)",
+            "SELECT k, sum(x) AS y FROM t GROUP BY k ORDER BY -sum(x)",
             "SELECT DISTINCT ON (x + 1) abs(x) AS x FROM t ORDER BY x + 1",
             "SELECT DISTINCT abs(x) AS x FROM t ORDER BY x + 1",
         ] {

@@ -51,13 +51,18 @@ pub(super) struct Shard {
     pub(super) changed: ChangedSlots,
     /// Keys that are forgotten, but not yet for the checkpoints.
     gone: Vec<u32>,
+    /// Whether the table was emptied once: what exports have is gone, whatever its key.
+    is_emptied: bool,
+    /// Whether that is yet to be written by a checkpoint.
+    is_emptied_unsaved: bool,
 }
 
-/// Kinds of saved keys.
+/// Kinds of saved keys, the last one of which has no key.
 const TOMBSTONE: u8 = 0;
 const ROW: u8 = 1;
 const FORGOTTEN: u8 = 2;
 const BACKFILLED: u8 = 3;
+const EMPTIED: u8 = 4;
 
 impl Shard {
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
@@ -74,6 +79,22 @@ impl Shard {
     /// Whether an export brought what is in a slot.
     pub(super) fn is_backfilled(&self, slot: u32) -> bool {
         matches!(self.stored[slot as usize].content, Content::Backfilled(_))
+    }
+
+    /// Whether the table was emptied once.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.is_emptied
+    }
+
+    /// Notes that the table was emptied.
+    pub(super) fn note_emptied(&mut self) {
+        self.is_emptied_unsaved |= !self.is_emptied;
+        self.is_emptied = true;
+    }
+
+    /// Keys, and the note of [`Self::note_emptied`], that a checkpoint must write.
+    pub(super) fn changed_count(&self) -> usize {
+        self.changed.changed().len() + usize::from(self.is_emptied_unsaved)
     }
 
     /// Puts the row of an export under a key that has a slot.
@@ -201,7 +222,18 @@ impl Shard {
         matches!(self.stored[slot as usize].content, Content::Forgotten)
     }
 
+    /// In the form of a key.
+    fn save_emptied(&self, writer: &mut Writer) {
+        writer.bytes(&[]);
+        writer.u64(NOTHING.version.major);
+        writer.u64(NOTHING.version.minor);
+        writer.u8(EMPTIED);
+    }
+
     pub(super) fn save(&self, scope: SaveScope, writer: &mut Writer) {
+        if self.is_emptied_unsaved || (self.is_emptied && scope == SaveScope::All) {
+            self.save_emptied(writer);
+        }
         if scope == SaveScope::All {
             for slot in self.keys.slots() {
                 self.save_slot(slot, writer);
@@ -250,6 +282,7 @@ impl Shard {
                         self.forget_key(slot);
                     }
                 }
+                EMPTIED => self.is_emptied = true,
                 other => {
                     return Err(CodecError::Invalid(format!("a key of kind {other}")));
                 }
@@ -268,10 +301,16 @@ impl Shard {
             self.keys.release(slot);
         }
         self.gone.clear();
+        self.is_emptied_unsaved = false;
         self.compact();
     }
 
     pub(super) fn save_ahead(&mut self, piece: Piece, writer: &mut Writer) -> Came {
+        let begins_base = matches!(piece, Piece::Base { from: 0, .. });
+        if self.is_emptied_unsaved || (self.is_emptied && begins_base) {
+            self.save_emptied(writer);
+            self.is_emptied_unsaved = false;
+        }
         // As in `save`: what is gone comes before what may be in its place.
         for slot in std::mem::take(&mut self.gone) {
             self.save_slot(slot, writer);

@@ -272,7 +272,8 @@ fn rows_of_exports_are_known_for_what_they_are_after_a_restart() {
         before.save(shard, SaveScope::All, &mut writer);
         input.load(shard, &writer.finish()).unwrap();
     }
-    // A table that was emptied has none of them, and they do not come back.
+    // A table that was emptied has none of them, and neither they nor others of an
+    // export come back.
     let mut emptied = changes(&input, &[(0, 0, None), (3, 3, None)]);
     emptied.kinds[0] = ChangeKind::Truncate;
     assert_eq!(
@@ -280,5 +281,47 @@ fn rows_of_exports_are_known_for_what_they_are_after_a_restart() {
         ["-1x1|1|", "-1x2|2|", "1x3|3|"]
     );
     let exported = of_exports(&input, &[(1, 1, None), (4, 4, None)], &[600, 601]);
-    assert_eq!(text(&input.step(&[exported]).unwrap()), ["1x4|4|"]);
+    assert_eq!(text(&input.step(&[exported]).unwrap()), [""; 0]);
+    assert_eq!(input.ignored_changes, 2);
+}
+
+/// A table that takes what is saved of each shard of another one.
+fn restarted(mut save: impl FnMut(usize, &mut Writer)) -> TableInput {
+    let mut input = input();
+    for shard in 0..VIRTUAL_SHARDS {
+        let mut writer = Writer::new();
+        save(shard, &mut writer);
+        input.load(shard, &writer.finish()).unwrap();
+    }
+    assert_eq!(input.changed_count(), 0);
+    input
+}
+
+#[test]
+fn every_checkpoint_tells_that_a_table_was_emptied() {
+    // It never had a row.
+    let mut before = input();
+    let mut emptied = changes(&before, &[(0, 0, None)]);
+    emptied.kinds[0] = ChangeKind::Truncate;
+    assert_eq!(text(&before.step(&[emptied]).unwrap()), [""; 0]);
+    assert_eq!(before.changed_count(), VIRTUAL_SHARDS);
+    let mut after = vec![
+        restarted(|shard, writer| before.save(shard, SaveScope::All, writer)),
+        restarted(|shard, writer| before.save(shard, SaveScope::Changes, writer)),
+    ];
+    after.push(restarted(|shard, writer| {
+        before.save_ahead(shard, Piece::Changes { rows_max: 8 }, writer);
+    }));
+    // It is no change any more, but a base has it.
+    assert_eq!(before.changed_count(), 0);
+    after.push(restarted(|shard, writer| {
+        let (from, places_max) = (0, 8);
+        before.save_ahead(shard, Piece::Base { from, places_max }, writer);
+    }));
+    for mut input in after {
+        let exported = of_exports(&input, &[(1, 1, None)], &[600]);
+        assert_eq!(text(&input.step(&[exported]).unwrap()), [""; 0]);
+        let change = changes(&input, &[(1, 2, None)]);
+        assert_eq!(text(&input.step(&[change]).unwrap()), ["1x1|2|"]);
+    }
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, ListArray, StringArray};
-use arrow::datatypes::Field;
+use arrow::compute::cast;
+use arrow::datatypes::{Field, IntervalMonthDayNano};
 use datafusion::functions::string::repeat;
 use datafusion::functions::unicode::lpad;
 use datafusion::functions_nested::range::range_udf;

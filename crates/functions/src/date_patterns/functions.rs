@@ -16,13 +16,14 @@ use datafusion::common::{ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
 };
 
 use super::parse::parse;
 use super::read::Reader;
 use super::write::{LocalTime, OFFSET_WIDTH, write, write_offset};
 use crate::local_moments::offset_at;
+use crate::wrapped::asks_wrapped;
 
 /// Characters of a pattern.
 const PATTERN_LENGTH_MAX: usize = 1_000;
@@ -62,21 +63,7 @@ struct WithPatterns {
 }
 
 impl ScalarUDFImpl for WithPatterns {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
+    asks_wrapped!(inner);
 
     /// A pattern that no text is read by is wrong whatever the rows are.
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
