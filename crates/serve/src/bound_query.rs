@@ -13,9 +13,9 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, Visitor
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
-use sluice_syntax::{Part, QUERIES, has_sample};
+use sluice_syntax::{Part, QUERIES, refused_form};
 
-use crate::mended_sql::{SAMPLED, mend};
+use crate::mended_sql::mend;
 use crate::read_only::refused;
 use crate::{QueryEngine, QueryResult, ServeError};
 
@@ -53,10 +53,10 @@ impl BoundQuery {
         if let Some(words) = refused(&statement) {
             return Err(ServeError::ReadOnly(words));
         }
-        if has_sample(&statement) {
-            return Err(wrong(SAMPLED.to_owned()));
+        if let Some(problem) = refused_form(&statement) {
+            return Err(wrong(problem.to_owned()));
         }
-        mend(&mut statement);
+        mend(&mut statement).map_err(wrong)?;
         let mut placeholders = Placeholders {
             type_of: &type_of,
             names: Vec::new(),

@@ -7,19 +7,23 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
-use sluice_functions::{bracket_negative_intervals, compare_rows_by_value, compare_with_any};
-use sluice_syntax::{QUERIES, bracket_misread, has_sample, order_by_inputs, text_of};
+use sluice_core::too_many_operators;
+use sluice_functions::{
+    StatementTooLong, bracket_negative_intervals, compare_rows_by_value, compare_with_any,
+    put_into_zones_in_turn,
+};
+use sluice_syntax::{
+    QUERIES, bracket_misread, cut_limited_texts, fit_numbers, may_have_exponent, order_by_inputs,
+    refused_form, text_of,
+};
 
 use crate::column_names::name_casts;
-use crate::number_literals::{fit_numbers, may_have_exponent};
-
-/// Why a statement with TABLESAMPLE is refused.
-pub(crate) const SAMPLED: &str = "TABLESAMPLE is not supported: leave it out, or keep the rows of some keys: WHERE key % 100 = 0";
 
 /// Words without which nothing is to be mended but comparisons of rows.
-const SIGNS: [&str; 11] = [
+const SIGNS: [&str; 12] = [
     "::",
     "cast",
+    "char",
     "time zone",
     "interval",
     "any",
@@ -45,6 +49,15 @@ fn may_compare_rows(lower: &str) -> bool {
     })
 }
 
+/// Whether a sign may follow another one, beside which it would be written: `--x` is a
+/// comment.
+fn may_repeat_signs(lower: &str) -> bool {
+    lower.match_indices('-').any(|(place, _)| {
+        let rest = lower[place + 1..].trim_start();
+        rest.starts_with(['-', '/'])
+    })
+}
+
 /// One statement, DataFusion's own forms among them.
 ///
 /// # Errors
@@ -61,56 +74,82 @@ pub(crate) fn read_statement(sql: &str, state: &SessionState) -> Result<DataFusi
     }
 }
 
-/// Whether a statement, or the one that it explains, has TABLESAMPLE.
-pub(crate) fn is_sampled(statement: &DataFusionStatement) -> bool {
+/// Why a statement, or the one that it explains, is refused though the planner would
+/// take it.
+pub(crate) fn refused_in(statement: &DataFusionStatement) -> Option<&'static str> {
     match statement {
-        DataFusionStatement::Statement(inner) => has_sample(&**inner),
-        DataFusionStatement::Explain(explained) => is_sampled(&explained.statement),
-        _ => false,
+        DataFusionStatement::Statement(inner) => refused_form(&**inner),
+        DataFusionStatement::Explain(explained) => refused_in(&explained.statement),
+        _ => None,
     }
 }
 
 /// The same statements in such words; `None` where they are as they should be.
-pub(crate) fn mended_text(sql: &str) -> Option<String> {
+///
+/// # Errors
+/// What is wrong with the size of one.
+pub(crate) fn mended_text(sql: &str) -> Result<Option<String>, String> {
     let lower = sql.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let has_signs = has(&SIGNED_OPERATORS);
     let is_plain = !has_signs && !has(&SIGNS) && !may_compare_rows(&lower);
-    if is_plain && !may_have_exponent(&lower) {
-        return None;
+    if is_plain && !may_have_exponent(&lower) && !may_repeat_signs(&lower) {
+        return Ok(None);
     }
-    let mut statements = Parser::parse_sql(&QUERIES, sql).ok()?;
+    if let Some(problem) = too_many_operators(sql) {
+        return Err(problem);
+    }
+    // What is wrong with it the library says.
+    let Ok(mut statements) = Parser::parse_sql(&QUERIES, sql) else {
+        return Ok(None);
+    };
     // As text they stand apart.
     let mut is_changed = has_signs;
     for statement in &mut statements {
-        is_changed |= mend(statement);
+        is_changed |= mend(statement)?;
     }
     let texts = statements.iter().map(text_of);
-    is_changed.then(|| texts.collect::<Vec<_>>().join("; "))
+    Ok(is_changed.then(|| texts.collect::<Vec<_>>().join("; ")))
 }
 
 /// Puts a statement, or the one that it explains, into such words.
-pub(crate) fn mend_in(statement: &mut DataFusionStatement) {
+///
+/// # Errors
+/// What is wrong with its size then.
+pub(crate) fn mend_in(statement: &mut DataFusionStatement) -> Result<(), String> {
     match statement {
-        DataFusionStatement::Statement(inner) => {
-            mend(inner);
-        }
+        DataFusionStatement::Statement(inner) => mend(inner).map(|_| ()),
         DataFusionStatement::Explain(explained) => mend_in(&mut explained.statement),
-        _ => {}
+        _ => Ok(()),
     }
 }
 
-/// Puts a statement into such words. Whether that changed anything.
-pub(crate) fn mend(statement: &mut Statement) -> bool {
+/// Puts a statement, whose operators were counted, into such words. Whether that
+/// changed anything.
+///
+/// # Errors
+/// What is wrong with its size then.
+pub(crate) fn mend(statement: &mut Statement) -> Result<bool, String> {
     let has_groups = bracket_misread(statement);
     let has_orders = order_by_inputs(statement);
     let has_names = name_casts(statement);
+    // Casts that clash with what they cast have got their names.
+    let has_limits = cut_limited_texts(statement);
     let has_brackets = bracket_negative_intervals(statement);
-    let has_rows = compare_rows_by_value(statement);
-    let has_quantifiers = compare_with_any(statement);
+    let too_long = |problem: StatementTooLong| problem.to_string();
+    let has_rows = compare_rows_by_value(statement).map_err(too_long)?;
+    let has_quantifiers = compare_with_any(statement).map_err(too_long)?;
+    // These write operators of their own.
+    if (has_rows || has_quantifiers)
+        && let Some(problem) = too_many_operators(&statement.to_string())
+    {
+        return Err(problem);
+    }
+    let has_zones = put_into_zones_in_turn(statement);
     let has_numbers = fit_numbers(statement);
     let has_comparisons = has_rows || has_quantifiers || has_numbers;
-    has_groups || has_orders || has_names || has_brackets || has_comparisons
+    let has_casts = has_names || has_limits || has_zones;
+    Ok(has_groups || has_orders || has_casts || has_brackets || has_comparisons)
 }
 
 #[cfg(test)]
@@ -133,10 +172,44 @@ mod tests {
                 "SELECT 'it''s' FROM t WHERE x>-1",
                 Some("SELECT 'it''s' FROM t WHERE x > -1"),
             ),
+            (
+                "SELECT s, s::varchar(2) FROM t",
+                Some("SELECT s, left(s::VARCHAR, 2) AS \"s_2\" FROM t"),
+            ),
+            (
+                "SELECT varchar(2) 'it''s' AS x",
+                Some("SELECT left(VARCHAR 'it''s', 2) AS x"),
+            ),
             ("SELECT DISTINCT x ^ 2 FROM t WHERE s ~ 'a'", None),
             ("SELECT x FROM t WHERE x=-1", None),
+            ("SELECT - -x FROM t", Some("SELECT -(-x) FROM t")),
+            ("SELECT -/* twice */ -x FROM t", Some("SELECT -(-x) FROM t")),
+            ("SELECT x - -1, -2 FROM t -- or 3", None),
         ] {
-            assert_eq!(mended_text(sql).as_deref(), expected, "{sql}");
+            assert_eq!(mended_text(sql).unwrap().as_deref(), expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn what_has_too_many_operators_then_is_refused() {
+        let row = |value: &str, length: usize| format!("({})", vec![value; length].join(", "));
+        let comparison = format!("{} < {}", row("x", 32), row("y", 32));
+        let comparisons = |count: usize| vec![comparison.as_str(); count].join(" AND ");
+        let rows = vec!["(1, 2)"; 300].join(", ");
+        for condition in [
+            // 1002 before; 1119 and 1199 only then.
+            format!("s::TEXT = 'a' AND {}", vec!["x"; 1000].join(" = ")),
+            comparisons(5),
+            format!("(x, y) IN ({rows})"),
+        ] {
+            let problem = mended_text(&format!("SELECT x FROM t WHERE {condition}"));
+            let problem = problem.unwrap_err();
+            assert!(problem.contains("operators, more than 1000"), "{problem}");
+        }
+        let problem = mended_text(&format!("SELECT x FROM t WHERE {}", comparisons(400)));
+        let problem = problem.unwrap_err();
+        assert!(problem.contains("more than 262144 bytes"), "{problem}");
+        let few = mended_text(&format!("SELECT x FROM t WHERE {}", comparisons(2)));
+        assert!(few.unwrap().is_some());
     }
 }

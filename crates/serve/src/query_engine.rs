@@ -24,7 +24,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::{Epoch, too_many_operators};
-use sluice_functions::Functions;
+use sluice_functions::{FloatsInOperators, Functions};
 use sluice_scan::{CodedGroups, checked_sum, float_extremes};
 use sluice_store::Snapshot;
 use tokio::runtime::Handle;
@@ -38,8 +38,9 @@ use crate::explain::{
     EXPLAIN_FUNCTION, ExplainFunction, OPERATORS_TABLE, Operators, RunningViews,
     explain_query_of_text,
 };
-use crate::mended_sql::{SAMPLED, is_sampled, mend_in, read_statement};
+use crate::mended_sql::{mend_in, read_statement, refused_in};
 use crate::plain_views::as_in_models;
+use crate::postgres::tables_to_read;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
@@ -169,7 +170,7 @@ impl QueryPlanner for OneSnapshotPlanner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let snapshot = (self.source)();
+        let snapshot = tables_to_read(&self.source);
         let mut tables = Some(BTreeSet::new());
         let pinned = plan.clone().transform_up_with_subqueries(|node| {
             let LogicalPlan::TableScan(mut scan) = node else {
@@ -270,6 +271,7 @@ impl QueryEngine {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_expr_planners(vec![Arc::new(FloatsInOperators)])
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .with_physical_optimizer_rule(Arc::new(CodedGroups))
@@ -408,7 +410,7 @@ impl QueryEngine {
     }
 
     /// One statement that reads.
-    fn parsed(&self, sql: &str) -> Result<DataFusionStatement, ServeError> {
+    pub(crate) fn parsed(&self, sql: &str) -> Result<DataFusionStatement, ServeError> {
         if let Some(problem) = too_many_operators(sql) {
             return Err(ServeError::Query(problem));
         }
@@ -416,10 +418,10 @@ impl QueryEngine {
         let explained = explain_query_of_text(sql);
         let sql = explained.as_deref().unwrap_or(sql);
         let mut statement = read_statement(sql, &state)?;
-        if is_sampled(&statement) {
-            return Err(ServeError::Query(SAMPLED.to_owned()));
+        if let Some(problem) = refused_in(&statement) {
+            return Err(ServeError::Query(problem.to_owned()));
         }
-        mend_in(&mut statement);
+        mend_in(&mut statement).map_err(ServeError::Query)?;
         match &statement {
             DataFusionStatement::Statement(inner) => {
                 if let Some(words) = refused(inner).or_else(|| sets(inner)) {

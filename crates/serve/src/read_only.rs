@@ -29,6 +29,7 @@ pub(crate) fn refused(statement: &Statement) -> Option<String> {
         | Statement::Fetch { .. }
         | Statement::Close { .. }
         | Statement::Deallocate { .. }
+        | Statement::UNLISTEN { .. }
         | Statement::Copy {
             to: true,
             target: CopyTarget::Stdout,

@@ -147,14 +147,13 @@ impl Session {
         };
     }
 
-    /// They want to read in this time zone; `None` for that in which they began.
-    pub(crate) fn set_time_zone(&self, time_zone: Option<String>) {
-        let mut known = self.time_zone.lock();
-        known.now = time_zone.or_else(|| known.first.clone());
+    /// In which time zone they wanted to read when they connected.
+    pub(crate) fn first_time_zone(&self) -> Option<String> {
+        self.time_zone.lock().first.clone()
     }
 
-    /// They want to read in the time zone again in which they did.
-    pub(crate) fn put_back_time_zone(&self, time_zone: Option<String>) {
+    /// They want to read in this time zone.
+    pub(crate) fn set_time_zone(&self, time_zone: Option<String>) {
         self.time_zone.lock().now = time_zone;
     }
 
@@ -180,6 +179,18 @@ impl Session {
     /// The connection keeps it no longer.
     pub(crate) fn forget(&self, kind: u8, name: &str) {
         self.kept.lock().remove(&(kind, name.to_owned()));
+    }
+
+    /// The names of what the connection keeps of a kind.
+    pub(crate) fn names_kept(&self, kind: u8) -> Vec<String> {
+        let kept = self.kept.lock();
+        let names = kept.keys().filter(|(known, _)| *known == kind);
+        names.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// The connection keeps nothing of a kind any longer.
+    pub(crate) fn forget_all(&self, kind: u8) {
+        self.kept.lock().retain(|(known, _), _| *known != kind);
     }
 
     /// Ends the statements that run.

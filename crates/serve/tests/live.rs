@@ -16,6 +16,7 @@ use std::time::Duration;
 use common::client::{Event, Events, encode, get, rows};
 use common::{Options, Order, Server, order_delta, stock_delta};
 use serde_json::{Value, json};
+use sluice_serve::QueryOptions;
 
 struct Random(u64);
 
@@ -309,6 +310,60 @@ fn a_client_chooses_what_it_gets() {
     );
 }
 
+/// Order 600 is of 18:00 in Shanghai, order 1000 of the next day.
+#[test]
+fn a_filter_means_what_it_means_in_a_query() {
+    let query = QueryOptions {
+        time_zone: "Asia/Shanghai".to_owned(),
+        ..QueryOptions::default()
+    };
+    let server = Server::start_with(Options {
+        query,
+        ..Options::default()
+    });
+    let order = |id: i64| ((id, "a".to_owned(), 100), 1);
+    server.shop.apply_orders(&[order(600), order(1_000)]);
+    for (filter, wanted) in [
+        ("at::date = '1970-01-02'", 1_000),
+        ("at >= TIMESTAMP '1970-01-02 00:40:00'", 1_000),
+        ("at < DATE '1970-01-02'", 600),
+        ("extract(hour FROM at) = 18", 600),
+        (
+            "at AT TIME ZONE 'Asia/Shanghai' AT TIME ZONE 'UTC' = TIMESTAMPTZ '1970-01-01 18:00:00Z'",
+            600,
+        ),
+        ("'1970-01-02 00:40:00' AT TIME ZONE 'UTC' = at", 1_000),
+        ("(id, buyer) = (600, 'a')", 600),
+        ("NOT id = ANY (ARRAY[600])", 1_000),
+        (
+            "CASE WHEN id = 600 THEN false ELSE 1 / (id - 600) = 0 END",
+            1_000,
+        ),
+    ] {
+        let path = format!("orders?filter.orders={}", encode(filter));
+        let mut events = Events::open(server.address, &path).unwrap();
+        let snapshot = events.next();
+        let rows = snapshot.data["rows"].as_array().unwrap();
+        let ids: Vec<&Value> = rows.iter().map(|row| &row[0]).collect();
+        assert_eq!(ids, [&json!(wanted)], "{filter}");
+        let asked = rows_of_query(&server, filter);
+        assert_eq!(snapshot.data["rows"], asked, "{filter}");
+    }
+    // Changes are chosen as the snapshot is.
+    let path = format!("orders?filter.orders={}", encode("at::date = '1970-01-02'"));
+    let mut events = Events::open(server.address, &path).unwrap();
+    events.next();
+    server.shop.apply_orders(&[order(601), order(1_001)]);
+    let changes = events.next().data["changes"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 1);
+    assert_eq!(changes[0][1][0], json!(1_001));
+}
+
+fn rows_of_query(server: &Server, condition: &str) -> Value {
+    let sql = format!("SELECT * FROM orders WHERE {condition}");
+    rows(server.address, &sql)
+}
+
 #[test]
 fn wrong_wishes_are_explained() {
     let mut options = Options::default();
@@ -324,6 +379,12 @@ fn wrong_wishes_are_explained() {
         ("orders?filter.orders=amount", 400, "not a condition"),
         ("orders?filter.orders=nothing%20%3E%201", 400, "nothing"),
         ("orders?filter.orders=%3B%20DROP", 400, "filter.orders"),
+        ("orders?filter.orders=max(id)%20%3E%201", 400, "of one row"),
+        (
+            "orders?filter.orders=id%20IN%20(SELECT%201)",
+            400,
+            "of one row",
+        ),
         ("orders?filter.visits=true", 400, "filter.visits"),
         ("orders?snapshot.orders=half", 400, "all or none"),
         ("orders?other=1", 400, "other"),

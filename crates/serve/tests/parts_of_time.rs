@@ -3,37 +3,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "common/no_tables.rs"]
+mod no_tables;
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sluice_core::SimulatedDisk;
-use sluice_serve::{QueryEngine, QueryOptions};
-use sluice_store::{Store, StoreOptions};
+use sluice_serve::QueryEngine;
 
-fn engine() -> QueryEngine {
-    let disk = Arc::new(SimulatedDisk::new(1));
-    let (store, _) = Store::open(disk, Path::new("/store"), StoreOptions::default()).unwrap();
-    let snapshot = store.snapshot();
-    QueryEngine::new(Arc::new(move || snapshot.clone()), QueryOptions::default()).unwrap()
-}
+use no_tables::{answered, engine};
 
 /// The only value of an answer.
 async fn answer(engine: &QueryEngine, expression: &str) -> Result<String, String> {
     let sql = format!(
         "SELECT {expression} AS e FROM (VALUES (TIMESTAMP '2001-02-16 20:38:40.125', 2)) AS v(t, n)"
     );
-    let answer = engine.query(&sql).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let options = FormatOptions::default().with_null("null");
-    let column = answer.batches[0].column(0);
-    let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-    Ok(formatter.value(0).to_string())
+    let mut rows = answered(engine, &sql).await?;
+    Ok(rows.remove(0).remove(0))
 }
 
 #[tokio::test]
 async fn parts_are_postgresql_s() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("extract(second FROM t)", "40.125"),
         ("date_part('milliseconds', t)", "40125.0"),
@@ -55,6 +43,10 @@ async fn parts_are_postgresql_s() {
         ("(ARRAY[1, 2, 3])[n - 3]", "null"),
         ("(ARRAY[1, 2, 3])[-1]", "null"),
         ("(ARRAY[1, 2, 3])[4]", "null"),
+        ("(ARRAY[1, 2, 3])[n - 3:n]", "[1, 2]"),
+        ("(ARRAY[1, 2, 3])[n:n + 9]", "[2, 3]"),
+        ("(ARRAY[1, 2, 3])[0:-1]", "[]"),
+        ("(ARRAY[1, 2, 3])[-2:n - 4]", "[]"),
     ] {
         let found = answer(&engine, expression).await;
         assert_eq!(found.as_deref(), Ok(wanted), "{expression}");
@@ -63,7 +55,7 @@ async fn parts_are_postgresql_s() {
 
 #[tokio::test]
 async fn units_that_there_are_not_are_refused() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("extract(julian FROM t)", "do not know the unit"),
         (

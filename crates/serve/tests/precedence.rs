@@ -7,16 +7,14 @@
 )]
 
 mod common;
-
-use std::sync::Arc;
+#[path = "common/no_tables.rs"]
+mod no_tables;
 
 use common::Server;
 use common::client::{rows, sql};
 use common::wire::WireClient;
+use no_tables::{answered, engine};
 use serde_json::Value;
-use sluice_core::SimulatedDisk;
-use sluice_serve::{QueryEngine, QueryOptions};
-use sluice_store::{Store, StoreOptions};
 
 /// The values of the one column of an answer over HTTP, and over the wire.
 fn both(server: &Server, client: &mut WireClient, statement: &str) -> [Vec<String>; 2] {
@@ -49,6 +47,16 @@ fn operators_are_grouped_as_in_postgresql() {
         (
             "SELECT s FROM t WHERE x > 1 AND b IS NOT DISTINCT FROM true OR s = 'a' ORDER BY s",
             &["a", "xb"],
+        ),
+        ("SELECT - -x AS p FROM t WHERE x = - -2", &["2"]),
+        ("SELECT x FROM t ORDER BY x LIMIT 1e0 OFFSET 1e0", &["2"]),
+        (
+            "SELECT s, sum(x) AS x FROM t GROUP BY s ORDER BY -sum(x), s",
+            &["x,3", "xb,3", "a,2", "ab,1"],
+        ),
+        (
+            "SELECT s, sum(x) AS x, count(*) FROM t GROUP BY s ORDER BY sum(x) * -1, s",
+            &["x,3,1", "xb,3,1", "a,2,1", "ab,1,1"],
         ),
         (
             "SELECT CAST(2 ^ 10 AS BIGINT) AS p FROM t WHERE x = 1",
@@ -128,17 +136,8 @@ fn statements_of_datafusion_are_still_read() {
 
 #[tokio::test]
 async fn plain_views_are_read_alike() {
-    let disk = Arc::new(SimulatedDisk::new(1));
-    let folder = std::path::Path::new("/store");
-    let (store, _) = Store::open(disk, folder, StoreOptions::default()).unwrap();
-    let snapshot = store.snapshot();
     let view = "SELECT CAST(-x ^ 2 AS BIGINT) AS p FROM (VALUES (true, 3), (NULL, -1)) AS t(b, x) WHERE b IS DISTINCT FROM true AND x < 0";
-    let options = QueryOptions {
-        query_views: vec![("v".to_owned(), view.to_owned())],
-        ..QueryOptions::default()
-    };
-    let engine = QueryEngine::new(Arc::new(move || snapshot.clone()), options).unwrap();
-    let answer = engine.query("SELECT p FROM v WHERE p = 1").await.unwrap();
-    let count: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
-    assert_eq!(count, 1);
+    let engine = engine(&[("v", view)]);
+    let rows = answered(&engine, "SELECT p FROM v WHERE p = 1").await;
+    assert_eq!(rows, Ok(vec![vec!["1".to_owned()]]));
 }

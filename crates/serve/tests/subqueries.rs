@@ -3,39 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "common/no_tables.rs"]
+mod no_tables;
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sluice_core::SimulatedDisk;
-use sluice_serve::{QueryEngine, QueryOptions};
-use sluice_store::{Store, StoreOptions};
+use sluice_serve::QueryEngine;
 
-fn engine() -> QueryEngine {
-    let disk = Arc::new(SimulatedDisk::new(1));
-    let (store, _) = Store::open(disk, Path::new("/store"), StoreOptions::default()).unwrap();
-    let snapshot = store.snapshot();
-    QueryEngine::new(Arc::new(move || snapshot.clone()), QueryOptions::default()).unwrap()
-}
+use no_tables::{answered, engine};
 
 const TABLES: &str = "WITH a AS (SELECT * FROM (VALUES (1, 1, 10), (2, 2, 20), (3, NULL, 30)) AS t(k, x, y)), c AS (SELECT * FROM (VALUES (1, 1, 5), (2, 1, 9), (3, 2, 7)) AS t(k, x, y))";
 
 /// The rows of an answer over [`TABLES`], in the order of their texts.
 async fn rows(engine: &QueryEngine, select: &str) -> Result<Vec<String>, String> {
     let sql = format!("{TABLES} {select}");
-    let answer = engine.query(&sql).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let options = FormatOptions::default().with_null("null");
-    let mut rows = Vec::new();
-    for batch in &answer.batches {
-        for row in 0..batch.num_rows() {
-            let values = batch.columns().iter().map(|column| {
-                let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-                formatter.value(row).to_string()
-            });
-            rows.push(values.collect::<Vec<_>>().join(" "));
-        }
-    }
+    let rows = answered(engine, &sql).await?;
+    let mut rows: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
     rows.sort();
     Ok(rows)
 }
@@ -102,7 +83,36 @@ async fn an_aggregate_over_nothing_is_a_row() {
             &["1", "2"],
         ),
     ];
-    check(&engine(), cases).await;
+    check(&engine(&[]), cases).await;
+}
+
+#[tokio::test]
+async fn a_scalar_subquery_without_a_row_is_null() {
+    let cases: &[(&str, &[&str])] = &[
+        ("SELECT (SELECT 1 WHERE false) AS q", &["null"]),
+        ("SELECT (SELECT 1 LIMIT 0) AS q", &["null"]),
+        ("SELECT coalesce((SELECT 1 WHERE false), 5) AS q", &["5"]),
+        (
+            "SELECT (SELECT count(*) FROM c HAVING count(*) > 3) AS n",
+            &["null"],
+        ),
+        (
+            "SELECT k FROM a WHERE (SELECT 1 WHERE false) IS NULL",
+            &["1", "2", "3"],
+        ),
+        (
+            "SELECT k, coalesce((SELECT count(*) FROM c WHERE c.x = a.x GROUP BY c.x), 7) AS n FROM a",
+            &["1 2", "2 1", "3 7"],
+        ),
+        (
+            "SELECT k, (SELECT 1 WHERE a.x > 1) AS q FROM a",
+            &["1 null", "2 1", "3 null"],
+        ),
+    ];
+    check(&engine(&[]), cases).await;
+    let view = ("v", "SELECT coalesce((SELECT 1 WHERE false), 5) AS q");
+    let found = answered(&engine(&[view]), "SELECT q FROM v").await;
+    assert_eq!(found, Ok(vec![vec!["5".to_owned()]]));
 }
 
 #[tokio::test]
@@ -136,17 +146,34 @@ async fn limit_and_offset_decide_which_rows_a_subquery_has() {
             "SELECT k FROM a WHERE x IN (SELECT x FROM c ORDER BY y LIMIT 9 OFFSET 2)",
             &["1"],
         ),
+        // What is ordered by is no column of the answer.
+        (
+            "SELECT k FROM a WHERE x IN (SELECT x FROM c ORDER BY y OFFSET 2)",
+            &["1"],
+        ),
+        (
+            "SELECT k FROM a WHERE x IN (SELECT x FROM c ORDER BY y LIMIT NULL OFFSET 2)",
+            &["1"],
+        ),
+        (
+            "SELECT max(k) FROM (SELECT k FROM c ORDER BY y OFFSET 2) AS s",
+            &["2"],
+        ),
+        (
+            "SELECT s.k FROM (SELECT k, x FROM c ORDER BY y DESC OFFSET 1) AS s JOIN a ON a.x = s.x",
+            &["1", "3"],
+        ),
         (
             "SELECT k FROM a WHERE x NOT IN (SELECT x FROM c WHERE c.x = a.x LIMIT 0)",
             &["1", "2", "3"],
         ),
     ];
-    check(&engine(), cases).await;
+    check(&engine(&[]), cases).await;
 }
 
 #[tokio::test]
 async fn subqueries_that_would_be_of_other_rows_are_refused() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (select, wanted) in [
         (
             "SELECT k FROM a WHERE EXISTS (SELECT 1 FROM c WHERE c.x = a.x OFFSET 1)",
@@ -188,6 +215,22 @@ async fn subqueries_that_would_be_of_other_rows_are_refused() {
             "SELECT k FROM a WHERE EXISTS (SELECT y FROM c WHERE c.x = a.x UNION SELECT y FROM c WHERE c.x = a.k)",
             "Union",
         ),
+        (
+            "SELECT k FROM a WHERE EXISTS (SELECT y FROM c WHERE c.x = a.x EXCEPT SELECT 1)",
+            "INTERSECT and EXCEPT are not supported",
+        ),
+        (
+            "SELECT k FROM a WHERE y IN (SELECT 1 INTERSECT SELECT y FROM c WHERE c.x = a.x)",
+            "INTERSECT and EXCEPT are not supported",
+        ),
+        (
+            "SELECT k FROM a WHERE EXISTS (SELECT 1 FROM c WHERE c.x = a.x AND EXISTS (SELECT 1 FROM c AS d WHERE d.y = a.y))",
+            "names `a.y`, a row outside both",
+        ),
+        (
+            "SELECT k FROM a WHERE EXISTS (SELECT 1 FROM c WHERE c.x = (SELECT max(d.x) FROM c AS d WHERE d.y = a.y))",
+            "names `a.y`, a row outside both",
+        ),
     ] {
         let error = rows(&engine, select).await.unwrap_err();
         assert!(error.contains(wanted), "{select}: {error}");
@@ -208,5 +251,5 @@ async fn quotients_of_decimals_have_four_digits_more() {
             &["1.12 1.125"],
         ),
     ];
-    check(&engine(), cases).await;
+    check(&engine(&[]), cases).await;
 }

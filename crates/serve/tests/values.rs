@@ -3,37 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "common/no_tables.rs"]
+mod no_tables;
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sluice_core::SimulatedDisk;
-use sluice_serve::{QueryEngine, QueryOptions};
-use sluice_store::{Store, StoreOptions};
+use sluice_serve::QueryEngine;
 
-fn engine() -> QueryEngine {
-    let disk = Arc::new(SimulatedDisk::new(1));
-    let (store, _) = Store::open(disk, Path::new("/store"), StoreOptions::default()).unwrap();
-    let snapshot = store.snapshot();
-    QueryEngine::new(Arc::new(move || snapshot.clone()), QueryOptions::default()).unwrap()
-}
+use no_tables::{answered, engine};
 
 /// The values of an answer's first row.
 async fn answer(engine: &QueryEngine, sql: &str) -> Result<Vec<String>, String> {
-    let answer = engine.query(sql).await.map_err(|error| error.to_string())?;
-    let options = FormatOptions::default().with_null("null");
-    let mut values = Vec::new();
-    let batches = answer.batches.iter();
-    for column in batches.flat_map(|batch| batch.columns()) {
-        let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
-        values.push(formatter.value(0).to_string());
-    }
-    Ok(values)
+    let rows = answered(engine, sql).await?;
+    Ok(rows.into_iter().next().unwrap_or_default())
 }
 
 #[tokio::test]
 async fn what_is_too_long_is_an_error() {
-    let engine = engine();
+    let engine = engine(&[]);
     for call in [
         "repeat('x', 1000000000)",
         "lpad('x', n * 1000000000)",
@@ -70,7 +55,7 @@ async fn what_is_too_long_is_an_error() {
 
 #[tokio::test]
 async fn floats_are_compared_as_sql_has_it() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("f / f > 1", "true"),
         ("f / f = 0 / f", "true"),
@@ -108,7 +93,7 @@ async fn floats_are_compared_as_sql_has_it() {
 
 #[tokio::test]
 async fn numbers_with_an_exponent_are_decimals_or_floats() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("1e10", "10000000000"),
         ("-1.5e3", "-1500"),
@@ -119,6 +104,7 @@ async fn numbers_with_an_exponent_are_decimals_or_floats() {
         ("CAST(1e18 AS DOUBLE) = 1000000000000000000", "true"),
         ("CAST('NaN' AS DOUBLE) > 1e300", "true"),
         ("2.5 < 1e300", "true"),
+        ("3 * 1e2 > 5", "true"),
     ] {
         let sql = format!("SELECT {expression} AS x");
         assert_eq!(
@@ -131,12 +117,46 @@ async fn numbers_with_an_exponent_are_decimals_or_floats() {
         let sql = format!("SELECT {number} AS x");
         assert!(answer(&engine, &sql).await.is_err(), "{number}");
     }
+    for wrong in [
+        "n * CAST(100 AS NUMERIC(3, -2)) > 5",
+        "n > arrow_cast(100, 'Decimal128(3, -2)')",
+    ] {
+        let sql = format!("SELECT {wrong} AS x FROM (VALUES (1), (2)) AS t(n)");
+        let error = answer(&engine, &sql).await.unwrap_err();
+        assert!(error.contains("round(value, -2)"), "{wrong}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn texts_are_intervals_as_to_postgresql() {
+    let engine = engine(&[]);
+    for (expression, wanted) in [
+        ("'5'::interval = INTERVAL '5 seconds'", "true"),
+        ("'5.5'::interval = INTERVAL '5500 milliseconds'", "true"),
+        ("CAST('-5' AS INTERVAL) = -INTERVAL '5 seconds'", "true"),
+        ("'1 day 02:03:04'::interval = INTERVAL '93784 s'", "true"),
+        ("-'1 day 1 hour'::interval = INTERVAL '-25 hours'", "true"),
+        ("s::interval = INTERVAL '3 seconds'", "true"),
+        ("(s || ' days')::interval = INTERVAL '3 days'", "true"),
+        ("TRY_CAST('soon' AS INTERVAL) IS NULL", "true"),
+        ("TRY_CAST(s || ' x' AS INTERVAL) IS NULL", "true"),
+        ("NULL::text::interval IS NULL", "true"),
+    ] {
+        let sql = format!("SELECT {expression} AS x FROM (VALUES ('3')) AS t(s)");
+        let found = answer(&engine, &sql).await;
+        assert_eq!(found, Ok(vec![wanted.to_owned()]), "{expression}");
+    }
+    for wrong in ["'soon'::interval", "(s || ' x')::interval"] {
+        let sql = format!("SELECT {wrong} AS x FROM (VALUES ('3'), ('4')) AS t(s)");
+        let error = answer(&engine, &sql).await.unwrap_err();
+        assert!(error.contains("is no interval"), "{wrong}: {error}");
+    }
 }
 
 /// A decimal has room for neither of these floats.
 #[tokio::test]
 async fn decimals_are_floats_where_they_meet_some() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("tiny = 0.0", "false"),
         ("tiny IN (0.0, 1.5)", "false"),
@@ -159,6 +179,10 @@ async fn decimals_are_floats_where_they_meet_some() {
         ("0.0 IN (SELECT tiny FROM f)", "false"),
         ("tiny IN (SELECT 0.0)", "false"),
         ("CAST(0.1 AS REAL) = 0.1", "false"),
+        ("CAST(16777217 AS REAL) = 16777217", "false"),
+        ("CAST(16777217 AS REAL) < 16777217", "true"),
+        ("16777217 IN (CAST(16777217 AS REAL), 7)", "false"),
+        ("16777217 IN (SELECT CAST(16777217 AS REAL))", "false"),
     ] {
         let sql = format!(
             "WITH f AS (SELECT CAST(t AS DOUBLE) AS tiny, CAST(n AS DOUBLE) AS nan FROM (VALUES ('1e-20', 'NaN')) AS v(t, n)) SELECT {expression} AS x FROM f"
@@ -193,7 +217,7 @@ async fn decimals_are_floats_where_they_meet_some() {
 
 #[tokio::test]
 async fn what_a_filter_leaves_out_is_not_computed() {
-    let engine = engine();
+    let engine = engine(&[]);
     let rows = "(VALUES (1, 0), (1, 5), (1, 2)) AS t(g, n)";
     for (call, wanted) in [
         ("sum(10 / n) FILTER (WHERE n <> 0)", "7"),
@@ -233,8 +257,66 @@ async fn what_a_filter_leaves_out_is_not_computed() {
 }
 
 #[tokio::test]
+async fn what_a_case_leaves_out_is_not_computed() {
+    let engine = engine(&[]);
+    let rows = "(VALUES (0), (5), (2)) AS t(n)";
+    for (case, wanted) in [
+        (
+            "CASE WHEN n <> 0 THEN 10 / n > 2 ELSE false END",
+            ["false", "true", "false"],
+        ),
+        (
+            "CASE WHEN n <> 0 THEN 10 / n > 2 END",
+            ["null", "true", "false"],
+        ),
+        (
+            "CASE WHEN n = 0 THEN false WHEN 10 / n > 2 THEN true ELSE false END",
+            ["false", "true", "false"],
+        ),
+        (
+            "CASE WHEN n = 0 THEN 'none' WHEN 10 / n > 2 THEN 'many' ELSE 'few' END = 'many'",
+            ["false", "true", "false"],
+        ),
+    ] {
+        let sql = format!("SELECT {case} AS x FROM {rows} ORDER BY n");
+        let found = answered(&engine, &sql).await.unwrap().concat();
+        assert_eq!(found, wanted, "{case}");
+        let sql = format!("SELECT n FROM {rows} WHERE {case}");
+        let found = answered(&engine, &sql).await.unwrap().concat();
+        assert_eq!(found, ["2"], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn decimals_are_found_in_lists_of_floats() {
+    let engine = engine(&[]);
+    for (expression, wanted) in [
+        ("array_has(l, 0.5)", "true"),
+        ("array_has(l, 0.1)", "false"),
+        ("array_has(l, d)", "true"),
+        ("array_has(ARRAY[0.5], f)", "true"),
+        ("array_position(l, 0.5)", "2"),
+        ("array_has_any(l, ARRAY[0.1, 0.5])", "true"),
+        ("0.5 = ANY (l)", "true"),
+        ("0.1 = ANY (l)", "false"),
+        ("0.1 <> ALL (l)", "true"),
+        ("l @> ARRAY[0.5, 1.5]", "true"),
+        ("ARRAY[0.1] <@ l", "false"),
+    ] {
+        let sql = format!(
+            "SELECT {expression} AS x FROM (SELECT ARRAY[CAST(a AS DOUBLE), CAST(b AS DOUBLE)] AS l, b AS d, CAST(b AS DOUBLE) AS f FROM (VALUES (1.5, 0.5)) AS v(a, b)) AS t"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_decimal_becomes_the_nearest_float() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("f = 0.3", "false"),
         ("f = 0.30000000000000004", "true"),
@@ -264,7 +346,7 @@ async fn a_decimal_becomes_the_nearest_float() {
 
 #[tokio::test]
 async fn intervals_are_compared_by_their_length() {
-    let engine = engine();
+    let engine = engine(&[]);
     for (expression, wanted) in [
         ("t - TIMESTAMP '2026-01-01' > INTERVAL '30 days'", "true"),
         ("t - TIMESTAMP '2026-01-01' < INTERVAL '2 months'", "true"),
@@ -316,5 +398,116 @@ async fn intervals_are_compared_by_their_length() {
         let error = answer(&engine, &query.replace("{}", lengths)).await;
         let error = error.unwrap_err();
         assert!(error.contains("extract(epoch FROM …)"), "{query}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn functions_and_casts_answer_as_in_postgresql() {
+    let engine = engine(&[]);
+    for (expression, wanted) in [
+        ("round(f)", "2.0"),
+        ("round(f + 1)", "4.0"),
+        ("round(d)", "3"),
+        ("CAST(f AS INT)", "2"),
+        ("CAST(d AS INT)", "3"),
+        ("CAST(-d AS BIGINT)", "-3"),
+        ("CAST(CAST('0.29' AS DOUBLE) * 100 AS INT)", "29"),
+        ("TRY_CAST(f + 0.2 AS SMALLINT)", "3"),
+        ("CAST(s AS varchar(3))", "stü"),
+        ("s::character varying(3) || '!'", "stü!"),
+        ("12345::varchar(3)", "123"),
+        ("length(s::varchar(30))", "6"),
+        (r"regexp_replace(s, '(t)(ü)', '[\2\&$1]')", "s[ütü$1]hle"),
+        ("encode('ab', 'base64')", "YWI="),
+        ("CAST(decode('YWI=', 'base64') AS TEXT)", "ab"),
+        ("array_length(string_to_array('', ','), 1)", "null"),
+        ("array_length(ARRAY[s], 1)", "1"),
+        ("array_to_string(array_remove(ARRAY[1, 2, 1], 1), ',')", "2"),
+        (
+            "array_to_string(array_replace(ARRAY[1, 2, 1], 1, 3), ',')",
+            "3,2,3",
+        ),
+        ("ln(f / f)", "0.0"),
+    ] {
+        let sql = format!(
+            "SELECT {expression} AS x FROM (VALUES (CAST(2.5 AS DOUBLE), 2.5, 'stühle')) AS t(f, d, s)"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+    for (sql, words) in [
+        ("SELECT ln(0.0) AS x", "logarithm"),
+        ("SELECT log(-1) AS x", "logarithm"),
+        ("SELECT CAST('ab' AS char(3)) AS x", "write varchar(n)"),
+        ("EXPLAIN SELECT 'ab'::char AS x", "write varchar(n)"),
+        (
+            "VALUES (1), (1) EXCEPT ALL VALUES (1)",
+            "EXCEPT ALL and INTERSECT ALL",
+        ),
+    ] {
+        let error = answer(&engine, sql).await.unwrap_err();
+        assert!(error.contains(words), "{sql}: {error}");
+    }
+    // The column is called as what it is made of.
+    let sql = "SELECT s FROM (SELECT s::varchar(1) FROM (VALUES ('ab')) AS t(s)) AS u";
+    assert_eq!(answer(&engine, sql).await.unwrap(), ["a"]);
+}
+
+/// What each call becomes has its values once: written twice, these would be a thousand
+/// times as long.
+#[tokio::test]
+async fn calls_inside_each_other_stay_as_long_as_they_are() {
+    let engine = engine(&[]);
+    let nested = |begin: &str, value: &str, end: &str| {
+        format!("{}{value}{}", begin.repeat(15), end.repeat(15))
+    };
+    let greatest = nested(
+        "greatest(",
+        "i",
+        ", INTERVAL '2 days', NULL, INTERVAL '3 days')",
+    );
+    for (expression, wanted) in [
+        // From 2 to 3, to 1, to 2.
+        (nested("(ARRAY[2, 3, 1])[", "n", "]"), "2"),
+        (nested("nullif(", "f", ", 0.25)"), "0.5"),
+        (nested("nullif(", "0.3", ", f)"), "0.3"),
+        (
+            nested("nullif(", "i", ", INTERVAL '2 days')") + " = INTERVAL '24 hours'",
+            "true",
+        ),
+        (greatest + " = INTERVAL '3 days'", "true"),
+        (
+            nested("least(", "i", ", INTERVAL '2 days')") + " = i",
+            "true",
+        ),
+    ] {
+        let sql = format!(
+            "SELECT {expression} AS x FROM (SELECT 2 AS n, CAST(0.5 AS DOUBLE) AS f, INTERVAL '1 day' AS i) AS v"
+        );
+        assert_eq!(
+            answer(&engine, &sql).await.unwrap(),
+            [wanted],
+            "{expression}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn comparisons_of_too_many_rows_are_refused() {
+    let engine = engine(&[]);
+    let among = |count: usize| {
+        let rows = vec!["(1, 2)"; count].join(", ");
+        format!("SELECT n FROM (VALUES (1), (2)) AS t(n) WHERE (n, n + 1) IN ({rows})")
+    };
+    assert_eq!(answer(&engine, &among(100)).await.unwrap(), ["1"]);
+    for (count, wanted) in [
+        (300, "operators, more than 1000"),
+        (5_000, "more than 262144 bytes"),
+    ] {
+        let error = answer(&engine, &among(count)).await.unwrap_err();
+        assert!(error.contains(wanted), "{error}");
     }
 }

@@ -11,12 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use datafusion::common::DFSchema;
 use datafusion::physical_plan::PhysicalExpr;
-use datafusion::sql::parser::DFParserBuilder;
 use sluice_core::{Delta, Epoch};
 use sluice_store::Snapshot;
-use sluice_syntax::QUERIES;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::HttpState;
@@ -29,6 +26,7 @@ use crate::moments::{rows_in, schema_in};
 
 /// What a client asked of one view.
 struct Watched {
+    /// A condition on rows in the business time zone.
     filter: Option<Arc<dyn PhysicalExpr>>,
     wants_snapshot: bool,
 }
@@ -38,7 +36,7 @@ pub(super) async fn live(
     Path(names): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let watched = watched(&state, &names, query.as_deref())?;
+    let watched = watched(&state, &names, query.as_deref()).await?;
     for name in watched.keys() {
         state.require_whole(name)?;
     }
@@ -63,7 +61,7 @@ pub(super) async fn live(
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
-fn watched(
+async fn watched(
     state: &HttpState,
     names: &str,
     query: Option<&str>,
@@ -93,13 +91,13 @@ fn watched(
     let collections = (state.source)().collections();
     let mut watched = BTreeMap::new();
     for name in names {
-        let Some(collection) = collections.iter().find(|known| known.name == name) else {
+        if !collections.iter().any(|known| known.name == name) {
             let detail = format!("there is no table or materialized view `{name}`");
             return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-        };
+        }
         let filter = match parameter("filter.", name) {
             Some(text) => {
-                let filter = parse_filter(state, &collection.schema, text);
+                let filter = state.engine.row_condition(name, text).await;
                 Some(filter.map_err(|error| bad(format!("filter.{name}: {error}")))?)
             }
             None => None,
@@ -129,28 +127,6 @@ fn parse_parameters(query: &str) -> Vec<(String, String)> {
             (decode(name, Plus::Space), decode(value, Plus::Space))
         })
         .collect()
-}
-
-fn parse_filter(
-    state: &HttpState,
-    schema: &arrow::datatypes::SchemaRef,
-    text: &str,
-) -> Result<Arc<dyn PhysicalExpr>, ServeError> {
-    let session = state.engine.session();
-    let schema = DFSchema::try_from(schema.as_ref().clone())?;
-    let reader = DFParserBuilder::new(text).with_dialect(&QUERIES);
-    let condition = reader.build()?.parse_into_expr()?;
-    let expression = session
-        .state()
-        .create_logical_expr_from_sql_expr(condition, &schema)?;
-    let filter = session.create_physical_expr(expression, &schema)?;
-    let data_type = filter.data_type(schema.as_arrow())?;
-    if data_type != arrow::datatypes::DataType::Boolean {
-        return Err(ServeError::Query(format!(
-            "it is {data_type}, not a condition"
-        )));
-    }
-    Ok(filter)
 }
 
 /// Which rows a filter keeps; all if there is none.
@@ -284,11 +260,12 @@ fn snapshot_event(
         let mut written = 0;
         if watched.wants_snapshot {
             for batch in snapshot.scan(name, None)? {
-                let batch = match mask(watched.filter.as_ref(), &batch)? {
-                    Some(kept) => filter_record_batch(&batch, &kept)?,
-                    None => batch,
+                let rows = rows_in(&batch, zone)?;
+                let rows = match mask(watched.filter.as_ref(), &rows)? {
+                    Some(kept) => filter_record_batch(&rows, &kept)?,
+                    None => rows,
                 };
-                write_rows(&rows_in(&batch, zone)?, &mut written, text)?;
+                write_rows(&rows, &mut written, text)?;
             }
         }
         text.push_str("]}\n\n");
@@ -309,11 +286,11 @@ fn delta_event(
     zone: &Arc<str>,
     text: &mut String,
 ) -> Result<(), ServeError> {
-    let kept = mask(filter, delta.rows())?;
+    let rows = rows_in(delta.rows(), zone)?;
+    let kept = mask(filter, &rows)?;
     if kept.as_ref().is_some_and(|kept| kept.true_count() == 0) {
         return Ok(());
     }
-    let rows = rows_in(delta.rows(), zone)?;
     let writer = RowWriter::new(&rows)?;
     begin_data("delta", epoch, name, text);
     text.push_str(",\"changes\":[");

@@ -19,6 +19,12 @@ pub(super) fn fatal(code: &str, message: String) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
+/// A statement that is larger than one may be.
+pub(super) fn too_complex(problem: String) -> PgWireError {
+    // 54001: statement_too_complex.
+    error("54001", problem)
+}
+
 /// An error of the warehouse itself.
 pub(super) fn internal(problem: &ServeError) -> PgWireError {
     // XX000: internal_error.

@@ -233,6 +233,11 @@ async fn converse(
             Err(PgWireError::IoError(error)) => return Err(error),
             Err(problem) => return refuse(socket, problem.into()).await,
         };
+        let is_left_out = matches!(socket.state(), PgWireConnectionState::AwaitingSync)
+            && !matches!(message, PgWireFrontendMessage::Sync(_));
+        if is_left_out {
+            continue;
+        }
         let is_extended = message.is_extended_query();
         let begin = Instant::now();
         let is_asked = match &message {
@@ -258,6 +263,7 @@ async fn converse(
             let info = ErrorInfo::from(with_code(problem));
             note(handlers, socket, "statement", begin, &info.code);
             let problem = PgWireError::UserError(Box::new(info));
+            handlers.take_back(socket).await?;
             process_error(socket, problem, is_extended).await?;
         } else if is_asked {
             note(handlers, socket, "statement", begin, "ok");

@@ -2,6 +2,7 @@
 //!
 //! Source of the formats: <https://www.postgresql.org/docs/current/sql-copy.html>.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,13 +15,16 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
-use datafusion_postgres::pgwire::api::results::{CopyResponse, Response};
-use datafusion_postgres::pgwire::error::PgWireResult;
-use datafusion_postgres::pgwire::messages::copy::CopyData;
+use datafusion_postgres::pgwire::api::query::send_execution_response;
+use datafusion_postgres::pgwire::api::results::{CopyResponse, Response, Tag};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::StreamExt;
 use futures::future::ready;
+use futures::stream::{iter, once};
+use futures::{Sink, SinkExt, StreamExt};
 use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
@@ -30,6 +34,8 @@ use super::rows::{answer, options_of};
 
 /// What a binary copy begins with: the signature, no flags, no extension.
 const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What it ends with, which the library adds.
+const BINARY_END: [u8; 2] = [0xff, 0xff];
 
 /// How rows are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,39 +96,85 @@ async fn copy(
         .collect();
     let columns = names.len();
     let code = i8::from(form.kind == Kind::Binary);
-    let head = match (form.kind, form.has_header) {
-        (Kind::Binary, _) => BINARY_HEAD.to_vec(),
-        (_, true) => {
-            let fields = names.iter().map(|name| Some(name.as_bytes()));
-            line(
-                &Form {
-                    quoted: Some(Vec::new()),
-                    ..form.clone()
-                },
-                fields,
-                &names,
-            )
-        }
-        (_, false) => Vec::new(),
-    };
     let stream = std::mem::replace(rows.data_rows(), futures::stream::empty().boxed());
+    if form.kind != Kind::Binary {
+        let head = form.has_header.then(|| header(&form, &names));
+        let head = iter(head.into_iter().flat_map(no_row).map(Ok));
+        let lines = stream.map(move |row| row.map(|row| piece(written(&form, &row, &names))));
+        let lines = head.chain(lines);
+        return Ok(Response::CopyOut(CopyResponse::new(code, columns, lines)));
+    }
     // What comes before the rows is sent with the first: clients look for the
     // signature and a row in one piece.
-    let mut head = Some(head);
-    let lines = stream.map(Some).chain(futures::stream::once(ready(None)));
-    let lines = lines.filter_map(move |row| {
-        let mut piece = head.take().unwrap_or_default();
-        ready(match row {
+    let mut head = Some(BINARY_HEAD.to_vec());
+    let rows = stream.map(Some).chain(once(ready(None)));
+    let pieces = rows.flat_map(move |row| {
+        let mut bytes = head.take().unwrap_or_default();
+        iter(match row {
             Some(Ok(row)) => {
-                piece.extend(written(&form, &row, &names));
-                Some(Ok(CopyData::new(piece.into())))
+                bytes.extend(written(&form, &row, &names));
+                vec![Ok(piece(bytes))]
             }
-            Some(Err(error)) => Some(Err(error)),
-            None if piece.is_empty() => None,
-            None => Some(Ok(CopyData::new(piece.into()))),
+            Some(Err(problem)) => vec![Err(problem)],
+            None if bytes.is_empty() => Vec::new(),
+            None => no_row(bytes).into_iter().map(Ok).collect(),
         })
     });
-    Ok(Response::CopyOut(CopyResponse::new(code, columns, lines)))
+    Ok(Response::CopyOut(CopyResponse::new(code, columns, pieces)))
+}
+
+fn piece(bytes: Vec<u8>) -> CopyData {
+    CopyData::new(bytes.into())
+}
+
+/// A piece that is no row, behind an empty one that says so.
+fn no_row(bytes: Vec<u8>) -> [CopyData; 2] {
+    [piece(Vec::new()), piece(bytes)]
+}
+
+/// The line with the names of the columns.
+fn header(form: &Form, names: &[String]) -> Vec<u8> {
+    let form = Form {
+        quoted: Some(Vec::new()),
+        ..form.clone()
+    };
+    let fields = names.iter().map(|name| Some(name.as_bytes()));
+    line(&form, fields, names)
+}
+
+/// Sends rows as they are made. The library counts the line of the names as one, and
+/// tells of an error in the middle in a way that breaks the connection.
+///
+/// # Errors
+/// When a row cannot be made, or the connection breaks.
+pub(super) async fn send_copy<C>(client: &mut C, copied: CopyResponse) -> PgWireResult<()>
+where
+    C: Sink<PgWireBackendMessage> + Unpin,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let formats = copied.column_formats();
+    // At most as many columns as an answer has.
+    let begin = CopyOutResponse::new(copied.format, copied.columns as i16, formats);
+    client
+        .feed(PgWireBackendMessage::CopyOutResponse(begin))
+        .await?;
+    let mut pieces = copied.data_stream;
+    let mut rows = 0;
+    let mut is_row = true;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if piece.data.is_empty() {
+            is_row = false;
+            continue;
+        }
+        rows += usize::from(is_row && piece.data.as_ref() != BINARY_END);
+        is_row = true;
+        client.feed(PgWireBackendMessage::CopyData(piece)).await?;
+    }
+    let end = PgWireBackendMessage::CopyDone(CopyDone::new());
+    client.feed(end).await?;
+    send_execution_response(client, Tag::new("COPY").with_rows(rows)).await
 }
 
 fn written(form: &Form, row: &DataRow, names: &[String]) -> Vec<u8> {
@@ -270,7 +322,7 @@ fn form(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> PgWireResult<For
                 let names = columns.iter().map(|column| column.value.clone());
                 form.quoted = Some(names.collect());
             }
-            CopyOption::Encoding(name) if super::settings::is_utf8(name) => {}
+            CopyOption::Encoding(name) if super::setting_values::is_utf8(name) => {}
             other => return Err(wrong(format!("COPY TO does not take {other}"))),
         }
     }

@@ -4,7 +4,7 @@
 //! A cursor reads one snapshot, and lives as long as a query may run.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -13,10 +13,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, Declare, DeclareType, FetchDirection, Statement, Value,
+    CloseCursor, Declare, DeclareType, FetchDirection, Ident, Statement, Value,
 };
 use datafusion_postgres::QueryHook;
-use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
@@ -28,6 +27,7 @@ use parking_lot::Mutex;
 use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
+use super::column_types::fields_of;
 use super::rows::{encode, options_of};
 use crate::session::SESSION;
 
@@ -67,6 +67,55 @@ fn with_cursors<T>(work: impl FnOnce(&mut BTreeMap<String, Arc<Cursor>>) -> T) -
     done.map_err(|_| error("XX000", "a cursor needs a connection".to_owned()))
 }
 
+/// A name as PostgreSQL reads it: in lower case where it has no quotes.
+pub(super) fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
+}
+
+/// The cursors that there were at some time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownCursors(BTreeMap<String, Weak<Cursor>>);
+
+impl KnownCursors {
+    /// Those that there are now.
+    pub(super) fn now() -> Self {
+        let known = with_cursors(|cursors| {
+            let known = cursors.iter();
+            known
+                .map(|(name, cursor)| (name.clone(), Arc::downgrade(cursor)))
+                .collect()
+        });
+        Self(known.unwrap_or_default())
+    }
+}
+
+impl PartialEq for KnownCursors {
+    fn eq(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&other.0);
+        self.0.len() == other.0.len()
+            && pairs
+                .all(|((name, one), (other_name, other))| name == other_name && one.ptr_eq(other))
+    }
+}
+
+/// Closes the cursors that were declared since.
+pub(super) fn close_newer(known: &KnownCursors) {
+    let is_known = |name: &String, cursor: &Arc<Cursor>| {
+        let known = known.0.get(name);
+        known.is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(cursor)))
+    };
+    // Without a connection there are none.
+    let _ = with_cursors(|cursors| cursors.retain(|name, cursor| is_known(name, cursor)));
+}
+
+/// Closes all cursors.
+pub(super) fn close_all() -> PgWireResult<()> {
+    with_cursors(BTreeMap::clear)
+}
+
 fn found(name: &str) -> PgWireResult<Arc<Cursor>> {
     let cursor = with_cursors(|cursors| cursors.get(name).cloned())?;
     // 34000: invalid_cursor_name.
@@ -76,7 +125,7 @@ fn found(name: &str) -> PgWireResult<Arc<Cursor>> {
 /// The columns of a cursor, if there is one of this name.
 pub(super) fn fields(name: &str, format: &Format) -> PgWireResult<Option<Vec<FieldInfo>>> {
     let cursor = with_cursors(|cursors| cursors.get(name).cloned())?;
-    let fields = cursor.map(|cursor| arrow_schema_to_pg_fields(&cursor.schema, format, None));
+    let fields = cursor.map(|cursor| fields_of(&cursor.schema, format, None));
     fields.transpose()
 }
 
@@ -115,7 +164,7 @@ pub(super) async fn fetch(
 ) -> PgWireResult<QueryResponse> {
     let wanted = rows_wanted(direction)?;
     let cursor = found(name)?;
-    let fields = arrow_schema_to_pg_fields(&cursor.schema, format, Some(options))?;
+    let fields = fields_of(&cursor.schema, format, Some(options))?;
     let fields = Arc::new(fields);
     let encoded = fields.clone();
     let state = (cursor, wanted);
@@ -180,7 +229,7 @@ async fn open(
     let Some(name) = declared.names.first() else {
         return Err(error("42601", "a cursor has a name".to_owned()));
     };
-    let name = name.value.clone();
+    let name = folded(name);
     let (is_known, count) = with_cursors(|cursors| (cursors.contains_key(&name), cursors.len()))?;
     if is_known {
         // 42P03: duplicate_cursor.
@@ -226,16 +275,20 @@ async fn planned(declared: &[Declare], session: &SessionContext) -> PgWireResult
 }
 
 fn close(cursor: &CloseCursor) -> PgWireResult<Response> {
-    match cursor {
-        CloseCursor::All => with_cursors(BTreeMap::clear)?,
+    let tag = match cursor {
+        CloseCursor::All => {
+            close_all()?;
+            "CLOSE CURSOR ALL"
+        }
         CloseCursor::Specific { name } => {
-            let name = &name.value;
-            if with_cursors(|cursors| cursors.remove(name))?.is_none() {
+            let name = folded(name);
+            if with_cursors(|cursors| cursors.remove(&name))?.is_none() {
                 return Err(error("34000", format!("cursor \"{name}\" does not exist")));
             }
+            "CLOSE CURSOR"
         }
-    }
-    Ok(Response::Execution(Tag::new("CLOSE CURSOR")))
+    };
+    Ok(Response::Execution(Tag::new(tag)))
 }
 
 /// See the module.
@@ -258,7 +311,8 @@ impl QueryHook for CursorHook {
                 name, direction, ..
             } => {
                 let options = options_of(&*client);
-                let rows = fetch(&name.value, direction, &Format::UnifiedText, options).await;
+                let format = Format::UnifiedText;
+                let rows = fetch(&folded(name), direction, &format, options).await;
                 Some(rows.map(Response::Query))
             }
             Statement::Close { cursor } => Some(close(cursor)),
@@ -283,7 +337,7 @@ impl QueryHook for CursorHook {
             // For the types of its parameters.
             Statement::Declare { stmts } => Some(planned(stmts, session).await),
             // For its columns.
-            Statement::Fetch { name, .. } => Some(found(&name.value).and_then(|cursor| {
+            Statement::Fetch { name, .. } => Some(found(&folded(name)).and_then(|cursor| {
                 let schema = DFSchema::try_from(cursor.schema.as_ref().clone());
                 let schema = schema.map_err(|problem| of_datafusion(&problem))?;
                 Ok(without_rows(schema))

@@ -2,6 +2,10 @@
 //!
 //! Rows go to the client as they are made. The library would collect them first,
 //! and a client that asks for all rows of a long answer would end the process.
+//!
+//! What comes before a Sync is one transaction, as far as it does not begin and end
+//! others: an error takes back what was set in it, and the library leaves out what
+//! comes behind it.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
     ExtendedQueryHandler, send_describe_response, send_execution_response,
-    send_partial_query_response,
+    send_partial_query_response, send_ready_for_query,
 };
 use datafusion_postgres::pgwire::api::results::{
     DescribePortalResponse, DescribeStatementResponse, QueryResponse, Response, Tag,
@@ -21,32 +25,55 @@ use datafusion_postgres::pgwire::api::results::{
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, copy,
+    ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState,
 };
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::extendedquery::{
-    Bind, Close, Describe, Execute, Parse, TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
+    Bind, Close, Describe, Execute, Parse, Sync as SyncMessage, TARGET_TYPE_BYTE_PORTAL,
+    TARGET_TYPE_BYTE_STATEMENT,
 };
-use datafusion_postgres::pgwire::messages::response::EmptyQueryResponse;
+use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use futures::{Sink, SinkExt};
 
 use super::catalog::rewritten;
-use super::codes::{error, internal};
-use super::cursors::{self, fetch};
+use super::codes::{error, internal, too_complex};
+use super::copy_out::send_copy;
+use super::cursors::{self, fetch, folded};
+use super::discard::forget_portals;
 use super::rows::{FORMAT, options_of};
+use super::savepoints::refusal;
 use super::service::Service;
+use super::settings::SettingsHook;
 use super::time_zones::Services;
+use super::transaction_settings as transaction;
 use crate::mended_sql::mended_text;
 use crate::session::SESSION;
 
 /// Answers messages of the extended protocol.
-pub(super) struct Extended(pub(super) Arc<Services>);
+pub(super) struct Extended {
+    pub(super) services: Arc<Services>,
+    pub(super) settings: SettingsHook,
+}
 
 impl Extended {
     /// What answers in the time zone of whoever asks.
     fn service(&self) -> PgWireResult<Arc<Service>> {
-        self.0.get().map_err(|problem| internal(&problem))
+        self.services.get().map_err(|problem| internal(&problem))
+    }
+}
+
+/// Refuses a statement in a transaction that has failed, unless it leads out of it.
+fn check_transaction<C: ClientInfo>(
+    client: &C,
+    statement: &<Extended as ExtendedQueryHandler>::Statement,
+) -> PgWireResult<()> {
+    let (_, Some((statement, _))) = statement else {
+        return Ok(());
+    };
+    match refusal(statement, client.transaction_status()) {
+        Some(problem) => Err(problem),
+        None => Ok(()),
     }
 }
 
@@ -88,7 +115,7 @@ impl ExtendedQueryHandler for Extended {
     type QueryParser = <Service as ExtendedQueryHandler>::QueryParser;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
-        self.0.parser()
+        self.services.parser()
     }
 
     async fn on_parse<C>(&self, client: &mut C, mut message: Parse) -> PgWireResult<()>
@@ -105,7 +132,10 @@ impl ExtendedQueryHandler for Extended {
             let problem = "cannot insert multiple commands into a prepared statement";
             return Err(error("42601", problem.to_owned()));
         }
-        let other = rewritten(&message.query).or_else(|| mended_text(&message.query));
+        let other = match rewritten(&message.query) {
+            Some(other) => Some(other),
+            None => mended_text(&message.query).map_err(too_complex)?,
+        };
         if let Some(query) = other {
             message.query = query;
         }
@@ -146,6 +176,7 @@ impl ExtendedQueryHandler for Extended {
         let portal_name = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
         match client.portal_store().get_statement(statement_name) {
             Some(Entry::Value(statement)) => {
+                check_transaction(&*client, &statement.statement)?;
                 check_formats(&self.query_parser(), &statement, &message)?;
                 let mut message = message;
                 let statement = self.bound(statement, &mut message).await?;
@@ -187,8 +218,12 @@ impl ExtendedQueryHandler for Extended {
                 client.feed(nothing).await?;
                 return Ok(());
             }
-            None => return Err(PgWireError::PortalNotFound(name.to_owned())),
+            None => return Err(no_portal(message.name.as_deref())),
         };
+        check_transaction(&*client, &portal.statement.statement)?;
+        if matches!(client.transaction_status(), TransactionStatus::Idle) {
+            transaction::begin();
+        }
         // A number below zero asks for all rows, as 0 does.
         let rows_max = usize::try_from(message.max_rows).unwrap_or(0);
         let state = portal.state();
@@ -221,14 +256,33 @@ impl ExtendedQueryHandler for Extended {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        if message.target_type == TARGET_TYPE_BYTE_PORTAL
-            && let Some(name) = &message.name
-            && let Some(fields) = cursors::fields(name, &Format::UnifiedText)?
-        {
-            let response = DescribePortalResponse::new(fields);
-            return send_describe_response(client, &response).await;
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL {
+            let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+            if let Some(fields) = cursors::fields(name, &Format::UnifiedText)? {
+                let response = DescribePortalResponse::new(fields);
+                return send_describe_response(client, &response).await;
+            }
+            if client.portal_store().get_portal(name).is_none() {
+                return Err(no_portal(message.name.as_deref()));
+            }
         }
         self._on_describe(client, message).await
+    }
+
+    async fn on_sync<C>(&self, client: &mut C, _message: SyncMessage) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let status = client.transaction_status();
+        // Portals live as long as their transaction.
+        if matches!(status, TransactionStatus::Idle) {
+            self.settings.end(true, client).await?;
+            forget_portals(client.portal_store());
+        }
+        send_ready_for_query(client, status).await
     }
 
     async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
@@ -315,7 +369,7 @@ impl ExtendedQueryHandler for Extended {
         ) = &portal.statement.statement
         {
             let (format, options) = (&portal.result_column_format, options_of(&*client));
-            let rows = fetch(&name.value, direction, format, options).await?;
+            let rows = fetch(&folded(name), direction, format, options).await?;
             return Ok(Response::Query(rows));
         }
         let service = self.service()?;
@@ -323,6 +377,13 @@ impl ExtendedQueryHandler for Extended {
         let answer = ExtendedQueryHandler::do_query(service.as_ref(), client, portal, rows_max);
         FORMAT.scope(format, answer).await
     }
+}
+
+/// There is no portal of that name.
+fn no_portal(name: Option<&str>) -> PgWireError {
+    let name = name.unwrap_or("");
+    // 34000: invalid_cursor_name.
+    error("34000", format!("portal \"{name}\" does not exist"))
 }
 
 /// Sends an answer that has no rows; gives back one that has.
@@ -351,9 +412,8 @@ where
         Response::TransactionEnd(tag) => {
             send_execution_response(client, tag).await?;
             client.set_transaction_status(status.to_idle_state());
-            client.portal_store().rm_portal(DEFAULT_NAME);
         }
-        Response::CopyOut(rows) => copy::send_copy_out_response(client, rows).await?,
+        Response::CopyOut(rows) => send_copy(client, rows).await?,
         Response::Error(info) => return Err(PgWireError::UserError(info)),
         // Nothing is taken in.
         Response::CopyIn(_) | Response::CopyBoth(_) => {

@@ -16,7 +16,7 @@ use datafusion::prelude::SessionContext;
 
 use super::comments::Comments;
 use super::roles::OWNER;
-use super::settings::default_of;
+use super::setting_values::default_of;
 use super::sign_in::SERVER_VERSION;
 use crate::access::Who;
 use crate::session;
@@ -67,6 +67,12 @@ pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Com
             }),
         ),
         ("shobj_description", vec![2], Arc::new(|_| None)),
+        // Nobody holds a lock; a value of no type is an empty text.
+        (
+            "pg_advisory_unlock_all",
+            vec![0],
+            Arc::new(|_| Some(String::new())),
+        ),
         (
             "pg_client_encoding",
             vec![0],

@@ -12,15 +12,14 @@ use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use sluice_core::too_many_operators;
-use sluice_syntax::has_sample;
+use sluice_syntax::refused_form;
 
-use super::codes::error;
+use super::codes::{error, too_complex};
 use super::hook::Hook;
 use super::rows::{COLUMNS_MAX, too_many_columns};
-use super::settings::statement_timeout_ms;
+use super::setting_values::statement_timeout_ms;
 use crate::ServeError;
 use crate::access::{Access, Action};
-use crate::mended_sql::SAMPLED;
 use crate::read_only::refused;
 use crate::session::{self, SESSION};
 
@@ -46,18 +45,18 @@ impl Guard {
 }
 
 fn refusal(statement: &Statement) -> Option<PgWireError> {
-    // 54001: statement_too_complex; 25006: read_only_sql_transaction.
     if let Some(problem) = too_many_operators(&statement.to_string()) {
-        return Some(error("54001", problem));
+        return Some(too_complex(problem));
     }
     if has_too_many_columns(statement) {
         return Some(too_many_columns());
     }
-    if has_sample(statement) {
+    if let Some(problem) = refused_form(statement) {
         // 0A000: feature_not_supported.
-        return Some(error("0A000", SAMPLED.to_owned()));
+        return Some(error("0A000", problem.to_owned()));
     }
     let problem = ServeError::ReadOnly(refused(statement)?);
+    // 25006: read_only_sql_transaction.
     Some(error("25006", problem.to_string()))
 }
 

@@ -1,15 +1,19 @@
 //! What answers the messages of PostgreSQL clients.
 
+use std::io;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast;
 use datafusion_postgres::QueryHook;
+use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 
 use super::copy_out::CopyHook;
 use super::cursors::CursorHook;
+use super::discard::DiscardHook;
 use super::explain_hook::ExplainHook;
 use super::extended::Extended;
 use super::guard::Guard;
@@ -32,6 +36,7 @@ pub(super) struct Handlers {
     pub(super) simple: Arc<Simple>,
     /// Statements that are prepared.
     pub(super) extended: Arc<Extended>,
+    settings: SettingsHook,
     door: Arc<Door>,
 }
 
@@ -48,14 +53,19 @@ impl Handlers {
             Arc::new(CursorHook),
             Arc::new(Both(CopyHook)),
             Arc::new(Both(settings.clone())),
-            Arc::new(Both(SavepointHook)),
+            Arc::new(Both(DiscardHook(settings.clone()))),
+            Arc::new(Both(SavepointHook(settings.clone()))),
             Arc::new(TransactionStatementHook),
             Arc::new(QueryRows),
         ];
         let services = Arc::new(Services::new(engine.clone(), session, hooks));
         Self {
-            extended: Arc::new(Extended(services.clone())),
-            simple: Arc::new(Simple::new(services, settings)),
+            extended: Arc::new(Extended {
+                services: services.clone(),
+                settings: settings.clone(),
+            }),
+            simple: Arc::new(Simple::new(services, settings.clone())),
+            settings,
             door: Arc::new(door),
         }
     }
@@ -63,6 +73,18 @@ impl Handlers {
     /// The beginning of one connection: it knows how far signing in is.
     pub(super) fn startup(&self) -> Arc<Startup> {
         Arc::new(Startup::new(self.door.clone()))
+    }
+
+    /// Takes back what was set in a transaction that has begun by itself and failed.
+    ///
+    /// # Errors
+    /// When the client cannot be told.
+    pub(super) async fn take_back(&self, client: &mut dyn HookClient) -> io::Result<()> {
+        if !matches!(client.transaction_status(), TransactionStatus::Idle) {
+            return Ok(());
+        }
+        let taken_back = self.settings.end(false, client).await;
+        taken_back.map_err(io::Error::other)
     }
 
     /// Those who can be cancelled.

@@ -5,7 +5,10 @@
 
 use std::fmt::Write;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, IntervalMonthDayNanoArray, StringArray};
+use arrow::array::{
+    ArrayRef, AsArray, BinaryArray, DurationMicrosecondArray, IntervalMonthDayNanoArray,
+    StringArray,
+};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
     DataType, DurationMicrosecondType, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
@@ -21,14 +24,9 @@ pub(super) fn texts(column: &ArrayRef, style: &str) -> Result<StringArray, Arrow
         _ => Parts::postgres,
     };
     if matches!(column.data_type(), DataType::Duration(_)) {
-        let in_us = DataType::Duration(TimeUnit::Microsecond);
-        let options = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        let passed = cast_with_options(column, &in_us, &options)?;
-        let passed = passed.as_primitive::<DurationMicrosecondType>().iter();
-        let texts = passed.map(|us| us.map(|us| write(&Parts::new(0, 0, us))));
+        let passed = passed_us(column)?;
+        let texts = passed.iter();
+        let texts = texts.map(|us| us.map(|us| write(&Parts::new(0, 0, us))));
         return Ok(texts.collect());
     }
     let intervals = in_parts(column)?;
@@ -40,19 +38,40 @@ pub(super) fn texts(column: &ArrayRef, style: &str) -> Result<StringArray, Arrow
     Ok(texts.collect())
 }
 
-/// Intervals in binary form: microseconds i64, days i32, months i32, big-endian. The
-/// library writes NULL as no time.
+/// Intervals, and times that passed, in binary form. The library writes NULL as no
+/// time.
 pub(super) fn bytes(column: &ArrayRef) -> Result<BinaryArray, ArrowError> {
+    if matches!(column.data_type(), DataType::Duration(_)) {
+        let passed = passed_us(column)?;
+        let bytes = passed.iter().map(|us| us.map(|us| form(us, 0, 0)));
+        return Ok(bytes.collect());
+    }
     let intervals = in_parts(column)?;
     let bytes = intervals.iter().map(|interval| {
         let interval = interval?;
         let us = interval.nanoseconds / 1_000;
-        let mut bytes = us.to_be_bytes().to_vec();
-        bytes.extend(interval.days.to_be_bytes());
-        bytes.extend(interval.months.to_be_bytes());
-        Some(bytes)
+        Some(form(us, interval.days, interval.months))
     });
     Ok(bytes.collect())
+}
+
+/// Microseconds i64, days i32, months i32, big-endian.
+fn form(us: i64, days: i32, months: i32) -> Vec<u8> {
+    let mut bytes = us.to_be_bytes().to_vec();
+    bytes.extend(days.to_be_bytes());
+    bytes.extend(months.to_be_bytes());
+    bytes
+}
+
+/// Times that passed in microseconds; those that do not fit are an error.
+fn passed_us(column: &ArrayRef) -> Result<DurationMicrosecondArray, ArrowError> {
+    let in_us = DataType::Duration(TimeUnit::Microsecond);
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let passed = cast_with_options(column, &in_us, &options)?;
+    Ok(passed.as_primitive::<DurationMicrosecondType>().clone())
 }
 
 fn in_parts(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray, ArrowError> {

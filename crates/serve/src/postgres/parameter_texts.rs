@@ -1,11 +1,10 @@
-//! The forms in which clients write arrays, intervals and decimals.
+//! The forms in which clients write arrays and decimals.
 
 /// Values of a decimal's digit: it is a number of four digits.
 const DIGIT_MAX: u16 = 9_999;
 const DIGITS_OF_ONE: usize = 4;
 /// How many digits behind the point a decimal may say that it has.
 const SCALE_MASK: u16 = 0x3fff;
-const MICROSECONDS_DIGITS: usize = 6;
 
 /// The elements of an array of one dimension as text, `{1,NULL,"a,b"}`.
 pub(super) fn elements_of_text(text: &str) -> Option<Vec<Option<String>>> {
@@ -81,52 +80,6 @@ pub(super) fn elements_of_binary(mut bytes: &[u8]) -> Option<Vec<Option<&[u8]>>>
         bytes = rest;
     }
     bytes.is_empty().then_some(elements)
-}
-
-/// An interval in words that arrow reads: clock times, `-1 day 23:59:00`, as
-/// microseconds.
-pub(super) fn interval_of_text(text: &str) -> Option<String> {
-    let mut words: Vec<&str> = Vec::new();
-    let mut microseconds: i64 = 0;
-    let tokens = text.split(|letter: char| letter.is_whitespace() || letter == ',');
-    for token in tokens.filter(|token| !token.is_empty()) {
-        match token.contains(':') {
-            true => microseconds = microseconds.checked_add(clock_microseconds(token)?)?,
-            false => words.push(token.strip_prefix('+').unwrap_or(token)),
-        }
-    }
-    let is_number = |word: &&str| word.bytes().any(|letter| letter.is_ascii_digit());
-    let has_number = text.contains(':') || words.iter().any(is_number);
-    if !has_number {
-        return None;
-    }
-    let time = format!("{microseconds} microseconds");
-    words.push(&time);
-    Some(words.join(" "))
-}
-
-/// `-02:03:04.5`, or without seconds.
-fn clock_microseconds(clock: &str) -> Option<i64> {
-    let (sign, digits) = match clock.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, clock.strip_prefix('+').unwrap_or(clock)),
-    };
-    let mut parts = digits.split(':');
-    let hours: u32 = parts.next()?.parse().ok()?;
-    let minutes: u32 = parts.next()?.parse().ok()?;
-    let seconds = parts.next().unwrap_or("0");
-    if parts.next().is_some() {
-        return None;
-    }
-    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
-    if fraction.len() > MICROSECONDS_DIGITS || !fraction.bytes().all(|digit| digit.is_ascii_digit())
-    {
-        return None;
-    }
-    let fraction: u32 = format!("{fraction:0<MICROSECONDS_DIGITS$}").parse().ok()?;
-    let seconds: u32 = seconds.parse().ok()?;
-    let seconds = (i64::from(hours) * 60 + i64::from(minutes)) * 60 + i64::from(seconds);
-    Some(sign * (seconds * 1_000_000 + i64::from(fraction)))
 }
 
 /// A decimal in the binary format as text.
@@ -236,30 +189,6 @@ mod tests {
             array(&[1, 0, 23, 1, 1, -2]),
         ] {
             assert_eq!(elements_of_binary(&wrong), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn intervals_are_words() {
-        for (text, expected) in [
-            ("1 day, 2:00:00", Some("1 day 7200000000 microseconds")),
-            (
-                "-1 day 23:59:59.000001",
-                Some("-1 day 86399000001 microseconds"),
-            ),
-            ("-00:00:01.5", Some("-1500000 microseconds")),
-            ("1 year 2 mons", Some("1 year 2 mons 0 microseconds")),
-            (
-                "+1 day +7200 second +5 microsecond",
-                Some("1 day 7200 second 5 microsecond 0 microseconds"),
-            ),
-            ("02:03", Some("7380000000 microseconds")),
-            ("1:2:3:4", None),
-            ("1:xx", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            assert_eq!(interval_of_text(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 use datafusion::sql::sqlparser::ast::{DataType, ExactNumberInfo, Expr, TimezoneInfo, Value};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::PgWireResult;
+use sluice_syntax::cast_to;
 
 use super::codes::error;
-use crate::number_literals::cast_to;
 
 /// Digits of a second's fraction, as PostgreSQL keeps them.
 const SECOND_DIGITS: u64 = 6;

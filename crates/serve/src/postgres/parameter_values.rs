@@ -5,15 +5,13 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::sql::sqlparser::ast::{DataType, Expr, UnaryOperator, Value};
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
-use sluice_functions::offset_at;
+use sluice_functions::{interval_of_text, offset_at};
+use sluice_syntax::{fitted, text_as};
 
 use super::codes::error;
-use super::parameter_texts::{
-    elements_of_binary, elements_of_text, interval_of_text, numeric_of_binary,
-};
+use super::parameter_texts::{elements_of_binary, elements_of_text, numeric_of_binary};
 use super::parameter_types::{element_of, null_of, sql_type};
 use super::parameters::Bound;
-use crate::number_literals::{fitted, text_as};
 
 /// Values of one array.
 const ARRAY_VALUES_MAX: usize = 32_768;
@@ -198,7 +196,10 @@ fn of_text(text: &str, data_type: &Type, zone: &Tz) -> PgWireResult<Expr> {
             None => typed(text.to_owned()),
         },
         Type::DATE | Type::TIME => typed(text.trim().to_owned()),
-        Type::INTERVAL => typed(interval_of_text(text).ok_or_else(wrong)?),
+        Type::INTERVAL => match interval_of_text(text) {
+            Some(_) => typed(text.to_owned()),
+            None => Err(wrong()),
+        },
         _ => {
             // The other types that there are values of are texts.
             sql_type(data_type)?;
@@ -366,8 +367,9 @@ mod tests {
             (
                 "-1 day 23:59:00.5",
                 Type::INTERVAL,
-                "CAST('-1 day 86340500000 microseconds' AS INTERVAL)",
+                "CAST('-1 day 23:59:00.5' AS INTERVAL)",
             ),
+            ("5", Type::INTERVAL, "CAST('5' AS INTERVAL)"),
             (
                 "{2026-11-22,NULL}",
                 Type::DATE_ARRAY,

@@ -6,6 +6,7 @@
 //! what stands beside it, and make the value one of that. Places are filled in the
 //! parsed statement: no value ever becomes part of a text.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -15,14 +16,17 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::PgWireResult;
-use sluice_syntax::Part;
+use sluice_syntax::{Part, cast_to};
 
-use super::codes::error;
+use super::codes::{error, too_complex};
 use super::parameter_types::{array_of, element_of, null_of, sql_type};
-use crate::number_literals::cast_to;
 
 /// Parameters of a statement, as many as a message can give values for.
 const PARAMETERS_MAX: usize = 65_535;
+
+/// Values that stand in several places may have so many bytes there, but for the first
+/// place of each.
+const REPEATED_BYTES_MAX: usize = 16 << 20;
 
 /// What stands in the place of a parameter.
 #[derive(Debug, Clone)]
@@ -45,6 +49,15 @@ impl Bound {
             }
             None => Self::One(Box::new(null_of(sql_type(data_type)?))),
         })
+    }
+
+    /// Bytes of its text.
+    fn bytes(&self) -> usize {
+        let bytes_of = |value: &Expr| value.to_string().len();
+        match self {
+            Self::One(value) => bytes_of(value),
+            Self::List(values, _) => values.iter().flatten().map(bytes_of).sum(),
+        }
     }
 
     fn into_expression(self) -> Expr {
@@ -172,6 +185,8 @@ impl Parameters {
         let mut filler = Filler {
             values: &known,
             is_described: true,
+            sizes: BTreeMap::new(),
+            repeated_bytes: 0,
         };
         let _ = statement.rewrite(&mut filler);
         Ok(statement)
@@ -257,20 +272,54 @@ impl Visitor for Parameters {
 }
 
 /// Puts values in the places of parameters. Columns of the answer keep their names.
-pub(super) fn fill(statement: &mut Statement, values: &BTreeMap<usize, Bound>) {
+///
+/// # Errors
+/// When long values stand in too many places.
+pub(super) fn fill(statement: &mut Statement, values: &BTreeMap<usize, Bound>) -> PgWireResult<()> {
     let mut filler = Filler {
         values,
         is_described: false,
+        sizes: BTreeMap::new(),
+        repeated_bytes: 0,
     };
-    let _ = statement.rewrite(&mut filler);
+    match statement.rewrite(&mut filler) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(too_complex(format!(
+            "the values of parameters that stand in several places have more than {REPEATED_BYTES_MAX} bytes there: use shorter values, or write each once, as in FROM (SELECT $1::text AS v)"
+        ))),
+    }
 }
 
 struct Filler<'a> {
     values: &'a BTreeMap<usize, Bound>,
     is_described: bool,
+    /// The bytes of those that have a place.
+    sizes: BTreeMap<usize, usize>,
+    /// What all of them have in their second place and those behind it.
+    repeated_bytes: usize,
 }
 
-impl Filler<'_> {
+impl<'a> Filler<'a> {
+    /// The value of a parameter that stands somewhere. Breaks where there are too many.
+    fn value_of(&mut self, number: usize) -> ControlFlow<(), Option<&'a Bound>> {
+        let values = self.values;
+        let Some(value) = values.get(&number) else {
+            return ControlFlow::Continue(None);
+        };
+        match self.sizes.entry(number) {
+            Entry::Vacant(first) => {
+                first.insert(value.bytes());
+            }
+            Entry::Occupied(size) => {
+                self.repeated_bytes = self.repeated_bytes.saturating_add(*size.get());
+            }
+        }
+        match self.repeated_bytes > REPEATED_BYTES_MAX {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(Some(value)),
+        }
+    }
+
     /// A comparison with an array that is a parameter as one with its values, by which
     /// it is unknown where it should be.
     fn listed(&self, comparison: &Expr) -> Option<Expr> {
@@ -318,6 +367,10 @@ impl VisitorMut for Filler<'_> {
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        let among = membership(expression).and_then(|(_, among, _)| array_number_of(among));
+        if let Some(number) = among.map(|(number, _)| number) {
+            self.value_of(number)?;
+        }
         if let Some(listed) = self.listed(expression) {
             *expression = listed;
         }
@@ -333,7 +386,8 @@ impl VisitorMut for Filler<'_> {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         if matches!(expression, Expr::Value(_))
-            && let Some(value) = number_of(expression).and_then(|number| self.values.get(&number))
+            && let Some(number) = number_of(expression)
+            && let Some(value) = self.value_of(number)?
         {
             *expression = value.clone().into_expression();
         }
@@ -440,8 +494,31 @@ mod tests {
             ("SELECT $5 AS b", "SELECT $5 AS b"),
         ] {
             let mut statement = parsed(sql);
-            fill(&mut statement, &values);
+            fill(&mut statement, &values).unwrap();
             assert_eq!(statement.to_string(), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn long_values_do_not_stand_everywhere() {
+        // With its quotes.
+        let text = |bytes: usize| Expr::value(Value::SingleQuotedString("x".repeat(bytes - 2)));
+        let list = vec![text(REPEATED_BYTES_MAX / 4); 2];
+        let values = BTreeMap::from([
+            (1, Bound::One(Box::new(text(REPEATED_BYTES_MAX / 4)))),
+            (2, Bound::List(Some(list), DataType::Text)),
+        ]);
+        for (sql, fits) in [
+            ("SELECT f($1, $1, $1, $1, $1)", true),
+            ("SELECT f($1, $1, $1, $1, $1, $1)", false),
+            ("SELECT a = ANY($2), b = ANY($2), c = ANY($2)", true),
+            (
+                "SELECT a = ANY($2), b = ANY($2), c = ANY($2), d = ANY($2)",
+                false,
+            ),
+        ] {
+            let filled = fill(&mut parsed(sql), &values);
+            assert_eq!(filled.is_ok(), fits, "{sql}");
         }
     }
 }

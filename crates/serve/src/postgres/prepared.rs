@@ -127,17 +127,20 @@ impl Extended {
         if message.parameters.is_empty() {
             return Ok(stored);
         }
-        let zone = self.0.time_zone().parse::<Tz>();
+        let zone = self.services.time_zone().parse::<Tz>();
         // 22023: invalid_parameter_value.
         let zone = zone.map_err(|problem: ArrowError| error("22023", problem.to_string()))?;
         let values = values_of(&stored.parameter_types, message, &zone)?;
         message.parameters.clear();
         message.parameter_format_codes.clear();
         let mut filled = statement.clone();
-        fill(&mut filled, &values);
+        fill(&mut filled, &values)?;
         let query = compatible(query_of(filled)?);
         let query = query.map_err(|problem| PgWireError::ApiError(Box::new(problem)))?;
-        let session = self.0.session().map_err(|problem| internal(&problem))?;
+        let session = self
+            .services
+            .session()
+            .map_err(|problem| internal(&problem))?;
         let state = session.state();
         let query = DataFusionStatement::Statement(Box::new(query));
         let plan = state.statement_to_plan(query).await;

@@ -1,11 +1,11 @@
-//! Rows as PostgreSQL writes them as text, where the library writes them
-//! otherwise: moments in their zones, and numbers that are not finite.
+//! Rows as clients read them. What the library writes otherwise than PostgreSQL, or not
+//! at all, goes through it as texts or bytes that are written already.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
@@ -16,20 +16,20 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::QueryHook;
-use datafusion_postgres::arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
+use datafusion_postgres::arrow_pg::datatypes::encode_recordbatch;
 use datafusion_postgres::hooks::HookClient;
-use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{FieldFormat, FieldInfo, QueryResponse, Response};
+use datafusion_postgres::pgwire::api::{ClientInfo, Type};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::data::DataRow;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
 use futures::StreamExt;
 use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
-use super::{interval_texts, time_texts};
+use super::column_types::{fields_of, is_own};
+use super::{value_bytes, value_texts};
 use crate::zoned_session::with_types_of_answer;
 
 /// Columns of an answer, as many as PostgreSQL has.
@@ -73,7 +73,7 @@ pub(super) async fn answer(
     if schema.fields().len() > COLUMNS_MAX {
         return Err(too_many_columns());
     }
-    let fields = Arc::new(arrow_schema_to_pg_fields(schema, format, Some(options))?);
+    let fields = Arc::new(fields_of(schema, format, Some(options))?);
     let planner = state.query_planner().clone();
     let plan = planner.create_physical_plan(&plan, &state).await;
     let stream = execute_stream(plan.map_err(failed)?, state.task_ctx()).map_err(failed)?;
@@ -91,80 +91,93 @@ pub(super) fn encode(
     rows: RecordBatch,
 ) -> Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send + Sync> {
     match as_written(&rows, fields) {
-        Ok(rows) => Box::new(encode_recordbatch(fields.clone(), rows)),
-        Err(problem) => {
-            let problem = of_datafusion(&DataFusionError::from(problem));
-            Box::new(std::iter::once(Err(problem)))
-        }
+        Ok((rows, fields)) => Box::new(encode_recordbatch(fields, rows)),
+        Err(problem) => Box::new(std::iter::once(Err(problem))),
     }
 }
 
 /// The same rows with the texts, or the bytes, of those values that the library would
-/// write otherwise.
-fn as_written(rows: &RecordBatch, fields: &[FieldInfo]) -> Result<RecordBatch, ArrowError> {
+/// write otherwise, and the columns as which it takes them.
+fn as_written(
+    rows: &RecordBatch,
+    fields: &Arc<Vec<FieldInfo>>,
+) -> PgWireResult<(RecordBatch, Arc<Vec<FieldInfo>>)> {
     let schema = rows.schema();
-    let columns = rows.columns().iter().zip(schema.fields()).zip(fields);
     let mut is_same = true;
-    let written = columns.map(|((column, field), wanted)| {
-        let values: Option<ArrayRef> = match wanted.format() {
-            FieldFormat::Text => match texts_of(column, wanted.format_options())? {
-                Some(texts) => Some(Arc::new(texts)),
-                None => None,
-            },
-            FieldFormat::Binary => match column.data_type() {
-                DataType::Interval(_) => Some(Arc::new(interval_texts::bytes(column)?)),
-                _ => None,
-            },
-        };
-        Ok(match values {
-            Some(values) => {
+    let mut columns = Vec::with_capacity(fields.len());
+    let mut infos = Vec::with_capacity(fields.len());
+    let pairs = rows.columns().iter().zip(schema.fields());
+    for ((column, field), wanted) in pairs.zip(fields.iter()) {
+        let written = written(column, wanted);
+        match written.map_err(|problem| unwritten(wanted.name(), problem))? {
+            Some((values, info)) => {
                 is_same = false;
                 let field = Field::new(field.name(), values.data_type().clone(), true);
-                (Arc::new(field), values)
+                columns.push((Arc::new(field), values));
+                infos.push(info);
             }
-            None => (field.clone(), column.clone()),
-        })
-    });
-    let written = written.collect::<Result<Vec<(Arc<Field>, ArrayRef)>, ArrowError>>()?;
-    if is_same {
-        return Ok(rows.clone());
-    }
-    let (fields, columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = written.into_iter().unzip();
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
-}
-
-fn texts_of(column: &ArrayRef, options: &FormatOptions) -> Result<Option<StringArray>, ArrowError> {
-    match column.data_type() {
-        DataType::Timestamp(_, _) => time_texts::texts(column, &options.date_style).map(Some),
-        DataType::Interval(_) | DataType::Duration(_) => {
-            interval_texts::texts(column, &options.interval_style).map(Some)
+            None => {
+                columns.push((field.clone(), column.clone()));
+                infos.push(wanted.clone());
+            }
         }
-        DataType::Float32 | DataType::Float64 => numbers(column, options),
-        _ => Ok(None),
+    }
+    if is_same {
+        return Ok((rows.clone(), fields.clone()));
+    }
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    let schema = Arc::new(Schema::new(fields));
+    let rows = RecordBatch::try_new_with_options(schema, columns, &options);
+    let rows = rows.map_err(|problem| of_datafusion(&DataFusionError::from(problem)))?;
+    Ok((rows, Arc::new(infos)))
+}
+
+/// Why a column has a value that no client gets.
+fn unwritten(column: &str, problem: ArrowError) -> PgWireError {
+    match problem {
+        // 0A000: feature_not_supported.
+        ArrowError::NotYetImplemented(problem) => error(
+            "0A000",
+            format!("column \"{column}\": {problem}; cast it to text"),
+        ),
+        problem => of_datafusion(&DataFusionError::from(problem)),
     }
 }
 
-/// Numbers of which some are not finite.
-fn numbers(column: &ArrayRef, options: &FormatOptions) -> Result<Option<StringArray>, ArrowError> {
-    let wide = cast(column, &DataType::Float64)?;
-    let values = wide.as_primitive::<Float64Type>();
-    if !values.iter().flatten().any(f64::is_infinite) {
-        return Ok(None);
-    }
-    let digits = ExtraFloatDigits(options.extra_float_digits);
-    let is_narrow = column.data_type() == &DataType::Float32;
-    let texts = values.iter().map(|value| {
-        let value = value?;
-        Some(match (value.is_infinite(), value > 0.0) {
-            (true, true) => "Infinity".to_owned(),
-            (true, false) => "-Infinity".to_owned(),
-            // It was made of one.
-            (false, _) if is_narrow => digits.format_f32(value as f32).to_string(),
-            (false, _) => digits.format_f64(value).to_string(),
-        })
-    });
-    Ok(Some(texts.collect()))
+/// A column that is written already, and as what the library takes it: texts, or bytes,
+/// which it leaves as they are.
+type Written = (ArrayRef, FieldInfo);
+
+/// A column that the library would write otherwise; `None` for others.
+fn written(column: &ArrayRef, wanted: &FieldInfo) -> Result<Option<Written>, ArrowError> {
+    let format = wanted.format();
+    let values: ArrayRef = match format {
+        FieldFormat::Text if is_text_own(column)? => {
+            Arc::new(value_texts::texts(column, wanted.format_options())?)
+        }
+        FieldFormat::Binary if is_own(column.data_type()) => Arc::new(value_bytes::bytes(column)?),
+        FieldFormat::Text | FieldFormat::Binary => return Ok(None),
+    };
+    let plain = match format {
+        FieldFormat::Text => Type::TEXT,
+        FieldFormat::Binary => Type::BYTEA,
+    };
+    let info = FieldInfo::new(wanted.name().to_owned(), None, None, plain, format);
+    Ok(Some((values, info)))
+}
+
+/// Whether the library writes the texts of a column otherwise than PostgreSQL.
+fn is_text_own(column: &ArrayRef) -> Result<bool, ArrowError> {
+    Ok(match column.data_type() {
+        DataType::Timestamp(_, _) | DataType::Time32(_) | DataType::Time64(_) => true,
+        DataType::Float32 | DataType::Float64 => {
+            let wide = cast(column, &DataType::Float64)?;
+            let values = wide.as_primitive::<Float64Type>().iter();
+            values.flatten().any(f64::is_infinite)
+        }
+        other => is_own(other),
+    })
 }
 
 #[async_trait]
@@ -233,27 +246,51 @@ impl QueryHook for QueryRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Float32Array, Float64Array};
+    use arrow::array::{Array, Float64Array, Int64Array, ListArray};
+    use arrow::datatypes::Int32Type;
+
+    /// The values of the first row, each behind its length.
+    fn first_row(column: ArrayRef, format: FieldFormat) -> PgWireResult<Vec<u8>> {
+        let field = Field::new("a", column.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let wanted = Format::from(format.value());
+        let fields = Arc::new(fields_of(&schema, &wanted, None)?);
+        let rows = RecordBatch::try_new(schema, vec![column]).unwrap();
+        let row = encode(&fields, rows).next().unwrap()?;
+        Ok(row.data.to_vec())
+    }
 
     #[test]
-    fn infinite_numbers_have_postgresql_s_names() {
-        let options = FormatOptions::default();
-        let wide: ArrayRef = Arc::new(Float64Array::from(vec![
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            f64::NAN,
-            0.5,
-        ]));
-        let texts = texts_of(&wide, &options).unwrap().unwrap();
-        let texts: Vec<_> = texts.iter().flatten().collect();
-        assert_eq!(texts, ["Infinity", "-Infinity", "NaN", "0.5"]);
-        let narrow: ArrayRef = Arc::new(Float32Array::from(vec![f32::INFINITY, 0.1]));
-        let texts = texts_of(&narrow, &options).unwrap().unwrap();
-        assert_eq!(
-            texts.iter().flatten().collect::<Vec<_>>(),
-            ["Infinity", "0.1"]
-        );
-        let finite: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
-        assert!(texts_of(&finite, &options).unwrap().is_none());
+    fn what_is_written_already_stays_as_it_is() {
+        let rows = vec![Some(vec![Some(1), None])];
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows));
+        let infinite: ArrayRef = Arc::new(Float64Array::from(vec![f64::INFINITY]));
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        for (column, text) in [(&list, "{1,NULL}"), (&infinite, "Infinity"), (&number, "7")] {
+            let mut expected = (text.len() as i32).to_be_bytes().to_vec();
+            expected.extend(text.bytes());
+            let found = first_row(column.clone(), FieldFormat::Text).unwrap();
+            assert_eq!(found, expected, "{text}");
+        }
+        // Length, dimensions, NULL or not, int4, length and beginning, 1 and NULL.
+        let expected: [i32; 9] = [32, 1, 1, 23, 2, 1, 4, 1, -1];
+        let expected: Vec<u8> = expected
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .collect();
+        assert_eq!(first_row(list, FieldFormat::Binary).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_has_no_form_is_an_error() {
+        let rows = vec![Some(vec![Some(1)]), Some(vec![])];
+        let inner = ListArray::from_iter_primitive::<Int32Type, _, _>(rows);
+        let item = Arc::new(Field::new("item", inner.data_type().clone(), true));
+        let ends = arrow::buffer::OffsetBuffer::from_lengths([2]);
+        let uneven: ArrayRef = Arc::new(ListArray::new(item, ends, Arc::new(inner), None));
+        for format in [FieldFormat::Text, FieldFormat::Binary] {
+            let problem = first_row(uneven.clone(), format).unwrap_err().to_string();
+            assert!(problem.contains("column \"a\""), "{problem}");
+        }
     }
 }

@@ -27,6 +27,7 @@ use sluice_syntax::text_of;
 
 use super::catalog::read;
 use super::codes::of_datafusion;
+use super::column_types::fields_of;
 use super::handlers::Statement;
 use super::rows::options_of;
 
@@ -174,6 +175,12 @@ impl QueryParser for Reader {
         statement: &Statement,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        self.library.get_result_schema(statement, format)
+        match &statement.1 {
+            Some((_, plan)) => {
+                let schema = plan.schema().as_arrow();
+                fields_of(schema, format.unwrap_or(&Format::UnifiedText), None)
+            }
+            None => Ok(Vec::new()),
+        }
     }
 }

@@ -1,25 +1,24 @@
-//! SET, SHOW, RESET and DISCARD: a connection's own settings.
+//! SET, SHOW and RESET: a connection's own settings.
 //!
 //! DataFusion has one set of settings for everybody, which no client may change:
 //! what a client sets is kept with its connection, where SHOW finds it. Only
-//! `statement_timeout`, `TimeZone` and those that say how values are written change
-//! what statements do.
+//! `statement_timeout`, `TimeZone`, the level of isolation and those that say how
+//! values are written change what statements do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::common::{DFSchema, ToDFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::ast::{
-    ContextModifier, DiscardObject, Expr, Reset, Set, Statement,
-};
+use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Ident, Reset, Set, Statement};
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::pgwire::api::results::{
     DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag,
 };
-use datafusion_postgres::pgwire::api::store::PortalStore;
 use datafusion_postgres::pgwire::api::{ClientInfo, Type};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
@@ -28,151 +27,23 @@ use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 
 use super::codes::error;
 use super::cursors::without_rows;
-use super::formats::{FORMATS, format_value};
 use super::hook::Hook;
-use super::sign_in::SERVER_VERSION;
+use super::isolation::{DEFAULT_LEVEL, Isolation, LEVEL};
+use super::savepoints::is_chained;
+use super::setting_values::{
+    DEFAULTS, TIME_ZONE, TIMEOUT, checked, default_of, defaults, is_setting, is_told, key_of,
+    name_of, told_name,
+};
 use super::time_zones;
 use super::transaction_settings::{self as transaction, Values};
 use crate::session::{self, SESSION};
 
 /// Settings that one connection may keep.
 const SETTINGS_MAX: usize = 100;
-/// Characters of a setting's value.
-const VALUE_LENGTH_MAX: usize = 1_000;
-/// A connection's settings stand among what else is known of it, under names
-/// that begin so.
-const PREFIX: &str = "setting.";
-
-/// What SHOW says where a client has set nothing; those that are `true` are told
-/// to the client when they change, as PostgreSQL does.
-const DEFAULTS: [(&str, &str, bool); 33] = [
-    ("application_name", "", true),
-    ("bytea_output", "hex", false),
-    ("client_encoding", "UTF8", true),
-    ("client_min_messages", "notice", false),
-    ("datestyle", "ISO, YMD", true),
-    ("default_transaction_isolation", "repeatable read", false),
-    ("default_transaction_read_only", "on", false),
-    ("escape_string_warning", "on", false),
-    ("extra_float_digits", "1", false),
-    ("idle_in_transaction_session_timeout", "0", false),
-    ("in_hot_standby", "off", false),
-    ("integer_datetimes", "on", false),
-    ("intervalstyle", "postgres", true),
-    ("is_superuser", "off", false),
-    ("jit", "off", false),
-    ("lc_collate", "C", false),
-    ("lc_ctype", "C", false),
-    ("lc_messages", "C", false),
-    ("lc_monetary", "C", false),
-    ("lc_numeric", "C", false),
-    ("lc_time", "C", false),
-    ("lock_timeout", "0", false),
-    ("max_identifier_length", "63", false),
-    ("max_index_keys", "32", false),
-    ("max_prepared_transactions", "0", false),
-    ("row_security", "on", false),
-    ("search_path", "public", false),
-    ("server_encoding", "UTF8", false),
-    ("server_version_num", "160006", false),
-    ("standard_conforming_strings", "on", false),
-    ("transaction_isolation", "repeatable read", false),
-    ("transaction_read_only", "on", false),
-    ("wal_level", "replica", false),
-];
-
-/// `statement_timeout` as the guard reads it: milliseconds, 0 for none.
-pub(super) fn statement_timeout_ms<C: ClientInfo + ?Sized>(client: &C) -> u64 {
-    let text = client.metadata().get(&key_of(TIMEOUT));
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-const TIMEOUT: &str = "statement_timeout";
-const TIME_ZONE: &str = "timezone";
-
-/// The time zone that a client names when it connects: as a parameter, or among
-/// its `options`. One that is not known is as none.
-pub(super) fn startup_time_zone<'a>(
-    parameters: impl Iterator<Item = (&'a String, &'a String)>,
-) -> Option<String> {
-    let mut named = None;
-    let mut option = None;
-    for (name, value) in parameters {
-        if name.eq_ignore_ascii_case(TIME_ZONE) {
-            named = time_zones::known(value);
-        }
-        if name == "options" {
-            let words = value.split_whitespace();
-            let mut pairs = words.filter_map(|word| {
-                let word = word.trim_start_matches("--").trim_start_matches("-c");
-                word.split_once('=')
-            });
-            let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case(TIME_ZONE));
-            option = found.and_then(|(_, value)| time_zones::known(value));
-        }
-    }
-    named.or(option)
-}
-
-/// All settings where nobody has set them.
-pub(super) fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let known = DEFAULTS.iter().map(|(name, value, _)| (*name, *value));
-    known.chain([("server_version", SERVER_VERSION), (TIMEOUT, "0")])
-}
-
-/// What a setting is where nobody has set it; `None` where there is no such one.
-pub(super) fn default_of(name: &str) -> Option<String> {
-    match name {
-        "server_version" => Some(SERVER_VERSION.to_owned()),
-        TIMEOUT => Some("0".to_owned()),
-        _ => {
-            let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
-            known.map(|(_, value, _)| (*value).to_owned())
-        }
-    }
-}
-
-/// Where a setting is kept.
-fn key_of(name: &str) -> String {
-    match FORMATS.contains(&name) {
-        true => name.to_owned(),
-        false => format!("{PREFIX}{name}"),
-    }
-}
-
-/// Whether a setting is kept under that name.
-pub(super) fn is_setting(key: &str) -> bool {
-    key.starts_with(PREFIX) || FORMATS.contains(&key)
-}
-
-/// Notes what a client says of `statement_timeout`, and of how it wants values
-/// written, when it connects: as a parameter, or among its `options`. What is no
-/// such value is as if nothing was said.
-pub(super) fn note_startup<C: ClientInfo>(client: &mut C) {
-    let metadata = client.metadata();
-    let parameters = metadata.iter();
-    let mut said: Vec<(String, String)> = parameters
-        .map(|(name, value)| (name.to_lowercase(), value.clone()))
-        .collect();
-    let options = metadata.get("options").cloned().unwrap_or_default();
-    for word in options.split_whitespace() {
-        let word = word.trim_start_matches("--").trim_start_matches("-c");
-        if let Some((name, value)) = word.split_once('=') {
-            said.push((name.to_lowercase(), value.to_owned()));
-        }
-    }
-    client.metadata_mut().retain(|key, _| !is_setting(key));
-    for (name, value) in said {
-        let value = match name.as_str() {
-            TIMEOUT => milliseconds(&value).map(|timeout_ms| timeout_ms.to_string()),
-            name if FORMATS.contains(&name) => format_value(name, &value, None),
-            _ => None,
-        };
-        if let Some(value) = value {
-            client.metadata_mut().insert(key_of(&name), value);
-        }
-    }
-}
+/// What `SHOW ALL` names.
+const ALL: &str = "all";
+/// The columns of its answer.
+const ALL_COLUMNS: [&str; 3] = ["name", "setting", "description"];
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -184,6 +55,11 @@ pub(super) struct SettingsHook {
 impl SettingsHook {
     /// What SHOW says of a name, in lower case.
     fn shown<C: ClientInfo + ?Sized>(&self, client: &C, name: &str) -> Option<String> {
+        if name == LEVEL
+            && let Some(level) = transaction::isolation()
+        {
+            return Some(level.name().to_owned());
+        }
         let found = client.metadata().get(&key_of(name));
         if let Some(value) = found {
             return Some(match name {
@@ -193,6 +69,7 @@ impl SettingsHook {
         }
         let told = match name {
             TIME_ZONE => session::time_zone().or_else(|| Some(self.time_zone.clone())),
+            LEVEL => self.shown(client, DEFAULT_LEVEL),
             // The client says them when it connects.
             "application_name" => client.metadata().get(name).cloned(),
             "session_authorization" => client.metadata().get("user").cloned(),
@@ -201,15 +78,12 @@ impl SettingsHook {
         told.or_else(|| default_of(name))
     }
 
-    fn show(&self, words: &str, client: &dyn HookClient) -> PgWireResult<Response> {
-        let name = match words {
-            "time zone" => "timezone",
-            "transaction isolation level" => "transaction_isolation",
-            "session authorization" => "session_authorization",
-            other => other,
-        };
+    fn show(&self, name: &str, client: &dyn HookClient) -> PgWireResult<Response> {
+        if name == ALL {
+            return self.show_all(client);
+        }
         match self.shown(client, name) {
-            Some(value) => one_text(name, &value),
+            Some(value) => texts(&[told_name(name)], &[vec![value]]),
             // 42704: undefined_object.
             None => Err(error(
                 "42704",
@@ -217,25 +91,48 @@ impl SettingsHook {
             )),
         }
     }
-}
 
-impl SettingsHook {
-    /// Ends a transaction: what is to hold from now on holds.
+    /// All settings that are known, and those that the client has made up.
+    fn show_all(&self, client: &dyn HookClient) -> PgWireResult<Response> {
+        let mut names = vec![TIME_ZONE];
+        names.extend(defaults().map(|(name, _)| name));
+        names.extend(client.metadata().keys().filter_map(|key| name_of(key)));
+        let mut shown = BTreeMap::new();
+        for name in names {
+            if let Some(value) = self.shown(client, name) {
+                shown.insert(told_name(name).to_owned(), value);
+            }
+        }
+        let rows = shown.into_iter();
+        let rows: Vec<Vec<String>> = rows
+            .map(|(name, value)| vec![name, value, String::new()])
+            .collect();
+        texts(&ALL_COLUMNS, &rows)
+    }
+
+    /// The level of isolation of a transaction that begins with this statement.
+    fn level<C: ClientInfo + ?Sized>(&self, statement: &Statement, client: &C) -> Isolation {
+        let named = match statement {
+            Statement::StartTransaction { modes, .. } => Isolation::of_modes(modes),
+            _ => None,
+        };
+        let default = || Isolation::named(&self.shown(client, DEFAULT_LEVEL)?);
+        named.or_else(default).unwrap_or(Isolation::ReadCommitted)
+    }
+
+    /// Makes these values hold, and tells the client of those that have changed.
     ///
     /// # Errors
     /// When the client cannot be told.
-    pub(super) async fn end(
+    pub(super) async fn hold(
         &self,
-        is_committed: bool,
+        values: Values,
         client: &mut dyn HookClient,
     ) -> PgWireResult<()> {
-        let Some(Values {
+        let Values {
             settings,
             time_zone,
-        }) = transaction::end(is_committed)
-        else {
-            return Ok(());
-        };
+        } = values;
         let told = DEFAULTS.iter().filter(|(_, _, is_told)| *is_told);
         let told = told.map(|(name, _, _)| (*name, self.shown(&*client, name)));
         let told: Vec<(&str, Option<String>)> = told.collect();
@@ -250,9 +147,148 @@ impl SettingsHook {
         if time_zone == session::time_zone() {
             return Ok(());
         }
-        let _ = SESSION.try_with(|session| session.put_back_time_zone(time_zone));
+        let _ = SESSION.try_with(|session| session.set_time_zone(time_zone));
         let now = session::time_zone().unwrap_or_else(|| self.time_zone.clone());
-        tell("TimeZone", now, client).await
+        tell(told_name(TIME_ZONE), now, client).await
+    }
+
+    /// Ends a transaction: what is to hold from now on holds.
+    ///
+    /// # Errors
+    /// When the client cannot be told.
+    pub(super) async fn end(
+        &self,
+        is_committed: bool,
+        client: &mut dyn HookClient,
+    ) -> PgWireResult<()> {
+        match transaction::end(is_committed) {
+            Some(values) => self.hold(values, client).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Goes back to what held when the client connected.
+    ///
+    /// # Errors
+    /// When the client cannot be told.
+    pub(super) async fn reset_all(&self, client: &mut dyn HookClient) -> PgWireResult<()> {
+        transaction::will_set(&*client);
+        let first = Values::first(&*client);
+        transaction::keep_all(&first);
+        self.hold(first, client).await
+    }
+
+    /// The same of one setting.
+    async fn reset(
+        &self,
+        name: &str,
+        is_local: bool,
+        client: &mut dyn HookClient,
+    ) -> PgWireResult<()> {
+        transaction::will_set(&*client);
+        let mut first = Values::first(&*client);
+        let mut values = Values::of(&*client);
+        if name == TIME_ZONE {
+            values.time_zone = first.time_zone;
+            if !is_local {
+                transaction::keep_time_zone(values.time_zone.clone());
+            }
+        } else {
+            let key = key_of(name);
+            let value = first.settings.remove(&key);
+            if !is_local {
+                transaction::keep_setting(&key, value.as_deref());
+            }
+            match value {
+                Some(value) => values.settings.insert(key, value),
+                None => values.settings.remove(&key),
+            };
+        }
+        self.hold(values, client).await
+    }
+
+    async fn assign(
+        &self,
+        assignments: Vec<Assignment>,
+        is_local: bool,
+        client: &mut dyn HookClient,
+    ) -> PgWireResult<Response> {
+        // What holds until the transaction ends does not without one.
+        let is_in_vain = is_local && !transaction::is_begun();
+        for (name, value) in assignments {
+            if name.starts_with("datafusion.") {
+                let problem = format!("`{name}` holds for everybody, and no client sets it");
+                return Err(error("42501", problem));
+            }
+            match value {
+                None if is_in_vain => {}
+                None => self.reset(&name, is_local, client).await?,
+                Some(value) if name == TIME_ZONE => {
+                    let zone = time_zones::known(&value).ok_or_else(|| {
+                        let problem =
+                            format!("invalid value for parameter \"TimeZone\": \"{value}\"");
+                        error("22023", problem)
+                    })?;
+                    if !is_in_vain {
+                        set_time_zone(zone, is_local, client).await?;
+                    }
+                }
+                Some(value) => {
+                    let now = client.metadata().get(&key_of(&name));
+                    let value = checked(&name, value, now.map(String::as_str))?;
+                    if !is_in_vain {
+                        set(&name, value, is_local, client).await?;
+                    }
+                }
+            }
+        }
+        done("SET")
+    }
+}
+
+/// Sets the time zone of a connection.
+async fn set_time_zone(
+    zone: String,
+    is_local: bool,
+    client: &mut dyn HookClient,
+) -> PgWireResult<()> {
+    transaction::will_set(&*client);
+    let _ = SESSION.try_with(|session| session.set_time_zone(Some(zone.clone())));
+    if !is_local {
+        transaction::keep_time_zone(Some(zone.clone()));
+    }
+    tell(told_name(TIME_ZONE), zone, client).await
+}
+
+/// Sets something else.
+async fn set(
+    name: &str,
+    value: String,
+    is_local: bool,
+    client: &mut dyn HookClient,
+) -> PgWireResult<()> {
+    if name == LEVEL {
+        if let Some(level) = Isolation::named(&value) {
+            transaction::set_isolation(level, false);
+        }
+        return Ok(());
+    }
+    let key = key_of(name);
+    let settings = client.metadata().keys();
+    let count = settings.filter(|key| is_setting(key)).count();
+    if count >= SETTINGS_MAX && !client.metadata().contains_key(&key) {
+        // 53000: insufficient_resources.
+        let problem = format!("a connection keeps at most {SETTINGS_MAX} settings");
+        return Err(error("53000", problem));
+    }
+    transaction::will_set(&*client);
+    if !is_local {
+        transaction::keep_setting(&key, Some(&value));
+    }
+    client.metadata_mut().insert(key, value.clone());
+    match is_told(name) {
+        true => tell(told_name(name), value, client).await,
+        false => Ok(()),
     }
 }
 
@@ -260,14 +296,23 @@ fn done(tag: &str) -> PgWireResult<Response> {
     Ok(Response::Execution(Tag::new(tag)))
 }
 
-fn one_text(name: &str, value: &str) -> PgWireResult<Response> {
-    let field = FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text);
-    let fields = Arc::new(vec![field]);
+/// Rows of texts.
+fn texts(columns: &[&str], rows: &[Vec<String>]) -> PgWireResult<Response> {
+    let fields = columns.iter();
+    let fields = fields.map(|name| {
+        let name = (*name).to_owned();
+        FieldInfo::new(name, None, None, Type::TEXT, FieldFormat::Text)
+    });
+    let fields: Arc<Vec<FieldInfo>> = Arc::new(fields.collect());
     let mut encoder = DataRowEncoder::new(fields.clone());
-    encoder.encode_field(&Some(value))?;
-    let row = Ok(encoder.take_row());
-    let rows = futures::stream::once(async move { row });
-    let mut response = QueryResponse::new(fields, Box::pin(rows));
+    let mut encoded = Vec::with_capacity(rows.len());
+    for row in rows {
+        for value in row {
+            encoder.encode_field(&Some(value.as_str()))?;
+        }
+        encoded.push(Ok(encoder.take_row()));
+    }
+    let mut response = QueryResponse::new(fields, futures::stream::iter(encoded));
     response.set_command_tag("SHOW");
     Ok(Response::Query(response))
 }
@@ -301,7 +346,13 @@ fn assignments(set: &Set) -> Result<Vec<Assignment>, PgWireError> {
                 Some(charset_name.value.clone()),
             )]
         }
-        Set::SetNamesDefault {} | Set::SetTransaction { .. } => Vec::new(),
+        Set::SetTransaction { modes, session, .. } => {
+            let name = if *session { DEFAULT_LEVEL } else { LEVEL };
+            let level = Isolation::of_modes(modes);
+            let level = level.map(|level| (name.to_owned(), Some(level.name().to_owned())));
+            level.into_iter().collect()
+        }
+        Set::SetNamesDefault {} => Vec::new(),
         Set::SetRole {
             role_name: None, ..
         } => Vec::new(),
@@ -321,6 +372,19 @@ fn assignments(set: &Set) -> Result<Vec<Assignment>, PgWireError> {
 
 fn plain_name(name: &str) -> String {
     name.replace('"', "").to_lowercase()
+}
+
+/// What the words of a SHOW name.
+fn name_of_words(words: &[Ident]) -> String {
+    let words = words.iter().map(|word| word.value.to_lowercase());
+    let words: Vec<String> = words.collect();
+    match words.join(" ").as_str() {
+        "time zone" => TIME_ZONE.to_owned(),
+        "transaction isolation level" => LEVEL.to_owned(),
+        // `SHOW SESSION AUTHORIZATION`: the parser takes the first word for a scope.
+        "authorization" | "session authorization" => "session_authorization".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 fn text(value: &Expr) -> String {
@@ -354,134 +418,12 @@ fn is_local(set: &Set) -> bool {
     }
 }
 
-/// The value of a setting in the form in which it is kept.
-fn checked(name: &str, value: String, now: Option<&str>) -> PgWireResult<String> {
-    if value.len() > VALUE_LENGTH_MAX {
-        // 22023: invalid_parameter_value.
-        let problem = format!("a setting has at most {VALUE_LENGTH_MAX} characters");
-        return Err(error("22023", problem));
-    }
-    let wrong = |help: &str| {
-        let problem = format!("invalid value for parameter \"{name}\": \"{value}\"{help}");
-        error("22023", problem)
-    };
-    if name == TIMEOUT {
-        let help = "; write milliseconds, or '30s', '5min'";
-        let timeout_ms = milliseconds(&value).ok_or_else(|| wrong(help))?;
-        return Ok(timeout_ms.to_string());
-    }
-    if name == "client_encoding" && !is_utf8(&value) {
-        let problem = format!("\"{value}\" is not answered; use UTF8");
-        return Err(error("22023", problem));
-    }
-    format_value(name, &value, now).ok_or_else(|| wrong(""))
-}
-
-fn told_name(name: &str) -> &str {
-    match name {
-        "datestyle" => "DateStyle",
-        "intervalstyle" => "IntervalStyle",
-        other => other,
-    }
-}
-
-async fn assign(
-    own_time_zone: &str,
-    assignments: Vec<Assignment>,
-    is_local: bool,
-    client: &mut dyn HookClient,
-) -> PgWireResult<Response> {
-    // What holds until the transaction ends does not without one.
-    let is_in_vain = is_local && !transaction::is_begun();
-    for (name, value) in assignments {
-        if name.starts_with("datafusion.") {
-            let problem = format!("`{name}` holds for everybody, and no client sets it");
-            return Err(error("42501", problem));
-        }
-        if name == TIME_ZONE {
-            let wanted = match value {
-                Some(value) => Some(time_zones::known(&value).ok_or_else(|| {
-                    let problem = format!("invalid value for parameter \"TimeZone\": \"{value}\"");
-                    error("22023", problem)
-                })?),
-                None => None,
-            };
-            if !is_in_vain {
-                set_time_zone(wanted, own_time_zone, client).await?;
-            }
-            if !is_local {
-                transaction::keep_time_zone();
-            }
-            continue;
-        }
-        let key = key_of(&name);
-        let now = client.metadata().get(&key).map(String::as_str);
-        let value = value.map(|value| checked(&name, value, now)).transpose()?;
-        if is_in_vain {
-            continue;
-        }
-        if !is_local {
-            transaction::keep_setting(&key, value.as_deref());
-        }
-        let Some(value) = value else {
-            client.metadata_mut().remove(&key);
-            continue;
-        };
-        let settings = client.metadata().keys();
-        let count = settings.filter(|key| is_setting(key)).count();
-        if count >= SETTINGS_MAX && !client.metadata().contains_key(&key) {
-            // 53000: insufficient_resources.
-            let problem = format!("a connection keeps at most {SETTINGS_MAX} settings");
-            return Err(error("53000", problem));
-        }
-        client.metadata_mut().insert(key, value.clone());
-        let known = DEFAULTS.iter().find(|(known, _, _)| *known == name);
-        if known.is_some_and(|(_, _, is_told)| *is_told) {
-            tell(told_name(&name), value, client).await?;
-        }
-    }
-    done("SET")
-}
-
-/// Sets the time zone of a connection; `None` for that in which it began.
-async fn set_time_zone(
-    wanted: Option<String>,
-    own_time_zone: &str,
-    client: &mut dyn HookClient,
-) -> PgWireResult<()> {
-    let _ = SESSION.try_with(|session| session.set_time_zone(wanted));
-    let now = session::time_zone().unwrap_or_else(|| own_time_zone.to_owned());
-    tell("TimeZone", now, client).await
-}
-
-pub(super) fn is_utf8(name: &str) -> bool {
-    ["utf8", "utf-8", "unicode"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// Milliseconds of PostgreSQL's text of a time: a number of milliseconds, or one
-/// with a unit.
-fn milliseconds(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let count: u64 = digits.trim().parse().ok()?;
-    let unit_us: u64 = match text.get(digits.len()..)? {
-        "us" => 1,
-        "" | "ms" => 1_000,
-        "s" => 1_000_000,
-        "min" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
-        _ => return None,
-    };
-    let whole_us = count.checked_mul(unit_us)?;
-    Some(whole_us.div_ceil(1_000))
-}
-
-fn show_schema() -> Result<DFSchema, DataFusionError> {
-    use arrow::datatypes::{DataType, Field, Schema};
-    Arc::new(Schema::new(vec![Field::new("show", DataType::Utf8, true)])).to_dfschema()
+fn show_schema(name: &str) -> Result<DFSchema, DataFusionError> {
+    let one = [told_name(name)];
+    let columns: &[&str] = if name == ALL { &ALL_COLUMNS } else { &one };
+    let fields = columns.iter();
+    let fields = fields.map(|column| Field::new(*column, DataType::Utf8, true));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>())).to_dfschema()
 }
 
 #[async_trait]
@@ -496,7 +438,7 @@ impl Hook for SettingsHook {
         Some(match statement {
             Statement::StartTransaction { .. } => {
                 if matches!(status, TransactionStatus::Idle) {
-                    transaction::begin(&*client);
+                    transaction::begin_block(self.level(statement, &*client));
                 }
                 return None;
             }
@@ -506,55 +448,29 @@ impl Hook for SettingsHook {
             } => {
                 let is_committed = matches!(statement, Statement::Commit { .. })
                     && !matches!(status, TransactionStatus::Error);
+                let level = transaction::isolation();
                 let ended = self.end(is_committed, client).await;
+                if let Some(level) = level.filter(|_| is_chained(statement)) {
+                    transaction::begin_block(level);
+                }
                 return ended.err().map(Err);
             }
             Statement::Set(set) => match assignments(set) {
-                Ok(assignments) => {
-                    assign(&self.time_zone, assignments, is_local(set), client).await
-                }
+                Ok(assignments) => self.assign(assignments, is_local(set), client).await,
                 Err(problem) => Err(problem),
             },
             Statement::Reset(reset) => {
-                let one = match &reset.reset {
+                let name = match &reset.reset {
                     Reset::ALL => None,
                     Reset::ConfigurationParameter(name) => Some(plain_name(&name.to_string())),
                 };
-                match &one {
-                    None => {
-                        client.metadata_mut().retain(|key, _| !is_setting(key));
-                        transaction::keep_no_setting();
-                    }
-                    Some(name) => {
-                        client.metadata_mut().remove(&key_of(name));
-                        transaction::keep_setting(&key_of(name), None);
-                    }
-                }
-                if one.is_none_or(|name| name == TIME_ZONE) {
-                    if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
-                        return Some(Err(problem));
-                    }
-                    transaction::keep_time_zone();
-                }
-                done("RESET")
+                let reset = match &name {
+                    None => self.reset_all(client).await,
+                    Some(name) => self.reset(name, false, client).await,
+                };
+                reset.and_then(|()| done("RESET"))
             }
-            Statement::Discard { object_type } => {
-                if *object_type == DiscardObject::ALL {
-                    client.metadata_mut().retain(|key, _| !is_setting(key));
-                    transaction::keep_no_setting();
-                    HookClient::portal_store(client).clear_portals();
-                    if let Err(problem) = set_time_zone(None, &self.time_zone, client).await {
-                        return Some(Err(problem));
-                    }
-                    transaction::keep_time_zone();
-                }
-                done(&format!("DISCARD {object_type}"))
-            }
-            Statement::ShowVariable { variable } => {
-                let words = variable.iter().map(|word| word.value.to_lowercase());
-                let words: Vec<String> = words.collect();
-                self.show(&words.join(" "), &*client)
-            }
+            Statement::ShowVariable { variable } => self.show(&name_of_words(variable), &*client),
             _ => return None,
         })
     }
@@ -565,40 +481,13 @@ impl Hook for SettingsHook {
         _client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         match statement {
-            Statement::Set(_) | Statement::Reset(_) | Statement::Discard { .. } => {
-                Some(Ok(without_rows(DFSchema::empty())))
-            }
-            Statement::ShowVariable { .. } => Some(
-                show_schema()
+            Statement::Set(_) | Statement::Reset(_) => Some(Ok(without_rows(DFSchema::empty()))),
+            Statement::ShowVariable { variable } => Some(
+                show_schema(&name_of_words(variable))
                     .map(without_rows)
                     .map_err(|error| PgWireError::ApiError(Box::new(error))),
             ),
             _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read() {
-        for (text, expected) in [
-            ("500", Some(500)),
-            ("500ms", Some(500)),
-            ("1500us", Some(2)),
-            ("30s", Some(30_000)),
-            ("5min", Some(300_000)),
-            ("2 h", Some(7_200_000)),
-            ("0", Some(0)),
-            ("-1", None),
-            ("soon", None),
-            ("", None),
-            ("99999999999999999999d", None),
-            ("999999999999999d", None),
-        ] {
-            assert_eq!(milliseconds(text), expected, "{text}");
         }
     }
 }

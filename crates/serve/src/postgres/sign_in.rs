@@ -28,7 +28,8 @@ use futures::Sink;
 use parking_lot::Mutex;
 
 use super::codes::fatal;
-use super::settings::{note_startup, startup_time_zone};
+use super::setting_values::{is_told, told_name};
+use super::startup_options::{note_startup, startup_settings, startup_time_zone};
 use crate::access::Access;
 use crate::audit::Auditor;
 use crate::session::{self, SESSION, Session};
@@ -134,6 +135,9 @@ impl ServerParameterProvider for Parameters {
         if let Some(zone) = session::time_zone() {
             parameters.insert("TimeZone".to_owned(), zone);
         }
+        let settings = startup_settings(client.metadata()).into_iter();
+        let told = settings.filter(|(name, _)| is_told(name));
+        parameters.extend(told.map(|(name, value)| (told_name(&name).to_owned(), value)));
         Some(parameters)
     }
 }

@@ -16,9 +16,7 @@ use datafusion_postgres::pgwire::api::query::{
 };
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::api::store::PortalStore;
-use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, PgWireConnectionState, copy,
-};
+use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
@@ -26,7 +24,9 @@ use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::{Sink, SinkExt};
 
 use super::catalog::{read, rewritten};
-use super::codes::{error, internal};
+use super::codes::{error, internal, too_complex};
+use super::copy_out::send_copy;
+use super::discard::forget_portals;
 use super::settings::SettingsHook;
 use super::time_zones::Services;
 use super::transaction_settings as transaction;
@@ -46,15 +46,16 @@ impl Simple {
     /// The statements of a text, in words that the library takes.
     ///
     /// # Errors
-    /// When one of several cannot be read: none of them is answered then.
+    /// When one is too long, or one of several cannot be read: none of them is answered
+    /// then.
     fn statements(sql: &str) -> PgWireResult<Vec<String>> {
         let parts = parts(sql);
         if let [one] = parts.as_slice() {
-            return Ok(vec![in_known_words(one)]);
+            return Ok(vec![in_known_words(one)?]);
         }
         let mut statements = Vec::new();
         for part in parts {
-            let statement = in_known_words(part);
+            let statement = in_known_words(part)?;
             let parsed = read(&statement);
             let parsed = parsed.map_err(|problem| PgWireError::ApiError(Box::new(problem)))?;
             // A comment is none.
@@ -81,7 +82,7 @@ impl Simple {
         for statement in &statements {
             let status = client.transaction_status();
             if is_transaction && matches!(status, TransactionStatus::Idle) {
-                transaction::begin(&*client);
+                transaction::begin();
             }
             let responses = self.do_query(client, statement).await?;
             for response in responses {
@@ -93,10 +94,15 @@ impl Simple {
 }
 
 /// A statement in words that the library takes.
-fn in_known_words(sql: &str) -> String {
-    rewritten(sql)
-        .or_else(|| mended_text(sql))
-        .unwrap_or_else(|| sql.to_owned())
+///
+/// # Errors
+/// When it is too long.
+fn in_known_words(sql: &str) -> PgWireResult<String> {
+    let other = match rewritten(sql) {
+        Some(other) => Some(other),
+        None => mended_text(sql).map_err(too_complex)?,
+    };
+    Ok(other.unwrap_or_else(|| sql.to_owned()))
 }
 
 /// What stands between the semicolons of a text. One that cannot be read is one part.
@@ -144,7 +150,7 @@ where
         Response::Execution(tag)
         | Response::TransactionStart(tag)
         | Response::TransactionEnd(tag) => send_execution_response(client, tag).await,
-        Response::CopyOut(rows) => copy::send_copy_out_response(client, rows).await,
+        Response::CopyOut(rows) => send_copy(client, rows).await,
         Response::Error(info) => Err(PgWireError::UserError(info)),
         Response::EmptyQuery => {
             let nothing = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
@@ -174,6 +180,7 @@ impl SimpleQueryHandler for Simple {
         let answered = self.answer(client, &query.query).await;
         if matches!(client.transaction_status(), TransactionStatus::Idle) {
             self.settings.end(answered.is_ok(), client).await?;
+            forget_portals(client.portal_store());
         }
         answered?;
         client.set_state(PgWireConnectionState::ReadyForQuery);

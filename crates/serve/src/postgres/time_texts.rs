@@ -5,9 +5,11 @@ use std::fmt::Write;
 use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
-use arrow::temporal_conversions::as_datetime;
+use arrow::temporal_conversions::{as_date, as_datetime, as_time};
 use chrono::{Datelike, NaiveDateTime, Offset, TimeZone, Timelike};
 use chrono_tz::OffsetName;
 use datafusion_postgres::pgwire::types::format::date_style::DateStyle;
@@ -62,6 +64,34 @@ pub(super) fn texts(column: &ArrayRef, date_style: &str) -> Result<StringArray, 
     Ok(texts.collect())
 }
 
+/// Dates as `2026-11-21`, or in another style. Those beyond the calendar have no text.
+pub(super) fn dates(column: &ArrayRef, date_style: &str) -> Result<StringArray, ArrowError> {
+    let style = DateStyle::new(date_style);
+    let days = cast(column, &DataType::Date32)?;
+    let texts = days.as_primitive::<Date32Type>().iter().map(|day| {
+        let date = as_date::<Date32Type>(i64::from(day?))?;
+        let year = format!("{:04}", called(date.year()));
+        let pattern = style.date_format_str().replace("%Y", &year);
+        let mut text = date.format(&pattern).to_string();
+        if date.year() <= 0 {
+            text.push_str(" BC");
+        }
+        Some(text)
+    });
+    Ok(texts.collect())
+}
+
+/// Times of day as `08:10:00.5`.
+pub(super) fn clocks(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let times = cast(column, &DataType::Time64(TimeUnit::Microsecond))?;
+    let times = times.as_primitive::<Time64MicrosecondType>().iter();
+    let texts = times.map(|time| {
+        let time = as_time::<Time64MicrosecondType>(time?)?;
+        Some(format!("{}{}", time.format("%H:%M:%S"), fraction(&time)))
+    });
+    Ok(texts.collect())
+}
+
 /// The zone of moments.
 struct Zone {
     zone: Tz,
@@ -98,7 +128,7 @@ fn called(year: i32) -> i32 {
 }
 
 /// The second's fraction, where there is one.
-fn fraction(time: &NaiveDateTime) -> String {
+fn fraction(time: &impl Timelike) -> String {
     match time.nanosecond() / 1_000 {
         0 => String::new(),
         us => format!(".{us:06}").trim_end_matches('0').to_owned(),
@@ -144,7 +174,7 @@ fn write_offset(offset_s: i32, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::TimestampMicrosecondArray;
+    use arrow::array::{Date32Array, TimestampMicrosecondArray};
     use std::sync::Arc;
 
     const ISO: &str = "ISO, YMD";
@@ -180,6 +210,20 @@ mod tests {
             written(vec![-62_135_596_800_000_001], None, ISO),
             ["0001-12-31 23:59:59.999999 BC"]
         );
+    }
+
+    #[test]
+    fn dates_have_styles_too() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(20_778), None, Some(-719_163)]));
+        for (style, first, last) in [
+            (ISO, "2026-11-21", "0001-12-31 BC"),
+            ("German, DMY", "21.11.2026", "31.12.0001 BC"),
+            ("SQL, MDY", "11/21/2026", "12/31/0001 BC"),
+        ] {
+            let texts = dates(&days, style).unwrap();
+            let texts: Vec<_> = texts.iter().collect();
+            assert_eq!(texts, [Some(first), None, Some(last)], "{style}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::client::connect;
 /// What a text was answered with.
 #[derive(Debug, PartialEq)]
 pub struct Told {
-    /// Tags of statements, and codes of errors.
+    /// Tags of statements, codes of errors, and `…` where a portal has more rows.
     pub words: Vec<String>,
     /// `I`: no transaction, `T`: in one, `E`: in one that has failed.
     pub state: char,
@@ -35,7 +35,7 @@ impl WireClient {
         stream.write_all(&length.to_be_bytes()).unwrap();
         stream.write_all(parameters.as_bytes()).unwrap();
         let mut client = Self(stream);
-        client.answer();
+        client.answer_until(b'Z');
         client
     }
 
@@ -53,28 +53,64 @@ impl WireClient {
 
     pub fn ask(&mut self, text: &str) -> Told {
         self.send_text(text);
-        self.answer().0
+        self.answer_until(b'Z').0
     }
 
     /// The rows that a text is answered with, values with commas between them.
     #[track_caller]
     pub fn rows(&mut self, text: &str) -> Vec<String> {
         self.send_text(text);
-        let (told, rows) = self.answer();
+        let (told, rows) = self.answer_until(b'Z');
         assert!(!rows.is_empty(), "{text}: {told:?}");
         rows
     }
 
     /// The same of a statement that is prepared, and what it was answered with.
     pub fn prepared(&mut self, statement: &str) -> (Told, Vec<String>) {
-        self.send(b'P', format!("\0{statement}\0\0\0").as_bytes());
-        self.send(b'B', &[0; 8]);
-        self.send(b'E', &[0; 5]);
-        self.send(b'S', b"");
-        self.answer()
+        self.pipeline(&[statement])
     }
 
-    fn answer(&mut self) -> (Told, Vec<String>) {
+    /// The same of several before one Sync.
+    pub fn pipeline(&mut self, statements: &[&str]) -> (Told, Vec<String>) {
+        for statement in statements {
+            self.parse("", statement).bind("", "").execute("", 0);
+        }
+        self.sync()
+    }
+
+    pub fn parse(&mut self, name: &str, statement: &str) -> &mut Self {
+        self.send(b'P', format!("{name}\0{statement}\0\0\0").as_bytes());
+        self
+    }
+
+    /// A portal without parameters, whose rows are texts.
+    pub fn bind(&mut self, portal: &str, name: &str) -> &mut Self {
+        let body = format!("{portal}\0{name}\0\0\0\0\0\0\0");
+        self.send(b'B', body.as_bytes());
+        self
+    }
+
+    /// 0 for all rows.
+    pub fn execute(&mut self, portal: &str, rows_max: i32) -> &mut Self {
+        let mut body = format!("{portal}\0").into_bytes();
+        body.extend(rows_max.to_be_bytes());
+        self.send(b'E', &body);
+        self
+    }
+
+    pub fn sync(&mut self) -> (Told, Vec<String>) {
+        self.send(b'S', b"");
+        self.answer_until(b'Z')
+    }
+
+    /// What one statement is answered with, without a Sync.
+    pub fn flush(&mut self) -> (Told, Vec<String>) {
+        self.send(b'H', b"");
+        self.answer_until(b'C')
+    }
+
+    /// What was told up to a message of that letter.
+    fn answer_until(&mut self, last: u8) -> (Told, Vec<String>) {
         let (mut words, mut rows) = (Vec::new(), Vec::new());
         loop {
             let mut head = [0; 5];
@@ -93,11 +129,16 @@ impl WireClient {
                     let code = fields.iter().find_map(|field| field.strip_prefix('C'));
                     words.push(code.unwrap().to_owned());
                 }
-                b'Z' => {
-                    let state = char::from(body[0]);
-                    return (Told { words, state }, rows);
-                }
+                b's' => words.push("…".to_owned()),
                 _ => {}
+            }
+            if head[0] == last {
+                let state = if last == b'Z' {
+                    char::from(body[0])
+                } else {
+                    ' '
+                };
+                return (Told { words, state }, rows);
             }
         }
     }

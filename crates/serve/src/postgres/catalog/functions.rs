@@ -258,7 +258,7 @@ fn may(values: &[Option<String>]) -> Option<String> {
 }
 
 fn encoding(values: &[Option<String>]) -> Option<String> {
-    let is_known = super::super::settings::is_utf8(first(values)?);
+    let is_known = super::super::setting_values::is_utf8(first(values)?);
     Some(if is_known { UTF8 } else { "-1" }.to_owned())
 }
 

@@ -74,7 +74,8 @@ fn with_arrays(sql: &str, statements: &mut Vec<Statement>) -> Option<String> {
     let before = written.clone();
     written.iter_mut().for_each(write_arrays);
     let text = (written != before).then(|| texts_of(&written));
-    let mended = mended_text(text.as_deref().unwrap_or(sql)).or(text)?;
+    let mended = mended_text(text.as_deref().unwrap_or(sql));
+    let mended = mended.ok()?.or(text)?;
     *statements = Parser::parse_sql(&PostgreSqlDialect {}, &mended).ok()?;
     Some(mended)
 }

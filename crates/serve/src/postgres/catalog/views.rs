@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::super::settings::defaults;
+use super::super::setting_values::defaults;
 use super::activity::ACTIVITY;
 
 /// The views that are queries: name and text.
