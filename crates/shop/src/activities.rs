@@ -72,6 +72,32 @@ const CODES: [(&str, &str, &str); 36] = [
     ("3302", "brand", "33"),
     ("3303", "product", "33"),
 ];
+/// Codes that no number needs.
+const MORE_CODES: [(&str, &str, &str); 23] = [
+    ("07", "refund request", ""),
+    ("0701", "asked", "07"),
+    ("0702", "agreed", "07"),
+    ("0703", "refused", "07"),
+    ("0704", "goods sent back", "07"),
+    ("0705", "finished", "07"),
+    ("0706", "closed", "07"),
+    ("13", "refund reason", ""),
+    ("1301", "quality", "13"),
+    ("1302", "not as described", "13"),
+    ("1303", "out of stock", "13"),
+    ("1304", "size", "13"),
+    ("1305", "ordered by mistake", "13"),
+    ("1306", "not wanted", "13"),
+    ("1307", "other", "13"),
+    ("14", "coupon status", ""),
+    ("1401", "unused", "14"),
+    ("1402", "in use", "14"),
+    ("1403", "used", "14"),
+    ("16", "payment status", ""),
+    ("1601", "paying", "16"),
+    ("1602", "paid", "16"),
+    ("1603", "failed", "16"),
+];
 /// Names of activities and coupons: table, id, name.
 pub(crate) fn names_of_reductions() -> impl Iterator<Item = (&'static str, u64, &'static str)> {
     let activities = (1..).zip(&ACTIVITIES);
@@ -93,7 +119,11 @@ impl Shop {
             });
             rows.push((table, data));
         };
-        for (code, name, parent) in CODES {
+        let more: &[(&str, &str, &str)] = match self.options.has_details {
+            true => &MORE_CODES,
+            false => &[],
+        };
+        for (code, name, parent) in CODES.iter().chain(more) {
             add("base_dic", &|data| {
                 data.text("dic_code", code).text("dic_name", name);
                 if !parent.is_empty() {

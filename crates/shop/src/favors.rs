@@ -2,12 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::details::Action;
 use crate::facts::Fact;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
+use crate::random::Random;
 use crate::shop::{Event, Shop};
+use crate::visit::{Page, Visit};
 
 const MINUTE_US: i64 = 60_000_000;
+/// Favourites in a thousand that their members change by hand.
+const BY_HAND_SHARE: u64 = 500;
+/// Favourites of a member that wait for that at most.
+const LIKED_MAX: usize = 5;
+/// Looks at the page of favourites in a thousand that change one.
+const CHANGED_SHARE: u64 = 700;
 
 /// A favourite of a member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +31,14 @@ pub(crate) struct Favor {
 }
 
 impl Favor {
+    /// What its member does with it next.
+    pub(crate) fn change(&self) -> Action {
+        match self.is_cancelled {
+            true => ("favor_add", self.sku, "sku_id"),
+            false => ("favor_cancel", self.sku, "sku_id"),
+        }
+    }
+
     fn data(&self) -> String {
         row(|data| {
             data.number("id", self.id)
@@ -86,15 +103,52 @@ impl Shop {
                 true => old.text("cancel_time", &operated),
                 false => old.raw("cancel_time", "null"),
             };
-            old.text("operate_time", &operated);
+            if operated != favor.operated {
+                old.text("operate_time", &operated);
+            }
         });
         let change = RowChange::update("favor_info", favor.data(), old);
         self.send_changes(time_us, &[change], messages);
         self.plan_favor(time_us, favor);
     }
 
+    /// The favourite that the member changes on the page of favourites.
+    pub(crate) fn changed_favor(&mut self, visit: &Visit) -> Option<Favor> {
+        if visit.page != Page::Favor {
+            return None;
+        }
+        let mut chance = self.detail_chance("favourites", visit)?;
+        if !chance.per_mille(CHANGED_SHARE) {
+            return None;
+        }
+        let mut liked = self.liked.remove(&visit.user)?;
+        let favor = liked.remove(0);
+        if !liked.is_empty() {
+            self.liked.insert(visit.user, liked);
+        }
+        Some(favor)
+    }
+
+    /// Keeps some favourites for their members to change by hand, and gives back the
+    /// others.
+    fn keep_favor(&mut self, favor: Favor) -> Option<Favor> {
+        if !self.options.has_details {
+            return Some(favor);
+        }
+        let mut chance = Random::named(self.options.seed, "favourites by hand", favor.id);
+        let held = self.liked.get(&favor.user).map_or(0, Vec::len);
+        if held >= LIKED_MAX || !chance.per_mille(BY_HAND_SHARE) {
+            return Some(favor);
+        }
+        self.liked.entry(favor.user).or_default().push(favor);
+        None
+    }
+
     /// Every third favourite is taken back, every third of those made again.
     fn plan_favor(&mut self, time_us: i64, favor: Favor) {
+        let Some(favor) = self.keep_favor(favor) else {
+            return;
+        };
         if self.random.per_mille(333) {
             let wait_us = self.random.between(MINUTE_US, 600 * MINUTE_US);
             self.plan(time_us + wait_us, Event::Favor(Box::new(favor)));

@@ -28,6 +28,7 @@ mod catalogue;
 mod comments;
 mod currencies;
 pub mod database;
+mod details;
 mod device;
 mod dirty_changes;
 mod facts;

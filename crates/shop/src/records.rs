@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::details::Action;
 use crate::facts::PageFact;
 use crate::members::is_test_member;
 use crate::message::{Object, row};
@@ -55,6 +56,9 @@ impl Shop {
             if self.names_session(visit.device) {
                 common.text("sid", &format!("s{:010}", visit.number));
             }
+            if let Some(agent) = self.agent(visit) {
+                common.text("ua", agent);
+            }
             common.text("vc", self.app_of(visit.device));
             if visit.is_logged_in {
                 common.text("uid", &visit.user.to_string());
@@ -69,24 +73,33 @@ impl Shop {
             }
         });
         let event_id = self.next_event_id();
-        object.raw("common", &common).text("event_id", &event_id);
+        object.raw("common", &common);
+        if self.names_records(visit.device) {
+            object.text("event_id", &event_id);
+        }
     }
 
     pub(crate) fn start_record(&mut self, time_us: i64, visit: &Visit) -> String {
+        let first_day = self.devices[visit.device as usize].first_day;
+        let is_new = first_day == self.local(time_us).day + 1;
         let start = row(|start| {
             let entry = *self.random.choose(&["icon", "icon", "notice", "install"]);
             start
-                .text("entry", entry)
+                .text("entry", self.entry(entry, is_new))
                 .number("loading_time", self.random.between(300, 4_000))
-                .number("open_ad_id", self.random.between(1, 20))
-                .number("open_ad_ms", self.random.between(500, 5_000))
-                .number("open_ad_skip_ms", 0);
+                .number("open_ad_id", self.random.between(1, 20));
+            let shown_ms = self.random.between(500, 5_000);
+            start
+                .number("open_ad_ms", shown_ms)
+                .number("open_ad_skip_ms", self.skipped_ms(visit, shown_ms));
         });
         row(|record| {
             self.common(record, time_us, visit);
-            record
-                .raw("start", &start)
-                .number("ts", time_us.div_euclid(1_000));
+            record.raw("start", &start);
+            if let Some(error) = self.error_beside("errors of starts", visit) {
+                record.raw("err", &error);
+            }
+            record.number("ts", time_us.div_euclid(1_000));
         })
     }
 
@@ -127,7 +140,7 @@ impl Shop {
         time_us: i64,
         stays_us: i64,
         visit: &Visit,
-        actions: &[(&str, u64, &str)],
+        actions: &[Action],
         fact: &mut PageFact,
     ) -> String {
         let is_person = !traits(visit.device).is_bot;
@@ -142,7 +155,7 @@ impl Shop {
                 Page::GoodDetail => {
                     page.text("item", &visit.sku.to_string())
                         .text("item_type", "sku_id")
-                        .text("source_type", "query");
+                        .text("source_type", self.source_of(visit));
                 }
                 Page::Search | Page::GoodList => {
                     let (keyword, words) = *self.random.choose(&KEYWORDS);
@@ -155,11 +168,13 @@ impl Shop {
                         }
                     }
                 }
-                _ => {}
+                _ => self.side_item(visit, page),
             }
+            self.origin(visit, page);
         });
         let ts = time_us.div_euclid(1_000);
-        let displays = visit.page.displays(&mut self.random);
+        let mut displays = visit.page.displays(&mut self.random);
+        let number_name = self.display_number_name(visit);
         let mut shown = String::from("[");
         for number in 0..displays {
             if number > 0 {
@@ -172,12 +187,20 @@ impl Shop {
                 let answers = &mut self.books.day(day).answers;
                 answers.goods.entry(item).or_default().displays += 1;
             }
+            let display_type = self.display_type(visit, number);
             // Writing to a string does not fail.
             let _ = write!(
                 shown,
-                "{{\"display_type\":\"promotion\",\"item\":\"{item}\",\"item_type\":\"sku_id\",\"pos_id\":{position},\"order\":{}}}",
+                "{{\"display_type\":\"{display_type}\",\"item\":\"{item}\",\"item_type\":\"sku_id\",\"pos_id\":{position},\"{number_name}\":{}}}",
                 number + 1
             );
+        }
+        if let Some(offer) = self.shown_offer(visit, displays + 1) {
+            if displays > 0 {
+                shown.push(',');
+            }
+            shown.push_str(&offer);
+            displays += 1;
         }
         shown.push(']');
         row(|record| {
@@ -189,15 +212,20 @@ impl Shop {
             if !actions.is_empty() {
                 let actions = actions.iter().map(|(id, item, item_type)| {
                     row(|object| {
-                        object
-                            .text("action_id", id)
-                            .text("item", &item.to_string())
-                            .text("item_type", item_type)
-                            .number("ts", ts + stays_us / 2_000);
+                        object.text("action_id", id);
+                        if *item > 0 {
+                            object
+                                .text("item", &item.to_string())
+                                .text("item_type", item_type);
+                        }
+                        object.number("ts", ts + stays_us / 2_000);
                     })
                 });
                 let actions: Vec<String> = actions.collect();
                 record.raw("actions", &format!("[{}]", actions.join(",")));
+            }
+            if let Some(error) = self.error_beside("errors of pages", visit) {
+                record.raw("err", &error);
             }
             record.number("ts", ts);
         })

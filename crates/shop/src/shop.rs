@@ -66,6 +66,10 @@ pub struct ShopOptions {
     /// rows that no rule of the shop allows.
     #[serde(default)]
     pub dirty_changes_per_mille: u64,
+    /// Visitors also look at pages beside the way to an order and do what can be done
+    /// there, and apps tell all that a log may hold, some without an identity.
+    #[serde(default)]
+    pub has_details: bool,
 }
 
 impl ShopOptions {
@@ -86,6 +90,7 @@ impl ShopOptions {
             has_renames: false,
             returns_coupons: false,
             dirty_changes_per_mille: 0,
+            has_details: false,
         }
     }
 
@@ -98,6 +103,7 @@ impl ShopOptions {
             has_renames: true,
             returns_coupons: true,
             dirty_changes_per_mille: 10,
+            has_details: true,
             ..self
         }
     }
@@ -228,6 +234,9 @@ pub struct Shop {
     pub(crate) sessions: BTreeMap<u32, OpenSession>,
     /// Coupons that members keep for later.
     pub(crate) coupons: BTreeMap<u64, Vec<TakenCoupon>>,
+    /// Favourites that members change by hand; none of the lists is empty.
+    #[serde(default)]
+    pub(crate) liked: BTreeMap<u64, Vec<Favor>>,
     pub(crate) books: Books,
     window: OpenWindow,
     #[serde(skip)]
@@ -264,6 +273,7 @@ impl Shop {
             names: BTreeMap::new(),
             sessions: BTreeMap::new(),
             coupons: BTreeMap::new(),
+            liked: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
             facts: Facts::default(),

@@ -2,7 +2,9 @@
 
 use crate::answers::Unique;
 use crate::catalogue::{CHANNELS, PROVINCES};
+use crate::details::Action;
 use crate::facts::Fact;
+use crate::favors::Favor;
 use crate::members::{is_shared, is_test_member};
 use crate::message::Message;
 use crate::records::MODELS;
@@ -15,7 +17,7 @@ const VERSIONS: [&str; 4] = ["v2.1.134", "v2.1.132", "v2.1.111", "v2.0.9"];
 /// Every so many devices is a program that reads the shop's pages.
 const BOT_DEVICE: u32 = 199;
 /// Campaigns: what brings every twentieth visitor.
-const CAMPAIGNS: [&str; 3] = ["double_11", "newsletter", "friends"];
+pub(crate) const CAMPAIGNS: [&str; 3] = ["double_11", "newsletter", "friends"];
 
 /// What never changes about a device, from its number alone.
 pub(crate) struct Traits {
@@ -73,6 +75,7 @@ impl Shop {
             number: self.counters.visit,
             page,
             last_page: None,
+            after: None,
             sku: self.draw_goods(),
             user,
             is_second,
@@ -111,14 +114,16 @@ impl Shop {
         let action = Self::cart_action(&visit).filter(|_| wants_it);
         let likes_it = looks && visit.is_logged_in && self.random.per_mille(40);
         let takes_coupon =
-            visit.page == Page::Home && visit.is_logged_in && self.random.per_mille(10);
+            visit.page == Page::Home && visit.is_logged_in && self.random.per_mille(10)
+                || self.takes_coupon_there(&visit);
         let takes_out = visit.page == Page::Cart && self.random.per_mille(100);
         if let Some(session) = &session {
             let answers = &mut self.books.day(session.day).answers;
             answers.session_ms += (stays_us / 1_000) as u64;
         }
-        let coupon = 1 + visit.number % 3;
-        let mut actions = Vec::new();
+        let coupon = visit.offer();
+        let changed = self.changed_favor(&visit);
+        let mut actions: Vec<Action> = Vec::new();
         if let Some(action) = action {
             actions.push((action.id(), visit.sku, "sku_id"));
         }
@@ -128,6 +133,8 @@ impl Shop {
         if takes_coupon {
             actions.push(("get_coupon", coupon, "coupon_id"));
         }
+        actions.extend(changed.as_ref().map(Favor::change));
+        actions.extend(self.side_action(&visit, takes_out));
         let mut fact = self.page_fact(time_us, stays_us, &visit);
         let payload = self.page_record(time_us, stays_us, &visit, &actions, &mut fact);
         let known_us = self.send_log(time_us, payload, messages);
@@ -144,6 +151,9 @@ impl Shop {
         if likes_it {
             self.add_favor(time_us, user, visit.sku, messages);
         }
+        if let Some(favor) = changed {
+            self.change_favor(time_us, favor, messages);
+        }
         if takes_coupon {
             self.take_coupon(time_us, user, coupon, messages);
         }
@@ -153,13 +163,18 @@ impl Shop {
         if visit.page == Page::Trade {
             self.place_order(time_us, &mut visit, messages);
         }
-        if let Some(next) = visit.next_page(&mut self.random) {
+        let next = visit.after.take();
+        let next = next.or_else(|| visit.next_page(&mut self.random));
+        if let Some(next) = next {
+            let side_page = self.side_page(&visit);
             visit.last_page = Some(visit.page);
-            visit.page = match next {
-                Page::Trade if !visit.is_logged_in => self.entrance(&visit),
-                _ => next,
+            visit.page = match (side_page, next) {
+                (Some(side_page), _) => side_page,
+                (None, Page::Trade) if !visit.is_logged_in => self.entrance(&visit),
+                (None, _) => next,
             };
-            if next == Page::GoodDetail {
+            visit.after = side_page.map(|_| next);
+            if side_page.is_none() && next == Page::GoodDetail {
                 visit.sku = self.draw_goods();
             }
             // The app becomes a newer one, also in mid-session.

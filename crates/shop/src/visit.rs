@@ -20,6 +20,15 @@ pub(crate) enum Page {
     Mine,
     Login,
     Register,
+    // Beside the way to an order.
+    Activity,
+    Comment,
+    Coupon,
+    Discovery,
+    Favor,
+    GoodSpec,
+    OrdersUnpaid,
+    TopN,
 }
 
 impl Page {
@@ -38,14 +47,31 @@ impl Page {
             Self::Mine => "mine",
             Self::Login => "login",
             Self::Register => "register",
+            Self::Activity => "activity",
+            Self::Comment => "comment",
+            Self::Coupon => "coupon",
+            Self::Discovery => "discovery",
+            Self::Favor => "favor",
+            Self::GoodSpec => "good_spec",
+            Self::OrdersUnpaid => "orders_unpaid",
+            Self::TopN => "top_n",
         }
+    }
+
+    /// Whether it may show goods.
+    pub(crate) fn has_displays(self) -> bool {
+        use Page::{Activity, Category, Discovery, GoodList, Home, Search, TopN};
+        matches!(
+            self,
+            Home | Category | GoodList | Search | Activity | Discovery | TopN
+        )
     }
 
     /// Goods that are shown on it.
     pub(crate) fn displays(self, random: &mut Random) -> u64 {
         match self {
             Self::Home => random.below(5),
-            Self::Category | Self::GoodList | Self::Search => 2 + random.below(5),
+            _ if self.has_displays() => 2 + random.below(5),
             _ => 0,
         }
     }
@@ -59,6 +85,9 @@ pub(crate) struct Visit {
     pub(crate) number: u64,
     pub(crate) page: Page,
     pub(crate) last_page: Option<Page>,
+    /// Where the visitor goes after a page beside the way.
+    #[serde(default)]
+    pub(crate) after: Option<Page>,
     /// The goods that are looked at.
     pub(crate) sku: u64,
     /// Member; 0 for somebody unknown.
@@ -78,6 +107,11 @@ pub(crate) struct Visit {
 const PAGES_MAX: u32 = 40;
 
 impl Visit {
+    /// The coupon or activity that the visitor looks at.
+    pub(crate) fn offer(&self) -> u64 {
+        1 + self.number % 3
+    }
+
     /// The page after this one; `None` when the visitor leaves.
     pub(crate) fn next_page(&self, random: &mut Random) -> Option<Page> {
         if self.pages >= PAGES_MAX {
@@ -112,6 +146,15 @@ impl Visit {
             Page::Mine => &[(300, Page::Home), (450, Page::Cart)],
             Page::Login => &[(950, Page::Trade)],
             Page::Register => &[(900, Page::Trade)],
+            // Where those lead is known before.
+            Page::Activity
+            | Page::Comment
+            | Page::Coupon
+            | Page::Discovery
+            | Page::Favor
+            | Page::GoodSpec
+            | Page::OrdersUnpaid
+            | Page::TopN => &[],
         };
         let found = choices.iter().find(|(end, _)| draw < *end);
         let page = found.map(|(_, page)| *page);

@@ -10,7 +10,7 @@ SELECT * FROM (
     SELECT f.sku_id, count(*) AS favor_count
     FROM favor_info AS f
     LEFT JOIN dim_test_user AS t ON t.user_id = f.user_id
-    WHERE f.is_cancel <> '${favor_cancelled}' AND t.user_id IS NULL
+    WHERE f.is_cancel NOT IN ('${favor_cancelled}') AND t.user_id IS NULL
     GROUP BY f.sku_id
   ) AS f
   JOIN dim_sku AS s ON s.sku_id = f.sku_id

@@ -1,10 +1,14 @@
 -- Grain: business day. Key: day. A query view.
 -- Inputs: ads_live_day, dwd_trade_order, dwd_trade_order_amount,
--- dwd_trade_cart_add, dwd_trade_order_detail, dwd_trade_user_first.
+-- dwd_trade_cart_add, dwd_trade_order_detail, dwd_trade_user_first,
+-- dim_device_member.
 --
 -- aov: goods paid minus refunded, by paid orders. units_per_order: pieces by
 -- orders. subsidy_rate: reductions by original amount. conversion: orders by
--- sessions. cart_abandonment: part of the (member, sku) put in a cart that day
+-- sessions. order_devices: devices with which members ordered; an order's is the one
+-- on which its member was last logged in before it (dim_device_member), and an order
+-- by a member who never was has none. device_conversion: order_devices by the day's
+-- devices. cart_abandonment: part of the (member, sku) put in a cart that day
 -- that the member did not order within the setting cart_abandoned_after.
 -- pay_users; new_buyers: members whose first order was that day.
 CREATE VIEW ads_trade_quality_day AS
@@ -21,6 +25,19 @@ WITH orders AS (
 ), buyers AS (
   SELECT CAST(first_order_time AT TIME ZONE '${time_zone}' AS DATE) AS day, count(*) AS new_buyers
   FROM dwd_trade_user_first GROUP BY 1
+), logins AS (
+  -- The database knows seconds, the log milliseconds.
+  SELECT o.order_id, max(m.first_time) AS first_time
+  FROM dwd_trade_order AS o
+  JOIN dim_device_member AS m ON m.user_id = o.user_id AND m.first_time < o.create_time + INTERVAL '1 second'
+  WHERE NOT o.is_test
+  GROUP BY o.order_id
+), ordering AS (
+  SELECT o.day, count(DISTINCT m.mid) AS order_devices
+  FROM logins AS l
+  JOIN dwd_trade_order AS o ON o.order_id = l.order_id
+  JOIN dim_device_member AS m ON m.user_id = o.user_id AND m.first_time = l.first_time
+  GROUP BY o.day
 ), carted AS (
   SELECT day, user_id, sku_id, min(add_time) AS add_time
   FROM dwd_trade_cart_add WHERE NOT is_test GROUP BY day, user_id, sku_id
@@ -43,12 +60,15 @@ SELECT
   CAST(o.activity_amount AS DOUBLE) / nullif(CAST(o.original_amount AS DOUBLE), 0) AS activity_subsidy_rate,
   CAST(o.coupon_amount AS DOUBLE) / nullif(CAST(o.original_amount AS DOUBLE), 0) AS coupon_subsidy_rate,
   CAST(l.orders AS DOUBLE) / nullif(l.sessions, 0) AS conversion,
+  coalesce(d.order_devices, 0) AS order_devices,
+  CAST(coalesce(d.order_devices, 0) AS DOUBLE) / nullif(l.uv, 0) AS device_conversion,
   coalesce(p.pay_users, 0) AS pay_users,
   coalesce(b.new_buyers, 0) AS new_buyers,
   c.carted,
   1 - CAST(c.bought AS DOUBLE) / nullif(c.carted, 0) AS cart_abandonment
 FROM ads_live_day AS l
 LEFT JOIN orders AS o ON o.day = l.day
+LEFT JOIN ordering AS d ON d.day = l.day
 LEFT JOIN payers AS p ON p.day = l.day
 LEFT JOIN buyers AS b ON b.day = l.day
 LEFT JOIN carts AS c ON c.day = l.day

@@ -12,5 +12,5 @@ SELECT
   t.user_id IS NOT NULL AS is_test
 FROM favor_change AS c
 LEFT JOIN dim_test_user AS t ON t.user_id = c.user_id
-WHERE c.is_cancel <> '${favor_cancelled}'
-  AND (c.type = 'insert' OR c.old_is_cancel = '${favor_cancelled}')
+WHERE c.is_cancel NOT IN ('${favor_cancelled}')
+  AND (c.type = 'insert' OR c.old_is_cancel IN ('${favor_cancelled}'))

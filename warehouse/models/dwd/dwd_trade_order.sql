@@ -23,7 +23,7 @@ SELECT
   o.order_status AS status,
   CASE
     WHEN s.paid_time IS NOT NULL THEN 'paid'
-    WHEN o.order_status = '${order_cancelled}' THEN 'cancelled'
+    WHEN o.order_status IN ('${order_cancelled}') THEN 'cancelled'
     ELSE 'unpaid'
   END AS status_name,
   a.goods_amount,

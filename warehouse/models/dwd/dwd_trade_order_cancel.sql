@@ -14,11 +14,11 @@ FROM dwd_trade_order AS o
 JOIN (
   SELECT order_id, create_time AS happened, 'log' AS kind
   FROM order_status_log
-  WHERE order_status = '${order_cancelled}' AND create_time IS NOT NULL
+  WHERE order_status IN ('${order_cancelled}') AND create_time IS NOT NULL
   UNION ALL
   SELECT id, change_time, 'change'
   FROM order_status_change
-  WHERE order_status = '${order_cancelled}'
+  WHERE order_status IN ('${order_cancelled}')
 ) AS e ON e.order_id = o.order_id
 WHERE o.status_name = 'cancelled'
 GROUP BY o.order_id, o.user_id, o.goods_amount, o.is_test

@@ -10,5 +10,5 @@ SELECT
   sum(total_amount) AS paid_amount,
   min(payment_type) AS payment_type
 FROM payment_info
-WHERE payment_status = '${payment_succeeded}' AND callback_time IS NOT NULL
+WHERE payment_status IN ('${payment_succeeded}') AND callback_time IS NOT NULL
 GROUP BY order_id

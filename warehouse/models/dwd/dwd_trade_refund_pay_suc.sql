@@ -23,4 +23,4 @@ LEFT JOIN (
   SELECT order_id AS foreign_order_id, rate FROM dim_order_rate WHERE ${several_currencies}
 ) AS c ON c.foreign_order_id = r.order_id
 LEFT JOIN dim_test_user AS t ON t.user_id = o.user_id
-WHERE r.refund_status = '${refund_succeeded}' AND r.callback_time IS NOT NULL
+WHERE r.refund_status IN ('${refund_succeeded}') AND r.callback_time IS NOT NULL

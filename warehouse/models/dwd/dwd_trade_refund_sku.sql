@@ -10,5 +10,5 @@ FROM refund_payment
 LEFT JOIN (
   SELECT order_id AS foreign_order_id, rate FROM dim_order_rate WHERE ${several_currencies}
 ) AS r ON r.foreign_order_id = order_id
-WHERE refund_status = '${refund_succeeded}' AND callback_time IS NOT NULL AND sku_id IS NOT NULL
+WHERE refund_status IN ('${refund_succeeded}') AND callback_time IS NOT NULL AND sku_id IS NOT NULL
 GROUP BY order_id, sku_id

@@ -9,10 +9,11 @@ SELECT
   p.mid, p.uid AS user_id, p.sid,
   sum(CASE WHEN p.last_page_id IS NULL THEN 1 ELSE 0 END)
     OVER (PARTITION BY p.mid ORDER BY p.ts) AS session_number,
-  p.ar, p.ch AS channel, p.vc, p.ba, p.os, p.utm_source, p.utm_campaign,
+  p.ar, p.ch AS channel, p.vc, p.ba, p.md, p.os, p.ua, p.utm_source, p.utm_campaign,
   CASE WHEN CAST(p.ts AT TIME ZONE '${time_zone}' AS DATE) = d.first_day
     AND d.first_day = d.new_day THEN 1 ELSE 0 END AS is_new,
-  p.page_id, p.last_page_id, p.item, p.item_type, p.source_type, p.during_time,
+  p.page_id, p.last_page_id, p.item, p.item_type, p.source_type,
+  p.from_pos_id, p.from_pos_seq, p.refer_id, p.during_time,
   p.is_bot, p.ts,
   CAST(p.ts AT TIME ZONE '${time_zone}' AS DATE) AS day
 FROM page_log AS p

@@ -43,7 +43,7 @@ FROM (
   WHERE NOT is_test AND sku_id IS NOT NULL
   UNION ALL
   SELECT date_bin(INTERVAL '${window}', create_time), sku_id,
-    CASE WHEN appraise = '${appraise_good}' THEN 'good_comment' ELSE 'comment' END, NULL, NULL, NULL
+    CASE WHEN appraise IN ('${appraise_good}') THEN 'good_comment' ELSE 'comment' END, NULL, NULL, NULL
   FROM dwd_interaction_comment
   WHERE NOT is_test
 ) AS happenings

@@ -64,7 +64,7 @@ impl Reader {
             return None;
         };
         let identity = match (message.topic, text(&value, "/type")) {
-            (Topic::AppLog, _) => text(&value, "/event_id").to_owned(),
+            (Topic::AppLog, _) => identity_of(&value),
             (_, "bootstrap-insert") => return Some(value),
             _ => format!("{}/{}", value["xid"], value["xoffset"]),
         };
@@ -78,6 +78,28 @@ impl Reader {
         }
         Some(value)
     }
+}
+
+/// What tells a record of the log from all others: its own identity, or else device,
+/// session, time, kind, page and what that is about.
+fn identity_of(record: &Value) -> String {
+    let own = text(record, "/event_id");
+    if !own.is_empty() {
+        return own.to_owned();
+    }
+    let kind = ["page", "start", "err"]
+        .into_iter()
+        .find(|kind| record[kind].is_object());
+    let common = |name: &str| record["common"][name].to_string();
+    [
+        common("mid"),
+        common("sid"),
+        record["ts"].to_string(),
+        kind.unwrap_or_default().to_owned(),
+        record["page"]["page_id"].to_string(),
+        record["page"]["item"].to_string(),
+    ]
+    .join("/")
 }
 
 /// Whether a row has no number below zero, which nothing in a shop is.
