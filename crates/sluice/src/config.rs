@@ -293,15 +293,16 @@ impl Config {
             }
         }
         for (name, value) in &config.settings {
-            if value.is_table() || value.is_array() {
-                let message = format!("the setting `{name}` is not a single value");
+            if value.is_table() || value.as_array().is_some_and(|items| !are_texts(items)) {
+                let message =
+                    format!("the setting `{name}` is neither a value nor a list of texts");
                 let offset = text.find(name.as_str()).unwrap_or(0);
                 return Err(problem(
                     path,
                     text,
                     offset,
                     &message,
-                    "write text, a number or true/false",
+                    "write text, a number, true/false, or a list of texts",
                 ));
             }
         }
@@ -332,12 +333,22 @@ impl Config {
     }
 }
 
-/// A setting's value as text.
+/// A setting's value as text. Of a list, what stands between the quotation marks of
+/// a list in SQL: `IN ('${name}')`.
 pub fn value_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
+        toml::Value::Array(items) => {
+            let texts: Vec<String> = items.iter().map(value_text).collect();
+            texts.join("', '")
+        }
         other => other.to_string(),
     }
+}
+
+/// Whether it is a list of texts, one at least.
+fn are_texts(items: &[toml::Value]) -> bool {
+    !items.is_empty() && items.iter().all(toml::Value::is_str)
 }
 
 /// `text` of warehouse.toml with one key changed by `--set`.
@@ -461,6 +472,26 @@ mod tests {
             error.starts_with("w.toml:2:19: `5433` is no address"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_setting_is_a_value_or_a_list_of_texts() {
+        let text = |settings: &str| format!("name = \"a\"\n[settings]\n{settings}\n");
+        let config = parse(&text(
+            "one = \"0705\"\nmany = [\"0705\", \"0706\"]\nnumber = 3",
+        ))
+        .unwrap();
+        let value = |name: &str| value_text(&config.settings[name]);
+        assert_eq!(value("one"), "0705");
+        assert_eq!(value("many"), "0705', '0706");
+        assert_eq!(value("number"), "3");
+        for wrong in ["codes = []", "codes = [1, 2]", "codes = { a = 1 }"] {
+            let error = parse(&text(wrong)).unwrap_err();
+            assert!(
+                error.starts_with("w.toml:3:1: the setting `codes` is neither"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -35,10 +35,12 @@ mod secret;
 mod serving;
 mod settings;
 mod shop_records;
+mod source_connections;
 mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod waiting_disk;
 mod watching;
 
 use std::path::PathBuf;
@@ -54,7 +56,7 @@ use crate::commands::dead_letters::DeadLetterOptions;
 use crate::commands::demo::DemoOptions;
 use crate::commands::report::ReportOptions;
 use crate::commands::run::RunOptions;
-use crate::commands::shop::ShopCommand;
+use crate::commands::shop::{ShopCommand, ShopHappenings};
 use crate::commands::sql::{Format, SqlOptions};
 use crate::failure::Failure;
 use crate::project::Project;
@@ -65,7 +67,7 @@ use crate::report::{LogFormat, Reporter};
 #[command(
     name = "sluice",
     version,
-    after_help = "Exit codes: 1 something failed, 2 the project or the command line is wrong, 3 the state is in use."
+    after_help = "Exit codes: 1 something failed, 2 the project or the command line is wrong, 3 the state is in use, 130 stopped before it was ready."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -88,7 +90,7 @@ enum Command {
         #[arg(long)]
         audit: bool,
         /// Where the warehouse lives on disk (default: `state` of warehouse.toml).
-        #[arg(long, requires = "audit")]
+        #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
     },
     /// Run a warehouse.
@@ -203,7 +205,7 @@ enum Command {
     /// Copy the state of a warehouse, running or stopped, into a new folder
     /// below DIR; what is there already from the last time is not copied again.
     Backup {
-        /// The project's folder.
+        /// The project's folder (default: the current one).
         dir: Option<PathBuf>,
         /// Where the warehouse lives on disk; the project's folder is then not needed.
         #[arg(long, value_name = "DIR")]
@@ -244,10 +246,8 @@ enum Command {
         /// Devices that may visit.
         #[arg(long, value_name = "N", default_value_t = 20_000)]
         devices: u32,
-        /// Some members pay in other currencies than CNY; the table currency_rate has
-        /// the rates of each day.
-        #[arg(long)]
-        several_currencies: bool,
+        #[command(flatten)]
+        happenings: ShopHappenings,
         /// Then go on in real time until it is stopped.
         #[arg(long)]
         live: bool,
@@ -358,9 +358,10 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             audit,
             state,
         } => {
-            let project = commands::check::run(&dir, &settings.set, reporter)?;
+            let state = state.as_deref();
+            let project = commands::check::run(&dir, &settings.set, state, reporter)?;
             match audit {
-                true => commands::audit::run(&project.state_folder(state.as_deref()), reporter),
+                true => commands::audit::run(&project.state_folder(state), reporter),
                 false => Ok(()),
             }
         }
@@ -481,7 +482,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
             hours,
             seed,
             devices,
-            several_currencies,
+            happenings,
             live,
         } => {
             let options = ShopCommand {
@@ -490,7 +491,7 @@ fn dispatch(command: Command, reporter: Reporter) -> Result<(), Failure> {
                 hours,
                 seed,
                 devices,
-                several_currencies,
+                happenings: &happenings,
                 live,
             };
             commands::shop::run(&options, reporter)

@@ -32,10 +32,12 @@ const OWN_SECRET_FILE: &str = "master.secret";
 /// # Errors
 /// When a secret is missing, or the key store is damaged or of another secret.
 pub fn open(project: &Project, state: &Path, reporter: Reporter) -> Result<Masks, Failure> {
-    open_for(project, &project.sources, state, reporter)
+    let disk = Arc::new(RealDisk);
+    open_for(project, &project.sources, state, disk, reporter)
 }
 
-/// The masks of other sources than the project's, with its keys.
+/// The masks of other sources than the project's, with its keys, whose store is on
+/// `disk`.
 ///
 /// # Errors
 /// See [`open`].
@@ -43,6 +45,7 @@ pub fn open_for(
     project: &Project,
     sources: &Sources,
     state: &Path,
+    disk: Arc<dyn Disk>,
     reporter: Reporter,
 ) -> Result<Masks, Failure> {
     let rules = sources.masks();
@@ -67,14 +70,8 @@ pub fn open_for(
         .transpose()?;
     let path = folder.join(STORE_FILE);
     let random = Box::new(SystemRandom::new());
-    let (keys, opened) = KeyStore::open(
-        Arc::new(RealDisk),
-        &path,
-        &secret,
-        previous.as_ref(),
-        random,
-    )
-    .doing("opening the key store of masking")?;
+    let (keys, opened) = KeyStore::open(disk, &path, &secret, previous.as_ref(), random)
+        .doing("opening the key store of masking")?;
     if opened.has_new_secret {
         reporter.info(&format!(
             "{}: the keys are wrapped with the new master secret now; `previous_secret` of [masking] can go, and the old secret can be destroyed",

@@ -332,5 +332,5 @@ fn the_alarms_that_are_shipped_are_right() {
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("10 alarms"), "{text}");
+    assert!(text.contains("12 alarms"), "{text}");
 }

@@ -13,10 +13,12 @@ mod common;
 mod files_below;
 #[path = "common/found_below.rs"]
 mod found_below;
+#[path = "common/shop_changes.rs"]
+mod shop_changes;
 #[path = "common/world.rs"]
 mod world;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -32,6 +34,7 @@ use found_below::found_below;
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
+use shop_changes::{change_message, open_changes};
 use world::{World, wait};
 
 const SOURCES: &str = r#"
@@ -76,10 +79,8 @@ struct Shop {
 
 impl Shop {
     fn open(project: &Path) -> Self {
-        let path = project.join("changes.ndjson");
-        let file = OpenOptions::new().create(true).append(true).open(path);
         Self {
-            file: Mutex::new(file.unwrap()),
+            file: Mutex::new(open_changes(project)),
             // Versions begin with that of a first copy.
             next: 0.into(),
         }
@@ -90,13 +91,8 @@ impl Shop {
         let mut file = self.file.lock();
         let xid = self.next.fetch_add(1, Ordering::AcqRel);
         for (place, (kind, data)) in changes.iter().enumerate() {
-            let mut change = json!({
-                "database": "shop", "table": "orders", "type": kind, "data": data,
-                "xid": xid, "xoffset": place,
-            });
-            if place + 1 == changes.len() {
-                change["commit"] = json!(true);
-            }
+            let is_last = place + 1 == changes.len();
+            let change = change_message("orders", kind, data, (xid, place), is_last);
             writeln!(file, "{change}").unwrap();
             std::thread::sleep(pause);
         }

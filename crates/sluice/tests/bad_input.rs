@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Running, ask, ask_until, fail, replay_command, run_command, sluice, succeed};
+use common::{Running, ask, ask_until, fail, output, replay_command, run_command, sluice, succeed};
 
 const WAREHOUSE: &str = "name = \"bad\"\n\n[settings]\ninput = \"input\"\n";
 
@@ -309,6 +309,39 @@ fn wrong_project_files_are_refused_with_file_line_and_column() {
         error.contains("inptu") && error.contains("input"),
         "{error}"
     );
+}
+
+#[test]
+fn secrets_of_sources_that_are_not_set_are_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = csv_project(folder.path(), b"order_id,price,sku\n1,1.00,a\n");
+    // Nobody listens there.
+    let database =
+        "host = \"127.0.0.1\"\nport = 1\nuser = \"sluice\"\npassword = \"env:SLUICE_TEST_NO_";
+    let sources = format!(
+        "[topic.a_shop.capture]\nkind = \"mysql\"\n{database}MYSQL\"\ntables = [\"shop.*\"]\n\n[topic.b_shop.capture]\nkind = \"postgres\"\n{database}POSTGRES\"\ndatabase = \"shop\"\npublications = [\"shop\"]\n"
+    );
+    write(&project.join("sources/shop.toml"), sources.as_bytes());
+    let missing = |name: &str| {
+        format!("the environment variable SLUICE_TEST_NO_{name}, which a source names, is not set")
+    };
+    // It may run elsewhere.
+    let checked = output(sluice().arg("check").arg(&project));
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(checked.status.success(), "{said}");
+    for name in ["MYSQL", "POSTGRES"] {
+        assert!(said.contains(&missing(name)), "{said}");
+    }
+
+    let state = folder.path().join("state");
+    let run = || run_command(&project, &state);
+    let error = fail(&mut run(), 2);
+    assert!(error.contains(&missing("MYSQL")), "{error}");
+    assert!(error.contains("export SLUICE_TEST_NO_MYSQL="), "{error}");
+    assert!(!error.contains("running at epoch"), "{error}");
+    let error = fail(run().env("SLUICE_TEST_NO_MYSQL", "x"), 2);
+    assert!(error.contains(&missing("POSTGRES")), "{error}");
+    assert!(!error.contains("running at epoch"), "{error}");
 }
 
 #[test]

@@ -184,8 +184,27 @@ fn every_number_equals_the_shops_own_books() {
     let replayed = output(replay.arg("--state").arg(&state));
     let said = String::from_utf8_lossy(&replayed.stderr).into_owned();
     assert!(said.contains("the log gives the stored rows"), "{said}");
+    // All that a state can hold of the shop before goes, and nothing else.
+    for name in ["watch", "audit", "backup"] {
+        std::fs::create_dir_all(state.join(name)).unwrap();
+        std::fs::File::create(state.join(name).join("old")).unwrap();
+    }
+    let old = ["erase.pending", "erase.answer", "masks.since"];
+    for name in old.into_iter().chain(["precious"]) {
+        std::fs::File::create(state.join(name)).unwrap();
+    }
     succeed(demo(&state).args(["--fresh", "--days", "0"]));
     assert_eq!(shop(&state).books().days.len(), 1);
+    for name in [
+        "watch/old",
+        "audit/old",
+        "backup",
+        "erase.pending",
+        "erase.answer",
+    ] {
+        assert!(!state.join(name).exists(), "{name}");
+    }
+    assert!(state.join("precious").exists());
 
     // What is no demo is not emptied.
     let other = folder.path().join("other");

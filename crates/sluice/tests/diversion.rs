@@ -10,10 +10,12 @@
 )]
 
 mod common;
+#[path = "common/shop_changes.rs"]
+mod shop_changes;
 #[path = "common/world.rs"]
 mod world;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use common::succeed;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use shop_changes::{change_message, open_changes};
 use world::{World, wait};
 
 const SOURCES: &str = r#"
@@ -47,10 +50,8 @@ struct Shop {
 
 impl Shop {
     fn open(project: &Path) -> Self {
-        let path = project.join("changes.ndjson");
-        let file = OpenOptions::new().create(true).append(true).open(path);
         Self {
-            file: Mutex::new(file.unwrap()),
+            file: Mutex::new(open_changes(project)),
             changes: AtomicU64::new(0),
         }
     }
@@ -63,13 +64,8 @@ impl Shop {
         let changes: Vec<_> = (first..first + count).map(make).collect();
         let mut lines = String::new();
         for (place, (table, kind, data)) in changes.iter().enumerate() {
-            let mut change = json!({
-                "database": "shop", "table": table, "type": kind, "data": data,
-                "xid": first, "xoffset": place,
-            });
-            if place + 1 == changes.len() {
-                change["commit"] = json!(true);
-            }
+            let is_last = place + 1 == changes.len();
+            let change = change_message(table, kind, data, (first, place), is_last);
             lines.push_str(&format!("{change}\n"));
         }
         file.write_all(lines.as_bytes()).unwrap();

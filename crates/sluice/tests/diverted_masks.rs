@@ -20,19 +20,24 @@ mod found_nowhere;
 mod mysql;
 #[path = "../../postgres/tests/common/mod.rs"]
 mod postgres;
+#[path = "common/shop_changes.rs"]
+mod shop_changes;
 #[path = "common/world.rs"]
 mod world;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::succeed;
+use common::{sluice, succeed};
+use files_below::each_file_below;
+use found_below::found_below;
 use found_nowhere::stop_and_find_nowhere;
 use serde_json::{Value, json};
+use shop_changes::{change_message, open_changes};
 use world::{World, wait};
 
 const SECRETS: [&str; 2] = ["tel-secret", "note-secret"];
@@ -58,20 +63,15 @@ struct Shop {
 
 impl Shop {
     fn open(project: &Path) -> Self {
-        let path = project.join("changes.ndjson");
-        let file = OpenOptions::new().create(true).append(true).open(path);
         Self {
-            file: file.unwrap(),
+            file: open_changes(project),
             changes: 0,
         }
     }
 
     fn change(&mut self, table: &str, kind: &str, data: &Value) {
         self.changes += 1;
-        let change = json!({
-            "database": "shop", "table": table, "type": kind, "data": data,
-            "xid": self.changes, "xoffset": 0, "commit": true,
-        });
+        let change = change_message(table, kind, data, (self.changes, 0), true);
         self.file
             .write_all(format!("{change}\n").as_bytes())
             .unwrap();
@@ -182,6 +182,124 @@ fn what_is_its_own_log_masks_nothing() {
     wait_for(&world, reason, "true");
     assert_eq!(world.is_answered("SELECT * FROM member"), None);
     assert!(running.stop().success());
+}
+
+/// How often a text stands in the log of a state.
+fn times_in_log(state: &Path, text: &str) -> usize {
+    let mut times = 0;
+    each_file_below(&state.join("log/topics"), &mut |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        let parts = bytes.windows(text.len());
+        times += parts.filter(|part| *part == text.as_bytes()).count();
+    });
+    times
+}
+
+/// What is said of trying the letters of a table again.
+fn tried_again(world: &World, table: &str) -> String {
+    let mut command = sluice();
+    command
+        .arg("dead-letters")
+        .arg("--state")
+        .arg(world.state());
+    succeed(command.args(["--replay", "--table", table]))
+}
+
+#[test]
+fn a_letter_from_before_a_stronger_mask_is_not_tried_again() {
+    let world = new_world(&format!("{FILE}transactions = \"maxwell\"\n"));
+    // A table of the project itself, whose letters stay whatever rules say.
+    let people = "[table.people]\ntopic = \"shop\"\nwhen = [{ field = \"/table\", equals = \"users\" }]\nrow = \"/data\"\ncolumns = [{ name = \"id\", from = \"./id\", type = \"int64\" }]\n";
+    world.sources("people", people);
+    let mut shop = Shop::open(&world.project());
+    let running = world.start();
+    let wrong = |phone: &str, note: &str| json!({ "id": "x", "phone": phone, "note": note });
+    let letters = "SELECT count(*) FROM sluice_dead_letters WHERE table_name = 'people'";
+    let states = "SELECT state FROM sluice_diversion WHERE rule = 'member'";
+
+    // In clear, as no rule speaks of it yet.
+    shop.change("users", "insert", &wrong("tel-open", "note-open"));
+    wait_for(&world, letters, "1");
+    let said = tried_again(&world, "people");
+    assert!(said.starts_with("1 records"), "{said}");
+    let tried = "SELECT count(*) FROM sluice_tried_letters";
+    wait_for(&world, tried, "1");
+    assert_eq!(times_in_log(&world.state(), "tel-open"), 2);
+
+    // The first mask, and a letter that was refused under it.
+    shop.rule("insert", &member("phone truncate(3), note drop"));
+    wait_for(&world, states, "in force");
+    let weak = wrong("tel-secret-weak", "note-secret-weak");
+    shop.change("users", "insert", &weak);
+    wait_for(&world, letters, "2");
+    let said = tried_again(&world, "people");
+    assert!(said.starts_with("1 records"), "{said}");
+    let why = "1 not tried: it came before a rule of diversion that masks its table";
+    assert!(said.contains(why), "{said}");
+
+    // The stronger one: neither is tried.
+    shop.rule("update", &member("phone drop, note drop"));
+    shop.users(1..2);
+    let dropped = "SELECT count(*) FROM member WHERE phone IS NULL AND note IS NULL";
+    wait_for(&world, dropped, "1");
+    wait_for(&world, states, "in force");
+    let before = times_in_log(&world.state(), "\"x\"");
+    let said = tried_again(&world, "people");
+    assert!(said.starts_with("0 records"), "{said}");
+    let why = "2 not tried: it came before a rule of diversion that masks its table";
+    assert!(said.contains(why), "{said}");
+    shop.users(2..3);
+    wait_for(&world, "SELECT count(*) FROM people", "2");
+    assert_eq!(times_in_log(&world.state(), "\"x\""), before);
+    assert_eq!(times_in_log(&world.state(), "tel-open"), 2);
+    let answers = wire(&world);
+    stop_and_find_nowhere(running, &world.state(), &answers, &SECRETS);
+}
+
+#[test]
+fn exports_are_masked_as_changes_are() {
+    let world = new_world(&format!("{FILE}transactions = \"maxwell\"\n"));
+    let mut shop = Shop::open(&world.project());
+    let running = world.start();
+    shop.rule("insert", &member("Phone hash, note drop"));
+    shop.users(0..10);
+    wait_for(&world, "SELECT count(*) FROM member", "10");
+
+    // Rows that changes brought already, and others with the same values.
+    let export = |name: &str, ids: Range<u64>, more: u64| {
+        let path = world.folder().join(name);
+        let mut text = "id,phone,note,town\n".to_owned();
+        for id in ids {
+            let row = format!("{},tel-secret-{id},note-secret-{id},Wuhan\n", id + more);
+            text.push_str(&row);
+        }
+        std::fs::write(&path, text).unwrap();
+        let mut command = sluice();
+        command.args(["backfill", "member"]).arg(path);
+        command.arg("--project").arg(world.project());
+        command.arg("--state").arg(world.state());
+        succeed(&mut command);
+    };
+    export("same.csv", 0..10, 0);
+    export("more.csv", 0..10, 100);
+    let masked = "SELECT count(*) FROM member WHERE note IS NULL AND length(phone) = 64";
+    wait_for(&world, masked, "20");
+    let pairs = "SELECT count(*) FROM member a JOIN member b ON b.id = a.id + 100 AND b.phone = a.phone WHERE a.id < 10";
+    assert!(world.says(pairs, "10"));
+    let different = "SELECT count(DISTINCT phone) FROM member";
+    assert!(world.says(different, "10"));
+    let answers = wire(&world);
+    std::thread::sleep(Duration::from_millis(700));
+    stop_and_find_nowhere(running, &world.state(), &answers, &SECRETS);
+
+    // The same of a warehouse that is stopped.
+    export("late.csv", 0..10, 200);
+    succeed(&mut world.until_idle());
+    assert!(world.says(masked, "30"));
+    assert!(world.says(different, "10"));
+    let found = found_below(&world.state(), &SECRETS);
+    assert!(found.is_empty(), "{found:#?}");
+    succeed(&mut world.replay());
 }
 
 /// A note that a server stores beside its row.

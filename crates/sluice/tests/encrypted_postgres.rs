@@ -1,5 +1,6 @@
 //! The real program reads a PostgreSQL server that takes encrypted connections
-//! only: what its source says of authorities decides whether it does.
+//! only: what its source says of authorities decides whether it does. And what is
+//! told of connections that are not encrypted, or not checked as it looks.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ mod postgres;
 mod world;
 
 use certificates::make_certificates;
-use common::{ask, fail};
+use common::{ask, fail, output, sluice};
 use world::{World, wait};
 
 fn sources(server: &postgres::Server, tls: &str) -> String {
@@ -87,4 +88,49 @@ fn a_server_is_read_that_the_authorities_of_the_project_vouch_for() {
     server.run("UPDATE goods SET name = 'salt' WHERE id = 1; INSERT INTO goods VALUES (3, 'oil')");
     wait("the changes", || world.says(names, "3,oil,salt"));
     running.kill();
+}
+
+#[test]
+fn what_says_of_its_encryption_what_does_not_hold_is_told() {
+    let world = World::with("name = \"told\"\n");
+    let table = "[table.goods]\ntopic = \"goods\"\ncolumns = [{ name = \"id\", from = \"/id\", type = \"int64\" }]\n";
+    let kafka = |servers: &str, more: &str| {
+        let text = format!(
+            "[topic.goods.capture]\nkind = \"kafka\"\nbootstrap_servers = [{servers}]\ntopics = [\"goods\"]\n{more}\n{table}"
+        );
+        world.sources("goods", &text);
+    };
+    let check = || {
+        let mut command = sluice();
+        command.arg("check").arg(world.project());
+        command
+    };
+    let own = "\"127.0.0.1:1\", \"localhost:1\"";
+    kafka(own, "tls = \"required\"\ntls_ca = \"authority.pem\"");
+    let wanted = "`tls_ca = \"authority.pem\"`, which only `tls = \"verified\"` checks";
+    let error = fail(&mut check(), 2);
+    assert!(error.contains(wanted), "{error}");
+    let error = fail(&mut world.until_idle(), 2);
+    assert!(error.contains(wanted), "{error}");
+
+    let said = |servers: &str, more: &str| {
+        kafka(servers, more);
+        let output = output(&mut check());
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let open = "not encrypted on the way from";
+    assert!(!said(own, "").contains(open));
+    let other = "\"127.0.0.1:1\", \"kafka1.example:9092\"";
+    assert!(!said(other, "tls = \"verified\"").contains(open));
+    let warning = said(other, "");
+    let wanted = format!("{open} kafka1.example:9092 (topic `goods`): ");
+    assert!(warning.contains(&wanted), "{warning}");
+
+    // A database may be far away, too.
+    let far = "[topic.shop.capture]\nkind = \"mysql\"\nhost = \"192.0.2.1\"\nfailover = [\"db2.example:3306\"]\nuser = \"sluice\"\ntables = [\"shop.*\"]\n";
+    world.sources("shop", far);
+    let warning = said(own, "");
+    let wanted = format!("{open} 192.0.2.1 (topic `shop`), db2.example:3306 (topic `shop`): ");
+    assert!(warning.contains(&wanted), "{warning}");
 }

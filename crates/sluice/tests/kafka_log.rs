@@ -14,6 +14,8 @@ mod brokers;
 mod common;
 #[path = "common/files_below.rs"]
 mod files_below;
+#[path = "common/found_below.rs"]
+mod found_below;
 #[path = "common/kafka_shop.rs"]
 mod kafka_shop;
 #[path = "common/log_bytes.rs"]
@@ -29,6 +31,7 @@ use brokers::{ANSWER, Broker, end_transaction, queue};
 use common::{
     all_rows, ask, ask_long_until, ask_until, fail, output, request, run_command, succeed,
 };
+use found_below::{found_below, found_in};
 use kafka_shop::{EVERYTHING, define, new_world, tables};
 use log_bytes::log_bytes;
 use rdkafka::producer::Producer as _;
@@ -366,4 +369,77 @@ fn a_change_that_waits_for_brokers_can_be_taken_back() {
     click(3);
     assert!(running.stop().success());
     succeed(&mut own.replay());
+}
+
+/// Rules of diversion and rows of a shop that come as Kafka's records, kept as `log`
+/// says.
+fn rule_and_rows(broker: &Broker, topic: &str, log: &str) -> World {
+    broker.make_topic(topic, 1);
+    let world = World::with("name = \"ruled\"\n[limits]\ncheckpoint_interval_ms = 200\n");
+    let address = broker.address();
+    world.sources(
+        "shop",
+        &format!(
+            "[topic.shop]\nunplaced = \"drop\"\n[topic.shop.capture]\nkind = \"kafka\"\nbootstrap_servers = [\"{address}\"]\ntopics = [\"{topic}\"]\nlog = \"{log}\"\n[diversion]\ntopic = \"shop\"\ntable = \"warehouse_rule\"\n"
+        ),
+    );
+    let send = |text: &str| broker.send(topic, 0, None, Some(text.as_bytes()));
+    let rule = |sink: &str, columns: &str, masking: &str| {
+        send(&format!(
+            r#"{{"database":"shop","table":"warehouse_rule","type":"insert","data":{{"sink_table":"{sink}","source_table":"users","sink_columns":"{columns}","sink_key":"id","masking":"{masking}"}}}}"#
+        ));
+    };
+    rule(
+        "member",
+        "id int64, phone string, note string",
+        "phone hash, note drop",
+    );
+    rule("town", "id int64, town string", "");
+    for id in 0..20 {
+        send(&format!(
+            r#"{{"database":"shop","table":"users","type":"insert","data":{{"id":{id},"phone":"tel-secret-{id}","note":"note-secret-{id}","town":"Wuhan"}}}}"#
+        ));
+    }
+    world
+}
+
+/// What the rules of such a shop leave of what is personal: nothing, whether Kafka
+/// keeps the records or the warehouse does.
+#[test]
+fn what_rules_mask_is_nowhere_whoever_keeps_the_records() {
+    const SECRETS: [&str; 2] = ["tel-secret", "note-secret"];
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    for log in ["copy", "source"] {
+        let world = rule_and_rows(&broker, &format!("changes-{log}"), log);
+        let running = world.start();
+        wait("the towns", || {
+            world.says("SELECT count(*) FROM town", "20")
+        });
+        let member = "SELECT count(*) FROM member WHERE note IS NULL AND length(phone) = 64";
+        match log {
+            "copy" => wait("the members", || world.says(member, "20")),
+            // What lies in Kafka in clear cannot be masked on its way into the log.
+            _ => {
+                let reason = "SELECT reason LIKE 'masking: %its own log%' FROM sluice_diversion WHERE rule = 'member'";
+                wait("the refusal", || world.says(reason, "true"));
+                assert_eq!(world.is_answered(member), None);
+            }
+        }
+        let tables = ["member", "town", "sluice_dead_letters", "sluice_diversion"];
+        let answers = tables.map(|table| world.is_answered(&format!("SELECT * FROM {table}")));
+        let answers: String = answers.into_iter().flatten().flatten().collect();
+        // Until a checkpoint has all of it; once as a kill leaves it, and once as a
+        // stop does.
+        std::thread::sleep(Duration::from_millis(700));
+        let mut found = found_below(&world.state(), &SECRETS);
+        let (status, said) = running.stop_and_tell();
+        assert!(status.success(), "{said}");
+        found.extend(found_below(&world.state(), &SECRETS));
+        found.extend(found_in("the wire", answers.as_bytes(), &SECRETS));
+        found.extend(found_in("stderr", said.as_bytes(), &SECRETS));
+        assert!(found.is_empty(), "{found:#?}");
+        succeed(&mut world.replay());
+    }
 }

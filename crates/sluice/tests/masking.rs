@@ -445,6 +445,8 @@ fn a_mask_that_comes_after_records_is_warned_of() {
     define("\"/town\" = \"hash\"\n");
     let first = run(&state);
     assert!(!first.contains("in clear"), "{first}");
+    let elsewhere = folder.path().join("elsewhere");
+    run(&elsewhere);
     define("\"/town\" = \"hash\"\n\"/phone\" = \"hash\"\n");
     let checked = check();
     assert!(
@@ -461,6 +463,15 @@ fn a_mask_that_comes_after_records_is_warned_of() {
     }
     let checked = check();
     assert!(!checked.contains("in clear"), "{checked}");
+    // A state that is not where the project says.
+    let mut command = sluice();
+    command.arg("check").arg(&project);
+    let checked = said(command.arg("--state").arg(&elsewhere));
+    let wanted = format!(
+        "the mask of /phone comes after its first records: those that {} holds",
+        elsewhere.display()
+    );
+    assert!(checked.contains(&wanted), "{checked}");
     // A new state has everything masked.
     let new = run(&folder.path().join("new"));
     assert!(!new.contains("in clear"), "{new}");

@@ -230,3 +230,50 @@ fn files_hold_the_records() {
     let error = fail(sluice().args(["shop", "--into", &into, "--hours", "1"]), 1);
     assert!(error.contains("exists already"), "{error}");
 }
+
+/// All that happens in a shop of some years is in the files when it is asked for, and
+/// each part of it by itself.
+#[test]
+fn files_hold_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, options: &[&str]| {
+        let into = format!("file:{}", folder.path().join(name).display());
+        let mut command = sluice();
+        command.args(["shop", "--into", &into, "--hours", "6", "--rate", "5"]);
+        common::succeed(command.args(options));
+        ["app_log.ndjson", "shop_db.ndjson"].map(|file| {
+            let path = folder.path().join(name).join(file);
+            std::fs::read_to_string(path).unwrap()
+        })
+    };
+    let is_full = |[log, changes]: &[String; 2]| {
+        let is_view = |line: &&str| line.contains("\"page\":{");
+        [
+            log.contains("\"page_id\":\"good_spec\""),
+            log.lines()
+                .filter(is_view)
+                .any(|line| !line.contains("\"sid\"")),
+            log.lines()
+                .filter(is_view)
+                .any(|line| !line.contains("\"event_id\"")),
+            changes.contains("\"currency_rate\""),
+            ["sku_name", "spu_name", "name"]
+                .iter()
+                .any(|name| changes.contains(&format!("\"old\":{{\"{name}\""))),
+            // Rows of nobody have numbers from here on.
+            changes.contains("\"id\":90000"),
+        ]
+    };
+    // A broken record may lack anything.
+    let plain = written("plain", &["--dirty", "0"]);
+    assert_eq!(is_full(&plain), [false; 6]);
+    let full = written("full", &["--dirty", "0", "--everything"]);
+    assert_eq!(is_full(&full), [true; 6]);
+    let detailed = written("detailed", &["--dirty", "0", "--details"]);
+    assert_eq!(is_full(&detailed), [true, false, true, false, false, false]);
+    let error = fail(
+        sluice().args(["shop", "--into", "file:x", "--late", "1001"]),
+        2,
+    );
+    assert!(error.contains("1001"), "{error}");
+}

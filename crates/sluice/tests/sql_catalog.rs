@@ -186,7 +186,7 @@ fn tools_ask_what_is_there() {
             "SELECT pid, usename, state FROM pg_stat_activity WHERE pid > 0",
             &["li", "1 row"],
         ),
-        ("SHOW TRANSACTION ISOLATION LEVEL", &["repeatable read"]),
+        ("SHOW TRANSACTION ISOLATION LEVEL", &["read committed"]),
         (
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
             &["SET"],

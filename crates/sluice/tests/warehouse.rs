@@ -15,7 +15,7 @@ use serde_json::json;
 use warehouse_data::two_days::{
     TRADE, TRAFFIC, check_audit, filled, first_visits, line, morning, noon, order, payment, refund,
 };
-use warehouse_data::{Transaction, Warehouse, at, page};
+use warehouse_data::{Transaction, Warehouse, at, page, replace};
 
 #[track_caller]
 fn check_figures(warehouse: &Warehouse) {
@@ -238,4 +238,96 @@ fn test_orders_test_members_and_bots_stay_in_the_detail_only() {
     );
     let none: [&str; 0] = [];
     assert_eq!(personal, none);
+}
+
+/// A shop may have several codes of refunds that were paid out.
+#[test]
+fn a_setting_may_be_several_codes() {
+    let mut warehouse = Warehouse::start_changed(|project| {
+        let codes = "refund_succeeded = [\"0705\", \"0788\"]";
+        let one = "refund_succeeded = \"0705\"";
+        replace(project, "warehouse.toml", one, codes);
+    });
+    let of_status = |id, sku, amount, status: &str| {
+        let mut row = refund(id, 1, sku, amount, Some("2024-11-10 12:30:00"));
+        row["refund_status"] = json!(status);
+        row
+    };
+    let refunds = Transaction::new(150)
+        .insert("refund_payment", of_status(1, 2, "30.00", "0705"))
+        .insert("refund_payment", of_status(2, 1, "10.00", "0788"))
+        .insert("refund_payment", of_status(3, 1, "5.00", "0704"));
+    warehouse.send(&[], &[morning(), noon(), refunds.messages()].concat());
+    assert_eq!(
+        warehouse.ask(TRADE),
+        ["2024-11-10,165.00,0.00,50.00,115.00,40.00,75.00,5.00,2,2,1"]
+    );
+    let lines = "SELECT detail_id, refund_amount FROM dwd_trade_refund_detail ORDER BY detail_id";
+    assert_eq!(warehouse.ask(lines), ["101,10.00", "102,30.00"]);
+    check_audit(&warehouse);
+}
+
+/// A record may tell of everything at once.
+#[test]
+fn the_log_keeps_all_that_a_record_tells() {
+    let mut warehouse = Warehouse::start();
+    let ts = at(0, 9, 0, 0);
+    let common = json!({
+        "ar": "440000", "ba": "Bexo", "md": "Bexo P4", "os": "Android 14.0", "ch": "web",
+        "vc": "1.0", "mid": "m1", "uid": "11", "is_new": "1", "sid": "s1", "ua": "Mozilla/5.0",
+    });
+    let start = json!({
+        "event_id": "d1", "ts": ts, "common": common.clone(),
+        "start": {"entry": "notice", "loading_time": 400, "open_ad_id": 3, "open_ad_ms": 900,
+                  "open_ad_skip_ms": 700},
+        "err": {"error_code": 1005, "msg": "too slow"},
+    });
+    let view = json!({
+        "event_id": "d2", "ts": ts + 1_000, "common": common,
+        "page": {"page_id": "activity", "last_page_id": "home", "during_time": 900, "item": "1",
+                 "item_type": "activity_id", "source_type": "promotion", "from_pos_id": 3,
+                 "from_pos_seq": 2, "refer_id": "7"},
+        "displays": [
+            {"display_type": "activity", "item": "1", "item_type": "activity_id", "pos_id": 1,
+             "pos_seq": 1},
+            {"display_type": "recommend", "item": "2", "item_type": "sku_id", "pos_id": 1,
+             "order": 2},
+        ],
+        "actions": [
+            {"action_id": "favor_cancel", "item": "2", "item_type": "sku_id", "ts": ts + 1_300},
+            {"action_id": "trade_add_address", "ts": ts + 1_600},
+        ],
+        "err": {"error_code": 1004, "msg": "no answer"},
+    });
+    warehouse.send(&[start, view], &[]);
+    let expected: [(&str, &[&str]); 5] = [
+        (
+            "SELECT ba, md, os, ua, item_type, source_type, from_pos_id, from_pos_seq, refer_id
+             FROM dwd_traffic_page_log",
+            &["Bexo,Bexo P4,Android 14.0,Mozilla/5.0,activity_id,promotion,3,2,7"],
+        ),
+        (
+            "SELECT display_type, item_type, pos_id, pos_seq FROM dwd_traffic_display_log
+             ORDER BY pos_seq",
+            &["activity,activity_id,1,1", "recommend,sku_id,1,2"],
+        ),
+        (
+            "SELECT action_id, item, item_type FROM dwd_traffic_action_log ORDER BY ts",
+            &["favor_cancel,2,sku_id", "trade_add_address,null,null"],
+        ),
+        (
+            "SELECT entry, open_ad_id, open_ad_skip_ms FROM dwd_traffic_start_log",
+            &["notice,3,700"],
+        ),
+        (
+            "SELECT page_id, error_code, msg FROM dwd_traffic_error_log WHERE mid = 'm1'
+             ORDER BY ts",
+            &["null,1005,too slow", "activity,1004,no answer"],
+        ),
+    ];
+    for (sql, rows) in expected {
+        assert_eq!(warehouse.ask(sql), rows, "{sql}");
+    }
+    let letters = warehouse.ask("SELECT count(*) FROM sluice_dead_letters");
+    assert_eq!(letters, ["0"]);
 }

@@ -159,7 +159,8 @@ impl Batch<'_> {
             let sources = Arc::new(sources);
             let mut router = Router::new(sources.clone()).with_threads(threads.max(1));
             let before = rows_of_table.entry(table).or_default();
-            let masks = masking::open_for(project, &sources, self.state, reporter)?;
+            let disk = Arc::new(RealDisk);
+            let masks = masking::open_for(project, &sources, self.state, disk, reporter)?;
             while let Some(Portion {
                 mut records,
                 numbers,

@@ -10,17 +10,21 @@ use crate::docs::ProjectDocs;
 use crate::extended::Folders;
 use crate::failure::Failure;
 use crate::mask_history;
+use crate::pipeline::missing_secrets;
 use crate::project::Project;
 use crate::report::Reporter;
+use crate::source_connections;
 use crate::watching::{check_alerts, load_alerts, load_reports};
 
-/// Checks the project in `folder`, and returns it.
+/// Checks the project in `folder`, and returns it. `state` is the folder of its state,
+/// where that is another than the project says.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn run(
     folder: &Path,
     overrides: &[(String, String)],
+    state: Option<&Path>,
     reporter: Reporter,
 ) -> Result<Project, Failure> {
     let project = Project::load(folder, overrides)?;
@@ -30,10 +34,17 @@ pub fn run(
         reporter.warn(warning);
     }
     access::check(&project, &program)?;
+    source_connections::check(&project, reporter)?;
+    // It may run elsewhere, where they are set.
+    let missing = missing_secrets(&project);
+    let missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();
+    for problem in &missing {
+        reporter.warn(problem);
+    }
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;
-    mask_history::tell_of_new_masks(&project, &project.state_folder(None), reporter)?;
+    mask_history::tell_of_new_masks(&project, &project.state_folder(state), reporter)?;
     tell_of_absent_tables(folder, &project, &program, reporter)?;
     let views = program.collections().iter().filter(|found| found.is_view);
     // One of them is the engine's own collection of evaluation errors.

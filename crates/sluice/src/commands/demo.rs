@@ -9,7 +9,7 @@ use sluice_shop::{Shop, ShopOptions};
 use crate::commands::run::{Companion, RunOptions, run_with};
 use crate::demo_shop::DemoShop;
 use crate::failure::{Doing, Failure};
-use crate::lock::lock_to_write;
+use crate::lock::{lock_to_back_up, lock_to_write};
 use crate::report::Reporter;
 use crate::saved_panels;
 
@@ -19,6 +19,32 @@ include!(concat!(env!("OUT_DIR"), "/warehouse_files.rs"));
 /// The folder in the state that holds what belongs to the demo alone.
 const DEMO_FOLDER: &str = "demo";
 const DAY_US: i64 = 86_400_000_000;
+/// What a state's folder holds beside its lock, and what is left of a command
+/// that was interrupted. The demo's own folder goes last: what is left of an
+/// interrupted removal is still known as a demo.
+const STATE_PARTS: [&str; 21] = [
+    "address.json",
+    "address.tmp",
+    "erase.request",
+    "erase.pending",
+    "erase.answer",
+    "erase.new",
+    "masks.since",
+    "masks.tmp",
+    "state-memory.tmp",
+    "store",
+    "store.unfinished",
+    "control",
+    "log",
+    "keys",
+    "watch",
+    "audit",
+    "replay",
+    "backup",
+    "panels",
+    "BACKUP.LOCK",
+    DEMO_FOLDER,
+];
 
 /// What the person asked for.
 #[derive(Debug)]
@@ -85,19 +111,10 @@ fn forget(state: &Path) -> Result<(), Failure> {
         )));
     }
     let _lock = lock_to_write(state)?;
+    // A backup that was begun while the demo ran may still read it.
+    let _no_backup = lock_to_back_up(state)?;
     let what = format!("removing the old demo in {}", state.display());
-    // The demo's own folder last: what is left of an interrupted removal is
-    // still known as a demo.
-    for name in [
-        "address.json",
-        "store",
-        "control",
-        "log",
-        "keys",
-        "replay",
-        "panels",
-        DEMO_FOLDER,
-    ] {
+    for name in STATE_PARTS {
         let path = state.join(name);
         if path.is_dir() {
             std::fs::remove_dir_all(&path).doing(&what)?;
@@ -152,4 +169,55 @@ fn open_shop(options: &DemoOptions<'_>, saved: &Path) -> Result<Shop, Failure> {
         ..shop_options
     };
     Shop::new(shop_options).map_err(|error| Failure::Definitions(format!("--rate: {error}")))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test makes its own files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_state_is_forgotten_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        let folders = [
+            "store",
+            "store.unfinished",
+            "control",
+            "log",
+            "keys",
+            "watch",
+            "audit",
+            "replay",
+            "backup",
+            "panels",
+            "demo",
+            "precious",
+        ];
+        for name in folders {
+            std::fs::create_dir(state.join(name)).unwrap();
+            std::fs::write(state.join(name).join("file"), "old").unwrap();
+        }
+        let files = [
+            "LOCK",
+            "BACKUP.LOCK",
+            "address.json",
+            "address.tmp",
+            "erase.request",
+            "erase.pending",
+            "erase.answer",
+            "erase.new",
+            "masks.since",
+            "masks.tmp",
+            "state-memory.tmp",
+            "notes.txt",
+        ];
+        for name in files {
+            std::fs::write(state.join(name), "old").unwrap();
+        }
+        forget(state).unwrap();
+        let left = RealDisk.list(state).unwrap();
+        assert_eq!(left, ["LOCK", "notes.txt", "precious"]);
+        assert!(state.join("precious/file").exists());
+    }
 }

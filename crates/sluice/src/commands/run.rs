@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use sluice_capture::Submissions;
-use sluice_core::{Clock, SystemClock};
+use sluice_core::{Clock, RealDisk, SystemClock};
 use sluice_mask::Masks;
 use sluice_serve::{Auditor, LiveFeed, Metrics};
 
@@ -32,7 +32,7 @@ use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
     Capture, LetterRetry, Published, RowTaker, SourceStates, SourcesInForce, Surroundings,
-    Warehouse, collector, recover,
+    Warehouse, check_secrets, collector, recover,
 };
 use crate::project::Project;
 use crate::project_watch::{ProjectWatch, stamps};
@@ -40,10 +40,12 @@ use crate::report::{Reporter, with_commas};
 use crate::running_views::OperatorReports;
 use crate::saved_panels::SavedPanels;
 use crate::serving::{Serving, ServingParts};
+use crate::source_connections;
 use crate::source_gauges::SourceGauges;
 use crate::state_memory;
 use crate::summary::{self, Took};
-use crate::watching::{WatchThreads, add_tables, open_reporting, open_watcher};
+use crate::waiting_disk::WaitingDisk;
+use crate::watching::{WatchThreads, add_tables, audits_interval, open_reporting, open_watcher};
 
 /// How long the loop waits for records before it looks at other duties.
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -158,13 +160,25 @@ fn run_to_end(
     let state = own_project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
     let had_keys = masking::has_keys(&own_project, &state);
-    let masks = Arc::new(masking::open(&own_project, &state, reporter)?);
+    let disk = WaitingDisk::new(Arc::new(RealDisk), stop.clone(), reporter);
+    let sources = &own_project.sources;
+    let masks = masking::open_for(
+        &own_project,
+        sources,
+        &state,
+        Arc::new(disk.clone()),
+        reporter,
+    )?;
+    let masks = Arc::new(masks);
     let own_project = own_project.leaving_out(masking::left_out(&masks));
     let project = diversion::with_rules_in_force(&own_project, &state)?;
     let program = project.plan()?;
     for warning in program.warnings() {
         reporter.warn(warning);
     }
+    source_connections::check(&project, reporter)?;
+    // Before the log is computed, which may take its time.
+    check_secrets(&project)?;
     let (access, secret) = access::open(&project, &program)?;
     let audit = AuditLog::open(&project.config.audit, &state, reporter)?;
     let warn_of_tls = move |problem: &str| reporter.warn(problem);
@@ -175,6 +189,7 @@ fn run_to_end(
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings {
         stop: stop.clone(),
+        disk: Arc::new(disk.clone()),
         ..Surroundings::of_machine(reporter)
     };
     let recovery = recover(&project, &program, &state, &stop, &surroundings)?;
@@ -199,6 +214,10 @@ fn run_to_end(
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
     let metrics = Arc::new(Metrics::default());
+    disk.tell(metrics.gauge(
+        "sluice_disk_waits",
+        "Writes that wait for room on the disk of the state; while it is not 0, sources and clients wait.",
+    ));
     let operators = OperatorReports::default();
     operators.publish(warehouse.operators());
     let watcher = Arc::new(open_watcher(&project, &state)?);
@@ -290,7 +309,8 @@ fn run_to_end(
         .transpose()?;
     let sources = SourceGauges::new(metrics.clone(), sources);
     let gauges = Gauges::new(&metrics, collector.clone(), operators, sources, &state);
-    let watching = WatchThreads::start(&watcher, asker, reporting, &metrics, reporter)?;
+    let audits = audits_interval(&project)?;
+    let watching = WatchThreads::start(&watcher, asker, reporting, audits, &metrics, reporter)?;
     let look_now = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, look_now.clone()).doing("preparing for signals")?;
     let watch = ProjectWatch::start(
@@ -312,6 +332,7 @@ fn run_to_end(
         project: &project,
         gauges: &gauges,
         stop: &stop,
+        disk: &disk,
         companion: companion.as_ref(),
         state: &state,
         masks: &masks,
@@ -420,6 +441,7 @@ struct Worker<'a> {
     project: &'a Project,
     gauges: &'a Gauges,
     stop: &'a AtomicBool,
+    disk: &'a WaitingDisk,
     companion: Option<&'a RunningCompanion>,
     state: &'a Path,
     masks: &'a Arc<Masks>,
@@ -440,7 +462,7 @@ impl Worker<'_> {
         let start_us = SystemClock.now_us();
         let mut next_checkpoint_us = start_us.saturating_add(checkpoint_interval_us);
         let mut said_us = start_us;
-        let mut is_paused = false;
+        let (mut is_over, mut is_paused) = (false, false);
         let mut has_answered = false;
         let unwritten_max = state_memory::unwritten_bytes_max(&self.project.config.limits);
         let unwritten_limit = unwritten_max.saturating_mul(UNWRITTEN_LIMIT_FACTOR);
@@ -456,13 +478,18 @@ impl Worker<'_> {
                 EndsWhen::CompanionEnds => companion_has_ended,
             };
             let usage = sluice_memory::usage();
-            if usage.is_over() != is_paused {
-                is_paused = usage.is_over();
-                capture.pause(is_paused);
-                match is_paused {
+            if usage.is_over() != is_over {
+                is_over = usage.is_over();
+                match is_over {
                     true => self.reporter.warn(&state_memory::no_room(usage)),
                     false => self.reporter.info("the state has room again"),
                 }
+            }
+            // The disk says itself what it waits for.
+            let must_pause = is_over || self.disk.is_waiting();
+            if must_pause != is_paused {
+                is_paused = must_pause;
+                capture.pause(is_paused);
             }
             if unwritten_bytes > unwritten_limit && warehouse.is_writing_checkpoint() {
                 capture.wait(WAIT_MAX / 4)?;

@@ -24,6 +24,69 @@ const STEP_US: i64 = 60 * SECOND_US;
 /// Time between two steps of a shop that goes on live.
 const LIVE_STEP: Duration = Duration::from_millis(200);
 
+/// What happens in the shop beyond the plain one.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ShopHappenings {
+    /// All that happens in a shop of some years: the options below, with 100 apps of
+    /// a thousand without a session and strange rows beside 10 transactions of a
+    /// thousand.
+    #[arg(long)]
+    everything: bool,
+    /// Some members pay in other currencies than CNY; the table currency_rate has
+    /// the rates of each day.
+    #[arg(long)]
+    several_currencies: bool,
+    /// Goods, products, categories and provinces get other names now and then.
+    #[arg(long)]
+    renames: bool,
+    /// Coupons of orders that come to nothing can be used again.
+    #[arg(long)]
+    returned_coupons: bool,
+    /// Visitors also look at pages beside the way to an order, and apps tell all that
+    /// a log may hold, some without an event_id.
+    #[arg(long)]
+    details: bool,
+    /// Devices in a thousand whose app names no session.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    without_sid: Option<u64>,
+    /// Transactions of the database in a thousand beside which somebody writes rows
+    /// that no rule of the shop allows.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    dirty_rows: Option<u64>,
+    /// Broken records in a thousand of the log [default: 2].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    dirty: Option<u64>,
+    /// Records of the log in a thousand that come up to a minute late [default: 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    late: Option<u64>,
+    /// Records in a thousand that are sent twice; never into a database [default: 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    repeated: Option<u64>,
+}
+
+impl ShopHappenings {
+    /// The options of a shop in which this happens too.
+    fn apply(&self, plain: ShopOptions) -> ShopOptions {
+        let base = match self.everything {
+            true => plain.with_everything(),
+            false => plain,
+        };
+        let share = |asked: Option<u64>, default: u64| asked.unwrap_or(default);
+        ShopOptions {
+            several_currencies: base.several_currencies || self.several_currencies,
+            has_renames: base.has_renames || self.renames,
+            returns_coupons: base.returns_coupons || self.returned_coupons,
+            has_details: base.has_details || self.details,
+            without_sid_per_mille: share(self.without_sid, base.without_sid_per_mille),
+            dirty_changes_per_mille: share(self.dirty_rows, base.dirty_changes_per_mille),
+            dirty_per_mille: share(self.dirty, base.dirty_per_mille),
+            late_per_mille: share(self.late, base.late_per_mille),
+            duplicate_per_mille: share(self.repeated, base.duplicate_per_mille),
+            ..base
+        }
+    }
+}
+
 /// What the person asked for.
 #[derive(Debug)]
 pub struct ShopCommand<'a> {
@@ -39,8 +102,8 @@ pub struct ShopCommand<'a> {
     pub seed: u64,
     /// Devices that may visit.
     pub devices: u32,
-    /// Some members pay in other currencies.
-    pub several_currencies: bool,
+    /// What happens in it.
+    pub happenings: &'a ShopHappenings,
     /// Go on in real time.
     pub live: bool,
 }
@@ -54,12 +117,11 @@ pub fn run(options: &ShopCommand<'_>, reporter: Reporter) -> Result<(), Failure>
     let mut target = Target::open(options.into)?;
     let clock = SystemClock;
     let start_us = clock.now_us() - i64::from(options.hours) * HOUR_US;
-    let mut shop_options = ShopOptions {
+    let mut shop_options = options.happenings.apply(ShopOptions {
         messages_per_second: options.rate,
         devices: options.devices,
-        several_currencies: options.several_currencies,
         ..ShopOptions::new(options.seed, start_us)
-    };
+    });
     if matches!(target, Target::Database(..)) {
         // A database has every change once.
         shop_options.duplicate_per_mille = 0;
@@ -271,4 +333,54 @@ fn open_postgres(url: &str) -> Result<Database, Failure> {
         let _ = connection.await;
     });
     Ok(Database::PostgreSql(Box::new(runtime), client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn happenings_are_those_that_were_asked_for() {
+        let plain = ShopOptions::new(1, 0);
+        let of = |happenings: ShopHappenings| happenings.apply(plain.clone());
+        assert_eq!(of(ShopHappenings::default()), plain);
+        let everything = ShopHappenings {
+            everything: true,
+            ..ShopHappenings::default()
+        };
+        assert_eq!(of(everything.clone()), plain.clone().with_everything());
+        let found = of(ShopHappenings {
+            without_sid: Some(0),
+            late: Some(500),
+            ..everything
+        });
+        let expected = ShopOptions {
+            without_sid_per_mille: 0,
+            late_per_mille: 500,
+            ..plain.clone().with_everything()
+        };
+        assert_eq!(found, expected);
+        let found = of(ShopHappenings {
+            several_currencies: true,
+            renames: true,
+            returned_coupons: true,
+            details: true,
+            without_sid: Some(100),
+            dirty_rows: Some(10),
+            ..ShopHappenings::default()
+        });
+        assert_eq!(found, plain.clone().with_everything());
+        let found = of(ShopHappenings {
+            dirty: Some(7),
+            repeated: Some(8),
+            ..ShopHappenings::default()
+        });
+        let expected = (7, 8, plain.late_per_mille);
+        let found = (
+            found.dirty_per_mille,
+            found.duplicate_per_mille,
+            found.late_per_mille,
+        );
+        assert_eq!(found, expected);
+    }
 }

@@ -22,6 +22,7 @@ use super::source_states::ServerLag;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
+use crate::source_connections::check_authorities;
 
 /// How long a thread waits before it looks again at files that had nothing.
 const IDLE_WAIT: Duration = Duration::from_millis(5);
@@ -170,15 +171,12 @@ pub(super) fn tls_mode(
     tls: Tls,
     authorities: Option<&str>,
 ) -> Result<TlsMode, Failure> {
-    match (tls, authorities) {
-        (Tls::Verified, path) => Ok(TlsMode::Verified(path.map(|path| project.resolve(path)))),
-        // Who names authorities takes the server for checked.
-        (Tls::Off | Tls::Required, Some(path)) => Err(Failure::Definitions(format!(
-            "a source has `tls_ca = \"{path}\"`, which only `tls = \"verified\"` checks the server against\n  help: write that, or leave `tls_ca` out"
-        ))),
-        (Tls::Off, None) => Ok(TlsMode::Off),
-        (Tls::Required, None) => Ok(TlsMode::Required),
-    }
+    check_authorities(tls, authorities)?;
+    Ok(match tls {
+        Tls::Off => TlsMode::Off,
+        Tls::Required => TlsMode::Required,
+        Tls::Verified => TlsMode::Verified(authorities.map(|path| project.resolve(path))),
+    })
 }
 
 /// Machine and port of a server that may take another one's place.

@@ -23,6 +23,7 @@ use super::kafka_log::KafkaLog;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
+use crate::source_connections::check_authorities;
 
 /// How long a thread waits while it may not read or brokers do not answer.
 const WAIT: Duration = Duration::from_millis(5);
@@ -114,6 +115,7 @@ fn options(
         };
         properties.push((name.clone(), value));
     }
+    check_authorities(cluster.tls, cluster.tls_ca.as_deref())?;
     let password = named(&cluster.password)?;
     let sasl = match (&cluster.sasl, &cluster.user, password) {
         (Some(mechanism), Some(user), Some(password)) => Some(Sasl {

@@ -13,7 +13,7 @@ use sluice_capture::{CollectedTopic, Collector, CollectorLimits, Submissions};
 use sluice_core::SystemClock;
 use sluice_log::Log;
 use sluice_mask::Masks;
-use sluice_route::{CaptureDefinition, CaptureKind};
+use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, PostgresServer};
 
 use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_kafka::{KafkaTopics, check_kafka_secrets, follow_kafka};
@@ -362,21 +362,42 @@ pub fn collected_topics(project: &Project) -> Result<BTreeMap<String, CollectedT
 /// # Errors
 /// Which is missing.
 pub fn check_secrets(project: &Project) -> Result<(), Failure> {
-    collected_topics(project)?;
-    for capture in project.sources.captures() {
-        if let CaptureKind::Kafka(cluster) = &capture.kind {
-            check_kafka_secrets(project, &capture.topic, cluster)?;
-        }
-        let named: Vec<&str> = match &capture.kind {
-            CaptureKind::Poll { headers, .. } => headers.values().map(String::as_str).collect(),
-            CaptureKind::MySql(server) => server.password.as_deref().into_iter().collect(),
-            _ => Vec::new(),
-        };
-        for name in named.into_iter().filter_map(|it| it.strip_prefix("env:")) {
-            secret(name)?;
-        }
+    match missing_secrets(project).into_iter().next() {
+        Some(missing) => Err(missing),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The secrets that the project's sources name and that are not there: what is to be
+/// said of each.
+pub fn missing_secrets(project: &Project) -> Vec<Failure> {
+    fn variable(reference: &str) -> Option<&str> {
+        reference.strip_prefix("env:")
+    }
+    let mut missing = Vec::new();
+    for capture in project.sources.captures() {
+        let variables: Vec<&str> = match &capture.kind {
+            CaptureKind::Http { write_key, .. } => write_key.as_deref().into_iter().collect(),
+            CaptureKind::Poll { headers, .. } => {
+                let values = headers.values();
+                values.filter_map(|value| variable(value)).collect()
+            }
+            CaptureKind::MySql(MySqlServer { password, .. })
+            | CaptureKind::Postgres(PostgresServer { password, .. }) => {
+                let password = password.as_deref();
+                password.and_then(variable).into_iter().collect()
+            }
+            CaptureKind::Kafka(cluster) => {
+                let checked = check_kafka_secrets(project, &capture.topic, cluster);
+                missing.extend(checked.err());
+                Vec::new()
+            }
+            CaptureKind::File { .. } | CaptureKind::Binlog { .. } => Vec::new(),
+        };
+        let checked = variables.into_iter().map(secret);
+        missing.extend(checked.filter_map(Result::err));
+    }
+    missing
 }
 
 /// The value of an environment variable that holds a secret.

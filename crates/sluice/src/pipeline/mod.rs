@@ -36,7 +36,7 @@ mod surroundings;
 mod tables_change;
 mod warehouse;
 
-pub use capture_step::{Capture, check_secrets, collected_topics, collector};
+pub use capture_step::{Capture, check_secrets, collected_topics, collector, missing_secrets};
 pub use checkpoint_step::{
     CheckpointMeta, Definitions, META_VERSION, read_meta, read_meta_with_log,
 };

@@ -16,7 +16,7 @@ use sluice_route::Starts;
 use super::Warehouse;
 use super::checkpoint_step::Definitions;
 use super::rebuild::{
-    NewDefinitions, Origin, Part, Rebuild, RebuildProgress, change_of_errors, compute,
+    Finished, NewDefinitions, Origin, Part, Rebuild, RebuildProgress, change_of_errors, compute,
 };
 use super::recovery::{make_topics, source_places};
 use super::route_step::RoutedEpoch;
@@ -135,22 +135,23 @@ impl Warehouse {
         let Some(mut rebuild) = self.rebuild.take() else {
             return Ok(None);
         };
-        let computed = match rebuild.is_nearly_done() {
+        match rebuild.is_nearly_done() {
             // A checkpoint on its way names the segments of the old views.
             Ok(is_done) if !is_done || self.writing.is_some() => {
                 self.rebuild = Some(rebuild);
                 return Ok(None);
             }
-            Ok(_) => {
-                let elapsed_us = rebuild
-                    .progress(self.surroundings.clock.now_us())
-                    .elapsed_us;
-                rebuild.finish().map(|computed| (computed, elapsed_us))
+            Ok(_) => {}
+            Err(failure) => return Ok(Some(ChangeOutcome::Failed(failure))),
+        }
+        let now_us = self.surroundings.clock.now_us();
+        let elapsed_us = rebuild.progress(now_us).elapsed_us;
+        let (mut new, part) = match rebuild.finish() {
+            Ok(Finished::Computed(computed)) => *computed,
+            Ok(Finished::Later(rebuild)) => {
+                self.rebuild = Some(*rebuild);
+                return Ok(None);
             }
-            Err(failure) => Err(failure),
-        };
-        let ((mut new, part), elapsed_us) = match computed {
-            Ok(computed) => computed,
             Err(failure) => return Ok(Some(ChangeOutcome::Failed(failure))),
         };
         let description = new.describe();

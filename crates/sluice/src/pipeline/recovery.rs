@@ -6,18 +6,23 @@
 //! fits today's definitions everything is computed again from the start of the
 //! log, under new epoch numbers: an epoch number never gets different content.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod project_log;
+mod recorded;
+
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sluice_core::{Disk, Epoch, EpochCut, PartitionId};
-use sluice_engine::{Engine, EngineOptions, Program, ProgramChange};
-use sluice_log::{ControlEntry, ControlLog, Log, LogOptions, ModelText, SourcePlace, SourceTexts};
-use sluice_route::{CaptureKind, SourcesChange, Starts};
+use sluice_core::{Disk, EpochCut, PartitionId};
+use sluice_engine::{Engine, EngineOptions, Program};
+use sluice_log::{ControlEntry, ControlLog, Log};
+use sluice_route::Starts;
 use sluice_store::{Store, StoreOptions};
 
-use super::capture_kafka::kafka_log;
+pub(super) use self::project_log::{make_topics, source_places};
+pub use self::project_log::{open_log, prepare_topics};
+use self::recorded::{Known, NextEpoch, Recorded, RecordedEpoch};
 use super::checkpoint_step::{Definitions, Restored, read_meta_with_log, take_apart};
 use super::cut_step::{CutLimits, CutStep};
 use super::engine_step::{EngineStep, engine_options};
@@ -28,7 +33,7 @@ use super::{Progress, Warehouse};
 use crate::config::Config;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
-use crate::report::{Reporter, with_commas};
+use crate::report::with_commas;
 
 /// How often a long recovery says how far it is.
 const PROGRESS_INTERVAL_US: i64 = 2_000_000;
@@ -40,180 +45,6 @@ pub struct Recovery {
     pub warehouse: Warehouse,
     /// Where the sources stand at the end of the log.
     pub positions: Positions,
-}
-
-/// An epoch as the control log tells of it.
-#[derive(Debug, Clone)]
-struct RecordedEpoch {
-    cut: EpochCut,
-    /// The definitions that hold from it on, if they changed with it.
-    change: Option<RecordedChange>,
-}
-
-#[derive(Debug, Clone)]
-struct RecordedChange {
-    fingerprint: u64,
-    models: Vec<ModelText>,
-    /// The tables, where they changed too.
-    sources: Option<SourceTexts>,
-}
-
-/// What the control log says.
-#[derive(Debug, Default)]
-struct Recorded {
-    /// The last epoch that was given a meaning.
-    last_epoch: Epoch,
-    /// The last computation from the start of the log: its first epoch.
-    first_epoch: Option<Epoch>,
-    /// The definitions that hold at the end.
-    fingerprint: Option<u64>,
-    /// Where tables begin, by the last entry that says so.
-    starts: Option<(Epoch, Starts)>,
-    /// Epochs in order.
-    epochs: Vec<RecordedEpoch>,
-}
-
-impl Recorded {
-    fn new(entries: Vec<ControlEntry>) -> Self {
-        let mut recorded = Self::default();
-        for entry in entries {
-            match entry {
-                ControlEntry::Cut(cut) => {
-                    recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
-                    recorded.epochs.push(RecordedEpoch { cut, change: None });
-                }
-                ControlEntry::Models {
-                    cut,
-                    fingerprint,
-                    models,
-                    sources,
-                    ..
-                } => {
-                    recorded.last_epoch = recorded.last_epoch.max(cut.epoch);
-                    recorded.fingerprint = Some(fingerprint);
-                    if let Some(sources) = &sources {
-                        recorded.starts = Some((cut.epoch, sources.starts.clone()));
-                    }
-                    let change = Some(RecordedChange {
-                        fingerprint,
-                        models,
-                        sources,
-                    });
-                    recorded.epochs.push(RecordedEpoch { cut, change });
-                }
-                ControlEntry::Definitions {
-                    epoch,
-                    fingerprint,
-                    starts,
-                    ..
-                } => {
-                    recorded.starts = Some((epoch, starts));
-                    // Its epoch is the first under the new definitions.
-                    recorded.last_epoch = recorded.last_epoch.max(epoch.saturating_sub(1));
-                    recorded.first_epoch = Some(epoch);
-                    recorded.fingerprint = Some(fingerprint);
-                }
-                // `CutStep` knows what they hold for.
-                ControlEntry::Idle { .. } => {}
-            }
-        }
-        recorded
-    }
-
-    /// The epochs after `epoch`, which must follow it without a gap.
-    fn epochs_after(&self, epoch: Epoch) -> Result<Vec<RecordedEpoch>, Failure> {
-        let later = self.epochs.iter().filter(|it| it.cut.epoch > epoch);
-        let epochs: Vec<RecordedEpoch> = later.cloned().collect();
-        let expected = epoch + 1..;
-        match epochs
-            .iter()
-            .zip(expected)
-            .find(|(it, epoch)| it.cut.epoch != *epoch)
-        {
-            Some((_, missing)) => Err(Failure::Failed(format!(
-                "the control log lacks the cut of epoch {missing}\n  help: restore the state from a backup, or remove the folder `store` of the state: it is rebuilt from the log"
-            ))),
-            None => Ok(epochs),
-        }
-    }
-}
-
-/// An epoch to run again, with the definitions that change with it.
-#[derive(Debug)]
-struct NextEpoch {
-    cut: EpochCut,
-    change: Option<Box<NextDefinitions>>,
-}
-
-#[derive(Debug)]
-struct NextDefinitions {
-    project: Project,
-    program: Arc<Program>,
-    /// Where tables begin, if that is others than before.
-    starts: Option<Starts>,
-}
-
-/// The definitions of a checkpoint, and the epochs after it.
-struct Known {
-    project: Project,
-    program: Arc<Program>,
-    epochs: Vec<NextEpoch>,
-}
-
-impl Known {
-    /// `None` where a definition that held is not known or planned any more.
-    fn find(
-        project: &Project,
-        program: &Arc<Program>,
-        stored: &Definitions,
-        epochs: Vec<RecordedEpoch>,
-    ) -> Option<Self> {
-        let today = project.fingerprint(program);
-        type Files = Vec<(String, String)>;
-        let plan = |fingerprint: u64, models: Option<&Vec<ModelText>>, files: Option<&Files>| {
-            if fingerprint == today {
-                return Some((project.clone(), program.clone()));
-            }
-            let project = project.with_sources(files?).ok()?;
-            let (project, program) = project.plan_models(models?).ok()?;
-            let is_same = project.fingerprint(&program) == fingerprint;
-            is_same.then_some((project, program))
-        };
-        // Checkpoints of before do not say the files.
-        let mut files = stored.source_files.clone().or_else(|| {
-            let is_today = stored.sources == Some(project.sources_fingerprint());
-            is_today.then(|| project.source_texts().to_vec())
-        });
-        let (today_project, today_program) = (project, program);
-        let (project, program) = plan(stored.fingerprint, stored.models.as_ref(), files.as_ref())?;
-        let tables = SourcesChange::new(&project.sources, &today_project.sources);
-        let change = ProgramChange::of_tables(&program, today_program, &tables.computed());
-        if change.touches_unique_ids() {
-            return None;
-        }
-        let epochs = epochs.into_iter().map(|RecordedEpoch { cut, change }| {
-            let Some(recorded) = change else {
-                return Some(NextEpoch { cut, change: None });
-            };
-            let starts = recorded.sources.map(|sources| {
-                files = Some(sources.files);
-                sources.starts
-            });
-            let (fingerprint, models) = (recorded.fingerprint, &recorded.models);
-            let (project, program) = plan(fingerprint, Some(models), files.as_ref())?;
-            let change = Some(Box::new(NextDefinitions {
-                project,
-                program,
-                starts,
-            }));
-            Some(NextEpoch { cut, change })
-        });
-        Some(Self {
-            epochs: epochs.collect::<Option<_>>()?,
-            project,
-            program,
-        })
-    }
 }
 
 /// Opens the state in `state` and brings it up to date.
@@ -400,81 +231,6 @@ pub fn source_files_in_force(
     };
     let definitions = read_meta_with_log(&recovered)?.definitions;
     Ok(definitions.source_files.unwrap_or_default())
-}
-
-/// Opens the log and makes the project's topics.
-///
-/// # Errors
-/// When a segment is damaged or the disk refuses.
-pub fn open_log(
-    disk: &Arc<dyn Disk>,
-    project: &Project,
-    state: &Path,
-    reporter: Reporter,
-) -> Result<Log, Failure> {
-    let options = LogOptions {
-        record_bytes_max: project.config.limits.record_bytes_max,
-        segment_bytes_max: project.config.log.segment_bytes_max,
-    };
-    let what = format!("opening the log in {}", state.join("log").display());
-    let log = Log::open(disk.clone(), &state.join("log"), options).doing(&what)?;
-    prepare_topics(&log, project, reporter)?;
-    Ok(log)
-}
-
-/// Makes the project's topics, where they are not there yet, and reads the log
-/// from its sources. `reporter` is told when one that is its own log does not
-/// answer.
-///
-/// # Errors
-/// When the disk refuses, or a topic has lost partitions.
-pub fn prepare_topics(log: &Log, project: &Project, reporter: Reporter) -> Result<(), Failure> {
-    make_topics(log, project)?;
-    for (topic, place) in source_places(project, reporter) {
-        let set = match place {
-            SourcePlace::Folder(folder) => log.set_source_folder(&topic, &folder),
-            SourcePlace::Reader(reader) => log.set_source(&topic, reader),
-        };
-        set.doing(&format!("opening the source of topic `{topic}`"))?;
-    }
-    Ok(())
-}
-
-/// Makes the project's topics, where they are not there yet.
-///
-/// # Errors
-/// When the disk refuses, or a topic has lost partitions.
-pub(super) fn make_topics(log: &Log, project: &Project) -> Result<(), Failure> {
-    for (topic, partitions) in project.sources.topics() {
-        log.create_topic(&topic, partitions)
-            .doing(&format!("making the topic `{topic}`"))?;
-    }
-    Ok(())
-}
-
-/// Where the records of a project's topics lie, if not in the log. They may do so
-/// even if their source is no longer its own log.
-pub(super) fn source_places(
-    project: &Project,
-    reporter: Reporter,
-) -> BTreeMap<String, SourcePlace> {
-    let captures = project.sources.captures().iter();
-    let places = captures.filter_map(|capture| {
-        let topic = &capture.topic;
-        let place = match &capture.kind {
-            CaptureKind::File { path, .. } => {
-                let path = PathBuf::from(project.resolve(path));
-                let folder = path.parent().unwrap_or(Path::new("."));
-                SourcePlace::Folder(folder.to_path_buf())
-            }
-            CaptureKind::Kafka(cluster) => {
-                SourcePlace::Reader(kafka_log(project, topic, cluster, reporter))
-            }
-            _ => return None,
-        };
-        Some((topic.clone(), place))
-    });
-    places.collect()
 }
 
 /// The limits of an epoch.

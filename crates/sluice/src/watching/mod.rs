@@ -3,6 +3,7 @@
 
 mod alerts;
 mod asker;
+mod audits;
 mod reports;
 mod settings;
 mod tables;
@@ -13,6 +14,6 @@ pub use alerts::{
 };
 pub use asker::{Asker, answer_of};
 pub use reports::load_reports;
-pub use settings::{AlarmsText, MailText};
+pub use settings::{AlarmsText, MailText, audits_interval};
 
 pub use threads::WatchThreads;

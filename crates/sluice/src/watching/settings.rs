@@ -1,6 +1,7 @@
 //! The parts of `warehouse.toml` that say who is told of alarms, and how.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use sluice_watch::{
@@ -42,6 +43,7 @@ pub struct AlarmsText {
     group_wait: Option<String>,
     repeat_every: Option<String>,
     quiet_hours: Option<String>,
+    audits_every: Option<String>,
     webhook: BTreeMap<String, PostText>,
     alertmanager: BTreeMap<String, PostText>,
 }
@@ -56,6 +58,39 @@ struct PostText {
 
 const GROUP_WAIT_US: i64 = 10_000_000;
 const REPEAT_US: i64 = 4 * 3_600_000_000;
+const AUDITS_US: i64 = 3_600_000_000;
+
+fn wrong(project: &Project, key: &str, value: &str, help: &str) -> Failure {
+    let path = project.folder.join("warehouse.toml");
+    Failure::Definitions(format!(
+        "{}: {key} = \"{value}\" is not understood\n  help: {help}",
+        path.display()
+    ))
+}
+
+fn span(
+    project: &Project,
+    key: &str,
+    value: &Option<String>,
+    default_us: i64,
+) -> Result<i64, Failure> {
+    let Some(text) = value else {
+        return Ok(default_us);
+    };
+    let help = "write a span such as \"10 seconds\"";
+    parse_duration_us(text).ok_or_else(|| wrong(project, key, text, help))
+}
+
+/// How often the audits are counted for `/metrics`; `None` for never.
+///
+/// # Errors
+/// When it is no span.
+pub fn audits_interval(project: &Project) -> Result<Option<Duration>, Failure> {
+    let key = "alarms.audits_every";
+    let every = &project.config.alarms.audits_every;
+    let every_us = span(project, key, every, AUDITS_US)?.unsigned_abs();
+    Ok((every_us > 0).then(|| Duration::from_micros(every_us)))
+}
 
 /// What alarms need to know of the warehouse.
 ///
@@ -64,23 +99,13 @@ const REPEAT_US: i64 = 4 * 3_600_000_000;
 pub fn watch_options(project: &Project, link: Option<String>) -> Result<WatchOptions, Failure> {
     let config = &project.config;
     let alarms = &config.alarms;
-    let wrong = |key: &str, value: &str, help: &str| {
-        let path = project.folder.join("warehouse.toml");
-        let problem = format!(
-            "{}: {key} = \"{value}\" is not understood\n  help: {help}",
-            path.display()
-        );
-        Failure::Definitions(problem)
-    };
-    let span = |key: &str, value: &Option<String>, default_us: i64| match value {
-        None => Ok(default_us),
-        Some(text) => parse_duration_us(text)
-            .ok_or_else(|| wrong(key, text, "write a span such as \"10 seconds\"")),
-    };
+    // Said before anything begins.
+    audits_interval(project)?;
     let quiet_hours = match &alarms.quiet_hours {
         None => None,
         Some(text) => Some(QuietHours::parse(text).ok_or_else(|| {
             wrong(
+                project,
                 "alarms.quiet_hours",
                 text,
                 "write hours such as \"22:00-07:00\"",
@@ -93,8 +118,18 @@ pub fn watch_options(project: &Project, link: Option<String>) -> Result<WatchOpt
         // Checked when the file was read.
         zone: config.time_zone.get_ref().parse().unwrap_or(chrono_tz::UTC),
         owner: config.owner.clone().unwrap_or_default(),
-        group_wait_us: span("alarms.group_wait", &alarms.group_wait, GROUP_WAIT_US)?,
-        repeat_us: span("alarms.repeat_every", &alarms.repeat_every, REPEAT_US)?,
+        group_wait_us: span(
+            project,
+            "alarms.group_wait",
+            &alarms.group_wait,
+            GROUP_WAIT_US,
+        )?,
+        repeat_us: span(
+            project,
+            "alarms.repeat_every",
+            &alarms.repeat_every,
+            REPEAT_US,
+        )?,
         quiet_hours,
     })
 }

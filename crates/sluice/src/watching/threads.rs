@@ -1,5 +1,5 @@
-//! The threads of alarms: one evaluates, one delivers, one sends reports, so that
-//! a slow receiver keeps nobody from noticing what is wrong.
+//! The threads of alarms: one evaluates, one delivers, one sends reports, one counts
+//! audits, so that a slow receiver or query keeps nobody from noticing what is wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use sluice_watch::{Ask, Phase, Reporting, Watcher};
 
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
+use crate::watching::audits::Audits;
 
 /// How often is looked whether something is due.
 const TURN: Duration = Duration::from_millis(250);
@@ -25,7 +26,7 @@ pub struct WatchThreads {
 }
 
 impl WatchThreads {
-    /// Starts them.
+    /// Starts them; audits are counted so often, if at all.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -33,6 +34,7 @@ impl WatchThreads {
         watcher: &Arc<Watcher>,
         ask: impl Ask + Clone + 'static,
         reporting: Option<Reporting>,
+        audits_interval: Option<Duration>,
         metrics: &Arc<Metrics>,
         reporter: Reporter,
     ) -> Result<Self, Failure> {
@@ -51,6 +53,12 @@ impl WatchThreads {
             let body = move || reporting.send(&remembering, &ask);
             threads.push(spawn("reports", Box::new(body))?);
         }
+        if let Some(interval) = audits_interval {
+            let (ask, numbers) = (ask.clone(), metrics.clone());
+            let mut audits = Audits::new(interval);
+            let body = move || audits.turn(TURN, &ask, &numbers);
+            threads.push(spawn("audits", Box::new(body))?);
+        }
         let evaluating = watcher.clone();
         let numbers = metrics.clone();
         threads.push(spawn(
@@ -61,7 +69,10 @@ impl WatchThreads {
                     .err()
                     .map(|error| error.to_string());
                 count(&evaluating, &numbers);
-                problem.into_iter().collect()
+                problem
+                    .into_iter()
+                    .chain(evaluating.cut_answers())
+                    .collect()
             }),
         )?);
         let delivering = watcher.clone();

@@ -320,6 +320,38 @@ pub fn order_to_pay(ledger: &Ledger) -> Table {
     }
 }
 
+/// Devices with which members ordered, by day: the one on which a member was last
+/// logged in before, by the first page view of each of the member's days there.
+fn order_devices(ledger: &Ledger) -> BTreeMap<i64, BTreeSet<u32>> {
+    let mut logins: BTreeMap<(u32, u32, i64), i64> = BTreeMap::new();
+    for view in ledger.people().filter(|view| view.user > 0) {
+        let key = (view.user, view.device, day_of(view.time_us));
+        let first = logins.entry(key).or_insert(view.time_us);
+        *first = (*first).min(view.time_us);
+    }
+    let mut devices: BTreeMap<i64, BTreeSet<u32>> = BTreeMap::new();
+    for order in ledger.counted() {
+        // Somebody whom the shop does not know is nowhere logged in.
+        let Ok(user) = u32::try_from(order.fact.user) else {
+            continue;
+        };
+        // The order's time is known to the second only.
+        let until_us = order.time_us + 1_000_000;
+        let before = logins.range((user, 0, i64::MIN)..=(user, u32::MAX, i64::MAX));
+        let before = before.filter(|(_, first_us)| **first_us < until_us);
+        let before: Vec<(i64, u32)> = before
+            .map(|((_, device, _), first_us)| (*first_us, *device))
+            .collect();
+        let Some((last_us, _)) = before.iter().max() else {
+            continue;
+        };
+        let last = before.iter().filter(|(first_us, _)| first_us == last_us);
+        let of_day = devices.entry(order.day()).or_default();
+        of_day.extend(last.map(|(_, device)| *device));
+    }
+    devices
+}
+
 /// A cart is abandoned after so long.
 const ABANDONED_US: i64 = 24 * 3_600_000_000;
 
@@ -367,7 +399,9 @@ pub fn trade_quality_day(ledger: &Ledger, traffic: &Traffic<'_>) -> Table {
         *new_buyers.entry(day_of(first_us)).or_default() += 1;
     }
     let days = days_of(ledger, traffic);
+    let devices = order_devices(ledger);
     let rows = days.iter().map(|(day, sums)| {
+        let devices = devices.get(day).map_or(0, BTreeSet::len);
         let parts = pieces.get(day);
         let part = |place: usize, below: i64| {
             parts.map_or(String::new(), |parts| ratio(parts[place] as f64, below))
@@ -388,6 +422,8 @@ pub fn trade_quality_day(ledger: &Ledger, traffic: &Traffic<'_>) -> Table {
             part(2, original),
             part(3, original),
             ratio(sums.orders as f64, sums.sessions),
+            devices,
+            ratio(devices as f64, sums.uv),
             payers.get(day).map_or(0, BTreeSet::len),
             new_buyers.get(day).copied().unwrap_or(0),
             carted,
@@ -395,7 +431,7 @@ pub fn trade_quality_day(ledger: &Ledger, traffic: &Traffic<'_>) -> Table {
         ]
     });
     Table {
-        columns: "day, aov, units_per_order, activity_subsidy_rate, coupon_subsidy_rate, conversion, pay_users, new_buyers, carted, cart_abandonment",
+        columns: "day, aov, units_per_order, activity_subsidy_rate, coupon_subsidy_rate, conversion, order_devices, device_conversion, pay_users, new_buyers, carted, cart_abandonment",
         rows: rows.collect(),
     }
 }

@@ -389,6 +389,12 @@ const GOLDEN: &[Golden] = &[
         "2024-11-11,60.00,3.0,0.5,1,0,null,null",
         "2024-11-19,null,null,0.0,0,0,null,null",
     ]),
+    // Member 11 ordered on m1, member 12 on m3.
+    ("ads_trade_quality_day", "day, order_devices, round(device_conversion; 2)", &[
+        "2024-11-10,2,0.67",
+        "2024-11-11,1,0.5",
+        "2024-11-19,0,0.0",
+    ]),
     ("ads_campaign_day", "day, channel, campaign, sessions, bounces, orders, gmv_gross, gmv_paid", &[
         "2024-11-10,app,spring,1,0,1,35.00,35.00",
         "2024-11-10,app,,1,0,1,50.00,0.00",

@@ -182,4 +182,46 @@ with psycopg.connect(DSN, autocommit=True) as connection:
         raise AssertionError("an array has a limit")
     except psycopg.errors.ProgramLimitExceeded:
         pass
+
+# What a pipeline holds is one transaction.
+with psycopg.connect(DSN, autocommit=True) as connection:
+    if psycopg.Pipeline.is_supported():
+        with connection.pipeline():
+            counted = connection.execute("SELECT count(*) FROM item")
+            connection.execute("SET TIME ZONE 'Asia/Tokyo'")
+        same(counted.fetchone(), (1000,))
+        same(connection.execute("SHOW timezone").fetchone(), ("Asia/Tokyo",))
+        try:
+            with connection.pipeline():
+                connection.execute("SET TIME ZONE 'Asia/Kolkata'")
+                connection.execute("SELECT nothing FROM item")
+                connection.execute("SELECT 1")
+            raise AssertionError("an unknown column is an error")
+        except psycopg.errors.UndefinedColumn:
+            pass
+        same(connection.execute("SHOW timezone").fetchone(), ("Asia/Tokyo",))
+    # A transaction within another takes back what it has set.
+    with connection.transaction():
+        connection.execute("SET TIME ZONE 'Asia/Kolkata'")
+        with connection.transaction() as inner:
+            connection.execute("SET TIME ZONE 'UTC'")
+            raise psycopg.Rollback(inner)
+        same(connection.execute("SHOW timezone").fetchone(), ("Asia/Kolkata",))
+    # What ROLLBACK forgets can be asked again.
+    connection.execute("SELECT 1", prepare=True)
+    connection.execute("DEALLOCATE ALL")
+    VALUES = [
+        ("CAST('1234567890123456789012345678901.1234567' AS DECIMAL(38, 7))", Decimal("1234567890123456789012345678901.1234567")),
+        ("make_array(CAST(1.5 AS DECIMAL(38, 2)), NULL)", [Decimal("1.50"), None]),
+        ("make_array(make_array(1, 2), make_array(3, NULL))", [[1, 2], [3, None]]),
+        ("map(make_array('a', 'b'), make_array(1, NULL))", {"a": 1, "b": None}),
+        ("arrow_cast(90, 'Duration(Second)')", datetime.timedelta(seconds=90)),
+        ("arrow_cast(1.5, 'Float16')", 1.5),
+        ("TIME '08:10:00'", datetime.time(8, 10)),
+    ]
+    for binary in [False, True]:
+        with connection.cursor(binary=binary) as cursor:
+            for expression, expected in VALUES:
+                row = cursor.execute(f"SELECT {expression} AS x FROM item WHERE id = 1").fetchone()
+                same(row, (expected,))
 print("done")

@@ -5,6 +5,7 @@
 
 pub mod two_days;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -105,6 +106,15 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Replaces a part of a file of the project, which must be there once.
+pub fn replace(project: &Path, name: &str, part: &str, with: &str) {
+    let path = project.join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(part).count(), 1, "{name}: {part}");
+    let mut file = std::fs::File::create(path).unwrap();
+    file.write_all(text.replace(part, with).as_bytes()).unwrap();
 }
 
 impl Warehouse {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sluice_core::{Clock, Delta, EpochCut};
 use sluice_engine::{EngineOptions, PartInput, ProgramChange};
@@ -32,6 +33,10 @@ use super::surroundings::CheckpointWriter;
 use super::tables_change::TablesChange;
 use crate::dead_letters::DEAD_LETTERS;
 use crate::failure::{Doing, Failure};
+
+/// So often it is looked whether a thread has ended that should soon.
+const LOOKS_MAX: u32 = 500;
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What a rebuild takes from the warehouse at work.
 pub(super) struct Origin<'a> {
@@ -75,9 +80,52 @@ impl NewDefinitions {
 }
 
 enum Worker {
-    Thread(JoinHandle<Result<Part, Failure>>),
+    Thread(PartThread),
     /// Whoever asks for the result.
     Caller(Box<Part>),
+}
+
+/// The thread of a rebuild.
+type PartThread = JoinHandle<Result<Part, Failure>>;
+
+/// Takes in what there is in a thread of its own.
+fn start_thread(mut part: Part, shared: &Arc<Shared>) -> Result<PartThread, Failure> {
+    let shared = shared.clone();
+    let thread = std::thread::Builder::new()
+        .name("rebuild".to_owned())
+        .spawn(move || {
+            while !shared.is_cancelled() && part.advance(&shared)? {}
+            Ok(part)
+        });
+    thread.doing("starting the thread of a rebuild")
+}
+
+/// What came of [`Rebuild::finish`].
+pub(super) enum Finished {
+    /// What it has computed.
+    Computed(Box<(NewDefinitions, Part)>),
+    /// What is left takes long: it goes on beside the warehouse.
+    Later(Box<Rebuild>),
+}
+
+/// What a thread gives that ends soon; else the thread.
+fn ended_soon<T>(thread: JoinHandle<T>) -> Result<std::thread::Result<T>, JoinHandle<T>> {
+    let has_ended = (0..LOOKS_MAX).any(|_| {
+        let has_ended = thread.is_finished();
+        if !has_ended {
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        has_ended
+    });
+    match has_ended {
+        true => Ok(thread.join()),
+        false => Err(thread),
+    }
+}
+
+fn ended(outcome: std::thread::Result<Result<Part, Failure>>) -> Result<Part, Failure> {
+    outcome
+        .map_err(|_| Failure::Failed("the thread that computed views ended abnormally".into()))?
 }
 
 /// See the module.
@@ -193,20 +241,11 @@ impl Rebuild {
         writer: CheckpointWriter,
         clock: &dyn Clock,
     ) -> Result<Self, Failure> {
-        let (mut part, shared, is_from_log) = begin(&new, origin)?;
+        let (part, shared, is_from_log) = begin(&new, origin)?;
         let shared = Arc::new(shared);
         let worker = match writer {
             CheckpointWriter::Caller => Worker::Caller(Box::new(part)),
-            CheckpointWriter::Thread => {
-                let shared = shared.clone();
-                let thread = std::thread::Builder::new()
-                    .name("rebuild".to_owned())
-                    .spawn(move || {
-                        while !shared.is_cancelled() && part.advance(&shared)? {}
-                        Ok(part)
-                    });
-                Worker::Thread(thread.doing("starting the thread of a rebuild")?)
-            }
+            CheckpointWriter::Thread => Worker::Thread(start_thread(part, &shared)?),
         };
         Ok(Self {
             new,
@@ -235,19 +274,30 @@ impl Rebuild {
         }
     }
 
-    /// Takes in what the last epochs changed; returns what it has computed.
+    /// Takes in what the last epochs changed; returns what it has computed. The
+    /// warehouse waits shortly at most: sources that are their own log may have to be
+    /// asked again for records that have left memory.
     ///
     /// # Errors
     /// When it cannot go on.
-    pub(super) fn finish(self) -> Result<(NewDefinitions, Part), Failure> {
-        let mut part = match self.worker {
-            Worker::Caller(part) => *part,
-            Worker::Thread(thread) => thread.join().map_err(|_| {
-                Failure::Failed("the thread that computed views ended abnormally".into())
-            })??,
+    pub(super) fn finish(self) -> Result<Finished, Failure> {
+        let part = match self.worker {
+            Worker::Caller(mut part) => {
+                while part.advance(&self.shared)? {}
+                *part
+            }
+            Worker::Thread(thread) => {
+                let part = ended(thread.join())?;
+                match ended_soon(start_thread(part, &self.shared)?) {
+                    Ok(outcome) => ended(outcome)?,
+                    Err(rest) => {
+                        let worker = Worker::Thread(rest);
+                        return Ok(Finished::Later(Box::new(Self { worker, ..self })));
+                    }
+                }
+            }
         };
-        while part.advance(&self.shared)? {}
-        Ok((self.new, part))
+        Ok(Finished::Computed(Box::new((self.new, part))))
     }
 
     /// Gives it up and waits until it has ended, which it does soon: whatever it
@@ -283,5 +333,24 @@ impl Rebuild {
             is_from_log: self.is_from_log,
             elapsed_us: now_us - self.start_us,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_takes_long_is_not_waited_for() {
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+        let slow = std::thread::Builder::new().spawn(move || {
+            released.recv().unwrap();
+            7
+        });
+        let Err(slow) = ended_soon(slow.unwrap()) else {
+            panic!("it has not ended");
+        };
+        release.send(()).unwrap();
+        assert_eq!(ended_soon(slow).unwrap().unwrap(), 7);
     }
 }

@@ -1,0 +1,154 @@
+//! Connections to databases and brokers: whether others can read them on the way.
+
+use std::net::IpAddr;
+
+use sluice_route::{CaptureDefinition, CaptureKind, Tls};
+
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::report::Reporter;
+
+/// So many addresses are named in a warning.
+const NAMED_MAX: usize = 5;
+
+/// What a capture connects to, and how.
+struct Connections<'a> {
+    /// Machines, with or without ports.
+    places: Vec<&'a str>,
+    tls: Tls,
+    authorities: Option<&'a str>,
+}
+
+impl<'a> Connections<'a> {
+    fn of(capture: &'a CaptureDefinition) -> Option<Self> {
+        let places = |host: &'a String, failover: &'a Vec<String>| {
+            let others = failover.iter().map(String::as_str);
+            std::iter::once(host.as_str()).chain(others).collect()
+        };
+        Some(match &capture.kind {
+            CaptureKind::MySql(server) => Self {
+                places: places(&server.host, &server.failover),
+                tls: server.tls,
+                authorities: server.tls_ca.as_deref(),
+            },
+            CaptureKind::Postgres(server) => Self {
+                places: places(&server.host, &server.failover),
+                tls: server.tls,
+                authorities: server.tls_ca.as_deref(),
+            },
+            CaptureKind::Kafka(cluster) => Self {
+                places: cluster
+                    .bootstrap_servers
+                    .iter()
+                    .map(String::as_str)
+                    .collect(),
+                tls: cluster.tls,
+                authorities: cluster.tls_ca.as_deref(),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Places on other machines that are spoken to without encryption.
+    fn open_places(&self) -> Vec<&'a str> {
+        let mut places = self.places.clone();
+        places.retain(|place| self.tls == Tls::Off && !is_this_machine(place));
+        places
+    }
+}
+
+/// Whether a name or number, with or without a port, is this machine's own.
+fn is_this_machine(place: &str) -> bool {
+    let is_own = |host: &str| {
+        let number = host.trim_start_matches('[').trim_end_matches(']');
+        let number = number.parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || number.is_ok_and(|it| it.is_loopback())
+    };
+    let before_port = place.rsplit_once(':').map(|(host, _)| host);
+    is_own(place) || before_port.is_some_and(is_own)
+}
+
+/// Looks whether a file of authorities is asked: who names one takes the server for
+/// checked.
+///
+/// # Errors
+/// When it is not.
+pub fn check_authorities(tls: Tls, authorities: Option<&str>) -> Result<(), Failure> {
+    match authorities {
+        Some(path) if tls != Tls::Verified => Err(Failure::Definitions(format!(
+            "a source has `tls_ca = \"{path}\"`, which only `tls = \"verified\"` checks the server against\n  help: write that, or leave `tls_ca` out"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Looks at the connections of all sources, and tells of those that are not encrypted.
+///
+/// # Errors
+/// See [`check_authorities`].
+pub fn check(project: &Project, reporter: Reporter) -> Result<(), Failure> {
+    let mut open: Vec<String> = Vec::new();
+    for capture in project.sources.captures() {
+        let Some(connections) = Connections::of(capture) else {
+            continue;
+        };
+        check_authorities(connections.tls, connections.authorities)?;
+        let places = connections.open_places().into_iter();
+        open.extend(places.map(|place| format!("{place} (topic `{}`)", capture.topic)));
+    }
+    if let Some(warning) = warning(&open) {
+        reporter.warn(&warning);
+    }
+    Ok(())
+}
+
+fn warning(open: &[String]) -> Option<String> {
+    let more = match open.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named: Vec<&str> = open.iter().map(String::as_str).take(NAMED_MAX).collect();
+    (!open.is_empty()).then(|| format!(
+        "not encrypted on the way from {}{more}: whoever reaches the network between can read what is captured\n  help: tls = \"verified\" in the topic's capture, unless that network is the shop's own",
+        named.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_this_machine_are_known() {
+        for place in [
+            "localhost",
+            "LOCALHOST:9092",
+            "127.0.0.1",
+            "127.1.2.3:5432",
+            "::1",
+            "[::1]:9092",
+        ] {
+            assert!(is_this_machine(place), "{place}");
+        }
+        for place in [
+            "db.example",
+            "kafka1:9092",
+            "10.0.0.1",
+            "10.0.0.1:9092",
+            "localhost.example:3306",
+            "[2001:db8::1]:9092",
+            "2001:db8::1",
+        ] {
+            assert!(!is_this_machine(place), "{place}");
+        }
+    }
+
+    #[test]
+    fn one_warning_names_a_few() {
+        assert_eq!(warning(&[]), None);
+        let places: Vec<String> = (1..=7).map(|number| format!("db{number}")).collect();
+        let said = warning(&places).unwrap();
+        let wanted = "not encrypted on the way from db1, db2, db3, db4, db5 and 2 more: ";
+        assert!(said.starts_with(wanted), "{said}");
+    }
+}
