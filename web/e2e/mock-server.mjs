@@ -28,8 +28,10 @@ export class MockServer {
   isDown = false;
 
   /** `now` is the shop's local time when the server starts, `2026-11-20T14:36:20`. */
-  constructor({ now = '2026-11-20T14:36:20', scene = 'live', without = [] } = {}) {
+  constructor({ now = '2026-11-20T14:36:20', scene = 'live', without = [], panels = [], models = [] } = {}) {
     this.without = without;
+    this.panels = panels;
+    this.models = models;
     this.offsetMs = Date.parse(`${now}Z`) - ZONE_MS - Date.now();
     this.begin(scene);
   }
@@ -95,6 +97,8 @@ export class MockServer {
     if (path.startsWith('/api/') && this.isDown) return void response.destroy();
     if (path === '/api/v1/info') return json(response, { name: 'mock shop', version: '0.0.0', time_zone: 'Asia/Shanghai', currency: 'CNY', now: new Date(this.nowMs()).toISOString(), epoch: this.shop.epoch, uptime_s: 1 });
     if (path === '/api/v1/catalog') return json(response, { collections: Object.keys(this.shop.tables).filter((name) => !this.without.includes(name)).map((name) => ({ name, kind: 'view', rows: this.shop.tables[name].size, columns: [] })) });
+    if (path === '/api/v1/panels') return json(response, { panels: this.panels });
+    if (path === '/api/v1/models') return json(response, { layers: ['ods'], models: this.models });
     if (path.startsWith('/api/v1/alarms')) return this.alarm(request, response, path);
     if (path === '/api/v1/sql') return this.sql(request, response);
     if (path.startsWith('/api/v1/live/')) return this.watch(response, path.slice('/api/v1/live/'.length).split(','), url.searchParams);

@@ -15,7 +15,7 @@ import { livePage } from './pages/live-page';
 import { panelsPage } from './pages/panels-page';
 import { sqlPage } from './pages/sql-page';
 import { wallPage } from './pages/wall-page';
-import { routeOf, type Route } from './route';
+import { SITE_OF_SHOP, routeOf, siteWithoutShop, type Route } from './route';
 import { banner } from './ui/banner';
 import type { Part } from './ui/context';
 import { h } from './ui/dom';
@@ -23,6 +23,7 @@ import { footer } from './ui/footer';
 import { header } from './ui/header';
 import { navigation } from './ui/navigation';
 import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings';
+import { panels } from './workbench/api';
 import type { WorkContext } from './workbench/context';
 import { Writer } from './workbench/writer';
 
@@ -31,7 +32,8 @@ const FOOTER_MS = 200;
 /** Changes may come a hundred times a second; eyes need fewer. */
 const DRAW_MS_MIN = 80;
 
-const shop = new LiveShop(requestDraw);
+const shop = new LiveShop(requestDraw, () => void leaveShopOut());
+let site = SITE_OF_SHOP;
 let language: Language = chooseLanguage(readSetting('language'), navigator.languages);
 let parts: Part[] = [];
 let isRequested = false;
@@ -46,7 +48,7 @@ function build(): void {
   const { currency = 'CNY' } = shop.info ?? {};
   const { timeZone } = shop.clock;
   const context: WorkContext = { shop, messages, format: new Format(messages.locale, currency, timeZone), texts: WORK[language], writer: new Writer(language, currency, timeZone) };
-  const route = routeOf(location.hash);
+  const route = routeOf(location.hash, site);
   const switchLanguage = () => {
     language = language === 'en' ? 'zh' : 'en';
     saveSetting('language', language);
@@ -54,7 +56,7 @@ function build(): void {
   };
   const page = pageOf(route, context);
   const head = header(context, { onLanguage: switchLanguage, onTheme: restyle });
-  parts = [head, navigation(context, route), banner(context), page, footer(context)];
+  parts = [head, navigation(context, site, route), banner(context), page, footer(context)];
   const skip = h('a', { class: 'skip', href: '#numbers' }, messages.skip);
   // The rest of the address is the page's: it must stay.
   skip.addEventListener('click', (event) => {
@@ -89,6 +91,17 @@ function pageOf({ page, part }: Route, context: WorkContext): Part {
     case 'live':
       return livePage(context);
   }
+}
+
+/** The warehouse has no shop: it begins with its panels, or with SQL where there are none. */
+async function leaveShopOut(): Promise<void> {
+  const hasPanels = await panels().then(
+    (all) => all.length > 0,
+    // The page of panels says what is wrong with them.
+    () => true,
+  );
+  site = siteWithoutShop(hasPanels);
+  build();
 }
 
 function stamp(): string {

@@ -4,8 +4,10 @@ import { LiveConnection, type ConnectionState } from '../src/live/connection';
 import { EventStreamReader, liveAddress, type Change, type LiveEvent, type Row } from '../src/live/protocol';
 import { ZSet } from '../src/live/zset';
 import { parseDecimal, toText } from '../src/model/decimal';
+import { LiveShop } from '../src/model/live-shop';
 import { LatestOrders, ORDERS_KEPT } from '../src/model/orders';
 import { rank } from '../src/model/ranking';
+import { stateOf } from '../src/ui/state';
 
 describe('the event stream', () => {
   const text = ': here\n\nevent: delta\nid: 7\ndata: {"a":\ndata: 1}\n\nevent: reset\r\ndata: {}\r\n\r\n:\n\n';
@@ -94,6 +96,46 @@ describe('the connection', () => {
     expect(states.slice(0, 3)).toEqual(['connecting', 'live', 'waiting']);
     live.stop();
     vi.useRealTimers();
+  });
+});
+
+describe('a warehouse of somebody’s own', () => {
+  const info = { name: 'own', version: '0', time_zone: 'UTC', currency: 'EUR', now: '2026-11-20T00:00:00Z', epoch: 1, uptime_s: 1 };
+  const json = (value: object, status = 200) => new Response(JSON.stringify(value), { status });
+
+  /** What is asked and heard of a warehouse with these collections. */
+  async function follow(names: readonly string[]) {
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', async (address: string) => {
+      asked.push(address);
+      if (address === '/api/v1/info') return json(info);
+      if (address === '/api/v1/catalog') return json({ collections: names.map((name) => ({ name, kind: 'table' })) });
+      return json({ detail: 'refused' }, 404);
+    });
+    let absent = 0;
+    const shop = new LiveShop(
+      () => {},
+      () => (absent += 1),
+    );
+    shop.start();
+    await new Promise((done) => setTimeout(done, 30));
+    vi.unstubAllGlobals();
+    return { shop, absent, live: asked.filter((address) => address.startsWith('/api/v1/live/')) };
+  }
+
+  it('is not followed without any view of the live shop', async () => {
+    const { shop, absent, live } = await follow(['orders']);
+    expect(absent).toBe(1);
+    expect(live).toHaveLength(1);
+    expect(stateOf(shop)).toBe('absent');
+  });
+
+  it('is followed with the views that it has, and its refusal is said', async () => {
+    const { shop, absent, live } = await follow(['orders', 'ads_live_day']);
+    expect(absent).toBe(0);
+    expect(live.map((address) => new URL(address, 'http://x').pathname)[1]).toBe('/api/v1/live/ads_live_day');
+    expect(live).toHaveLength(2);
+    expect(stateOf(shop)).toBe('refused');
   });
 });
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { routeOf } from '../src/route';
+import { routeOf, siteWithoutShop } from '../src/route';
 import type { Model } from '../src/workbench/api';
 import { suggest, wordBefore } from '../src/workbench/completion';
 import { exploreQuery, isMeasure, panelFile, savedPanel } from '../src/workbench/exploration';
+import { firstStatement } from '../src/workbench/first-statement';
 import { Writer } from '../src/workbench/writer';
 
 const model = (name: string, ...columns: string[]): Model => ({
@@ -30,6 +31,18 @@ describe('completion', () => {
   });
   it('follows an alias', () => {
     expect(suggest('SELECT d. FROM ads_live_day AS d', 9, models).map((found) => found.text)).toEqual(['day', 'orders', 'gmv_gross']);
+  });
+});
+
+describe('the first statement', () => {
+  it('asks for the last days of a shop, else for the first table, and always answers', () => {
+    const days = model('ads_live_day', 'day', 'gmv_gross', 'gmv_net', 'orders');
+    const table: Model = { ...model('Orders', 'id'), kind: 'table' };
+    expect(firstStatement([model('ads_hour', 'hour'), table, days])).toBe('SELECT day, gmv_gross, gmv_net, orders\nFROM ads_live_day\nORDER BY day DESC\nLIMIT 14');
+    // A model of this name, but with columns of its own.
+    expect(firstStatement([model('ads_live_day', 'day', 'orders'), table])).toBe('SELECT *\nFROM "Orders"\nLIMIT 14');
+    expect(firstStatement([model('ads_hour', 'hour')])).toBe('SELECT *\nFROM ads_hour\nLIMIT 14');
+    expect(firstStatement([])).toBe('SELECT 1');
   });
 });
 
@@ -74,5 +87,13 @@ describe('route', () => {
     expect(routeOf('')).toEqual({ page: 'live', part: '' });
     expect(routeOf('#/nothing/x')).toEqual({ page: 'live', part: 'x' });
     expect(routeOf('#/panels/trade')).toEqual({ page: 'panels', part: 'trade' });
+  });
+  it('leads to panels or SQL where there is no shop', () => {
+    const site = siteWithoutShop(true);
+    expect(site.pages).toEqual(['panels', 'explore', 'sql', 'catalogue', 'alarms', 'health']);
+    expect(routeOf('', site).page).toBe('panels');
+    expect(routeOf('#/wall', site).page).toBe('panels');
+    expect(routeOf('#/health', site).page).toBe('health');
+    expect(routeOf('#/live', siteWithoutShop(false)).page).toBe('sql');
   });
 });

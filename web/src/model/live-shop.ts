@@ -36,6 +36,8 @@ export class LiveShop {
   isComplete = false;
   /** Views that this warehouse does not have. */
   missing = new Set<string>();
+  /** It has none of them, so that there is nothing to follow. */
+  isAbsent = false;
 
   private readonly views: Record<string, LiveView> = {
     ads_live_minute: this.minutes,
@@ -51,8 +53,14 @@ export class LiveShop {
   private lastActivity: Activity | undefined;
   private readonly live: LiveConnection;
 
-  /** `onChange` is called after every change, however small; drawing is the caller's matter. */
-  constructor(private readonly onChange: () => void) {
+  /**
+   * `onChange` is called after every change, however small; drawing is the caller's
+   * matter. `onAbsent` is called instead when there is nothing to follow.
+   */
+  constructor(
+    private readonly onChange: () => void,
+    private readonly onAbsent: () => void,
+  ) {
     this.live = new LiveConnection({
       address: () => {
         this.connectedDay = this.now().day;
@@ -111,7 +119,7 @@ export class LiveShop {
       { view: 'ads_live_channel_day', filter: since(today) },
       { view: 'ads_live_province_day', filter: since(today) },
       { view: 'ads_live_sku_day', filter: since(today) },
-      { view: 'dwd_trade_order', filter: `create_time >= TIMESTAMP '${start}'`, snapshot: 'none' },
+      { view: 'dwd_trade_order', filter: `create_time >= TIMESTAMPTZ '${start}Z'`, snapshot: 'none' },
     ];
     return all.filter(({ view }) => !this.missing.has(view));
   }
@@ -159,22 +167,36 @@ export class LiveShop {
       this.wasLost = false;
       this.liveSinceMs = Date.now();
     }
+    if (state.kind === 'refused') {
+      // It may have views missing; nobody need hear of a refusal that this explains.
+      this.findMissing(state);
+      return;
+    }
     this.connection = state;
-    if (state.kind === 'refused') this.findMissing();
     this.onChange();
   }
 
   /** A warehouse of somebody's own need not have all views: go on with those it has. */
-  private findMissing(): void {
+  private findMissing(refused: ConnectionState): void {
+    const say = () => {
+      this.connection = refused;
+      this.onChange();
+    };
     requests.watchable().then(
       (present) => {
-        const missing = Object.keys(this.views).filter((view) => !present.has(view));
+        const names = Object.keys(this.views);
+        const missing = names.filter((view) => !present.has(view));
         const isNews = missing.some((view) => !this.missing.has(view));
         this.missing = new Set(missing);
-        if (isNews && missing.length < Object.keys(this.views).length) this.live.connect();
-        else this.onChange();
+        this.isAbsent = missing.length === names.length;
+        if (this.isAbsent) this.onAbsent();
+        else if (isNews) this.live.connect();
+        else say();
       },
-      () => setTimeout(() => this.live.connect(), INFO_RETRY_MS),
+      () => {
+        say();
+        setTimeout(() => this.live.connect(), INFO_RETRY_MS);
+      },
     );
   }
 }

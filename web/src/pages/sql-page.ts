@@ -8,20 +8,20 @@ import { sql } from '../live/requests';
 import { models, type Chart, type Model, type PanelColumn } from '../workbench/api';
 import { suggest, wordBefore, type Suggestion } from '../workbench/completion';
 import type { WorkContext } from '../workbench/context';
+import { firstStatement } from '../workbench/first-statement';
 import { PanelChart } from '../workbench/panel-chart';
 
 const ROWS_SHOWN_MAX = 1_000;
-const FIRST = 'SELECT day, gmv_gross, gmv_net, orders\nFROM ads_live_day\nORDER BY day DESC\nLIMIT 14';
 
 type View = 'table' | 'line' | 'bar' | 'pie';
 
 /** Outlives a page that is built again in another language. */
-const kept: { text: string; view: View } = { text: FIRST, view: 'table' };
+const kept: { text: string | undefined; view: View } = { text: undefined, view: 'table' };
 
 export function sqlPage(context: WorkContext): Part {
   const { texts, writer } = context;
   const editor = h('textarea', { id: 'statement', class: 'editor', rows: 8, spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', 'aria-label': texts.statement, 'aria-autocomplete': 'list', 'aria-controls': 'suggestions' });
-  editor.value = kept.text;
+  editor.value = kept.text ?? '';
   const list = h('ul', { id: 'suggestions', class: 'suggestions', role: 'listbox', 'aria-label': texts.columns, hidden: true });
   const run = h('button', { type: 'button', class: 'primary', id: 'run' }, texts.run);
   const note = h('p', { class: 'panel-note', role: 'status' });
@@ -53,9 +53,11 @@ export function sqlPage(context: WorkContext): Part {
   models().then(
     (all) => {
       known = all.models;
+      if (kept.text === undefined) editor.value = firstStatement(known);
     },
     () => {
-      // Without the catalogue there is no completion; statements are answered all the same.
+      // Without the catalogue there is no completion and no first statement; others are
+      // answered all the same.
     },
   );
 

@@ -19,7 +19,7 @@ export function banner(context: Context): Part {
   function draw(): void {
     const kind = stateOf(shop);
     element.dataset['state'] = kind;
-    element.hidden = kind === 'live' || kind === 'connecting';
+    element.hidden = kind === 'live' || kind === 'connecting' || kind === 'absent';
     retry.hidden = kind !== 'waiting' && kind !== 'refused';
     visit.hidden = kind !== 'empty';
     progress.hidden = kind !== 'filling';

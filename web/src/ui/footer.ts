@@ -11,15 +11,17 @@ export function footer(context: Context): Part {
   const changed = h('dd', { class: 'changed' }, text.never);
   const epoch = h('dd', { class: 'epoch' }, '–');
   const name = h('span', { class: 'version' });
+  const figures = h('dl', {}, h('div', {}, h('dt', {}, text.changed), changed), h('div', {}, h('dt', {}, text.epoch), epoch));
   const element = h(
     'footer',
     { class: 'page-foot' },
-    h('dl', {}, h('div', {}, h('dt', {}, text.changed), changed), h('div', {}, h('dt', {}, text.epoch), epoch)),
+    figures,
     h('a', { href: '/shop' }, text.shop),
     name,
   );
 
   function draw(): void {
+    figures.hidden = shop.isAbsent;
     setText(epoch, shop.epoch > 0 ? String(shop.epoch) : '–');
     if (shop.info) setText(name, `${shop.info.name} ${shop.info.version}`);
     if (shop.changedAtMs === undefined) return;

@@ -48,7 +48,8 @@ export function header(context: Context, actions: HeaderActions): Part {
   function draw(): void {
     const kind = stateOf(shop);
     mark.dataset['state'] = kind;
-    setText(state, messages.connection[kind]);
+    mark.hidden = kind === 'absent';
+    if (kind !== 'absent') setText(state, messages.connection[kind]);
     if (shop.info === undefined) return;
     const now = shop.clock.nowMs();
     setText(date, format.date(now));

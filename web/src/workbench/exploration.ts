@@ -15,7 +15,7 @@ export function isMeasure({ name, type }: { readonly name: string; readonly type
   return /^(DECIMAL|BIGINT|INT|DOUBLE)/.test(type) && !/(^|_)(id|minute|day|step|rk)$/.test(name);
 }
 
-function quoted(name: string): string {
+export function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
