@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sluice/target
 SLUICE := $(CARGO_TARGET_DIR)/release/sluice
 DEMO_STATE ?= $(HOME)/.cache/sluice/demo
 
-.PHONY: build web demo test bench bench-engine lint clean
+.PHONY: build web demo test bench bench-data bench-engine lint clean
 
 # The whole workspace: cargo unifies features over the packages it builds, so
 # that one package alone would compile DataFusion a second time.
@@ -25,9 +25,14 @@ test: web
 	cargo test --release --workspace
 	scripts/test-web
 
-# Sluice beside DuckDB on the UCI Online Retail data (SLUICE_DATA).
-bench: build
+# Sluice beside DuckDB on the UCI Online Retail data: SLUICE_DATA=DIR, with its
+# files in DIR/online-retail.
+bench: bench-data build
 	bench/online-retail/run
+
+# Without data it is said before the build.
+bench-data:
+	@[ -n "$$SLUICE_DATA" ] || bench/online-retail/run
 
 bench-engine: build
 	bench/engine/run

@@ -26,7 +26,7 @@ def arguments():
     parser.add_argument("--sluice", required=True)
     parser.add_argument("--python", required=True, help="the Python that has DuckDB")
     parser.add_argument("--project", required=True, type=Path)
-    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--data", required=True, type=Path, help="the folder with the CSV files")
     parser.add_argument("--scratch", required=True, type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--days", type=int, default=10, help="days appended one by one")
@@ -43,9 +43,9 @@ class Bench:
     def __init__(self, given):
         self.given = given
         self.models = given.project / "models"
-        self.files = sorted(given.input.glob("*.csv"))
+        self.files = sorted(given.data.glob("*.csv"))
         if not self.files:
-            sys.exit(f"no CSV files in {given.input}; set SLUICE_DATA to the folder that holds online-retail")
+            sys.exit(f"no CSV files in {given.data}; name their folder with --data, or with SLUICE_DATA the one that holds online-retail")
         self.lines = sum(map(count_lines, self.files))  # also warms the cache
         self.log = given.scratch / "output.log"
 
@@ -57,7 +57,7 @@ class Bench:
 
     def load_sluice(self):
         def command():
-            return self.sluice_command(self.given.input) + ["--until-idle"]
+            return self.sluice_command(self.given.data) + ["--until-idle"]
 
         return run_undisturbed(command, self.log)
 
@@ -77,7 +77,7 @@ class Bench:
 
     def load_rival(self, threads):
         def command():
-            return self.rival_command("load", self.given.input, threads)
+            return self.rival_command("load", self.given.data, threads)
 
         return run_undisturbed(command, self.log)
 
