@@ -22,8 +22,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// What all files of the disk know.
 #[derive(Debug)]
 struct Room {
-    /// Nobody waits any more.
-    stop: Arc<AtomicBool>,
+    /// Nobody waits, or waits any more.
+    gives_up: Arc<AtomicBool>,
     waiting: AtomicU64,
     metric: OnceLock<Metric>,
     reporter: Reporter,
@@ -37,10 +37,10 @@ pub struct WaitingDisk {
 }
 
 impl WaitingDisk {
-    /// Waits for room on `disk`, until `stop` is set.
-    pub fn new(disk: Arc<dyn Disk>, stop: Arc<AtomicBool>, reporter: Reporter) -> Self {
+    /// Waits for room on `disk`, unless `gives_up` is set.
+    pub fn new(disk: Arc<dyn Disk>, gives_up: Arc<AtomicBool>, reporter: Reporter) -> Self {
         let room = Room {
-            stop,
+            gives_up,
             waiting: AtomicU64::new(0),
             metric: OnceLock::new(),
             reporter,
@@ -82,7 +82,7 @@ impl Room {
         let mut is_waiting = false;
         let outcome = loop {
             match attempt() {
-                Err(error) if lacks_room(&error) && !self.stop.load(Ordering::Acquire) => {
+                Err(error) if lacks_room(&error) && !self.gives_up.load(Ordering::Acquire) => {
                     if !is_waiting {
                         is_waiting = true;
                         self.begin(path, &error);

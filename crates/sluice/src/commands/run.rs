@@ -160,7 +160,12 @@ fn run_to_end(
     let state = own_project.state_folder(options.state);
     let _lock = lock_to_write(&state)?;
     let had_keys = masking::has_keys(&own_project, &state);
-    let disk = WaitingDisk::new(Arc::new(RealDisk), stop.clone(), reporter);
+    // Whoever waits for the end of a load must not wait for ever.
+    let gives_up = match options.until_idle {
+        true => Arc::new(AtomicBool::new(true)),
+        false => stop.clone(),
+    };
+    let disk = WaitingDisk::new(Arc::new(RealDisk), gives_up, reporter);
     let sources = &own_project.sources;
     let masks = masking::open_for(
         &own_project,
