@@ -14,8 +14,8 @@ use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use sluice_syntax::QUERIES;
 
 use crate::system_table::SystemTable;
 
@@ -62,7 +62,7 @@ pub(crate) fn explain_query_of_text(sql: &str) -> Option<String> {
     if !word.eq_ignore_ascii_case(EXPLAIN) {
         return None;
     }
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
+    let statements = Parser::parse_sql(&QUERIES, sql).ok()?;
     match &statements[..] {
         [statement] => explain_query(statement),
         _ => None,

@@ -25,6 +25,7 @@ mod plain_views;
 mod postgres;
 mod query_engine;
 mod query_limits;
+mod query_text;
 mod read_only;
 mod row_condition;
 mod session;

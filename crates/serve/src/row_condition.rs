@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::sql::parser::DFParserBuilder;
@@ -41,6 +43,9 @@ impl QueryEngine {
         };
         let schema = projection.input.schema();
         let condition: Expr = holds.clone().unalias();
+        if condition.is_volatile() || condition.exists(reads_clock)? {
+            return Err(of_no_moment());
+        }
         let condition = session.create_physical_expr(condition, schema)?;
         let data_type = condition.data_type(schema.as_arrow())?;
         match data_type {
@@ -69,6 +74,21 @@ fn is_subquery(expression: &SqlExpr) -> bool {
         expression,
         SqlExpr::Subquery(_) | SqlExpr::InSubquery { .. } | SqlExpr::Exists { .. }
     )
+}
+
+/// Functions whose answer depends on when they are asked.
+const CLOCKS: [&str; 3] = ["now", "current_date", "current_time"];
+
+fn reads_clock(expression: &Expr) -> Result<bool, DataFusionError> {
+    let Expr::ScalarFunction(call) = expression else {
+        return Ok(false);
+    };
+    Ok(CLOCKS.contains(&call.name()))
+}
+
+fn of_no_moment() -> ServeError {
+    let problem = "a condition is asked of rows for as long as somebody looks: it has no now() and no current_date; write the moment or the day";
+    ServeError::Query(problem.to_owned())
 }
 
 fn of_one_row() -> ServeError {

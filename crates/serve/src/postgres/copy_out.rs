@@ -31,6 +31,7 @@ use super::codes::{error, of_datafusion};
 use super::cursors::without_rows;
 use super::hook::Hook;
 use super::rows::{answer, options_of};
+use crate::query_text::asked;
 
 /// What a binary copy begins with: the signature, no flags, no extension.
 const BINARY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -82,7 +83,7 @@ async fn copy(
             format!("SELECT {columns} FROM {table_name}")
         }
     };
-    let frame = session.sql(&query).await;
+    let frame = asked(session, &query).await;
     let frame = frame.map_err(|problem| of_datafusion(&problem))?;
     let format = match form.kind {
         Kind::Binary => Format::UnifiedBinary,

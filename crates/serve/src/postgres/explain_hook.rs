@@ -15,6 +15,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::codes::of_datafusion;
 use crate::explain::explain_query;
+use crate::query_text::asked;
 
 /// See the module.
 pub(super) struct ExplainHook;
@@ -29,7 +30,7 @@ impl QueryHook for ExplainHook {
     ) -> Option<PgWireResult<Response>> {
         let query = explain_query(statement)?;
         let answer = async {
-            let frame = session.sql(&query).await;
+            let frame = asked(session, &query).await;
             let frame = frame.map_err(|error| of_datafusion(&error))?;
             let rows = encode_dataframe(frame, &Format::UnifiedText, None).await?;
             Ok(Response::Query(rows))

@@ -11,7 +11,6 @@ use arrow::array::timezone::Tz;
 use arrow::error::ArrowError;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_postgres::pgwire::api::query::ExtendedQueryHandler;
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
@@ -20,7 +19,7 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::extendedquery::{Bind, Parse};
 use futures::Sink;
-use sluice_syntax::text_of;
+use sluice_syntax::{QUERIES, text_of};
 
 use super::catalog::compatible;
 use super::codes::{error, internal, of_datafusion};
@@ -59,7 +58,7 @@ impl Extended {
     where
         C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
     {
-        let statements = Parser::parse_sql(&PostgreSqlDialect {}, &message.query);
+        let statements = Parser::parse_sql(&QUERIES, &message.query);
         let statement = match statements {
             Ok(mut statements) if statements.len() == 1 => statements.remove(0),
             // The library says what is wrong.

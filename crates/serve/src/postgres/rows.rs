@@ -30,6 +30,7 @@ use sluice_syntax::text_of;
 use super::codes::{error, of_datafusion};
 use super::column_types::{fields_of, is_own};
 use super::{value_bytes, value_texts};
+use crate::query_text::asked;
 use crate::zoned_session::with_types_of_answer;
 
 /// Columns of an answer, as many as PostgreSQL has.
@@ -193,7 +194,7 @@ impl QueryHook for QueryRows {
         }
         let options = options_of(&*client);
         let work = async {
-            let frame = session.sql(&text_of(statement)).await.map_err(failed)?;
+            let frame = asked(session, &text_of(statement)).await.map_err(failed)?;
             answer(frame, &Format::UnifiedText, options).await
         };
         Some(work.await.map(Response::Query))

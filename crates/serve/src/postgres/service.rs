@@ -30,6 +30,7 @@ use super::codes::of_datafusion;
 use super::column_types::fields_of;
 use super::handlers::Statement;
 use super::rows::options_of;
+use crate::query_text::asked;
 
 /// See the module.
 pub(super) struct Service {
@@ -70,7 +71,7 @@ impl Service {
             }
         }
         let options = options_of(&*client);
-        let frame = self.session.sql(&text_of(statement)).await;
+        let frame = asked(&self.session, &text_of(statement)).await;
         let frame = frame.map_err(|problem| of_datafusion(&problem))?;
         let rows = encode_dataframe(frame, &Format::UnifiedText, Some(options)).await?;
         Ok(Response::Query(rows))

@@ -18,7 +18,6 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Statement, Value, VisitorMut};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
@@ -26,7 +25,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
     FixVersionColumnName, PrependUnqualifiedPgTableName, RewritePgCatalogOperator,
     RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier,
 };
-use sluice_syntax::Part;
+use sluice_syntax::{Part, QUERIES};
 
 use super::array_literals::write_arrays;
 use super::exprs::value;
@@ -66,7 +65,7 @@ const BY_BYTES: [&str; 7] = [
 /// # Errors
 /// When it cannot be read, and when one asks for what would be answered otherwise.
 pub(in crate::postgres) fn read(sql: &str) -> Result<Vec<Statement>, ParserError> {
-    let statements = match Parser::parse_sql(&PostgreSqlDialect {}, sql) {
+    let statements = match Parser::parse_sql(&QUERIES, sql) {
         Ok(statements) => statements,
         // The library knows ABORT, and whole statements of clients.
         Err(problem) => {

@@ -11,7 +11,6 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
     TableAlias, TableFactor, Value, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
 use sluice_syntax::{Part, QUERIES, text_of};
@@ -43,7 +42,7 @@ pub(in crate::postgres) fn rewritten(sql: &str) -> Option<String> {
     if !WORDS.iter().any(|word| lower.contains(word)) || too_many_operators(sql).is_some() {
         return None;
     }
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
+    let mut statements = Parser::parse_sql(&QUERIES, sql).ok()?;
     // Others would have to be read as they were written.
     let is_query = |statement: &Statement| matches!(statement, Statement::Query(_));
     if !statements.iter().all(is_query) {
@@ -76,7 +75,7 @@ fn with_arrays(sql: &str, statements: &mut Vec<Statement>) -> Option<String> {
     let text = (written != before).then(|| texts_of(&written));
     let mended = mended_text(text.as_deref().unwrap_or(sql));
     let mended = mended.ok()?.or(text)?;
-    *statements = Parser::parse_sql(&PostgreSqlDialect {}, &mended).ok()?;
+    *statements = Parser::parse_sql(&QUERIES, &mended).ok()?;
     Some(mended)
 }
 

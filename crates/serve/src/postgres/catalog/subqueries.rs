@@ -9,9 +9,8 @@ use datafusion::sql::sqlparser::ast::{
     GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
     TableFactor, UnaryOperator, Value, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use sluice_syntax::Part;
+use sluice_syntax::{Part, QUERIES};
 
 use super::empty::{is_empty_query, value_of_nothing};
 use super::exprs::{
@@ -353,12 +352,12 @@ fn is_correlated(query: &Query) -> bool {
 
 /// An expression in the library's dialect.
 pub(super) fn parsed(sql: &str) -> Option<Expr> {
-    let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+    let parser = Parser::new(&QUERIES).try_with_sql(sql);
     parser.ok()?.parse_expr().ok()
 }
 
 fn parsed_query(sql: &str) -> Option<Query> {
-    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
+    let mut statements = Parser::parse_sql(&QUERIES, sql).ok()?;
     match statements.pop()? {
         Statement::Query(query) => Some(*query),
         _ => None,
