@@ -60,6 +60,9 @@ impl Visitor for Finder {
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 problem_of_type(data_type).or_else(|| problem_of_scale(data_type))
             }
+            Expr::AtTimeZone { .. } if zones_of(expr) > ZONES_MAX => Some(
+                "more than two AT TIME ZONE behind each other are not supported: two of them say what the clocks of one zone show at a time of another, and a third begins again",
+            ),
             _ => None,
         })
     }
@@ -79,6 +82,25 @@ fn problem_of_scale(data_type: &DataType) -> Option<&'static str> {
             | ArrayElemTypeDef::Parenthesis(of),
         ) => problem_of_scale(of),
         _ => None,
+    }
+}
+
+/// A third would be put to what the second gives, of which the planner knows no more
+/// whether it is a moment or what clocks show.
+const ZONES_MAX: usize = 2;
+
+/// How many zones a value is put into, one behind the other.
+fn zones_of(mut value: &Expr) -> usize {
+    let mut zones = 0;
+    loop {
+        value = match value {
+            Expr::Nested(inner) => inner,
+            Expr::AtTimeZone { timestamp, .. } => {
+                zones += 1;
+                timestamp
+            }
+            _ => return zones,
+        };
     }
 }
 
@@ -147,6 +169,11 @@ mod tests {
                 Some("an array of varchar(n)"),
             ),
             ("SELECT a::varchar(0) FROM t", Some("from 1 to 10485760")),
+            (
+                "SELECT (a AT TIME ZONE 'x' AT TIME ZONE 'y') AT TIME ZONE 'z' FROM t",
+                Some("more than two AT TIME ZONE"),
+            ),
+            ("SELECT a AT TIME ZONE 'x' AT TIME ZONE 'y' FROM t", None),
             ("SELECT a::numeric(3, -2) FROM t", Some("round(value, -2)")),
             (
                 "SELECT 1 FROM t WHERE a IN (SELECT CAST(b AS decimal(3, -2)[]) FROM u)",
