@@ -11,6 +11,8 @@
     reason = "a test starts its own threads and writes its own files"
 )]
 
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
 #[path = "../../core/tests/support/mutator.rs"]
 mod mutator;
 
@@ -21,7 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mutator::{Mutator, Watch, rounds};
+use fuzz_rounds::rounds;
+use mutator::{Mutator, Watch};
 use sluice_capture::{
     CollectedTopic, Collector, CollectorLimits, FileFormat, FileSource, FileSourceOptions,
     SourcePosition, Submissions,
@@ -65,7 +68,7 @@ fn damaged_positions_are_refused_or_read_on_from_somewhere() {
     assert_eq!(records.len(), 80);
     let watch = Watch::new("positions");
     let (mut refused, mut taken) = (0, 0);
-    for round in 0..rounds(6_000) {
+    for round in rounds(6_000) {
         let mut random = Mutator::new(round);
         let mut position = SourcePosition::Start;
         for record in &records[..1 + random.below(80)] {
@@ -102,7 +105,7 @@ fn damaged_files_are_read_to_their_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.log");
     let watch = Watch::new("files");
-    for round in 0..rounds(4_000) {
+    for round in rounds(4_000) {
         let mut random = Mutator::new(round);
         let mut text = b"id,text\r\n1,\"a \"\"b\"\",\nc\"\n2,d\n\n3,\xc3\xa9\n".to_vec();
         random.mutate(&mut text);
@@ -197,7 +200,7 @@ fn the_collector_outlives_whatever_clients_send() {
         let watch = Watch::new("requests");
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let (mut accepted, mut refused) = (0, 0);
-            for round in 0..rounds(3_000) {
+            for round in rounds(3_000) {
                 let mut random = Mutator::new(round);
                 let (encoding, body) = &bodies[random.below(bodies.len())];
                 let mut body = body.clone();

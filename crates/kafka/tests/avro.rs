@@ -8,6 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
+
+use fuzz_rounds::rounds;
 use serde_json::{Value, json};
 use sluice_kafka::avro::{Schema, SchemaReader, to_json};
 
@@ -26,11 +30,6 @@ impl Chance {
     fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
-}
-
-fn rounds(usual: u64) -> u64 {
-    let more = std::env::var("SLUICE_FUZZ_ROUNDS").ok();
-    more.and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 fn long(out: &mut Vec<u8>, value: i64) {
@@ -215,8 +214,8 @@ fn read(schema: &Value) -> Schema {
 
 #[test]
 fn what_chance_makes_comes_out_as_it_went_in() {
-    let mut chance = Chance(1);
-    for round in 0..rounds(20_000) {
+    for round in rounds(20_000) {
+        let mut chance = Chance(round);
         let made = schema(&mut chance, 0, &mut 0);
         let mut bytes = Vec::new();
         let wanted = value(&mut chance, &made, &mut bytes);
@@ -230,10 +229,11 @@ fn what_chance_makes_comes_out_as_it_went_in() {
 
 #[test]
 fn damaged_values_give_a_value_or_an_error() {
-    let mut chance = Chance(2);
     let mut good = 0_u64;
-    let rounds = rounds(20_000);
-    for _ in 0..rounds {
+    let mut tried = 0;
+    for round in rounds(20_000) {
+        let mut chance = Chance(round);
+        tried += 1;
         let made = schema(&mut chance, 0, &mut 0);
         let mut bytes = Vec::new();
         value(&mut chance, &made, &mut bytes);
@@ -253,13 +253,13 @@ fn damaged_values_give_a_value_or_an_error() {
             good += 1;
         }
     }
-    assert!(good > 0 && good < rounds);
+    assert!(good > 0 && good < tried);
 }
 
 #[test]
 fn damaged_schemas_give_a_schema_or_an_error() {
-    let mut chance = Chance(3);
-    for _ in 0..rounds(20_000) {
+    for round in rounds(20_000) {
+        let mut chance = Chance(round);
         let mut text = schema(&mut chance, 0, &mut 0).to_string().into_bytes();
         let place = chance.below(text.len() as u64) as usize;
         match chance.below(3) {

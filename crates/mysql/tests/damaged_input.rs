@@ -8,9 +8,13 @@
     reason = "a test fails by panicking, writes files, and starts its own threads"
 )]
 
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use fuzz_rounds::rounds;
 use sluice_core::ManualClock;
 use sluice_mysql::binlog::event::FormatDescription;
 use sluice_mysql::files::{BinlogFiles, FilesError};
@@ -23,42 +27,16 @@ const LOGS: [&str; 2] = ["mariadb-all-types", "mariadb-compressed"];
 struct Random(u64);
 
 impl Random {
+    fn of(round: u64) -> Self {
+        Self(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % limit.max(1)
     }
-}
-
-/// Numbers of rounds: so many, or for `SLUICE_FUZZ_SECONDS`.
-fn rounds(usual: usize) -> impl Iterator<Item = usize> {
-    let start = std::time::Instant::now();
-    let named = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-    let seconds = named("SLUICE_FUZZ_SECONDS");
-    let count = match seconds {
-        Some(_) => usize::MAX,
-        None => named("SLUICE_FUZZ_ROUNDS").unwrap_or(usual),
-    };
-    (0..count).take_while(move |_| {
-        seconds.is_none_or(|seconds| start.elapsed().as_secs() < seconds as u64)
-    })
-}
-
-/// Where random numbers begin: `SLUICE_FUZZ_SEED`, or a new one for every run
-/// for some time, which is said.
-fn seed(usual: u64) -> u64 {
-    let named = |name: &str| std::env::var(name).ok();
-    let seed = match (named("SLUICE_FUZZ_SEED"), named("SLUICE_FUZZ_SECONDS")) {
-        (Some(seed), _) => seed.parse().unwrap(),
-        (None, Some(_)) => {
-            use sluice_core::Clock as _;
-            sluice_core::SystemClock.now_us().unsigned_abs()
-        }
-        (None, None) => usual,
-    };
-    eprintln!("SLUICE_FUZZ_SEED={seed}");
-    seed | 1
 }
 
 fn read_all(path: &Path) -> Result<usize, FilesError> {
@@ -95,7 +73,6 @@ fn mend_checksums(log: &mut [u8]) {
 fn damaged_logs_are_refused_by_name_or_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.000001");
-    let mut random = Random(seed(0x9e37_79b9_7f4a_7c15));
     for name in LOGS {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/logs")
@@ -106,6 +83,7 @@ fn damaged_logs_are_refused_by_name_or_read() {
         assert!(rows > 0, "{name}");
         let mut refused = 0;
         for round in rounds(300) {
+            let mut random = Random::of(round);
             let mut log = sound.clone();
             for _ in 0..=random.below(3) {
                 let at = random.below(log.len());
@@ -152,8 +130,8 @@ fn encrypted_and_foreign_files_are_refused_by_name() {
 
 #[test]
 fn descriptions_of_any_bytes_do_no_harm() {
-    let mut random = Random(7);
-    for _ in rounds(300) {
+    for round in rounds(300) {
+        let mut random = Random::of(round);
         let length = random.below(200);
         let bytes: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
         let _ = FormatDescription::read(&bytes);

@@ -8,6 +8,10 @@
     reason = "a test fails by panicking, and looks at the time that it has"
 )]
 
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
+
+use fuzz_rounds::rounds;
 use sluice_core::RecordKind;
 use sluice_mysql::filter::TableFilter;
 use sluice_postgres::lsn::Lsn;
@@ -18,42 +22,16 @@ use sluice_postgres::value::form::ValueForm;
 struct Random(u64);
 
 impl Random {
+    fn of(round: u64) -> Self {
+        Self(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % limit.max(1)
     }
-}
-
-/// Numbers of rounds: so many, or for `SLUICE_FUZZ_SECONDS`.
-fn rounds(usual: usize) -> impl Iterator<Item = usize> {
-    let start = std::time::Instant::now();
-    let named = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-    let seconds = named("SLUICE_FUZZ_SECONDS");
-    let count = match seconds {
-        Some(_) => usize::MAX,
-        None => named("SLUICE_FUZZ_ROUNDS").unwrap_or(usual),
-    };
-    (0..count).take_while(move |_| {
-        seconds.is_none_or(|seconds| start.elapsed().as_secs() < seconds as u64)
-    })
-}
-
-/// Where random numbers begin: `SLUICE_FUZZ_SEED`, or a new one for every run
-/// for some time, which is said.
-fn seed(usual: u64) -> u64 {
-    let named = |name: &str| std::env::var(name).ok();
-    let seed = match (named("SLUICE_FUZZ_SEED"), named("SLUICE_FUZZ_SECONDS")) {
-        (Some(seed), _) => seed.parse().unwrap(),
-        (None, Some(_)) => {
-            use sluice_core::Clock as _;
-            sluice_core::SystemClock.now_us().unsigned_abs()
-        }
-        (None, None) => usual,
-    };
-    eprintln!("SLUICE_FUZZ_SEED={seed}");
-    seed | 1
 }
 
 /// Messages of a server, written like it does.
@@ -234,9 +212,9 @@ fn a_sound_stream_gives_its_rows() {
 #[test]
 fn damaged_messages_are_refused_with_their_place_or_read() {
     let sound = sound();
-    let mut random = Random(seed(0x9e37_79b9_7f4a_7c15));
     let (mut refused, mut read) = (0, 0);
-    for _ in rounds(20_000) {
+    for round in rounds(20_000) {
+        let mut random = Random::of(round);
         let mut messages = sound.clone();
         for _ in 0..=random.below(3) {
             let which = random.below(messages.len());
@@ -279,7 +257,6 @@ fn damaged_messages_are_refused_with_their_place_or_read() {
 
 #[test]
 fn values_of_any_bytes_become_json() {
-    let mut random = Random(7);
     let forms = [
         ValueForm::Boolean,
         ValueForm::Number,
@@ -292,7 +269,8 @@ fn values_of_any_bytes_become_json() {
         ValueForm::Array(Box::new(ValueForm::Json), b';'),
     ];
     let letters = b"{}[]\",;\\=+-.eE0123456789NULtf $:T xBC\xc3\xff";
-    for _ in rounds(20_000) {
+    for round in rounds(20_000) {
+        let mut random = Random::of(round);
         let length = random.below(24);
         let text: Vec<u8> = (0..length)
             .map(|_| letters[random.below(letters.len())])

@@ -1,7 +1,6 @@
 //! Requests to panels, the data API and Sugar with anything in every place:
 //! each is answered, what is refused says so as a problem, nothing that was
 //! meant as a value is read as SQL, and others get the same answers as before.
-//! `SLUICE_FUZZ_ROUNDS` asks for more.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +9,12 @@
 )]
 
 mod common;
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
 
 use common::client::{Answer, encode, get, request, rows};
 use common::{Options, Server};
+use fuzz_rounds::rounds;
 use serde_json::{Value, json};
 
 const PANEL: &str = r#"
@@ -204,13 +206,11 @@ fn check_rows(answer: &Answer, what: &str) {
 
 #[test]
 fn whatever_is_asked_of_panels_is_answered_and_harms_nobody() {
-    let rounds = std::env::var("SLUICE_FUZZ_ROUNDS").ok();
-    let rounds: u64 = rounds.map_or(600, |rounds| rounds.parse().unwrap());
     let server = served();
     let good = get(server.address, "/api/v1/panels/orders").json()["rows"].take();
     let (mut refused, mut answered) = (0, 0);
-    for seed in 1..=rounds {
-        let mut random = Random(seed * 0x9E37_79B9);
+    for seed in rounds(600) {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let path = format!("{}?{}", random.one(&PATHS), random.query());
         let value = random.value();
         let header =
@@ -272,8 +272,8 @@ fn whatever_is_asked_of_panels_is_answered_and_harms_nobody() {
 fn whatever_sugar_is_told_it_gets_a_status_and_needs_the_token() {
     let server = served();
     let mut done = 0;
-    for seed in 1..=900 {
-        let mut random = Random(seed * 0x1234_5677);
+    for seed in rounds(900) {
+        let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
         let path = format!(
             "/api/v1/sugar/{}?{}",
             random.one(&["orders", "orders", "nope", "%2e%2e"]),

@@ -11,6 +11,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a watch has a thread of its own")]
 
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
 #[path = "../../core/tests/support/mutator.rs"]
 mod mutator;
 
@@ -22,7 +24,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::client::{connect, rows};
 use common::{Options, Server};
-use mutator::{Mutator, Watch, rounds};
+use fuzz_rounds::rounds;
+use mutator::{Mutator, Watch};
 use serde_json::json;
 
 /// Panics in the tasks of the HTTP server, which keeps them to itself.
@@ -108,7 +111,7 @@ fn whatever_clients_of_http_say_the_next_one_is_answered() {
     count_panics();
     let server = shop();
     let watch = Watch::new("requests");
-    for round in 0..rounds(1_500) {
+    for round in rounds(1_500) {
         let mut random = Mutator::new(round);
         let request = REQUESTS[random.below(REQUESTS.len())];
         let mut bytes = request.as_bytes().to_vec();
@@ -159,7 +162,7 @@ fn whatever_clients_of_the_wire_say_the_next_one_is_answered() {
     let answer = String::from_utf8_lossy(&talk(server.postgres, &bytes)).into_owned();
     assert!(answer.contains("FETCH takes 0 to 1048576 rows"), "{answer}");
     let watch = Watch::new("messages");
-    for round in 0..rounds(1_500) {
+    for round in rounds(1_500) {
         let mut random = Mutator::new(round);
         let mut bytes = conversations[random.below(2)].clone();
         random.mutate(&mut bytes);

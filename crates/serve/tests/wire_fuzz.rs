@@ -1,8 +1,5 @@
 //! PostgreSQL's protocol from clients that speak nonsense: random bytes, and
 //! conversations of good clients with damage. Nobody else may notice.
-//!
-//! `SLUICE_FUZZ_ROUNDS` asks for more than the default; `SLUICE_FUZZ_SEED` for
-//! other ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,12 +8,15 @@
 )]
 
 mod common;
+#[path = "../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use common::Server;
+use fuzz_rounds::rounds;
 
 /// Memory that nonsense may cost, in bytes.
 const MEMORY_MAX: usize = 256 << 20;
@@ -37,11 +37,6 @@ impl Dice {
     fn byte(&mut self) -> u8 {
         self.roll(256) as u8
     }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    let text = std::env::var(name).ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn startup() -> Vec<u8> {
@@ -247,12 +242,11 @@ fn memory() -> usize {
 #[test]
 fn nonsense_harms_nobody() {
     let server = Server::start();
-    let mut dice = Dice(number("SLUICE_FUZZ_SEED", 20_261_121) | 1);
-    let rounds = number("SLUICE_FUZZ_ROUNDS", 600);
     let mut good = Good::new(server.postgres);
     good.asks();
     let begin = memory();
-    for round in 0..rounds {
+    for round in rounds(600) {
+        let mut dice = Dice(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let bytes = match round % 3 {
             0 => {
                 let count = dice.roll(300);

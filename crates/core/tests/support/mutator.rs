@@ -1,8 +1,5 @@
 //! What the tests of all decoders share: random damage, and a watch that ends
 //! the process when one input takes for ever or asks for too much memory.
-//!
-//! `SLUICE_FUZZ_ROUNDS=1000000` runs more rounds than the tests do by
-//! themselves.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -92,14 +89,6 @@ impl Mutator {
         let number = ODD_NUMBERS[self.below(ODD_NUMBERS.len())].to_le_bytes();
         let room = bytes.len().saturating_sub(at).min(width);
         bytes[at..at + room].copy_from_slice(&number[..room]);
-    }
-}
-
-/// Rounds of a test: `default`, or what the environment says.
-pub fn rounds(default: u64) -> u64 {
-    match std::env::var("SLUICE_FUZZ_ROUNDS") {
-        Ok(text) => text.parse().unwrap(),
-        Err(_) => default,
     }
 }
 
