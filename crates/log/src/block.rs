@@ -10,7 +10,8 @@
 //! little-endian.
 //!
 //! A body may also say where records lie in a file of the source, see
-//! `file_range.rs` and `source_range.rs`.
+//! `file_range.rs` and `source_range.rs`. One of either form is compressed if it
+//! is long, see `compression.rs`; header and checksums are about what is stored.
 //!
 //! The header has its own checksum, so that a damaged length is known to be
 //! one, and blocks behind it are found. The place in the file is part of it,
@@ -22,7 +23,7 @@ use sluice_core::{
     Writer,
 };
 
-use crate::{file_range, source_range};
+use crate::{compression, file_range, source_range};
 
 const MAGIC: &[u8; 4] = b"BLCK";
 /// Length of a block's header.
@@ -37,6 +38,7 @@ const RECORD_BYTES_MIN: usize = 18;
 pub(crate) struct Block {
     /// Byte position of the header in its file.
     pub(crate) place: u64,
+    /// Length of the body as it is stored.
     pub(crate) body_bytes: u32,
     pub(crate) first_offset: u64,
     pub(crate) count: u32,
@@ -65,15 +67,6 @@ impl Block {
     /// Whether `body` is what was written.
     pub(crate) fn has_body(&self, body: &[u8]) -> bool {
         body.len() == self.body_bytes as usize && crc32fast::hash(body) == self.body_checksum
-    }
-
-    /// Writes the header before the body, in the room that `bytes` have for it.
-    fn complete(mut self, mut bytes: Vec<u8>) -> Option<(Self, Vec<u8>)> {
-        let body = bytes.get(BLOCK_HEADER_BYTES..)?;
-        self.body_bytes = u32::try_from(body.len()).ok()?;
-        self.body_checksum = crc32fast::hash(body);
-        bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&self.header());
-        Some((self, bytes))
     }
 
     fn header(&self) -> Vec<u8> {
@@ -137,100 +130,114 @@ fn header_checksum(fields: &[u8], place: u64) -> u32 {
     hasher.finalize()
 }
 
-/// Writes one block that holds `records` from `first_offset` on. None if they
-/// are too many for one.
-pub(crate) fn encode(
-    place: u64,
-    first_offset: u64,
-    durable_end: u64,
-    records: &[Record],
-) -> Option<(Block, Vec<u8>)> {
-    let room = |record: &Record| {
-        let id = record.transaction.as_ref().map_or(0, |mark| mark.id.len());
-        RECORD_BYTES + record.position.len() + id + record.payload.len()
-    };
-    let room: usize = records.iter().map(room).sum();
-    let mut writer = Writer::with_capacity(BLOCK_HEADER_BYTES + room);
-    // The header is made when the body is known.
-    writer.raw(&[0; BLOCK_HEADER_BYTES]);
-    for record in records {
-        writer.u8(match record.kind {
-            RecordKind::Data => 0,
-            RecordKind::CsvHeader => 1,
-            RecordKind::Position => 2,
-            RecordKind::Retry => 3,
-            RecordKind::Backfill => 4,
-        });
-        writer.i64(record.capture_time_us);
-        writer.bytes(&record.position);
-        match &record.transaction {
-            None => writer.u8(0),
-            Some(mark) => {
-                writer.u8(if mark.commit { 2 } else { 1 });
-                writer.str(&mark.id);
-            }
+/// What one append writes, before its place is known.
+#[derive(Debug)]
+pub(crate) struct Body {
+    /// The body as it is stored, behind room for the header.
+    bytes: Vec<u8>,
+    body_bytes: u32,
+    body_checksum: u32,
+    count: u32,
+    newest_us: i64,
+}
+
+impl Body {
+    /// Of one block that holds `records`. None if they are too many for one.
+    pub(crate) fn of_records(records: &[Record]) -> Option<Self> {
+        let room = |record: &Record| {
+            let id = record.transaction.as_ref().map_or(0, |mark| mark.id.len());
+            RECORD_BYTES + record.position.len() + id + record.payload.len()
+        };
+        let room: usize = records.iter().map(room).sum();
+        let mut writer = Writer::with_capacity(BLOCK_HEADER_BYTES + room);
+        // The header is made when the block's place is known.
+        writer.raw(&[0; BLOCK_HEADER_BYTES]);
+        for record in records {
+            write_record(&mut writer, record);
         }
-        writer.bytes(&record.payload);
+        let newest_us = records.iter().map(|record| record.capture_time_us).max();
+        Self::stored(writer.finish(), records.len(), newest_us)
     }
-    let newest_us = records.iter().map(|record| record.capture_time_us).max();
-    let block = Block {
-        place,
-        body_bytes: 0,
-        first_offset,
-        count: u32::try_from(records.len()).ok()?,
-        newest_us: newest_us.unwrap_or(i64::MIN),
-        durable_end,
-        body_checksum: 0,
-    };
-    block.complete(writer.finish())
+
+    /// Of one block that says where the records of `range` lie. None if it is
+    /// too long for one.
+    pub(crate) fn of_range(range: &FileRange) -> Option<Self> {
+        let mut bytes = vec![0; BLOCK_HEADER_BYTES];
+        bytes.extend_from_slice(&file_range::encode(range)?);
+        Self::stored(bytes, range.records.len(), Some(range.capture_time_us))
+    }
+
+    /// Of one block that says where the records of `range` lie. None if there
+    /// are too many for one.
+    pub(crate) fn of_source(range: &SourceRange) -> Option<Self> {
+        let mut bytes = vec![0; BLOCK_HEADER_BYTES];
+        bytes.extend_from_slice(&source_range::encode(range));
+        let times = range.records.iter().map(|record| record.capture_time_us);
+        Self::stored(bytes, range.records.len(), times.max())
+    }
+
+    /// Compresses what stands behind the room for the header, if that is worth
+    /// it.
+    fn stored(plain: Vec<u8>, count: usize, newest_us: Option<i64>) -> Option<Self> {
+        let bytes = compression::pack(&plain, BLOCK_HEADER_BYTES).unwrap_or(plain);
+        let body = bytes.get(BLOCK_HEADER_BYTES..)?;
+        Some(Self {
+            body_bytes: u32::try_from(body.len()).ok()?,
+            body_checksum: crc32fast::hash(body),
+            count: u32::try_from(count).ok()?,
+            newest_us: newest_us.unwrap_or(i64::MIN),
+            bytes,
+        })
+    }
+
+    /// Whether it holds no records.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The block whose records begin with `first_offset`, and its bytes, for
+    /// `place` of a file.
+    pub(crate) fn into_block(
+        mut self,
+        place: u64,
+        first_offset: u64,
+        durable_end: u64,
+    ) -> (Block, Vec<u8>) {
+        let block = Block {
+            place,
+            body_bytes: self.body_bytes,
+            first_offset,
+            count: self.count,
+            newest_us: self.newest_us,
+            durable_end,
+            body_checksum: self.body_checksum,
+        };
+        self.bytes[..BLOCK_HEADER_BYTES].copy_from_slice(&block.header());
+        (block, self.bytes)
+    }
 }
 
-/// Writes one block that says where the records of `range` lie. None if it is
-/// too long for one.
-pub(crate) fn encode_range(
-    place: u64,
-    first_offset: u64,
-    durable_end: u64,
-    range: &FileRange,
-) -> Option<(Block, Vec<u8>)> {
-    let mut bytes = vec![0; BLOCK_HEADER_BYTES];
-    bytes.extend_from_slice(&file_range::encode(range)?);
-    let block = Block {
-        place,
-        body_bytes: 0,
-        first_offset,
-        count: u32::try_from(range.records.len()).ok()?,
-        newest_us: range.capture_time_us,
-        durable_end,
-        body_checksum: 0,
-    };
-    block.complete(bytes)
+fn write_record(writer: &mut Writer, record: &Record) {
+    writer.u8(match record.kind {
+        RecordKind::Data => 0,
+        RecordKind::CsvHeader => 1,
+        RecordKind::Position => 2,
+        RecordKind::Retry => 3,
+        RecordKind::Backfill => 4,
+    });
+    writer.i64(record.capture_time_us);
+    writer.bytes(&record.position);
+    match &record.transaction {
+        None => writer.u8(0),
+        Some(mark) => {
+            writer.u8(if mark.commit { 2 } else { 1 });
+            writer.str(&mark.id);
+        }
+    }
+    writer.bytes(&record.payload);
 }
 
-/// Writes one block that says where the records of `range` lie. None if there are
-/// too many for one.
-pub(crate) fn encode_source(
-    place: u64,
-    first_offset: u64,
-    durable_end: u64,
-    range: &SourceRange,
-) -> Option<(Block, Vec<u8>)> {
-    let mut bytes = vec![0; BLOCK_HEADER_BYTES];
-    bytes.extend_from_slice(&source_range::encode(range));
-    let times = range.records.iter().map(|record| record.capture_time_us);
-    let block = Block {
-        place,
-        body_bytes: 0,
-        first_offset,
-        count: u32::try_from(range.records.len()).ok()?,
-        newest_us: times.max().unwrap_or(i64::MIN),
-        durable_end,
-        body_checksum: 0,
-    };
-    block.complete(bytes)
-}
-
-/// The records of a block whose `body` was checked.
+/// The records of a block whose `body` was checked and unpacked.
 pub(crate) fn decode(block: &Block, body: Vec<u8>) -> Result<Vec<LogRecord>, CodecError> {
     let shared = Bytes::from(body);
     let mut reader = Reader::new(&shared);
@@ -312,13 +319,18 @@ mod tests {
         (0..count).map(record).collect()
     }
 
+    fn encoded(records: &[Record], place: u64, first: u64, durable: u64) -> (Block, Vec<u8>) {
+        let body = Body::of_records(records).unwrap();
+        body.into_block(place, first, durable)
+    }
+
     #[test]
     fn a_mutated_block_is_refused_and_an_unchanged_one_comes_back() {
         let mut random = Random(0x5eed);
         for _ in 0..20_000 {
             let records = records(&mut random);
             let place = random.below(50);
-            let (block, bytes) = encode(place as u64, 7, 5, &records).unwrap();
+            let (block, bytes) = encoded(&records, place as u64, 7, 5);
             let mut file = vec![b'B'; place];
             file.extend_from_slice(&bytes);
             assert_eq!(Block::read_whole(&file, place), Some(block));
@@ -341,7 +353,7 @@ mod tests {
     fn bodies_of_any_bytes_give_records_or_an_error() {
         let mut random = Random(0xb0d7);
         for _ in 0..50_000 {
-            let (mut block, bytes) = encode(0, u64::MAX - 2, 0, &records(&mut random)).unwrap();
+            let (mut block, bytes) = encoded(&records(&mut random), 0, u64::MAX - 2, 0);
             let mut body = bytes[BLOCK_HEADER_BYTES..].to_vec();
             for _ in 0..random.below(4) {
                 match random.below(3) {
@@ -361,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_copy_of_a_block_inside_a_payload_is_no_block() {
-        let (_, copy) = encode(48, 0, 0, &records(&mut Random(3))).unwrap();
+        let (_, copy) = encoded(&records(&mut Random(3)), 48, 0, 0);
         let outer = Record {
             kind: RecordKind::Data,
             payload: Bytes::from(copy),
@@ -369,7 +381,7 @@ mod tests {
             position: Bytes::new(),
             transaction: None,
         };
-        let (_, bytes) = encode(0, 0, 0, &[outer]).unwrap();
+        let (_, bytes) = encoded(&[outer], 0, 0, 0);
         assert_eq!(Block::find_behind(&bytes, 0), None);
     }
 }

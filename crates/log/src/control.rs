@@ -198,9 +198,16 @@ mod tests {
     use sluice_core::SimulatedDisk;
 
     fn cut(epoch: Epoch) -> ControlEntry {
-        // Long names fill segments quickly.
+        // Long names that hardly compress fill segments quickly.
+        let mut state = epoch;
+        let letter = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'a' + (state >> 59) as u8 % 26)
+        };
         let id = PartitionId {
-            topic: "t".repeat(20_000),
+            topic: (0..20_000).map(letter).collect(),
             partition: 0,
         };
         ControlEntry::Cut(EpochCut {

@@ -189,7 +189,7 @@ impl StoredRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block;
+    use crate::block::{BLOCK_HEADER_BYTES, Body};
 
     fn range(lengths: &[u32]) -> FileRange {
         let mut records = Vec::new();
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn ranges_come_back_and_damaged_ones_give_an_error_or_a_value() {
         let range = range(&[0, 5, 127, 128, 300_000]);
-        let (block, bytes) = block::encode_range(0, 9, 0, &range).unwrap();
-        let body = &bytes[block::BLOCK_HEADER_BYTES..];
+        let (block, bytes) = Body::of_range(&range).unwrap().into_block(0, 9, 0);
+        let body = &bytes[BLOCK_HEADER_BYTES..];
         let stored = decode(&block, body).unwrap();
         assert_eq!(stored.records, range.records);
         assert_eq!(stored.file, range.file);

@@ -14,7 +14,8 @@ use sluice_core::{
 };
 
 use crate::LogError;
-use crate::block::{self, Block};
+use crate::block::{self, Block, Body};
+use crate::compression;
 use crate::error::{damaged, io_error};
 use crate::file_range;
 use crate::index::{Index, Segment, Selected};
@@ -213,11 +214,7 @@ impl Partition {
         records: &[Record],
         segment_bytes_max: u64,
     ) -> Result<u64, LogError> {
-        self.append_block(
-            records.is_empty(),
-            segment_bytes_max,
-            |place, first, end| block::encode(place, first, end, records),
-        )
+        self.append_body(Body::of_records(records), segment_bytes_max)
     }
 
     /// Appends where the records of `range` lie; gives the offset of the first.
@@ -226,10 +223,7 @@ impl Partition {
         range: &FileRange,
         segment_bytes_max: u64,
     ) -> Result<u64, LogError> {
-        let is_empty = range.records.is_empty();
-        self.append_block(is_empty, segment_bytes_max, |place, first, end| {
-            block::encode_range(place, first, end, range)
-        })
+        self.append_body(Body::of_range(range), segment_bytes_max)
     }
 
     /// Appends where the records of `range` lie; gives the offset of the first.
@@ -238,35 +232,24 @@ impl Partition {
         range: SourceRange,
         segment_bytes_max: u64,
     ) -> Result<u64, LogError> {
-        let is_empty = range.records.is_empty();
-        let mut appended = None;
-        let first_offset =
-            self.append_block(is_empty, segment_bytes_max, |place, first, end| {
-                let (block, bytes) = block::encode_source(place, first, end, &range)?;
-                appended = Some(block);
-                Some((block, bytes))
-            })?;
-        if let Some(block) = appended {
-            let records = source_range::in_block(range.records, &block);
+        let first_offset = self.append_body(Body::of_source(&range), segment_bytes_max)?;
+        if !range.records.is_empty() {
+            let records = source_range::numbered(range.records, first_offset);
             self.recent.lock().keep(first_offset, records, false);
         }
         Ok(first_offset)
     }
 
-    /// Appends the block that `encode` makes of its place, first offset, and
-    /// durable end.
-    fn append_block(
-        &self,
-        is_empty: bool,
-        segment_bytes_max: u64,
-        encode: impl FnOnce(u64, u64, u64) -> Option<(Block, Vec<u8>)>,
-    ) -> Result<u64, LogError> {
+    /// Appends a block. Its body was made before, so that nobody waits for what
+    /// makes it.
+    fn append_body(&self, body: Option<Body>, segment_bytes_max: u64) -> Result<u64, LogError> {
+        let body = body.ok_or(LogError::AppendTooLarge)?;
         let mut tail = self.tail.lock();
         if tail.poisoned {
             return Err(self.poisoned());
         }
         let first_offset = self.index.read().appended_end;
-        if is_empty {
+        if body.is_empty() {
             return Ok(first_offset);
         }
         let is_full = self.index.read().tail_bytes() >= segment_bytes_max;
@@ -280,9 +263,7 @@ impl Partition {
             let index = self.index.read();
             (index.tail_bytes(), index.durable_end)
         };
-        let Some((block, bytes)) = encode(place, first_offset, durable_end) else {
-            return Err(LogError::AppendTooLarge);
-        };
+        let (block, bytes) = body.into_block(place, first_offset, durable_end);
         let Some(file) = &mut tail.file else {
             return Err(self.poisoned());
         };
@@ -411,22 +392,23 @@ impl Partition {
         if let Some(records) = kept {
             return Ok(records);
         }
-        let mut body = vec![0; block.body_bytes as usize];
+        let mut stored = vec![0; block.body_bytes as usize];
         let count = file
-            .read_at(block.body_place(), &mut body)
+            .read_at(block.body_place(), &mut stored)
             .map_err(|error| io_error(path, error))?;
-        if count < body.len() {
+        if count < stored.len() {
             let problem = "the file is shorter than it was";
             return Err(damaged(path, block.place, problem));
         }
-        if !block.has_body(&body) {
+        if !block.has_body(&stored) {
             let problem = "a block's checksum does not hold";
             return Err(damaged(path, block.place, problem));
         }
         let of_block = |error: CodecError| damaged(path, block.place, &error.to_string());
+        let body = compression::unpack(stored).map_err(of_block)?;
         match body.first() {
             Some(&source_range::MARK) => {
-                let stored = source_range::decode(&body).map_err(of_block)?;
+                let range = source_range::decode(&body).map_err(of_block)?;
                 let source = match way.place {
                     Some(SourcePlace::Reader(source)) => Some(source.clone()),
                     _ => self.source.read().clone(),
@@ -434,7 +416,7 @@ impl Partition {
                 let Some(source) = source else {
                     return Err(LogError::SourceUnknown(self.topic()));
                 };
-                let records = stored.read(source.as_ref(), block, way.is_stopped)?;
+                let records = range.read(source.as_ref(), block, way.is_stopped)?;
                 let mut recent = self.recent.lock();
                 recent.keep(block.first_offset, records.clone(), true);
                 return Ok(records);

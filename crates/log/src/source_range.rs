@@ -157,14 +157,14 @@ impl StoredSource {
         for record in &mut records {
             record.capture_time_us = self.capture_time_us;
         }
-        Ok(in_block(records, block))
+        Ok(numbered(records, block.first_offset))
     }
 }
 
 /// Records with their offsets.
-pub(crate) fn in_block(records: Vec<Record>, block: &Block) -> Vec<LogRecord> {
-    let numbered = records.into_iter().zip(block.first_offset..);
-    numbered
+pub(crate) fn numbered(records: Vec<Record>, first_offset: u64) -> Vec<LogRecord> {
+    let pairs = records.into_iter().zip(first_offset..);
+    pairs
         .map(|(record, offset)| LogRecord { offset, record })
         .collect()
 }

@@ -28,6 +28,21 @@ fn record(number: u64) -> Record {
     }
 }
 
+/// A record that takes some 100 bytes of a block, compressed or not.
+fn noise(number: u64) -> Record {
+    let mut state = number + 1;
+    let byte = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    Record {
+        payload: (0..100).map(byte).collect(),
+        ..record(number)
+    }
+}
+
 fn id(partition: u32) -> PartitionId {
     PartitionId {
         topic: "orders".into(),
@@ -231,7 +246,7 @@ fn a_page_that_was_never_written_is_torn_and_a_durable_one_is_damaged() {
         let log = open_large(&disk).unwrap();
         append_each(&log, 0..3);
         log.sync().unwrap();
-        let large: Vec<Record> = (3..203).map(record).collect();
+        let large: Vec<Record> = (3..203).map(noise).collect();
         log.append(&id(0), &large).unwrap();
         if syncs_between {
             log.sync().unwrap();
