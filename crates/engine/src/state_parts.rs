@@ -17,9 +17,12 @@
 //!
 //! Names: `PREFIX/SHARD` and `PREFIX/changes/EPOCH`. A base is the epoch of the
 //! checkpoint (u64) and the shard's state; changes are, for each shard that has
-//! any, its number (u32) and its changes as a byte string.
+//! any, its number (u32) and its changes as a byte string. State and changes are
+//! compressed (`form.rs`). What is due is reckoned in bytes before that, which
+//! are the same for a part of any version.
 
 mod ahead;
+mod compression;
 mod form;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_core::{CodecError, Epoch, Reader, VIRTUAL_SHARDS, Writer};
 
 use self::ahead::Ahead;
-use self::form::{begun_base, set_base_epoch};
+use self::form::{BASE_HEAD_BYTES, PartWriter, read_base, read_changes, set_base_epoch};
 pub(crate) use self::form::{unversioned, versioned};
 use crate::EngineError;
 use crate::saved_state::{SaveScope, SavedState};
@@ -54,9 +57,10 @@ pub(crate) struct StateParts {
     changes: BTreeSet<Epoch>,
     /// The shard whose base is the oldest.
     next_base: usize,
-    /// Bytes of changes for which no base was written yet.
+    /// Bytes of changes, before they were compressed, for which no base was
+    /// written yet.
     owed_bytes: usize,
-    /// By shard: bytes of its last base.
+    /// By shard: bytes of its last base before it was compressed.
     base_bytes: Vec<usize>,
     ahead: Option<Ahead>,
 }
@@ -95,10 +99,10 @@ impl StateParts {
         let mut collected = 0;
         while collected < rows_max && ahead.bases_left > 0 {
             collected += ahead.collect_base(state, self.next_base, rows_max - collected);
-            if let Some((shard, bytes)) = ahead.bases.last()
+            if let Some((shard, base)) = ahead.bases.last()
                 && *shard == self.next_base
             {
-                self.note_base(bytes.len());
+                self.note_base(base.plain_bytes);
             }
         }
         while collected < rows_max && ahead.shard < VIRTUAL_SHARDS {
@@ -175,24 +179,21 @@ impl StateParts {
             return parts;
         }
         let has_many_changes = self.has_many_changes();
-        let mut writer = match ahead {
+        let mut changes = match ahead {
             Some(ahead) => self.take_ahead(ahead, epoch, state, &mut parts),
-            None => versioned(),
+            None => PartWriter::changes(),
         };
         for shard in 0..VIRTUAL_SHARDS {
             let mut of_shard = Writer::new();
             state.save(shard, SaveScope::Changes, &mut of_shard);
-            if !of_shard.is_empty() {
-                writer.u32(shard as u32);
-                writer.bytes(&of_shard.finish());
-            }
+            changes.add_changes(shard, of_shard);
         }
         forget_all_changes(state);
         let has_base = !parts.is_empty();
-        let bytes = writer.finish();
-        self.owed_bytes += bytes.len();
+        let changes = changes.finish();
+        self.owed_bytes += changes.plain_bytes;
         self.changes.insert(epoch);
-        parts.push((self.changes_name(epoch), bytes));
+        parts.push((self.changes_name(epoch), changes.bytes));
         let mut must_save = has_many_changes && !has_base;
         for _ in 0..VIRTUAL_SHARDS {
             // Bases that are due are collected ahead where anything is.
@@ -217,18 +218,18 @@ impl StateParts {
         epoch: Epoch,
         state: &mut dyn SavedState,
         parts: &mut Parts,
-    ) -> Writer {
+    ) -> PartWriter {
         if ahead.place > 0 {
             // Rows of a base that was begun count as saved.
             ahead.collect_base(state, self.next_base, usize::MAX);
-            let bytes = ahead.bases.last().map_or(0, |(_, bytes)| bytes.len());
+            let bytes = ahead.bases.last().map_or(0, |(_, base)| base.plain_bytes);
             self.note_base(bytes);
         }
         let epoch = epoch.saturating_sub(1);
-        for (shard, mut bytes) in ahead.bases {
+        for (shard, mut base) in ahead.bases {
             self.bases[shard] = Some(epoch);
-            set_base_epoch(&mut bytes, epoch);
-            parts.push((format!("{}/{shard}", self.prefix), bytes));
+            set_base_epoch(&mut base.bytes, epoch);
+            parts.push((format!("{}/{shard}", self.prefix), base.bytes));
         }
         ahead.changes
     }
@@ -236,12 +237,12 @@ impl StateParts {
     fn save_next_base(&mut self, epoch: Epoch, state: &dyn SavedState, parts: &mut Parts) {
         let shard = self.next_base;
         self.bases[shard] = Some(epoch);
-        let mut writer = begun_base(0);
-        state.save(shard, SaveScope::All, &mut writer);
-        let mut bytes = writer.finish();
-        set_base_epoch(&mut bytes, epoch);
-        self.note_base(bytes.len());
-        parts.push((format!("{}/{shard}", self.prefix), bytes));
+        let mut base = PartWriter::base(0);
+        state.save(shard, SaveScope::All, base.writer());
+        let mut base = base.finish();
+        set_base_epoch(&mut base.bytes, epoch);
+        self.note_base(base.plain_bytes);
+        parts.push((format!("{}/{shard}", self.prefix), base.bytes));
     }
 
     fn changes_name(&self, epoch: Epoch) -> String {
@@ -267,8 +268,11 @@ impl StateParts {
         for shard in 0..VIRTUAL_SHARDS {
             let name = format!("{}/{shard}", self.prefix);
             if let Some(bytes) = parts.get(&name) {
-                self.load_base(shard, state, unversioned(&name, bytes)?)
-                    .map_err(|source| state_error(&name, source))?;
+                let (epoch, content) = read_base(&name, bytes)?;
+                self.bases[shard] = Some(epoch);
+                self.base_bytes[shard] = BASE_HEAD_BYTES + content.len();
+                let loaded = state.load(shard, &content);
+                loaded.map_err(|source| state_error(&name, source))?;
             }
         }
         let changes_prefix = format!("{}/{CHANGES}/", self.prefix);
@@ -279,10 +283,11 @@ impl StateParts {
             let epoch = name[changes_prefix.len()..].parse().map_err(|_| {
                 EngineError::Checkpoint(format!("the part `{name}` has no epoch in its name"))
             })?;
-            changes.insert(epoch, (name, unversioned(name, bytes)?));
+            changes.insert(epoch, (name, bytes));
         }
         for (epoch, (name, bytes)) in changes {
-            self.load_changes(epoch, state, bytes)
+            let content = read_changes(name, bytes)?;
+            self.load_changes(epoch, state, &content)
                 .map_err(|source| state_error(name, source))?;
             self.changes.insert(epoch);
         }
@@ -290,20 +295,6 @@ impl StateParts {
         let oldest = (0..VIRTUAL_SHARDS).min_by_key(|&shard| self.bases[shard]);
         self.next_base = oldest.unwrap_or(0);
         Ok(())
-    }
-
-    fn load_base(
-        &mut self,
-        shard: usize,
-        state: &mut dyn SavedState,
-        bytes: &[u8],
-    ) -> Result<(), CodecError> {
-        let (epoch, rest) = bytes
-            .split_first_chunk()
-            .ok_or_else(|| CodecError::Invalid("it is too short".into()))?;
-        self.bases[shard] = Some(Epoch::from_le_bytes(*epoch));
-        self.base_bytes[shard] = bytes.len();
-        state.load(shard, rest)
     }
 
     fn load_changes(

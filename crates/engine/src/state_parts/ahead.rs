@@ -2,7 +2,7 @@
 
 use sluice_core::{VIRTUAL_SHARDS, Writer};
 
-use super::form::{begun_base, versioned};
+use super::form::{FinishedPart, PartWriter};
 use crate::saved_state::{Came, Piece, SavedState};
 
 /// See the module.
@@ -11,11 +11,11 @@ pub(super) struct Ahead {
     /// Bases that are due, and how far the first of them has come.
     pub(super) bases_left: usize,
     pub(super) place: usize,
-    base: Writer,
+    base: PartWriter,
     /// Shards with their whole bases.
-    pub(super) bases: Vec<(usize, Vec<u8>)>,
+    pub(super) bases: Vec<(usize, FinishedPart)>,
     /// Pieces of changes as in a part, and the shard that is next.
-    pub(super) changes: Writer,
+    pub(super) changes: PartWriter,
     pub(super) shard: usize,
     /// How often all shards were gone through.
     pub(super) rounds: usize,
@@ -27,9 +27,9 @@ impl Ahead {
         Self {
             bases_left: bases_due,
             place: 0,
-            base: begun_base(0),
+            base: PartWriter::base(0),
             bases: Vec::new(),
-            changes: versioned(),
+            changes: PartWriter::changes(),
             shard: 0,
             rounds: 0,
         }
@@ -43,16 +43,19 @@ impl Ahead {
         places_max: usize,
     ) -> usize {
         let from = self.place;
-        match state.save_ahead(shard, Piece::Base { from, places_max }, &mut self.base) {
+        let piece = Piece::Base { from, places_max };
+        let came = state.save_ahead(shard, piece, self.base.writer());
+        self.base.compress_pieces();
+        match came {
             Came::To(place) => {
                 self.place = place;
                 place - from
             }
             Came::ToTheEnd => {
+                let base = std::mem::replace(&mut self.base, PartWriter::base(0)).finish();
                 // Shards are about alike: the next base grows without being moved.
-                let next = begun_base(self.base.len() + self.base.len() / 8);
-                let base = std::mem::replace(&mut self.base, next);
-                self.bases.push((shard, base.finish()));
+                self.base = PartWriter::base(base.bytes.len() + base.bytes.len() / 8);
+                self.bases.push((shard, base));
                 self.bases_left = self.bases_left.saturating_sub(1);
                 self.place = 0;
                 // At least one, so that empty shards come to an end.
@@ -66,10 +69,7 @@ impl Ahead {
         let before = state.changed_count();
         let mut of_shard = Writer::new();
         let came = state.save_ahead(self.shard, Piece::Changes { rows_max }, &mut of_shard);
-        if !of_shard.is_empty() {
-            self.changes.u32(self.shard as u32);
-            self.changes.bytes(&of_shard.finish());
-        }
+        self.changes.add_changes(self.shard, of_shard);
         if came == Came::ToTheEnd {
             self.shard += 1;
         }
