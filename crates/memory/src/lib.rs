@@ -29,7 +29,7 @@ mod vec;
 pub use allocator::StateMemory;
 pub use budget::{MemoryError, StateBudget, Usage, install, trim, usage};
 pub use bytes::{OrderedBytes, StateBytes};
-pub use system_allocator::keep_freed_memory;
+pub use system_allocator::{give_freed_memory_back, keep_freed_memory, keep_little_freed_memory};
 pub use vec::StateVec;
 
 /// A hash table in state memory.

@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod common;
+
+use common::status_bytes;
 use sluice_memory::{
     OrderedBytes, StateBudget, StateBytes, StateTable, StateVec, install, trim, usage,
 };
@@ -14,17 +17,11 @@ use sluice_memory::{
 const MIB: usize = 1 << 20;
 
 fn anonymous_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let kibibytes = line.unwrap().split_ascii_whitespace().nth(1).unwrap();
-    kibibytes.parse::<usize>().unwrap() * 1024
+    status_bytes("RssAnon:")
 }
 
 fn mapped_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssFile:"));
-    let kibibytes = line.unwrap().split_ascii_whitespace().nth(1).unwrap();
-    kibibytes.parse::<usize>().unwrap() * 1024
+    status_bytes("RssFile:")
 }
 
 /// One test, because the budget is the process's.

@@ -30,6 +30,10 @@ pub fn install(limits: &Limits, state: &Path) -> Result<(), Failure> {
         memory_bytes_max: memory_bytes_max(limits),
         disk_bytes_max: limits.state_disk_bytes_max,
     };
+    if limits.state_memory_bytes_max.is_some() {
+        // Who says so counts the memory of the whole process.
+        sluice_memory::keep_little_freed_memory();
+    }
     sluice_memory::install(budget).doing("setting the memory budget of the state")
 }
 

@@ -3,18 +3,24 @@
 //!
 //! Writing needs nothing of the store but what was collected: segments never
 //! change, so that it may run beside the epochs that follow.
+//!
+//! Rows come first. Once their files are durable the store reads them from
+//! there, whatever becomes of the rest: a checkpoint that fails behind its rows
+//! leaves files that the next one names. The state parts follow, and last the
+//! manifest, which alone decides what a recovery sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use sluice_core::{Disk, DiskFile, Epoch, OpenMode};
+use sluice_core::{Disk, Epoch};
 
 use crate::StoreError;
+use crate::checkpoint_parts::{OldStateFile, StateFile, mostly_dead_files};
 use crate::collection::CollectionDefinition;
 use crate::manifest::{self, CollectionEntry, ColumnEntry, Manifest, PartEntry, SegmentEntry};
-use crate::parquet_file::{self, io_error};
+use crate::parquet_file::{self, UnsyncedFile, io_error};
 use crate::segment::{Segment, SegmentFile, Shape};
 
 /// Prefix of the parts that hold masks of removed rows.
@@ -86,55 +92,121 @@ pub(crate) struct CollectionJob {
 /// A checkpoint that is to be written.
 #[derive(Debug)]
 pub struct CheckpointJob {
+    pub(crate) collections: Vec<CollectionJob>,
+    /// What comes behind the rows.
+    pub(crate) state: StateJob,
+}
+
+/// What is left of a checkpoint whose rows are in files.
+#[derive(Debug)]
+pub struct StateJob {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) folder: PathBuf,
     pub(crate) request: CheckpointRequest,
-    pub(crate) collections: Vec<CollectionJob>,
+    /// Those whose rows are in files.
+    pub(crate) collections: Vec<CollectionEntry>,
     pub(crate) old_parts: BTreeMap<String, PartEntry>,
     pub(crate) files: HeldFiles,
     pub(crate) state_file: String,
     pub(crate) next_file: u64,
 }
 
-/// A checkpoint that is durable.
+/// Rows of a checkpoint that are in files, durable but for the files' names.
 #[derive(Debug)]
-pub struct WrittenCheckpoint {
-    pub(crate) parts: BTreeMap<String, PartEntry>,
+pub struct WrittenRows {
     /// Collection, number of the segment, and its new file.
     pub(crate) files: Vec<(String, u64, Arc<SegmentFile>)>,
 }
 
+/// A checkpoint that is durable.
+#[derive(Debug)]
+pub struct WrittenCheckpoint {
+    pub(crate) parts: BTreeMap<String, PartEntry>,
+}
+
+/// The files of rows, which are synced together: the disk has then much to write
+/// at once, and its journal one entry for many files.
+#[derive(Debug, Default)]
+struct RowFiles {
+    files: Vec<(String, u64, Arc<SegmentFile>)>,
+    unsynced: Vec<UnsyncedFile>,
+}
+
+impl RowFiles {
+    /// Files that are open at a time.
+    const OPEN_MAX: usize = 128;
+
+    fn add(
+        &mut self,
+        collection: &str,
+        segment: u64,
+        file: Arc<SegmentFile>,
+        unsynced: UnsyncedFile,
+    ) -> Result<(), StoreError> {
+        self.files.push((collection.to_owned(), segment, file));
+        self.unsynced.push(unsynced);
+        match self.unsynced.len() < Self::OPEN_MAX {
+            true => Ok(()),
+            false => self.sync(),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        for file in self.unsynced.drain(..) {
+            file.sync()?;
+        }
+        Ok(())
+    }
+}
+
 impl CheckpointJob {
-    /// Writes the checkpoint. When it returns, recovery finds it.
+    /// Writes the rows that no file holds. The store may be told of them at once
+    /// ([`crate::Store::rows_written`]); recovery does not see them yet.
+    ///
+    /// # Errors
+    /// When the disk refuses; the checkpoint before stays valid, and the store
+    /// keeps the rows in memory.
+    pub fn write_rows(self) -> Result<(WrittenRows, StateJob), StoreError> {
+        let mut state = self.state;
+        let mut files = RowFiles::default();
+        for collection in self.collections {
+            let entry = state.write_collection(&collection, &mut files)?;
+            state.collections.push(entry);
+        }
+        files.sync()?;
+        Ok((WrittenRows { files: files.files }, state))
+    }
+}
+
+impl StateJob {
+    /// Writes the state parts, and the manifest that names all. When it returns,
+    /// recovery finds the checkpoint.
     ///
     /// # Errors
     /// When the disk refuses; the checkpoint before stays valid.
     pub fn write(mut self) -> Result<WrittenCheckpoint, StoreError> {
-        let mut files = Vec::new();
-        let mut entries = Vec::with_capacity(self.collections.len());
-        for collection in std::mem::take(&mut self.collections) {
-            entries.push(self.write_collection(collection, &mut files)?);
-        }
         let parts = self.write_parts()?;
         self.disk
             .sync_dir(&self.folder)
             .map_err(|error| io_error(&self.folder, error))?;
         let manifest = Manifest {
             epoch: self.request.epoch,
-            meta: self.request.meta.clone(),
-            collections: entries,
-            parts: parts.clone(),
+            meta: std::mem::take(&mut self.request.meta),
+            collections: std::mem::take(&mut self.collections),
+            parts,
             next_file: self.next_file,
         };
         manifest::write(self.disk.as_ref(), &self.folder, &manifest)?;
         self.remove_unreferenced(&manifest)?;
-        Ok(WrittenCheckpoint { parts, files })
+        Ok(WrittenCheckpoint {
+            parts: manifest.parts,
+        })
     }
 
     fn write_collection(
         &mut self,
-        collection: CollectionJob,
-        files: &mut Vec<(String, u64, Arc<SegmentFile>)>,
+        collection: &CollectionJob,
+        files: &mut RowFiles,
     ) -> Result<CollectionEntry, StoreError> {
         let name = &collection.definition.name;
         let shape = &collection.shape;
@@ -144,10 +216,10 @@ impl CheckpointJob {
                 Some(file_name) => {
                     let rows = job.segment.all_rows(shape)?;
                     let ids = &shape.column_ids;
-                    let file =
+                    let (file, unsynced) =
                         parquet_file::write(&self.disk, &self.folder, file_name, &rows, ids)?;
                     let file = Arc::new(file);
-                    files.push((name.clone(), job.number, file.clone()));
+                    files.add(name, job.number, file.clone(), unsynced)?;
                     file
                 }
                 None => match job.segment.file() {
@@ -200,8 +272,8 @@ impl CheckpointJob {
 
     /// Writes the changed parts into one new file, together with what is left
     /// of old files that hold mostly dead parts.
-    fn write_parts(&self) -> Result<BTreeMap<String, PartEntry>, StoreError> {
-        let changed = &self.request.changed_parts;
+    fn write_parts(&mut self) -> Result<BTreeMap<String, PartEntry>, StoreError> {
+        let changed = std::mem::take(&mut self.request.changed_parts);
         let live = &self.request.live_parts;
         let mut kept: BTreeMap<String, PartEntry> = self
             .old_parts
@@ -210,44 +282,21 @@ impl CheckpointJob {
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
         let mut written = BTreeMap::new();
-        let file = &self.state_file;
-        let mut state = StateFile::create(&self.disk, self.folder.join(file))?;
-        let mut write = |name: &str, part: &[u8]| -> Result<(), StoreError> {
-            let entry = PartEntry {
-                file: file.clone(),
-                offset: state.append(part)?,
-                length: part.len(),
-                checksum: parquet_file::checksum(part),
-            };
-            written.insert(name.to_owned(), entry);
-            Ok(())
-        };
+        let mut state = StateFile::create(&self.disk, &self.folder, &self.state_file)?;
+        // Each part is dropped as soon as it is written: together they may be as
+        // large as the state.
         for (name, part) in changed {
-            if live.contains(name) {
-                write(name, part)?;
+            if live.contains(&name) {
+                written.insert(name, state.append(&part)?);
             }
         }
-        for old_file in mostly_dead_files(&self.old_parts, &kept) {
-            let path = self.folder.join(&old_file);
-            let old = self
-                .disk
-                .read(&path)
-                .map_err(|error| io_error(&path, error))?;
-            for (name, entry) in kept.iter().filter(|(_, entry)| entry.file == old_file) {
-                let part = old.get(entry.offset..entry.offset.saturating_add(entry.length));
-                match part {
-                    Some(part) if parquet_file::checksum(part) == entry.checksum => {
-                        write(name, part)?;
-                    }
-                    _ => {
-                        return Err(StoreError::Damaged {
-                            path: path.display().to_string(),
-                            problem: format!("the state part `{name}` in it is damaged"),
-                        });
-                    }
-                }
+        for old_name in mostly_dead_files(&self.old_parts, &kept) {
+            let old = OldStateFile::open(&self.disk, &self.folder, &old_name)?;
+            for (name, entry) in kept.iter().filter(|(_, entry)| entry.file == old_name) {
+                let part = old.part(name, entry)?;
+                written.insert(name.clone(), state.append(&part)?);
             }
-            kept.retain(|_, entry| entry.file != old_file);
+            kept.retain(|_, entry| entry.file != old_name);
         }
         state.sync()?;
         kept.extend(written);
@@ -280,77 +329,4 @@ impl CheckpointJob {
         }
         Ok(())
     }
-}
-
-/// The file of a checkpoint's state parts, written in large pieces.
-struct StateFile {
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    waiting: Vec<u8>,
-    length: usize,
-}
-
-impl StateFile {
-    const PIECE_BYTES: usize = 1 << 20;
-
-    fn create(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Self, StoreError> {
-        let file = disk
-            .open(&path, OpenMode::Create)
-            .map_err(|error| io_error(&path, error))?;
-        Ok(Self {
-            path,
-            file,
-            waiting: Vec::new(),
-            length: 0,
-        })
-    }
-
-    /// Returns where `part` begins in the file.
-    fn append(&mut self, part: &[u8]) -> Result<usize, StoreError> {
-        let offset = self.length;
-        self.length += part.len();
-        if self.waiting.len() + part.len() > Self::PIECE_BYTES {
-            self.flush()?;
-        }
-        if part.len() > Self::PIECE_BYTES {
-            let written = self.file.append(part);
-            written.map_err(|error| io_error(&self.path, error))?;
-        } else {
-            self.waiting.extend_from_slice(part);
-        }
-        Ok(offset)
-    }
-
-    fn flush(&mut self) -> Result<(), StoreError> {
-        let written = self.file.append(&self.waiting);
-        self.waiting.clear();
-        written.map_err(|error| io_error(&self.path, error))
-    }
-
-    fn sync(mut self) -> Result<(), StoreError> {
-        self.flush()?;
-        let synced = self.file.sync();
-        synced.map_err(|error| io_error(&self.path, error))
-    }
-}
-
-/// Files of which less than half of the bytes are still in use.
-fn mostly_dead_files(
-    all: &BTreeMap<String, PartEntry>,
-    kept: &BTreeMap<String, PartEntry>,
-) -> BTreeSet<String> {
-    let sizes = |parts: &BTreeMap<String, PartEntry>| {
-        let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
-        for entry in parts.values() {
-            let size = sizes.entry(entry.file.clone()).or_default();
-            *size = size.saturating_add(entry.length);
-        }
-        sizes
-    };
-    let before = sizes(all);
-    sizes(kept)
-        .into_iter()
-        .filter(|(file, size)| before.get(file).is_some_and(|before| size * 2 < *before))
-        .map(|(file, _)| file)
-        .collect()
 }

@@ -8,6 +8,7 @@
 //! epoch before.
 
 mod checkpoint;
+mod checkpoint_parts;
 mod collection;
 mod error;
 mod expiry;
@@ -23,7 +24,9 @@ mod staged;
 mod store;
 mod value_filter;
 
-pub use checkpoint::{CheckpointJob, CheckpointRequest, Recovered, WrittenCheckpoint};
+pub use checkpoint::{
+    CheckpointJob, CheckpointRequest, Recovered, StateJob, WrittenCheckpoint, WrittenRows,
+};
 pub use collection::CollectionDefinition;
 pub use error::StoreError;
 pub use expiry::Horizon;

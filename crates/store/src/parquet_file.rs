@@ -2,7 +2,7 @@
 //! manifest, and so has its footer, which holds those of the column chunks and of
 //! the filters that lie behind them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -12,7 +12,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use sluice_core::{Disk, OpenMode};
+use sluice_core::{Disk, DiskFile, OpenMode};
 
 use crate::StoreError;
 use crate::manifest::FooterEntry;
@@ -30,33 +30,52 @@ pub(crate) fn io_error(path: &Path, source: std::io::Error) -> StoreError {
     }
 }
 
-/// Writes `rows` as `folder/name`, synced; the folder's entry is synced with
-/// the manifest.
+/// A file that was written, and may be lost until it is synced. Its entry in the
+/// folder is synced with the manifest.
+#[derive(Debug)]
+pub(crate) struct UnsyncedFile {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+}
+
+impl UnsyncedFile {
+    pub(crate) fn sync(mut self) -> Result<(), StoreError> {
+        let synced = self.file.sync();
+        synced.map_err(|error| io_error(&self.path, error))
+    }
+}
+
+/// Writes `rows` as `folder/name`.
 pub(crate) fn write(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     name: &str,
     rows: &RecordBatch,
     column_ids: &[u32],
-) -> Result<SegmentFile, StoreError> {
+) -> Result<(SegmentFile, UnsyncedFile), StoreError> {
     let path = folder.join(name);
     let (bytes, footer_start) =
         encode(rows).map_err(|error| io_error(&path, std::io::Error::other(error.to_string())))?;
-    let checksum = write_file(disk, &path, &bytes)?;
+    let mut file = disk
+        .open(&path, OpenMode::Create)
+        .map_err(|error| io_error(&path, error))?;
+    file.append(&bytes)
+        .map_err(|error| io_error(&path, error))?;
     let footer = bytes.get(footer_start..).unwrap_or_default();
     let footer = FooterEntry {
         bytes: footer.len() as u32,
-        checksum: self::checksum(footer),
+        checksum: checksum(footer),
     };
-    Ok(SegmentFile {
+    let segment = SegmentFile {
         disk: disk.clone(),
-        path,
+        path: path.clone(),
         name: name.to_owned(),
-        checksum,
+        checksum: checksum(&bytes),
         footer: Some(footer),
         opened: OnceLock::new(),
         column_ids: column_ids.to_vec(),
-    })
+    };
+    Ok((segment, UnsyncedFile { path, file }))
 }
 
 /// The bytes of a file of one row group, and where its footer begins.
@@ -104,21 +123,6 @@ fn encode(rows: &RecordBatch) -> Result<(Vec<u8>, usize), ParquetError> {
         writer.append_key_value_metadata(KeyValue::new(PLACES_KEY.to_owned(), filters));
     }
     Ok((writer.into_inner()?, footer_start))
-}
-
-/// Writes and syncs a file; returns its checksum.
-pub(crate) fn write_file(
-    disk: &Arc<dyn Disk>,
-    path: &Path,
-    bytes: &[u8],
-) -> Result<u32, StoreError> {
-    let mut file = disk
-        .open(path, OpenMode::Create)
-        .map_err(|error| io_error(path, error))?;
-    file.append(bytes)
-        .and_then(|()| file.sync())
-        .map_err(|error| io_error(path, error))?;
-    Ok(checksum(bytes))
 }
 
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {

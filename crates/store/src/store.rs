@@ -11,8 +11,9 @@ use sluice_core::{Delta, Disk, Epoch};
 use crate::StoreError;
 use crate::checkpoint::{
     self, CheckpointJob, CheckpointRequest, CollectionJob, HeldFiles, Recovered, SegmentJob,
-    WrittenCheckpoint,
+    StateJob, WrittenCheckpoint, WrittenRows,
 };
+use crate::checkpoint_parts::damaged_part;
 use crate::collection::{Collection, CollectionDefinition};
 use crate::expiry::Horizon;
 use crate::manifest::{self, CollectionEntry, Manifest, PartEntry};
@@ -151,12 +152,7 @@ impl Store {
                 Some(bytes) if parquet_file::checksum(bytes) == entry.checksum => {
                     parts.insert(name.clone(), bytes.to_vec());
                 }
-                _ => {
-                    return Err(StoreError::Damaged {
-                        path: path.display().to_string(),
-                        problem: format!("the state part `{name}` in it is damaged"),
-                    });
-                }
+                _ => return Err(damaged_part(&path, name)),
             }
         }
         Ok(parts)
@@ -379,8 +375,9 @@ impl Store {
     /// # Errors
     /// When the disk refuses; the checkpoint before stays valid.
     pub fn checkpoint(&mut self, request: CheckpointRequest) -> Result<(), StoreError> {
-        let written = self.begin_checkpoint(request)?.write()?;
-        self.finish_checkpoint(written);
+        let (rows, state) = self.begin_checkpoint(request)?.write_rows()?;
+        self.rows_written(rows);
+        self.finish_checkpoint(state.write()?);
         Ok(())
     }
 
@@ -423,16 +420,17 @@ impl Store {
             });
         }
         let state_file = next_file_name(&mut self.next_file, "state", "bin");
-        Ok(CheckpointJob {
+        let state = StateJob {
             disk: self.disk.clone(),
             folder: self.folder.clone(),
             request,
-            collections,
+            collections: Vec::with_capacity(collections.len()),
             old_parts: self.parts.clone(),
             files: self.files.clone(),
             state_file,
             next_file: self.next_file,
-        })
+        };
+        Ok(CheckpointJob { collections, state })
     }
 
     /// Writes segments that are large enough to files, so that memory need not
@@ -451,7 +449,9 @@ impl Store {
                 let name = next_file_name(&mut self.next_file, "segment", "parquet");
                 let rows = segment.all_rows(&collection.shape)?;
                 let ids = &collection.shape.column_ids;
-                let file = parquet_file::write(&self.disk, &self.folder, &name, &rows, ids)?;
+                let (file, unsynced) =
+                    parquet_file::write(&self.disk, &self.folder, &name, &rows, ids)?;
+                unsynced.sync()?;
                 let file = Arc::new(file);
                 self.files.insert(&file);
                 segment.was_written(file, &self.cache);
@@ -461,10 +461,12 @@ impl Store {
         Ok(())
     }
 
-    /// Takes note of a checkpoint that was written.
-    pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
-        self.parts = written.parts;
-        for (name, number, file) in written.files {
+    /// Takes note of the rows of a checkpoint that is on its way: they are read
+    /// from their files from now on, and memory need not hold them. So it stays
+    /// if the rest of the checkpoint fails; the next one then names the files.
+    pub fn rows_written(&mut self, rows: WrittenRows) {
+        for (name, number, file) in rows.files {
+            // No manifest names it yet, but whoever reads it holds it.
             self.files.insert(&file);
             // All rows of the segment may be gone since.
             let collection = self.collections.get_mut(&name);
@@ -474,6 +476,11 @@ impl Store {
             }
         }
         self.publish_all();
+    }
+
+    /// Takes note of a checkpoint that was written.
+    pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
+        self.parts = written.parts;
     }
 }
 

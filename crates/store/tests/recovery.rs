@@ -11,7 +11,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use sluice_core::{Delta, FaultPlan, SimulatedDisk};
 use sluice_store::{
-    CheckpointRequest, CollectionDefinition, Recovered, Snapshot, Store, StoreError, StoreOptions,
+    CheckpointJob, CheckpointRequest, CollectionDefinition, Recovered, Snapshot, StateJob, Store,
+    StoreError, StoreOptions, checkpoint_files,
 };
 
 const FOLDER: &str = "/store";
@@ -200,6 +201,16 @@ fn random_changes_with_checkpoints_and_restarts() {
     }
 }
 
+/// Writes the rows of a checkpoint and tells the store, which reads them from
+/// their files then.
+fn begin(store: &mut Store, request: CheckpointRequest) -> Result<StateJob, StoreError> {
+    let begun = store.begin_checkpoint(request);
+    let (rows, state) = begun.and_then(CheckpointJob::write_rows)?;
+    store.rows_written(rows);
+    assert_eq!(store.memory().unwritten_bytes, 0);
+    Ok(state)
+}
+
 #[test]
 fn a_crash_or_a_full_disk_at_any_moment_leaves_a_whole_checkpoint() {
     for limit in 0..160 {
@@ -215,18 +226,29 @@ fn a_crash_or_a_full_disk_at_any_moment_leaves_a_whole_checkpoint() {
             capacity_bytes: full.then_some(limit * 400),
         });
         let mut completed = 0;
+        let mut begun: Option<(u64, StateJob)> = None;
         for epoch in 1..30 {
             store
                 .apply(epoch, &random_deltas(&mut random, &mut model))
                 .unwrap();
             history.insert(epoch, model.clone());
+            // What is left of a checkpoint is written after the epoch that
+            // follows, which removes some of its rows.
+            if let Some((of_epoch, state)) = begun.take() {
+                let Ok(written) = state.write() else {
+                    break;
+                };
+                store.finish_checkpoint(written);
+                completed = of_epoch;
+            }
             if epoch % 3 != 0 {
                 continue;
             }
-            match store.checkpoint(request(epoch, &mut random, &mut parts)) {
-                Ok(()) => completed = epoch,
+            match begin(&mut store, request(epoch, &mut random, &mut parts)) {
+                Ok(state) => begun = Some((epoch, state)),
                 Err(_) => break,
             }
+            check(&store.snapshot(), &model);
         }
         drop(store);
         disk.crash();
@@ -235,6 +257,148 @@ fn a_crash_or_a_full_disk_at_any_moment_leaves_a_whole_checkpoint() {
         check(&store.snapshot(), &history[&store.epoch()]);
         let meta_epoch = recovered.map_or(0, |found| found.meta["epoch"].as_u64().unwrap());
         assert_eq!(meta_epoch, store.epoch());
+    }
+}
+
+fn numbers(range: std::ops::Range<i64>) -> Vec<Row> {
+    range.map(|number| (Some(number), None)).collect()
+}
+
+fn change(added: &[Row], removed: &[Row]) -> BTreeMap<String, Delta> {
+    let rows: Vec<Row> = added.iter().chain(removed).cloned().collect();
+    let added = added.iter().map(|_| 1);
+    let weights = added.chain(removed.iter().map(|_| -1)).collect();
+    let delta = Delta::try_new(batch(&rows), weights).unwrap();
+    BTreeMap::from([("view".to_owned(), delta)])
+}
+
+/// A request with one part of 100 bytes.
+fn request_of(epoch: u64) -> CheckpointRequest {
+    let part = ("x".to_owned(), vec![epoch as u8; 100]);
+    CheckpointRequest {
+        epoch,
+        changed_parts: BTreeMap::from([part]),
+        live_parts: BTreeSet::from(["x".to_owned()]),
+        meta: serde_json::Value::Null,
+    }
+}
+
+fn files_in_manifest(disk: &SimulatedDisk) -> BTreeSet<String> {
+    let files = checkpoint_files(disk, Path::new(FOLDER)).unwrap();
+    files.unwrap().files
+}
+
+#[test]
+fn rows_of_a_checkpoint_that_fails_are_read_from_their_files_and_in_the_next_one() {
+    for is_retried in [true, false] {
+        let disk = SimulatedDisk::new(1);
+        let (mut store, _) = open(&disk).unwrap();
+        store.apply(1, &change(&numbers(0..3), &[])).unwrap();
+        store.checkpoint(request_of(1)).unwrap();
+        let before: BTreeSet<String> = names(&disk, "segment-").into_iter().collect();
+
+        store.apply(2, &change(&numbers(3..6), &[])).unwrap();
+        assert!(store.memory().unwritten_bytes > 0);
+        let state = begin(&mut store, request_of(2)).unwrap();
+        let after: BTreeSet<String> = names(&disk, "segment-").into_iter().collect();
+        let new: Vec<&String> = after.difference(&before).collect();
+        assert_eq!(new.len(), 1, "{after:?}");
+        let more = change(&numbers(6..8), &numbers(4..5));
+        store.apply(3, &more).unwrap();
+        disk.set_faults(FaultPlan {
+            capacity_bytes: Some(0),
+            crash_after_calls: None,
+        });
+        let error = state.write().unwrap_err().to_string();
+        assert!(error.contains("no space left"), "{error}");
+        disk.set_faults(FaultPlan::default());
+        assert_eq!(files_in_manifest(&disk).intersection(&after).count(), 1);
+
+        let mut expected: BTreeMap<Row, i64> = BTreeMap::new();
+        match is_retried {
+            true => {
+                let kept = [numbers(0..4), numbers(5..8)].concat();
+                expected.extend(kept.into_iter().map(|row| (row, 1)));
+                assert_eq!(content(&store.snapshot(), "view"), expected);
+                store.checkpoint(request_of(3)).unwrap();
+                let files = files_in_manifest(&disk);
+                assert!(files.contains(new[0]), "its rows were written again");
+                assert_eq!(names(&disk, "state-").len(), 1, "one is left over");
+            }
+            false => expected.extend(numbers(0..3).into_iter().map(|row| (row, 1))),
+        }
+        drop(store);
+        disk.crash();
+        let (store, recovered) = open(&disk).unwrap();
+        assert_eq!(store.epoch(), if is_retried { 3 } else { 1 });
+        assert_eq!(content(&store.snapshot(), "view"), expected);
+        let part = vec![store.epoch() as u8; 100];
+        assert_eq!(recovered.unwrap().parts["x"], part);
+    }
+}
+
+#[test]
+fn a_reader_keeps_a_file_that_no_manifest_has_named() {
+    let disk = SimulatedDisk::new(1);
+    let (mut store, _) = open(&disk).unwrap();
+    store.apply(1, &change(&numbers(0..3), &[])).unwrap();
+    let state = begin(&mut store, request_of(1)).unwrap();
+    let file = names(&disk, "segment-");
+    assert_eq!(file.len(), 1);
+    drop(state);
+    let held = store.snapshot();
+    store.apply(2, &change(&[], &numbers(0..3))).unwrap();
+    store.checkpoint(request_of(2)).unwrap();
+    assert!(files_in_manifest(&disk).is_disjoint(&file.iter().cloned().collect()));
+    assert_eq!(names(&disk, "segment-"), file, "a reader needs it");
+    let rows = numbers(0..3).into_iter().map(|row| (row, 1));
+    assert_eq!(content(&held, "view"), rows.collect());
+    drop(held);
+    store.apply(3, &BTreeMap::new()).unwrap();
+    store.checkpoint(request_of(3)).unwrap();
+    assert_eq!(names(&disk, "segment-"), Vec::<String>::new());
+}
+
+#[test]
+fn a_part_moves_out_of_a_file_that_is_mostly_dead() {
+    for is_damaged in [false, true] {
+        let disk = SimulatedDisk::new(1);
+        let (mut store, _) = open(&disk).unwrap();
+        let parts = |large: u8| {
+            let small = ("small".to_owned(), vec![7; 100]);
+            BTreeMap::from([small, ("large".to_owned(), vec![large; 300])])
+        };
+        let request_with = |epoch: u64, changed: BTreeMap<String, Vec<u8>>| CheckpointRequest {
+            epoch,
+            changed_parts: changed,
+            live_parts: ["large", "small"].map(str::to_owned).into(),
+            meta: serde_json::Value::Null,
+        };
+        store.apply(1, &BTreeMap::new()).unwrap();
+        store.checkpoint(request_with(1, parts(1))).unwrap();
+        let old = names(&disk, "state-");
+        // Of 400 bytes 100 stay in use; they lie behind the 300.
+        let mut changed = parts(2);
+        changed.remove("small");
+        if is_damaged {
+            disk.damage(&Path::new(FOLDER).join(&old[0]), 350).unwrap();
+        }
+        store.apply(2, &BTreeMap::new()).unwrap();
+        let outcome = store.checkpoint(request_with(2, changed));
+        if is_damaged {
+            let error = outcome.unwrap_err().to_string();
+            assert!(
+                error.contains(&old[0]) && error.contains("`small`"),
+                "{error}"
+            );
+            continue;
+        }
+        outcome.unwrap();
+        assert_ne!(names(&disk, "state-"), old);
+        assert_eq!(names(&disk, "state-").len(), 1);
+        drop(store);
+        let (_, recovered) = open(&disk).unwrap();
+        assert_eq!(recovered.unwrap().parts, parts(2));
     }
 }
 

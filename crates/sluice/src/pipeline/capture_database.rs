@@ -235,6 +235,9 @@ pub(super) fn follow_database(
         shared
             .states
             .note(topic, count, bytes, batch.at_end, trouble);
+        for copied in batch.copies.drain(..) {
+            shared.states.note_copy(topic, copied);
+        }
         if let Some(lag) = source.lag(batch.at_end && trouble.is_none()) {
             shared.states.note_lag(topic, lag);
         }

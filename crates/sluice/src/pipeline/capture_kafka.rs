@@ -71,10 +71,15 @@ pub(super) fn kafka_log(
     Arc::new(KafkaLog::new(options(project, topic, cluster), reporter))
 }
 
-/// A secret that a definition names.
-fn secret(project: &Project, topic: &str, reference: &str) -> Result<Secret, Failure> {
+/// A secret that a definition names by a key.
+fn secret(
+    project: &Project,
+    topic: &str,
+    (key, reference): (&str, &str),
+) -> Result<Secret, Failure> {
     let found = sluice_watch::secret(reference, &project.folder);
-    let refused = |error| Failure::Definitions(format!("the source of topic `{topic}`: {error}"));
+    let refused =
+        |error| Failure::Definitions(format!("the source of topic `{topic}`, `{key}`: {error}"));
     found.map(Secret).map_err(refused)
 }
 
@@ -84,8 +89,8 @@ pub(super) fn check_kafka_secrets(
     topic: &str,
     cluster: &KafkaCluster,
 ) -> Result<(), Failure> {
-    for reference in cluster.secrets() {
-        secret(project, topic, reference)?;
+    for named in cluster.secrets() {
+        secret(project, topic, named)?;
     }
     Ok(())
 }
@@ -98,9 +103,10 @@ fn options(
 ) -> Result<KafkaOptions, Failure> {
     let wrong =
         |problem: String| Failure::Definitions(format!("the source of topic `{topic}`: {problem}"));
-    let named = |reference: &Option<String>| {
+    let named = |key: &str, reference: &Option<String>| {
         let reference = reference.as_deref();
-        reference.map(|it| secret(project, topic, it)).transpose()
+        let found = reference.map(|it| secret(project, topic, (key, it)));
+        found.transpose()
     };
     let mut properties = Vec::with_capacity(cluster.properties.len());
     for (name, value) in &cluster.properties {
@@ -110,13 +116,13 @@ fn options(
         }
         let is_reference = value.starts_with("env:") || value.starts_with("file:");
         let value = match is_reference {
-            true => secret(project, topic, value)?,
+            true => secret(project, topic, (name.as_str(), value.as_str()))?,
             false => Secret(value.clone()),
         };
         properties.push((name.clone(), value));
     }
     check_authorities(cluster.tls, cluster.tls_ca.as_deref())?;
-    let password = named(&cluster.password)?;
+    let password = named("password", &cluster.password)?;
     let sasl = match (&cluster.sasl, &cluster.user, password) {
         (Some(mechanism), Some(user), Some(password)) => Some(Sasl {
             mechanism: mechanism.clone(),
@@ -125,7 +131,10 @@ fn options(
         }),
         _ => None,
     };
-    let registry_password = named(&cluster.schema_registry_password)?;
+    let registry_password = named(
+        "schema_registry_password",
+        &cluster.schema_registry_password,
+    )?;
     let includes = |what| cluster.include.contains(&what);
     // A member of the group, the copy would take partitions from the real
     // warehouse, and tell the group how far the copy is.
@@ -175,7 +184,8 @@ fn options(
                 Tls::Verified(cluster.tls_ca.as_deref().map(|path| project.resolve(path)))
             }
         },
-        identity: named(&cluster.tls_certificate)?.zip(named(&cluster.tls_key)?),
+        identity: named("tls_certificate", &cluster.tls_certificate)?
+            .zip(named("tls_key", &cluster.tls_key)?),
         properties,
     })
 }

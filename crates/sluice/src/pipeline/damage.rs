@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../../core/tests/support/fuzz_rounds.rs"]
+mod fuzz_rounds;
 #[path = "../../../core/tests/support/mutator.rs"]
 mod mutator;
 
@@ -19,7 +21,8 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use sluice_core::{Disk, ManualClock, OpenMode, SimulatedDisk, stable_hash};
 
-use self::mutator::{Mutator, Watch, rounds};
+use self::fuzz_rounds::rounds;
+use self::mutator::{Mutator, Watch};
 use super::fault_injection::small_warehouse::{
     CLICKS, Definitions, Models, SHOP, click_script, partition, shop_script, state,
 };
@@ -138,8 +141,9 @@ fn damage_is_found_and_its_file_is_named() {
     }
     assert_eq!(read_all(&definitions, &files).unwrap(), rows);
     let watch = Watch::new("damage");
-    let mut found = 0;
-    for round in 0..rounds(1_500) {
+    let (mut tried, mut found) = (0, 0);
+    for round in rounds(1_500) {
+        tried += 1;
         let mut random = Mutator::new(round);
         let path = paths[random.below(paths.len())];
         let mut damaged = files.clone();
@@ -177,7 +181,7 @@ fn damage_is_found_and_its_file_is_named() {
             }
         }
     }
-    assert!(found > rounds(1_500) / 3, "only {found} were found");
+    assert!(found > tried / 3, "only {found} were found");
 }
 
 /// CRC-32 (IEEE 802.3), bit by bit.
@@ -263,6 +267,44 @@ pub fn change_part(
     files.insert(MANIFEST.into(), framed);
 }
 
+/// The state parts that the manifest names, in its order.
+fn parts(files: &Files) -> Vec<Vec<u8>> {
+    let manifest: Value = serde_json::from_slice(&payload(files)).unwrap();
+    let entries = manifest["parts"].as_object().unwrap().values();
+    let part = |entry: &Value| {
+        let path = Path::new(MANIFEST).with_file_name(entry["file"].as_str().unwrap());
+        let at = |field: &str| entry[field].as_u64().unwrap() as usize;
+        files[&path][at("offset")..][..at("length")].to_vec()
+    };
+    entries.map(part).collect()
+}
+
+/// A compressed part of the engine's state in the form that is not; none if it is
+/// another one.
+fn decompressed(part: &[u8]) -> Option<Vec<u8>> {
+    // Changes have their pieces behind the version, bases behind their epoch.
+    [1, 9].into_iter().find_map(|head_bytes| {
+        let (head, mut pieces) = part.split_at_checked(head_bytes)?;
+        if head[0] != 3 {
+            return None;
+        }
+        let mut plain = head.to_vec();
+        plain[0] = 2;
+        while !pieces.is_empty() {
+            let (lengths, rest) = pieces.split_at_checked(8)?;
+            let length = u32_at(lengths, 0) as usize;
+            let (frame, rest) = rest.split_at_checked(u32_at(lengths, 4) as usize)?;
+            let content = zstd::bulk::decompress(frame, length.min(1 << 20)).ok()?;
+            if content.len() != length {
+                return None;
+            }
+            plain.extend(content);
+            pieces = rest;
+        }
+        Some(plain)
+    })
+}
+
 #[test]
 fn decoders_take_whatever_has_a_sound_checksum() {
     let definitions = Definitions::new(Models::First);
@@ -276,13 +318,23 @@ fn decoders_take_whatever_has_a_sound_checksum() {
     }
     mended.insert(MANIFEST.into(), frame(&payload(&files)));
     assert!(mended == files);
+    let mut compressed = 0;
+    for (number, part) in parts(&files).iter().enumerate() {
+        if let Some(plain) = decompressed(part) {
+            change_part(&mut mended, |_| number, |part| *part = plain);
+            compressed += 1;
+        }
+    }
+    assert!(compressed > 10, "only {compressed} parts are compressed");
+    assert_eq!(read_all(&definitions, &mended).unwrap(), rows);
     let segments: Vec<&PathBuf> = files
         .keys()
         .filter(|path| path.extension().is_some_and(|ending| ending == "seg"))
         .collect();
     let watch = Watch::new("decoders");
-    let mut refused = 0;
-    for round in 0..rounds(2_500) {
+    let (mut tried, mut refused) = (0, 0);
+    for round in rounds(2_500) {
+        tried += 1;
         let mut random = Mutator::new(round + (1 << 40));
         let mut damaged = files.clone();
         match random.below(4) {
@@ -300,7 +352,13 @@ fn decoders_take_whatever_has_a_sound_checksum() {
             _ => {
                 let chosen = random.below(1 << 16);
                 let choose = |names: &[String]| chosen % names.len();
-                change_part(&mut damaged, choose, |part| random.mutate(part));
+                let is_behind_frames = random.below(2) == 0;
+                change_part(&mut damaged, choose, |part| {
+                    if is_behind_frames && let Some(plain) = decompressed(part) {
+                        *part = plain;
+                    }
+                    random.mutate(part);
+                });
             }
         }
         let outcome = read_all(&definitions, &damaged);
@@ -310,5 +368,5 @@ fn decoders_take_whatever_has_a_sound_checksum() {
             Err(_) => refused += 1,
         }
     }
-    assert!(refused > rounds(2_500) / 4, "only {refused} were refused");
+    assert!(refused > tried / 4, "only {refused} were refused");
 }

@@ -174,12 +174,10 @@ fn change(files: &mut Files, wanted: &str, change: impl FnOnce(&mut Vec<u8>)) ->
 fn state_parts_of_another_version_are_refused() {
     let files = stored();
     for wanted in ["engine/arrangement/", "engine/node/", "engine/"] {
-        let mut known = 0;
-        change(&mut files.clone(), wanted, |part| known = part[0]);
-        for version in [known - 1, known + 1] {
+        for version in [1_u8, 4] {
             let mut changed = files.clone();
             let file = change(&mut changed, wanted, |part| part[0] = version);
-            check_refusal(&changed, &file, version.into(), known.into());
+            check_refusal(&changed, &file, version.into(), 3);
         }
     }
     for version in [1_u32, 5] {

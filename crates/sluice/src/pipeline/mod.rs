@@ -35,6 +35,7 @@ mod store_step;
 mod surroundings;
 mod tables_change;
 mod warehouse;
+mod writing_checkpoint;
 
 pub use capture_step::{Capture, check_secrets, collected_topics, collector, missing_secrets};
 pub use checkpoint_step::{

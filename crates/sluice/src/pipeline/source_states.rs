@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sluice_core::{Clock, SystemClock};
+use sluice_mysql::copy_report::CopiedRows;
 use sluice_route::{CaptureDefinition, CaptureKind};
+
+/// Tables of a source whose first copies are counted, each for itself, until the end of
+/// the program.
+const COPIES_MAX: usize = 100;
 
 /// How far reading is behind a server of a database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +47,10 @@ pub struct SourceState {
     pub trouble: Option<(String, i64)>,
     /// How far it is behind a server of a database.
     pub lag: ServerLag,
+    /// First copies of its tables since the start, by table.
+    pub copies: BTreeMap<String, CopiedRows>,
+    /// The table that is being copied.
+    pub copying: Option<CopiedRows>,
 }
 
 impl SourceState {
@@ -146,6 +155,17 @@ impl SourceStates {
         }
     }
 
+    /// The first copy of a table of the source of `topic` has come so far.
+    pub fn note_copy(&self, topic: &str, copied: CopiedRows) {
+        if let Some(state) = self.0.lock().get_mut(topic) {
+            state.copying = (!copied.is_over).then(|| copied.clone());
+            let copies = &mut state.copies;
+            if copies.len() < COPIES_MAX || copies.contains_key(&copied.table) {
+                copies.insert(copied.table.clone(), copied);
+            }
+        }
+    }
+
     /// All of them.
     pub fn all(&self) -> BTreeMap<String, SourceState> {
         let mut states = self.0.lock().clone();
@@ -186,6 +206,34 @@ mod tests {
             owner: Some("li".to_owned()),
         };
         SourceStates::new(&[capture])
+    }
+
+    #[test]
+    fn copies_are_counted_by_table_and_not_without_bound() {
+        let states = states();
+        let copied = |table: usize, rows: u64, is_over: bool| CopiedRows {
+            table: format!("t{table}"),
+            rows,
+            rows_expected: Some(9),
+            is_over,
+        };
+        states.note_copy("orders", copied(0, 4, false));
+        assert_eq!(states.all()["orders"].copying, Some(copied(0, 4, false)));
+        states.note_copy("orders", copied(0, 8, true));
+        let state = states.all()["orders"].clone();
+        assert_eq!(
+            (state.copying, &state.copies["t0"]),
+            (None, &copied(0, 8, true))
+        );
+        for table in 1..=COPIES_MAX {
+            states.note_copy("orders", copied(table, 1, false));
+        }
+        let state = states.all()["orders"].clone();
+        assert_eq!(state.copies.len(), COPIES_MAX);
+        // What is being copied is said all the same.
+        assert_eq!(state.copying, Some(copied(COPIES_MAX, 1, false)));
+        states.note_copy("orders", copied(1, 5, true));
+        assert_eq!(states.all()["orders"].copies["t1"].rows, 5);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sluice_engine::{EpochOutput, Program};
 use sluice_route::Retention;
 use sluice_store::{
     CacheCounts, CheckpointJob, CheckpointRequest, CollectionDefinition, Horizon, Snapshot,
-    StagedCollections, Store, StoreMemory, WrittenCheckpoint,
+    StagedCollections, Store, StoreMemory, WrittenCheckpoint, WrittenRows,
 };
 
 use crate::failure::{Doing, Failure};
@@ -118,10 +118,16 @@ impl StoreStep {
         self.store.cache_counts()
     }
 
+    /// Takes note of the rows of a checkpoint that are in files: memory need not
+    /// hold them, and readers get them from there.
+    pub fn rows_written(&mut self, rows: WrittenRows) {
+        self.store.rows_written(rows);
+        *self.published.0.write() = self.store.snapshot();
+    }
+
     /// Takes note of a checkpoint that is durable.
     pub fn finish_checkpoint(&mut self, written: WrittenCheckpoint) {
         self.store.finish_checkpoint(written);
-        *self.published.0.write() = self.store.snapshot();
     }
 }
 

@@ -16,7 +16,8 @@ pub enum CheckpointWriter {
     /// In a thread of its own.
     Thread,
     /// In the pipeline's thread, when it looks whether the checkpoint is done:
-    /// the same calls then give the same order of disk calls.
+    /// the rows the first time, the rest the second time. The same calls then
+    /// give the same order of disk calls.
     Caller,
 }
 

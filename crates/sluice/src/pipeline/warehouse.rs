@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use arrow::array::AsArray;
 use sluice_core::{Delta, Epoch, EpochCut, PartitionId, RecordKind};
@@ -11,7 +10,7 @@ use sluice_log::Log;
 use sluice_mask::Masks;
 use sluice_route::{DIVERSION_RULES, Sources};
 use sluice_serve::LiveFeed;
-use sluice_store::{CacheCounts, CheckpointJob, StoreError, StoreMemory, WrittenCheckpoint};
+use sluice_store::{CacheCounts, StoreMemory};
 
 use super::checkpoint_step::{self, Definitions};
 use super::cut_step::{CutStep, EpochContent};
@@ -21,7 +20,8 @@ use super::rebuild::Rebuild;
 use super::recovery::observe_to_end;
 use super::route_step::{Positions, RouteStep};
 use super::store_step::{Published, StoreStep};
-use super::surroundings::{CheckpointWriter, Surroundings};
+use super::surroundings::Surroundings;
+use super::writing_checkpoint::{Writing, WritingCheckpoint};
 use crate::config::LogRetention;
 use crate::diversion::{Rules, rows_of, rules_in};
 use crate::diversion_masks::{masks_of_texts, message_of};
@@ -41,55 +41,6 @@ pub struct Progress {
     pub dead_letters: u64,
     /// Rows left out because their key was seen before.
     pub duplicates: u64,
-}
-
-/// A checkpoint on its way to the disk.
-#[derive(Debug)]
-pub(super) struct WritingCheckpoint {
-    epoch: Epoch,
-    /// Where the epoch ends in the log.
-    ends: BTreeMap<PartitionId, u64>,
-    work: Writing,
-}
-
-/// Who writes a checkpoint.
-#[derive(Debug)]
-enum Writing {
-    Thread(JoinHandle<Result<WrittenCheckpoint, StoreError>>),
-    /// Whoever asks for the result.
-    Caller(Box<CheckpointJob>),
-}
-
-impl Writing {
-    fn start(job: CheckpointJob, writer: CheckpointWriter) -> Result<Self, Failure> {
-        if writer == CheckpointWriter::Caller {
-            return Ok(Self::Caller(Box::new(job)));
-        }
-        let thread = std::thread::Builder::new()
-            .name("checkpoint".to_owned())
-            .spawn(move || job.write())
-            .doing("starting the thread of a checkpoint")?;
-        Ok(Self::Thread(thread))
-    }
-
-    /// Whether [`Writing::finish`] gives the result without waiting for another
-    /// thread.
-    fn is_ready(&self) -> bool {
-        match self {
-            Self::Thread(thread) => thread.is_finished(),
-            Self::Caller(_) => true,
-        }
-    }
-
-    fn finish(self) -> Result<WrittenCheckpoint, Failure> {
-        let written = match self {
-            Self::Thread(thread) => thread.join().map_err(|_| {
-                Failure::Failed("the thread of a checkpoint ended abnormally".into())
-            })?,
-            Self::Caller(job) => job.write(),
-        };
-        written.doing("writing a checkpoint")
-    }
 }
 
 /// See the module. Made by [`super::recovery`].
@@ -311,23 +262,31 @@ impl Warehouse {
         )?;
         let state_bytes = request.changed_parts.values().map(Vec::len).sum::<usize>();
         let job = self.store.begin_checkpoint(request)?;
-        let work = Writing::start(job, self.surroundings.checkpoint_writer)?;
+        let work = Writing::start(job, &self.surroundings)?;
         self.writing = Some(WritingCheckpoint { epoch, ends, work });
         Ok(Some(state_bytes as u64))
     }
 
-    /// Takes note of a checkpoint that has become durable since.
+    /// Takes note of a checkpoint that has become durable since, or of its rows
+    /// if they are in files by now: memory need not hold them while the rest is
+    /// written.
     ///
     /// # Errors
     /// When it could not be written; the one before stays whole.
     pub fn poll_checkpoint(&mut self) -> Result<(), Failure> {
-        match self.writing.take() {
-            Some(writing) if writing.work.is_ready() => self.finish_checkpoint(writing),
-            writing => {
-                self.writing = writing;
-                Ok(())
-            }
+        let Some(mut writing) = self.writing.take() else {
+            return Ok(());
+        };
+        if writing.work.is_ready() {
+            return self.finish_checkpoint(writing);
         }
+        let (work, rows) = writing.work.rows()?;
+        writing.work = work;
+        self.writing = Some(writing);
+        if let Some(rows) = rows {
+            self.store.rows_written(rows);
+        }
+        Ok(())
     }
 
     /// Makes the last epoch durable, unless it is already, and waits for it.
@@ -346,8 +305,12 @@ impl Warehouse {
     }
 
     fn finish_checkpoint(&mut self, writing: WritingCheckpoint) -> Result<(), Failure> {
-        let written = writing.work.finish()?;
-        self.store.finish_checkpoint(written);
+        let (rows, written) = writing.work.finish();
+        // They are in files, whatever came of the rest.
+        if let Some(rows) = rows {
+            self.store.rows_written(rows);
+        }
+        self.store.finish_checkpoint(written?);
         self.durable_epoch = Some(writing.epoch);
         self.cut.forget_before(writing.epoch)?;
         self.retain_log(writing.ends)

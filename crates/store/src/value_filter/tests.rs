@@ -70,7 +70,7 @@ fn written() -> Written {
     let rows = rows();
     let column_ids: Vec<u32> = (0..rows.num_columns() as u32).collect();
     let folder = Path::new(FOLDER);
-    let file = parquet_file::write(&shared, folder, FILE, &rows, &column_ids).unwrap();
+    let (file, _) = parquet_file::write(&shared, folder, FILE, &rows, &column_ids).unwrap();
     let shape = Shape {
         schema: rows.schema(),
         column_ids,

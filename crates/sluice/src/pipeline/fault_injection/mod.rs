@@ -429,6 +429,8 @@ impl<'a> World<'a> {
                         return Err(failure);
                     }
                     polled?;
+                    // Rows that are in files by now are the same ones.
+                    self.observe(&warehouse);
                 }
             }
             self.note_checkpoint(&warehouse);
