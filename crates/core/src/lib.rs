@@ -36,5 +36,7 @@ pub use record::{
 pub use retry::Retry;
 pub use shard::{VIRTUAL_SHARDS, shard_of_hash, stable_hash};
 pub use simulated_disk::{FaultPlan, SimulatedDisk};
-pub use sql_size::{PLANNING_STACK_BYTES, SQL_OPERATORS_MAX, too_many_operators};
+pub use sql_size::{
+    PLANNING_STACK_BYTES, SQL_INNER_CALLS_MAX, SQL_OPERATORS_MAX, too_many_operators,
+};
 pub use table::{ColumnDefinition, TableDefinition, TableKind};

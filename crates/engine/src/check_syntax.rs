@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Location;
 use sluice_core::too_many_operators;
 use sluice_functions::{
-    StatementTooLong, bracket_negative_intervals, compare_rows_by_value, compare_with_any,
-    put_into_zones_in_turn,
+    StatementTooLong, bound_slices, bracket_negative_intervals, compare_rows_by_value,
+    compare_with_any, put_into_zones_in_turn,
 };
 use sluice_syntax::{
     MODELS, Part, bracket_misread, cut_limited_texts, fit_numbers, order_by_inputs, refused_form,
@@ -154,6 +154,7 @@ impl Checker<'_> {
         order_by_inputs(&mut *query);
         cut_limited_texts(&mut *query);
         bracket_negative_intervals(&mut query);
+        bound_slices(&mut *query);
         if let Err(problem) = compare_by_value(&mut query) {
             self.refuse(name_span, problem.to_string(), "");
             return None;

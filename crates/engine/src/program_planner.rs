@@ -13,7 +13,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
-use sluice_functions::{DatesAsMoments, FloatsInOperators, Functions, UNIQ_IDS, analyzer_rules};
+use sluice_functions::{
+    DatesAsMoments, FloatsInOperators, Functions, IntervalProducts, UNIQ_IDS, analyzer_rules,
+};
 use sluice_syntax::text_of;
 
 use crate::check_syntax::{ParsedView, parse_view};
@@ -506,7 +508,10 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
         .enable_physical_uncorrelated_scalar_subquery = false;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_expr_planners(vec![Arc::new(FloatsInOperators)])
+        .with_expr_planners(vec![
+            Arc::new(FloatsInOperators),
+            Arc::new(IntervalProducts),
+        ])
         .with_default_features()
         .with_analyzer_rules(analyzer_rules(DatesAsMoments::OfModels))
         .with_optimizer_rules(subquery_rules())

@@ -149,12 +149,15 @@ fn texts_are_intervals_as_to_postgresql() {
 }
 
 #[test]
-fn what_a_case_leaves_out_is_not_computed() {
+fn what_a_case_or_coalesce_leaves_out_is_not_computed() {
     let rows: &[Row] = &[(1, "a", Some(0), 0), (2, "a", Some(0), 2)];
     for case in [
         "CASE WHEN n <> 0 THEN 10 / n > 2 ELSE false END",
         "CASE WHEN n = 0 THEN false WHEN 10 / n > 2 THEN true ELSE false END",
         "CASE WHEN n = 0 THEN 'none' WHEN 10 / n > 2 THEN 'many' ELSE 'few' END = 'many'",
+        "coalesce(nullif(n <> 0, true), 10 / n > 2)",
+        "nvl(nullif(n <> 0, true), 10 / n > 2)",
+        "nvl2(nullif(n <> 0, true), false, 10 / n > 2)",
     ] {
         let select = format!("SELECT id, {case} AS x FROM orders");
         assert_eq!(rows_of(&select, rows), ["1 false", "2 true"], "{case}");
@@ -223,6 +226,99 @@ fn intervals_are_compared_by_their_length() {
     ] {
         assert_eq!(values_of(expression, order), [wanted], "{expression}");
     }
+}
+
+#[test]
+fn intervals_are_written_down_as_casts_are() {
+    let order: &[Row] = &[(1, "0", Some(0), 0)];
+    for (expression, wanted) in [
+        ("t + INTERVAL '1 day 04:05:06'", "02T04:05"),
+        ("t + INTERVAL '04:05'", "04:05"),
+        ("t + id * -INTERVAL '1 04:05' + INTERVAL '2 days'", "19:55"),
+        (
+            "INTERVAL '1 day 04:05:06' = '1 day 04:05:06'::interval",
+            "true",
+        ),
+        ("INTERVAL '1-2' = INTERVAL '14 months'", "true"),
+        ("'-1-2'::interval = INTERVAL '-14 months'", "true"),
+        (
+            "INTERVAL '1 2:03:04' = INTERVAL '1 day 2 hours 3 minutes 4 seconds'",
+            "true",
+        ),
+    ] {
+        assert_eq!(values_of(expression, order), [wanted], "{expression}");
+    }
+    let error = error_of("SELECT id FROM orders WHERE t > t + INTERVAL '1 day soon'");
+    assert!(error.contains("interval"), "{error}");
+}
+
+#[test]
+fn intervals_are_multiplied_and_divided_as_in_postgresql() {
+    let order: &[Row] = &[(1, "2.5", Some(0), 3)];
+    for (expression, wanted) in [
+        ("t + id * INTERVAL '90 minutes'", "01:30"),
+        ("t + INTERVAL '1 hour' * d", "03:00"),
+        ("INTERVAL '1 day' * f = INTERVAL '60 hours'", "true"),
+        (
+            "0.5 * INTERVAL '1 month 3 days' = INTERVAL '16 days 12 hours'",
+            "true",
+        ),
+        ("INTERVAL '1 hour' / 1.5 = INTERVAL '40 minutes'", "true"),
+        (
+            "(t + INTERVAL '1 day' - t) / (id + 1) = INTERVAL '12 hours'",
+            "true",
+        ),
+        (
+            "CASE WHEN d < 0 THEN INTERVAL '1 day' / (d - d) END < INTERVAL '1 day'",
+            "null",
+        ),
+        ("t + NULL * INTERVAL '1 day'", "null"),
+    ] {
+        assert_eq!(values_of(expression, order), [wanted], "{expression}");
+    }
+    let select = "SELECT id, t + INTERVAL '1 day' / n AS x FROM orders";
+    let mut warehouse = Warehouse::new(&[select]);
+    let rows: &[Row] = &[(1, "", Some(0), 2), (2, "", Some(0), 0)];
+    warehouse.epoch(vec![upsert("orders", rows, 1)]);
+    assert_eq!(warehouse.of("v"), ["1 12:00"]);
+    let errors = warehouse.of(EVALUATION_ERRORS);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("Divide by zero"), "{errors:?}");
+}
+
+#[test]
+fn null_inside_lists_and_rows_is_a_value() {
+    let order: &[Row] = &[(1, "2.5", Some(0), 3)];
+    for (expression, wanted) in [
+        ("ARRAY[id, NULL] = ARRAY[1, NULL]", "true"),
+        ("ARRAY[id, NULL] <> ARRAY[1, 2]", "true"),
+        ("ARRAY[id, NULL] IS DISTINCT FROM ARRAY[1, NULL]", "false"),
+        ("ARRAY[id, NULL] IN (ARRAY[2, 1], ARRAY[1, NULL])", "true"),
+        ("ARRAY[id, NULL] > ARRAY[1, 9]", "true"),
+        ("ARRAY[id, 9] < ARRAY[1, NULL]", "true"),
+        ("ARRAY[id] <= ARRAY[1, NULL]", "true"),
+        ("ARRAY[id, NULL] >= ARRAY[2]", "false"),
+        ("ARRAY[id, NULL] BETWEEN ARRAY[1, 8] AND ARRAY[2]", "true"),
+        (
+            "ARRAY[id, NULL] NOT BETWEEN ARRAY[1, 8] AND ARRAY[2]",
+            "false",
+        ),
+        (
+            "CASE WHEN id > 1 THEN ARRAY[id] END < ARRAY[1, NULL]",
+            "null",
+        ),
+        (
+            "row(id, CASE WHEN id > 1 THEN f END) IS NOT DISTINCT FROM row(1, NULL)",
+            "true",
+        ),
+        ("ROW(id, f) IS DISTINCT FROM row(1, NULL)", "true"),
+        ("ROW(id, f) IS DISTINCT FROM (1, 2.5)", "false"),
+        ("row(id, f) < ROW(1, 2.6)", "true"),
+    ] {
+        assert_eq!(values_of(expression, order), [wanted], "{expression}");
+    }
+    let select = "SELECT l[1] AS x, c FROM (SELECT ARRAY[n, NULL] AS l, count(*) AS c FROM orders GROUP BY 1) AS g";
+    assert_eq!(rows_of(select, FLOATS), ["0 3", "1 1"]);
 }
 
 /// Intervals of one order each: 1 month, 30 days, 40 days and none.
@@ -295,6 +391,8 @@ fn functions_and_casts_answer_as_in_postgresql() {
         ("('für' || id)::varchar(2)", "fü"),
         (r"regexp_replace('a' || id, '(a)', '[\1\&$1]')", "[aa$1]1"),
         ("encode('a' || id, 'base64')", "YTE="),
+        ("encode('a' || id, 'HEX')", "6131"),
+        ("encode(decode('613' || id, 'Hex'), 'hex')", "6131"),
         ("array_length(string_to_array('', ','), 1)", "null"),
         (
             "array_to_string(array_remove(ARRAY[id, 2, id], 1), ',')",
@@ -303,6 +401,9 @@ fn functions_and_casts_answer_as_in_postgresql() {
         ("array_to_string((ARRAY[id, 2, 3])[id - 2:2], ',')", "1,2"),
         ("array_length((ARRAY[id, 2, 3])[0:-id], 1)", "null"),
         ("(ARRAY[id, 2, 3])[-id]", "null"),
+        ("array_to_string((ARRAY[id, 2, 3])[:2], ',')", "1,2"),
+        ("array_to_string((ARRAY[id, 2, 3])[id + 1:], ',')", "2,3"),
+        ("array_to_string((ARRAY[id, 2, 3])[:], ',')", "1,2,3"),
         ("ln(f) > 0", "true"),
         ("CASE WHEN f < 0 THEN ln(f - f) ELSE 0 END = 0", "true"),
     ] {

@@ -82,8 +82,44 @@ fn unsupported_constructs_are_refused_with_line_and_column() {
             "as many values",
         ),
         (
-            "SELECT a FROM t WHERE row(a, b) IS DISTINCT FROM row(b, a)",
-            "without the word ROW",
+            "SELECT a FROM t WHERE row(a, row(a, b)) IS DISTINCT FROM row(b, row(b, a))",
+            "none of them a row",
+        ),
+        (
+            "SELECT DATE '2026-11-22' + a * INTERVAL '1 hour' AS d FROM t",
+            "CAST(day AS TIMESTAMP)",
+        ),
+        (
+            "SELECT DATE '2026-11-22' + INTERVAL '1 day' / 2 AS d FROM t",
+            "CAST(day AS TIMESTAMP)",
+        ),
+        (
+            "SELECT a FROM t WHERE INTERVAL '1 day' * INTERVAL '2 days' > INTERVAL '1 day'",
+            "an interval is multiplied with a number",
+        ),
+        (
+            "SELECT a FROM t WHERE b / INTERVAL '1 day' > INTERVAL '1 day'",
+            "an interval is multiplied with a number",
+        ),
+        (
+            "SELECT max(make_array(a, b)) AS m FROM t",
+            "max of lists is not supported",
+        ),
+        (
+            "SELECT a FROM t WHERE greatest(make_array(a), make_array(b)) = make_array(1)",
+            "greatest of lists is not supported",
+        ),
+        (
+            "SELECT a, encode(CAST(b AS TEXT), 'nonsense') AS x FROM t",
+            "write one of the formats 'base64' and 'hex'",
+        ),
+        (
+            "SELECT a FROM t WHERE decode(CAST(b AS TEXT), CAST(a AS TEXT)) IS NULL",
+            "write one of the formats 'base64' and 'hex'",
+        ),
+        (
+            "SELECT string_agg(CAST(a AS TEXT), CAST(b AS TEXT)) AS x FROM t",
+            "string_agg with a delimiter of each row",
         ),
         (
             "SELECT a, b::numeric(3, -2) AS x FROM t",
@@ -312,6 +348,52 @@ fn comparisons_of_too_many_rows_are_refused() {
     assert!(error.contains("compare fewer or shorter values"), "{error}");
 }
 
+/// A few lines that would be planned for longer than anyone waits.
+#[test]
+fn short_models_of_which_too_much_would_be_made_are_refused() {
+    let mut tables = vec!["c0 AS (SELECT a FROM t)".to_owned()];
+    for number in 1..30 {
+        let before = number - 1;
+        tables.push(format!(
+            "c{number} AS (SELECT x.a FROM c{before} AS x JOIN c{before} AS y ON x.a = y.a)"
+        ));
+    }
+    let between = format!(
+        "{}a{}",
+        "CAST(".repeat(18),
+        " BETWEEN 0 AND 1 AS INT)".repeat(18)
+    );
+    let mut doubled = "t".to_owned();
+    for _ in 0..16 {
+        doubled = format!("(SELECT a + a AS a FROM {doubled}) AS s");
+    }
+    for (select, expected) in [
+        (
+            format!("WITH {} SELECT a FROM c29", tables.join(", ")),
+            "more than 1000 selects and tables",
+        ),
+        (
+            "SELECT a FROM t WHERE a < ALL (SELECT a FROM t WHERE a < ALL (SELECT a FROM t WHERE a < ALL (SELECT a FROM t WHERE a < ALL (SELECT a FROM t WHERE a < ALL (SELECT a FROM t)))))".to_owned(),
+            "behind ANY or ALL",
+        ),
+        (
+            format!("SELECT count(*) AS n FROM t GROUP BY CUBE ({})", vec!["a"; 20].join(", ")),
+            "more than 4096 grouping sets",
+        ),
+        (
+            format!("SELECT {between} AS x FROM t"),
+            "parts of an expression would stand in it more than once",
+        ),
+        (
+            format!("SELECT a FROM {doubled} WHERE a > 3"),
+            "parts of an expression would stand in it more than once",
+        ),
+    ] {
+        let error = error_of(&select);
+        assert!(error.contains(expected), "{select}: {error}");
+    }
+}
+
 #[test]
 fn what_the_library_answers_otherwise_than_sql_is_refused() {
     for (select, expected) in [
@@ -522,6 +604,7 @@ fn intervals_may_be_computed_with() {
     for select in [
         "SELECT extract(epoch FROM CASE WHEN a = 1 THEN INTERVAL '1 hour' END) AS q FROM t",
         "SELECT to_timestamp(a) - to_timestamp(b) AS q FROM t",
+        "SELECT DATE '2026-11-22' + a * INTERVAL '1 day' AS q FROM t",
         "SELECT b, count(DISTINCT CASE WHEN a = 1 THEN INTERVAL '1 hour' END) AS q FROM t GROUP BY b",
     ] {
         engine(select);

@@ -353,6 +353,41 @@ fn moments_that_are_made_are_as_those_of_tables() {
     ]);
 }
 
+#[test]
+fn a_time_without_a_zone_leaves_out_that_of_its_text() {
+    check(&[
+        (
+            "SELECT id, s::timestamp AS x, s::date AS y, TRY_CAST(s AS TIMESTAMP) AS z FROM t WHERE id = 4",
+            &["4 2026-11-21T08:10:00.250 2026-11-21 2026-11-21T08:10:00.250"],
+        ),
+        (
+            "SELECT id, '2026-01-01 00:30:00+02'::timestamp AS x, '2026-01-01 00:30:00+05:30'::date AS y FROM t WHERE id = 5",
+            &["5 2026-01-01T00:30:00 2026-01-01"],
+        ),
+        (
+            "SELECT id, TIMESTAMP '2026-01-01T10:00:00Z' AS x, '2026-01-01 10:00:00 Europe/Berlin'::timestamp AS y FROM t WHERE id = 5",
+            &["5 2026-01-01T10:00:00 2026-01-01T10:00:00"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts::timestamp = '2026-03-28 16:30:00+05'",
+            &["5"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts::timestamp IN ('2026-03-28 16:30:00-05', '2026-03-28 10:30:00-05')",
+            &["5"],
+        ),
+        // A moment is that of the zone.
+        (
+            "SELECT id, '2026-01-01 00:30:00+02'::timestamptz AS x, s::timestamptz AS y FROM t WHERE id = 4",
+            &["4 2025-12-31T22:30:00Z 2026-11-21T07:10:00.250Z"],
+        ),
+        (
+            "SELECT id FROM t WHERE ts = '2026-03-28 21:30:00+05'",
+            &["5"],
+        ),
+    ]);
+}
+
 /// To PostgreSQL what is in a zone is a time without one, and what is put into a zone
 /// then a moment, which is seen in UTC.
 #[test]

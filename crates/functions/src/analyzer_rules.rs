@@ -11,8 +11,10 @@ use crate::floats_beside_decimals::FloatsBesideDecimals;
 use crate::list_places::ListPlaces;
 use crate::local_times::LocalTimes;
 use crate::order_by_names::OrderByNames;
+use crate::planned_parts::PlannedParts;
 use crate::rounded_integers::RoundedIntegers;
 use crate::signed_differences::SignedDifferences;
+use crate::texts_without_zone::TextsWithoutZone;
 use crate::zone_after_zone::ZoneAfterZone;
 
 /// Rules of a session.
@@ -22,6 +24,7 @@ pub type AnalyzerRules = Vec<Arc<dyn AnalyzerRule + Send + Sync>>;
 /// make have the types of the answer.
 pub fn rules_before_types(dates: DatesAsMoments) -> AnalyzerRules {
     vec![
+        Arc::new(PlannedParts),
         Arc::new(OrderByNames),
         Arc::new(Extracts::new()),
         Arc::new(ListPlaces::new()),
@@ -30,6 +33,7 @@ pub fn rules_before_types(dates: DatesAsMoments) -> AnalyzerRules {
         Arc::new(FloatsBesideDecimals),
         Arc::new(SignedDifferences),
         Arc::new(RoundedIntegers::new()),
+        Arc::new(TextsWithoutZone::of_written_casts()),
     ]
 }
 
@@ -39,5 +43,8 @@ pub fn analyzer_rules(dates: DatesAsMoments) -> AnalyzerRules {
     let mut rules = rules_before_types(dates);
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(LocalTimes));
+    rules.push(Arc::new(TextsWithoutZone::of_made_casts()));
+    // Casts are written by now.
+    rules.push(Arc::new(PlannedParts));
     rules
 }

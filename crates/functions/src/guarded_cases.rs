@@ -8,7 +8,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
@@ -37,7 +37,7 @@ fn guarded(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         other => return Ok(Transformed::no(other)),
     };
     let is_taken_apart = gives_truth(&case, schema) || gives_constants(&case);
-    if !is_taken_apart || !may_fail(&case, schema) {
+    if !is_taken_apart || !(may_fail(&case, schema) || repeats_cases(&case)?) {
         return Ok(Transformed::no(Expr::Case(case)));
     }
     case.expr = Some(Box::new(lit(true)));
@@ -64,8 +64,18 @@ fn may_fail(case: &Case, schema: &DFSchema) -> bool {
     parts.any(|part| !cannot_fail(part, schema, &is_joined))
 }
 
+/// Whether a CASE stands in one of its conditions.
+fn repeats_cases(case: &Case) -> Result<bool> {
+    for (when, _) in &case.when_then_expr {
+        if when.exists(|part| Ok(matches!(part, Expr::Case(_))))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether it is the planner's to compute, which makes joins of subqueries.
-fn is_joined(part: &Expr) -> bool {
+pub(crate) fn is_joined(part: &Expr) -> bool {
     matches!(
         part,
         Expr::Exists(_)
@@ -119,6 +129,17 @@ mod tests {
         );
         let mut case = when(is_zero(), lit("none")).when(quotient_is_large(), lit("large"));
         let text = shown(case.otherwise(lit("small")).unwrap());
+        assert!(text.starts_with("CASE Boolean(true) WHEN d = "), "{text}");
+    }
+
+    #[test]
+    fn conditions_with_a_case_stand_once() {
+        let inner = when(is_zero(), col("b")).otherwise(lit(false)).unwrap();
+        let outer = when(inner.clone(), lit(true)).otherwise(col("b")).unwrap();
+        let text = format!("CASE Boolean(true) WHEN {inner} THEN Boolean(true) ELSE b END");
+        assert_eq!(shown(outer), text);
+        let case = when(is_zero(), lit("none")).when(inner.is_true(), lit("some"));
+        let text = shown(case.end().unwrap());
         assert!(text.starts_with("CASE Boolean(true) WHEN d = "), "{text}");
     }
 

@@ -1,17 +1,22 @@
-//! Casts of texts to intervals, read as PostgreSQL reads them: arrow takes a number
-//! without a unit for months, and knows no clock times.
+//! Casts of texts to intervals, and intervals that are written down, read as PostgreSQL
+//! reads them: arrow takes a number without a unit for months, and knows no clock times.
 //!
 //! | text | interval |
 //! |---|---|
 //! | `5.5`, `1 day 5` | a number at the end is of seconds |
 //! | `1 day 02:03:04.5`, `-02:03` | hours, minutes and seconds |
 //! | `1 02:03:04` | a number before a clock time is of days |
+//! | `1-2`, `-1-2 3 04:05` | years and months |
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
-use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
+use arrow::compute::kernels::cast_utils::{
+    IntervalParseConfig, IntervalUnit as TextUnit, parse_interval_month_day_nano,
+    parse_interval_month_day_nano_config,
+};
 use arrow::datatypes::{DataType, FieldRef, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -28,6 +33,7 @@ use crate::by_array::by_array;
 use crate::floats_beside_decimals::innermost;
 use crate::rewriting::rewritten;
 
+const MONTHS_A_YEAR: u32 = 12;
 const MICROSECONDS_DIGITS: usize = 6;
 const MICROSECONDS_A_SECOND: i64 = 1_000_000;
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -37,11 +43,31 @@ pub fn interval_of_text(text: &str) -> Option<IntervalMonthDayNano> {
     parse_interval_month_day_nano(&words_of(text)?).ok()
 }
 
+/// The text of an interval that is written down as one that the planner reads like a
+/// cast; `None` where it does so already, and where the text says no interval, about
+/// which it has an error.
+pub(crate) fn text_for_planner(text: &str) -> Option<String> {
+    let interval = interval_of_text(text)?;
+    let config = IntervalParseConfig::new(TextUnit::Second);
+    let found = parse_interval_month_day_nano_config(text, config);
+    if found.is_ok_and(|found| found == interval) {
+        return None;
+    }
+    let IntervalMonthDayNano {
+        months,
+        days,
+        nanoseconds,
+    } = interval;
+    Some(format!(
+        "{months} months {days} days {nanoseconds} nanoseconds"
+    ))
+}
+
 /// The interval in words that arrow reads.
 fn words_of(text: &str) -> Option<String> {
     let tokens = text.split(|letter: char| letter.is_whitespace() || letter == ',');
     let mut tokens = tokens.filter(|token| !token.is_empty()).peekable();
-    let mut words: Vec<&str> = Vec::new();
+    let mut words: Vec<Cow<'_, str>> = Vec::new();
     let mut clock: Option<String> = None;
     while let Some(token) = tokens.next() {
         if token.contains(':') {
@@ -52,17 +78,21 @@ fn words_of(text: &str) -> Option<String> {
             clock = Some(format!("{microseconds} microseconds"));
             continue;
         }
-        words.push(token.strip_prefix('+').unwrap_or(token));
+        if let Some(months) = months_of(token) {
+            words.push(format!("{months} months").into());
+            continue;
+        }
+        words.push(token.strip_prefix('+').unwrap_or(token).into());
         if is_number(token) {
             match tokens.peek() {
-                None => words.push("seconds"),
-                Some(next) if next.contains(':') => words.push("days"),
+                None => words.push("seconds".into()),
+                Some(next) if next.contains(':') => words.push("days".into()),
                 // Which is its unit.
                 Some(_) => {}
             }
         }
     }
-    words.extend(clock.as_deref());
+    words.extend(clock.map(Cow::Owned));
     Some(words.join(" "))
 }
 
@@ -71,17 +101,36 @@ fn is_number(token: &str) -> bool {
     letters.all(|letter| letter.is_ascii_digit() || matches!(letter, b'.' | b'-' | b'+'))
 }
 
+/// The sign of a token, and what follows it.
+fn signed(token: &str) -> (i64, &str) {
+    match token.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, token.strip_prefix('+').unwrap_or(token)),
+    }
+}
+
+/// A number without a sign.
+fn plain_number(digits: &str) -> Option<u32> {
+    let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_plain)
+}
+
+/// The months of `-1-2`, which are years and months.
+fn months_of(token: &str) -> Option<i64> {
+    let (sign, digits) = signed(token);
+    let (years, months) = digits.split_once('-')?;
+    let (years, months) = (plain_number(years)?, plain_number(months)?);
+    if months >= MONTHS_A_YEAR {
+        return None;
+    }
+    Some(sign * (i64::from(years) * i64::from(MONTHS_A_YEAR) + i64::from(months)))
+}
+
 /// `-02:03:04.5`, or without seconds.
 fn clock_microseconds(clock: &str) -> Option<i64> {
-    let (sign, digits) = match clock.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, clock.strip_prefix('+').unwrap_or(clock)),
-    };
+    let (sign, digits) = signed(clock);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut parts = whole.split(':').map(|part| {
-        let is_plain = part.bytes().all(|digit| digit.is_ascii_digit());
-        part.parse::<u32>().ok().filter(|_| is_plain)
-    });
+    let mut parts = whole.split(':').map(plain_number);
     let (hours, minutes) = (parts.next()??, parts.next()??);
     let seconds = match parts.next() {
         Some(seconds) => seconds?,
@@ -171,7 +220,8 @@ fn reads_text(value: &Expr, wanted: &FieldRef, schema: &DFSchema) -> Result<bool
     Ok(true)
 }
 
-fn is_text(data_type: &DataType) -> bool {
+/// Whether values of the type are texts.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_text(values),
         other => other.is_string(),
@@ -275,6 +325,13 @@ mod tests {
                 Some((0, 1, 7200 * SECOND + 5_000)),
             ),
             (" 3days ", Some((0, 3, 0))),
+            ("1-2", Some((14, 0, 0))),
+            ("-1-2 3 02:03:04", Some((-14, 3, clock))),
+            ("+0-11", Some((11, 0, 0))),
+            ("1-12", None),
+            ("1-2-3", None),
+            ("1-2 3 months", None),
+            ("5-", None),
             ("5 10 days", None),
             ("1:2:3:4", None),
             ("02:03.5", None),
@@ -292,6 +349,37 @@ mod tests {
             let expected =
                 expected.map(|(months, days, ns)| IntervalMonthDayNano::new(months, days, ns));
             assert_eq!(interval_of_text(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_literal_is_read_like_a_cast() {
+        for (text, expected) in [
+            (
+                "1 day 04:05:06",
+                Some("0 months 1 days 14706000000000 nanoseconds"),
+            ),
+            (
+                "1 2:03:04",
+                Some("0 months 1 days 7384000000000 nanoseconds"),
+            ),
+            ("04:05", Some("0 months 0 days 14700000000000 nanoseconds")),
+            ("-1-2", Some("-14 months 0 days 0 nanoseconds")),
+            (
+                "1 day, 2 hours",
+                Some("0 months 1 days 7200000000000 nanoseconds"),
+            ),
+            ("5", None),
+            ("1h 30m", None),
+            ("1 year 2 mons -3 days", None),
+            ("soon", None),
+        ] {
+            let found = text_for_planner(text);
+            assert_eq!(found.as_deref(), expected, "{text}");
+            let config = IntervalParseConfig::new(TextUnit::Second);
+            let read = |text: &str| parse_interval_month_day_nano_config(text, config.clone());
+            let read = read(found.as_deref().unwrap_or(text)).ok();
+            assert_eq!(read, interval_of_text(text), "{text}");
         }
     }
 

@@ -20,11 +20,13 @@
 //! | scalar subqueries without a row are NULL | `missing_rows.rs` |
 //! | correlated subqueries of which the planner makes other joins: refused | `correlated_subqueries.rs` |
 //! | other forms that the planner answers otherwise than SQL: refused | `refused_forms.rs` |
-//! | `-INTERVAL '1 hour 30 minutes'` | `negative_intervals.rs` |
+//! | `-INTERVAL '1 hour 30 minutes'`, `INTERVAL '04:05'` | `negative_intervals.rs` over `interval_texts.rs` |
+//! | `n * interval`, `interval / n` | `interval_products.rs` |
 //! | `x = ANY (…)` where it may be unknown | `quantified.rs` |
-//! | places in lists below 1: `list[0]`, `list[-1:2]` | `list_places.rs` |
+//! | places in lists below 1, slices without a bound: `list[0]`, `list[-1:2]`, `list[2:]` | `list_places.rs` |
+//! | NULL inside lists that are ordered: `ARRAY[1, NULL] > ARRAY[1, 2]` | `list_order.rs` |
 //! | rows are compared value by value: `(a, b) < (c, d)` | `row_comparisons.rs` |
-//! | what these two write is bounded, and what rules of plans repeat | `statement_room.rs`, `repeats.rs` |
+//! | what these two write is bounded, and what rules of plans repeat, and DataFusion | `statement_room.rs`, `repeats.rs`, `planned_parts.rs` |
 //! | ORDER BY with names that tables and answer have: refused where it is open which | `order_by_names.rs` |
 //! | an aggregate's filter comes before its arguments, a CASE before what it leaves out | `guarded_arguments.rs`, `guarded_cases.rs` |
 //! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
@@ -32,6 +34,7 @@
 //! | casts of decimals to floats give the nearest | `nearest_float.rs` |
 //! | intervals are compared by their length | `interval_order.rs` over `interval_length.rs`, `interval_extremes.rs` |
 //! | casts of texts to intervals: `'5'` is of seconds | `interval_texts.rs` |
+//! | `'2026-01-01 10:00:00+02'::timestamp`: the zone is left out | `texts_without_zone.rs` |
 //! | `nullif(x, y)` answers `x` as it is, whatever it is compared as | `null_if_equal.rs` |
 //! | no function takes all memory | `bounded.rs`, `percentiles.rs`, `coalesced.rs` |
 //! | dates that meet moments: `t >= DATE '…'` | `dates_as_moments.rs` |
@@ -59,7 +62,9 @@ mod in_subquery;
 mod interval_extremes;
 mod interval_length;
 mod interval_order;
+mod interval_products;
 mod interval_texts;
+mod list_order;
 mod list_places;
 mod lists_apart;
 mod local_moments;
@@ -73,6 +78,7 @@ mod one_float;
 mod one_row_subqueries;
 mod order_by_names;
 mod percentiles;
+mod planned_parts;
 mod postgres_answers;
 mod quantified;
 mod refused_forms;
@@ -86,6 +92,7 @@ mod skipped_rows;
 mod spans;
 mod split_words;
 mod statement_room;
+mod texts_without_zone;
 mod uniq_count;
 mod uniq_merge;
 mod uniq_set;
@@ -106,7 +113,9 @@ pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
 pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
+pub use interval_products::IntervalProducts;
 pub use interval_texts::interval_of_text;
+pub use list_places::bound_slices;
 pub use local_moments::offset_at;
 pub use local_times::{by_local_time, is_begun, is_utc};
 pub use negative_intervals::bracket_negative_intervals;
@@ -133,6 +142,7 @@ use crate::in_subquery::InSubqueries;
 use crate::interval_length::INTERVAL_LENGTH;
 use crate::interval_order::IntervalOrder;
 use crate::interval_texts::IntervalTexts;
+use crate::list_order::ListOrder;
 use crate::lists_apart::ListsApart;
 use crate::missing_rows::{MAY_BE_NULL, MissingRows};
 use crate::nearest_float::{NEAREST_DOUBLE, NEAREST_REAL, NearestFloats};
@@ -144,6 +154,7 @@ use crate::postgres_answers::postgres_answers;
 use crate::refused_forms::RefusedForms;
 use crate::skipped_rows::SkippedRows;
 use crate::split_words::SplitWords;
+use crate::texts_without_zone::WITHOUT_ZONE;
 use crate::uniq_count::UniqCount;
 use crate::uniq_merge::UniqMerge;
 use crate::uniq_state::UniqState;
@@ -155,13 +166,14 @@ pub const UNIQ_IDS_MAX: u32 = 100_000_000;
 
 /// Functions that only the planner writes, around their first argument: nothing that
 /// a person should read.
-pub const PLANNER_FUNCTIONS: [&str; 6] = [
+pub const PLANNER_FUNCTIONS: [&str; 7] = [
     "apart",
     "canonical",
     INTERVAL_LENGTH,
     MAY_BE_NULL,
     NEAREST_DOUBLE,
     NEAREST_REAL,
+    WITHOUT_ZONE,
 ];
 
 /// The functions with what a warehouse gives them.
@@ -277,6 +289,7 @@ impl Functions {
         session.add_analyzer_rule(Arc::new(GuardedCases));
         session.add_analyzer_rule(Arc::new(CorrelatedSubqueries));
         session.add_analyzer_rule(Arc::new(SkippedRows));
+        session.add_analyzer_rule(Arc::new(ListOrder));
         session.register_function_rewrite(Arc::new(BoundedOperators(bounded)))?;
         session.register_function_rewrite(Arc::new(NullInLists))
     }

@@ -5,7 +5,11 @@
 //! |---|---|
 //! | `list[place]` | NULL |
 //! | `list[low:high]` | from the first value on by `low`, an empty list by `high` |
+//!
+//! And a slice without a bound, `list[:high]`, `list[low:]` or `list[:]`, which the
+//! planner refuses, has that of the list.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
@@ -20,10 +24,53 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl,
 };
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::{AccessExpr, Expr as SqlExpr, Subscript, Value, VisitorMut};
+use sluice_syntax::Part;
 
 use crate::by_array::by_array;
 use crate::rewriting::rewritten;
 use crate::wrapped::asks_wrapped;
+
+/// The first place of a list, and the last one that a list has room for.
+const BOUNDS: [&str; 2] = ["1", "2147483647"];
+
+/// Gives slices the bounds that are left out, those in subqueries included. Whether
+/// there were any.
+pub fn bound_slices(sql: &mut impl Part) -> bool {
+    let mut bounds = Bounds { is_changed: false };
+    let _ = sql.rewrite(&mut bounds);
+    bounds.is_changed
+}
+
+struct Bounds {
+    is_changed: bool,
+}
+
+impl VisitorMut for Bounds {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut SqlExpr) -> ControlFlow<()> {
+        let SqlExpr::CompoundFieldAccess { access_chain, .. } = expression else {
+            return ControlFlow::Continue(());
+        };
+        for access in access_chain {
+            if let AccessExpr::Subscript(Subscript::Slice {
+                lower_bound,
+                upper_bound,
+                ..
+            }) = access
+            {
+                for (bound, place) in [lower_bound, upper_bound].into_iter().zip(BOUNDS) {
+                    self.is_changed |= bound.is_none();
+                    bound.get_or_insert_with(|| {
+                        SqlExpr::value(Value::Number(place.to_owned(), false))
+                    });
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
 
 /// Puts our functions in the place of DataFusion's, which its planner takes for the
 /// operators. It comes before types are matched.
@@ -120,6 +167,8 @@ mod tests {
     use datafusion::functions_nested::expr_fn::array_element;
     use datafusion::logical_expr::{col, lit};
     use datafusion::scalar::ScalarValue;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 
@@ -152,6 +201,23 @@ mod tests {
 
     fn column(places: Vec<Option<i64>>) -> ColumnarValue {
         ColumnarValue::Array(Arc::new(Int64Array::from(places)))
+    }
+
+    #[test]
+    fn slices_get_the_bounds_of_the_list() {
+        for (sql, expected) in [
+            ("l[:2]", Some("l[1:2]")),
+            ("l[n:]", Some("l[n:2147483647]")),
+            ("(ARRAY[1, 2])[:]", Some("(ARRAY[1, 2])[1:2147483647]")),
+            ("l[m[:2][1]:3]", Some("l[m[1:2][1]:3]")),
+            ("l[1:2][1]", None),
+            ("l[n]", None),
+        ] {
+            let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+            let mut parsed = parser.unwrap().parse_expr().unwrap();
+            assert_eq!(bound_slices(&mut parsed), expected.is_some(), "{sql}");
+            assert_eq!(parsed.to_string(), expected.unwrap_or(sql));
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The negative of an interval is that of all its parts.
+//! The negative of an interval is that of all its parts, and its text is read like that
+//! of a cast ([`crate::interval_texts`]).
 //!
 //! The planner writes a minus before the text of an interval: `-INTERVAL '1 hour 30
 //! minutes'` becomes -1 hour + 30 minutes. In brackets the interval is a value as
@@ -6,10 +7,14 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, VisitMut, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Interval, UnaryOperator, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
+};
+
+use crate::interval_texts::text_for_planner;
 
 /// Puts intervals into brackets where there is a minus before or behind the word
-/// INTERVAL. Whether there were any.
+/// INTERVAL, and their texts into words that the planner reads. Whether there were any.
 pub fn bracket_negative_intervals(sql: &mut impl VisitMut) -> bool {
     let mut is_changed = false;
     // What is inside an expression is visited before it.
@@ -26,6 +31,7 @@ pub fn bracket_negative_intervals(sql: &mut impl VisitMut) -> bool {
                     interval.value = expr.clone();
                     is_changed = true;
                 }
+                is_changed |= put_into_words(interval);
                 if is_negative {
                     let positive = Box::new(Expr::Interval(interval.clone()));
                     *expression = negative(positive);
@@ -43,6 +49,25 @@ pub fn bracket_negative_intervals(sql: &mut impl VisitMut) -> bool {
         ControlFlow::Continue(())
     });
     is_changed
+}
+
+/// An interval with a unit behind its text has a number there.
+fn put_into_words(interval: &mut Interval) -> bool {
+    if interval.leading_field.is_some() {
+        return false;
+    }
+    let Expr::Value(ValueWithSpan {
+        value: Value::SingleQuotedString(text),
+        ..
+    }) = &mut *interval.value
+    else {
+        return false;
+    };
+    let Some(words) = text_for_planner(text) else {
+        return false;
+    };
+    *text = words;
+    true
 }
 
 /// In brackets itself: as text, two signs side by side would begin a comment.
@@ -72,6 +97,15 @@ mod tests {
             ("INTERVAL - - '1' DAY", Some("INTERVAL '1' DAY")),
             ("t - INTERVAL '1h 30m'", None),
             ("-(INTERVAL '1h 30m')", None),
+            (
+                "INTERVAL '04:05'",
+                Some("INTERVAL '0 months 0 days 14700000000000 nanoseconds'"),
+            ),
+            (
+                "-INTERVAL '1-2'",
+                Some("(-(INTERVAL '14 months 0 days 0 nanoseconds'))"),
+            ),
+            ("INTERVAL '90' MINUTE", None),
             ("-x", None),
         ] {
             let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);

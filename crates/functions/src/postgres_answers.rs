@@ -8,6 +8,7 @@
 //! | `array_length(ARRAY[]::int[], 1)` | 0 | NULL |
 //! | `array_remove(list, 1)`, `array_replace(list, 1, 2)` | the first 1 | each |
 //! | `encode('a', 'base64')` | `YQ` | `YQ==` |
+//! | `encode('a', 'HEX')`, `decode('61', 'HEX')` | an error | `61`, `a` |
 //! | `regexp_replace('b', '(b)', '[\&] $1')` | `[\&] b` | `[b] $1` |
 
 use std::sync::Arc;
@@ -57,13 +58,22 @@ enum Answer {
     Logarithm,
     /// A list without values has no length in any dimension.
     Length,
-    /// Base64 is filled up to whole groups of four.
+    /// Base64 is filled up to whole groups of four, and encodings have their names in
+    /// letters of either case.
     Encoded,
+    /// The same of the names.
+    Decoded,
     /// Parts of a match are `\1` and `\&`.
     Replaced,
 }
 
-const ANSWERS: [(&str, Answer); 8] = [
+/// What `encode` and `decode` know; the last one is DataFusion's.
+pub(crate) const ENCODINGS: [&str; 3] = [BASE64, "hex", FILLED_BASE64];
+
+const BASE64: &str = "base64";
+const FILLED_BASE64: &str = "base64pad";
+
+const ANSWERS: [(&str, Answer); 9] = [
     ("round", Answer::Halves),
     ("ln", Answer::Logarithm),
     ("log", Answer::Logarithm),
@@ -71,6 +81,7 @@ const ANSWERS: [(&str, Answer); 8] = [
     ("log10", Answer::Logarithm),
     ("array_length", Answer::Length),
     ("encode", Answer::Encoded),
+    ("decode", Answer::Decoded),
     ("regexp_replace", Answer::Replaced),
 ];
 
@@ -138,13 +149,11 @@ impl ScalarUDFImpl for PostgresAnswer {
                     false => Ok(lengths),
                 };
             }
-            Answer::Encoded => {
-                if let Some(encoding) = values.get_mut(1)
-                    && is_base64(encoding)
-                {
-                    *encoding = ColumnarValue::Scalar(ScalarValue::from("base64pad"));
-                }
-            }
+            Answer::Encoded => name_encoding(values, |encoding| match encoding {
+                BASE64 => FILLED_BASE64,
+                other => other,
+            }),
+            Answer::Decoded => name_encoding(values, |encoding| encoding),
             Answer::Replaced => {
                 if let Some(replacement) = values.get_mut(2) {
                     *replacement = replacements(replacement)?;
@@ -193,19 +202,26 @@ fn without_zeros(lengths: &ArrayRef) -> ArrayRef {
     Arc::new(lengths.collect::<UInt64Array>())
 }
 
-fn is_base64(encoding: &ColumnarValue) -> bool {
-    let ColumnarValue::Scalar(encoding) = encoding else {
-        return false;
+/// Calls an encoding that is known as DataFusion does.
+fn name_encoding(arguments: &mut [ColumnarValue], name: fn(&'static str) -> &'static str) {
+    let Some(ColumnarValue::Scalar(encoding)) = arguments.get_mut(1) else {
+        return;
     };
-    let encoding = encoding.try_as_str().flatten();
-    encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"))
+    let written = encoding.try_as_str().flatten();
+    let known = written.and_then(|written| {
+        let mut known = ENCODINGS.into_iter();
+        known.find(|known| known.eq_ignore_ascii_case(written))
+    });
+    if let Some(known) = known {
+        *encoding = ScalarValue::from(name(known));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, Float32Array, Float64Array, Int64Array, ListArray, StringArray};
     use arrow::datatypes::{Field, Int64Type};
-    use datafusion::functions::encoding::encode;
+    use datafusion::functions::encoding::{decode, encode};
     use datafusion::functions::regex::regexp_replace;
     use datafusion::functions_nested::length::array_length_udf;
 
@@ -305,10 +321,25 @@ mod tests {
     #[test]
     fn base64_is_filled_up() {
         let bytes = ColumnarValue::Scalar(ScalarValue::Binary(Some(b"a".to_vec())));
-        for (encoding, expected) in [("base64", "YQ=="), ("BASE64", "YQ=="), ("hex", "61")] {
+        for (encoding, expected) in [
+            ("base64", "YQ=="),
+            ("BASE64", "YQ=="),
+            ("hex", "61"),
+            ("Hex", "61"),
+        ] {
             let encoding = ColumnarValue::Scalar(ScalarValue::from(encoding));
             let found = answer(encode(), vec![bytes.clone(), encoding], 1).unwrap();
             assert_eq!(found.as_string::<i32>().value(0), expected);
+        }
+    }
+
+    #[test]
+    fn encodings_are_decoded_by_names_in_either_case() {
+        for (encoding, text) in [("HEX", "61"), ("hex", "61"), ("Base64", "YQ==")] {
+            let text = ColumnarValue::Scalar(ScalarValue::Binary(Some(text.into())));
+            let encoding = ColumnarValue::Scalar(ScalarValue::from(encoding));
+            let found = answer(decode(), vec![text, encoding], 1).unwrap();
+            assert_eq!(found.as_binary::<i32>().value(0), b"a");
         }
     }
 

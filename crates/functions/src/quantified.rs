@@ -15,9 +15,8 @@
 //! are repeated, which would double those in them.
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, ValueWithSpan};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use sluice_syntax::{Order, Part, replace_expressions, text_of};
+use sluice_syntax::{Order, Part, QUERIES, replace_expressions, text_of};
 
 use crate::statement_room::{StatementRoom, StatementTooLong};
 
@@ -103,7 +102,7 @@ fn equal_to_any(comparison: &Expr, list: &Expr, room: &mut StatementRoom) -> Opt
     let text = format!(
         "cardinality({list}) > 0 AND ({comparison} OR (array_position({list}, NULL, 1) IS NOT NULL AND NULL))"
     );
-    let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text);
+    let parser = Parser::new(&QUERIES).try_with_sql(&text);
     parser.ok()?.parse_expr().ok()
 }
 
@@ -157,7 +156,7 @@ mod tests {
             ("x > ALL(l)", None),
             ("x > ANY(SELECT y FROM t)", None),
         ] {
-            let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+            let parser = Parser::new(&QUERIES).try_with_sql(sql);
             let mut parsed = parser.unwrap().parse_expr().unwrap();
             let is_changed = compare_with_any(&mut parsed).unwrap();
             assert_eq!(is_changed, expected.is_some(), "{sql}: {parsed}");
@@ -165,10 +164,21 @@ mod tests {
         }
     }
 
+    /// Read again for each call around it, the value would be read some billion times.
+    #[test]
+    fn calls_inside_each_other_are_read_once() {
+        const CALLS: usize = 30;
+        let list = format!("f({}y{})", "abs(".repeat(CALLS), ")".repeat(CALLS));
+        let parser = Parser::new(&QUERIES).try_with_sql(&format!("x = ANY({list})"));
+        let mut parsed = parser.unwrap().parse_expr().unwrap();
+        assert_eq!(compare_with_any(&mut parsed), Ok(true));
+        assert_eq!(parsed.to_string().matches(&list).count(), 3);
+    }
+
     #[test]
     fn texts_stay_as_they_were_written() {
         let sql = "x = ANY(string_to_array('a''''b', ','))";
-        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+        let parser = Parser::new(&QUERIES).try_with_sql(sql);
         let mut parsed = parser.unwrap().parse_expr().unwrap();
         assert_eq!(compare_with_any(&mut parsed), Ok(true));
         assert_eq!(text_of(&parsed).matches("('a''''b', ',')").count(), 3);
@@ -178,7 +188,7 @@ mod tests {
     fn what_gets_too_long_is_refused_before_it_is_written() {
         let values = vec!["x"; 50_000].join(", ");
         let sql = format!("x = ANY(array_append(ARRAY[{values}], y))");
-        let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&sql);
+        let parser = Parser::new(&QUERIES).try_with_sql(&sql);
         let mut parsed = parser.unwrap().parse_expr().unwrap();
         assert_eq!(compare_with_any(&mut parsed), Err(StatementTooLong));
         assert_eq!(parsed.to_string(), sql);

@@ -12,7 +12,9 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use crate::PLANNER_FUNCTIONS;
+use crate::interval_products::{is_interval_product, multiplied};
 use crate::one_float::is_comparison;
+use crate::postgres_answers::ENCODINGS;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ impl AnalyzerRule for RefusedForms {
                     check_day(part, &schema)?;
                     check_rows(part)?;
                     check_scale(part, &schema)?;
+                    check_encoding(part)?;
+                    check_delimiter(part)?;
                     Ok(TreeNodeRecursion::Continue)
                 })
             })
@@ -63,7 +67,8 @@ fn check_day(expression: &Expr, schema: &DFSchema) -> Result<()> {
         return Ok(());
     }
     let is_date = |value: &Expr| matches!(value.get_type(schema), Ok(DataType::Date32));
-    let is_lost = (has_time(right) && is_date(left)) || (has_time(left) && is_date(right));
+    let is_lost =
+        (is_date(left) && has_time(right, schema)) || (is_date(right) && has_time(left, schema));
     if !is_lost {
         return Ok(());
     }
@@ -91,7 +96,7 @@ fn check_rows(expression: &Expr) -> Result<()> {
         return Ok(());
     }
     plan_err!(
-        "a row is compared with rows of as many values, at most 32 and none of them a row, written without the word ROW, as in (a, b) = (c, d): compare the values of others one by one"
+        "a row is compared with rows of as many values, at most 32 and none of them a row, as in (a, b) = (c, d): compare the values of others one by one"
     )
 }
 
@@ -118,6 +123,61 @@ fn check_scale(expression: &Expr, schema: &DFSchema) -> Result<()> {
     }
 }
 
+/// An encoding that nobody knows would fail on each row.
+fn check_encoding(expression: &Expr) -> Result<()> {
+    let Expr::ScalarFunction(call) = expression else {
+        return Ok(());
+    };
+    let (name, [_, encoding]) = (call.name(), &call.args[..]) else {
+        return Ok(());
+    };
+    if !matches!(name, "encode" | "decode") {
+        return Ok(());
+    }
+    let is_known = match encoding {
+        Expr::Literal(encoding, _) => {
+            let encoding = encoding.try_as_str().flatten();
+            let mut known = ENCODINGS.iter();
+            known.any(|known| encoding.is_some_and(|found| found.eq_ignore_ascii_case(known)))
+        }
+        other => !depends_on_row(other)?,
+    };
+    if is_known {
+        return Ok(());
+    }
+    plan_err!("{name} of {encoding}: write one of the formats 'base64' and 'hex'")
+}
+
+/// The delimiter is looked at once, before the rows.
+fn check_delimiter(expression: &Expr) -> Result<()> {
+    let (name, arguments) = match expression {
+        Expr::AggregateFunction(call) => (call.func.name(), &call.params.args),
+        Expr::WindowFunction(call) => (call.fun.name(), &call.params.args),
+        _ => return Ok(()),
+    };
+    match &arguments[..] {
+        [_, delimiter] if name == "string_agg" && depends_on_row(delimiter)? => plan_err!(
+            "string_agg with a delimiter of each row, {delimiter}, is not supported: write one for all, as in string_agg(name, ', '), or put it into the values, as in string_agg(name || mark, '')"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a value is no constant.
+fn depends_on_row(value: &Expr) -> Result<bool> {
+    value.exists(|part| {
+        Ok(matches!(
+            part,
+            Expr::Column(_)
+                | Expr::OuterReferenceColumn(..)
+                | Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    })
+}
+
 /// Whether it is a row, whatever its types were made.
 fn is_row(expression: &Expr) -> bool {
     let call = match expression {
@@ -132,15 +192,18 @@ fn is_row(expression: &Expr) -> bool {
 }
 
 /// Whether it is an interval that is no number of days and months.
-fn has_time(interval: &Expr) -> bool {
+fn has_time(interval: &Expr, schema: &DFSchema) -> bool {
     match interval {
-        Expr::Negative(interval) => has_time(interval),
+        Expr::Negative(interval) => has_time(interval, schema),
+        Expr::ScalarFunction(call) if is_interval_product(&call.func) => {
+            multiplied(call, schema).is_none_or(|interval| has_time(interval, schema))
+        }
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => {
             interval.nanoseconds != 0
         }
         Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => {
             interval.milliseconds != 0
         }
-        _ => false,
+        other => matches!(other.get_type(schema), Ok(DataType::Duration(_))),
     }
 }

@@ -14,11 +14,17 @@
 //! | `(a, b) IS DISTINCT FROM (c, d)` | `a IS DISTINCT FROM c OR b IS DISTINCT FROM d` |
 //! | `(a, b) IS NULL` | `a IS NULL AND b IS NULL`, and `IS NOT NULL` alike |
 //!
+//! `ROW(a, b)` is the same row.
+//!
 //! Values of which one is NULL make the whole unknown unless a value before them
 //! decides, as the standard has it. What is compared with a row and is none is
 //! refused later, as are rows in rows ([`crate::refused_forms`]).
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use std::borrow::Cow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator,
+};
 use sluice_syntax::{Order, Part, replace_expressions};
 
 use crate::statement_room::{StatementRoom, StatementTooLong};
@@ -48,21 +54,21 @@ pub fn compare_rows_by_value(sql: &mut impl Part) -> Result<bool, StatementTooLo
 
 fn by_value(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
     match comparison {
-        Expr::BinaryOp { left, op, right } => compared(row(left)?, op, row(right)?, room),
+        Expr::BinaryOp { left, op, right } => compared(&row(left)?, op, &row(right)?, room),
         Expr::IsDistinctFrom(left, right) => {
-            let distinct = pairs(row(left)?, row(right)?, room, |left, right| {
+            let distinct = pairs(&row(left)?, &row(right)?, room, |left, right| {
                 Expr::IsDistinctFrom(Box::new(left), Box::new(right))
             });
             joined(&distinct?, &BinaryOperator::Or)
         }
         Expr::IsNotDistinctFrom(left, right) => {
-            let same = pairs(row(left)?, row(right)?, room, |left, right| {
+            let same = pairs(&row(left)?, &row(right)?, room, |left, right| {
                 Expr::IsNotDistinctFrom(Box::new(left), Box::new(right))
             });
             joined(&same?, &BinaryOperator::And)
         }
-        Expr::IsNull(inner) => all_of(row(inner)?, room, Expr::IsNull),
-        Expr::IsNotNull(inner) => all_of(row(inner)?, room, Expr::IsNotNull),
+        Expr::IsNull(inner) => all_of(&row(inner)?, room, Expr::IsNull),
+        Expr::IsNotNull(inner) => all_of(&row(inner)?, room, Expr::IsNotNull),
         Expr::Between {
             expr,
             negated,
@@ -71,8 +77,8 @@ fn by_value(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
         } => {
             let value = row(expr)?;
             let ends = [
-                compared(value, &BinaryOperator::GtEq, row(low)?, room)?,
-                compared(value, &BinaryOperator::LtEq, row(high)?, room)?,
+                compared(&value, &BinaryOperator::GtEq, &row(low)?, room)?,
+                compared(&value, &BinaryOperator::LtEq, &row(high)?, room)?,
             ];
             Some(negated_if(*negated, joined(&ends, &BinaryOperator::And)?))
         }
@@ -84,7 +90,7 @@ fn by_value(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
             let value = row(expr)?;
             let same = list
                 .iter()
-                .map(|item| compared(value, &BinaryOperator::Eq, row(item)?, room))
+                .map(|item| compared(&value, &BinaryOperator::Eq, &row(item)?, room))
                 .collect::<Option<Vec<Expr>>>()?;
             Some(negated_if(*negated, joined(&same, &BinaryOperator::Or)?))
         }
@@ -93,17 +99,47 @@ fn by_value(comparison: &Expr, room: &mut StatementRoom) -> Option<Expr> {
 }
 
 /// The values of a row that can be compared by them.
-fn row(expression: &Expr) -> Option<&[Expr]> {
+fn row(expression: &Expr) -> Option<Cow<'_, [Expr]>> {
     let values = match expression {
         Expr::Nested(inner) => return row(inner),
-        Expr::Tuple(values) => values,
+        Expr::Tuple(values) => Cow::Borrowed(values.as_slice()),
+        Expr::Function(call) if is_row(call) => Cow::Owned(values_of(call)?),
         _ => return None,
     };
     let has_rows = values
         .iter()
-        .any(|value| value.has_expression(&mut |part| matches!(part, Expr::Tuple(_))));
+        .any(|value| value.has_expression(&mut is_row_of_any_form));
     let fits = (1..=ROW_VALUES_MAX).contains(&values.len());
     (fits && !has_rows).then_some(values)
+}
+
+fn is_row_of_any_form(part: &Expr) -> bool {
+    match part {
+        Expr::Tuple(_) => true,
+        Expr::Function(call) => is_row(call),
+        _ => false,
+    }
+}
+
+/// Whether it is `ROW(…)`.
+fn is_row(call: &Function) -> bool {
+    let [name] = &call.name.0[..] else {
+        return false;
+    };
+    let name = name.as_ident();
+    name.is_some_and(|name| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("row"))
+}
+
+/// The values of `ROW(a, b)`.
+fn values_of(call: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &call.args else {
+        return None;
+    };
+    let values = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
+        _ => None,
+    });
+    values.collect()
 }
 
 fn compared(
@@ -283,6 +319,19 @@ mod tests {
                 "(a, b) IS DISTINCT FROM (c, d)",
                 "((a IS DISTINCT FROM c) OR (b IS DISTINCT FROM d))",
             ),
+            (
+                "row(a, b) IS DISTINCT FROM ROW(c, d)",
+                "((a IS DISTINCT FROM c) OR (b IS DISTINCT FROM d))",
+            ),
+            (
+                "(a, b) IS NOT DISTINCT FROM row(c, f(d))",
+                "((a IS NOT DISTINCT FROM c) AND (b IS NOT DISTINCT FROM f(d)))",
+            ),
+            ("ROW(a) = (ROW(c))", "(a = c)"),
+            (
+                "ROW(a, b) IN ((1, 2), ROW(3, 4))",
+                "(((a = 1) AND (b = 2)) OR ((a = 3) AND (b = 4)))",
+            ),
             ("(a, b) IS NULL", "((a IS NULL) AND (b IS NULL))"),
             (
                 "(a, b) IS NOT NULL",
@@ -308,6 +357,10 @@ mod tests {
             "(a, b) = c",
             "(a, b) IN ((1, 2), 3)",
             "(a, (b, c)) = (d, (e, f))",
+            "ROW(a, row(b, c)) = ROW(d, row(e, f))",
+            "ROW(t.*) = ROW(u.*)",
+            "\"row\"(a, b) = \"row\"(c, d)",
+            "row() = row()",
             "(a + b) * c = d",
         ] {
             assert_eq!(rewritten(sql), None, "{sql}");

@@ -114,9 +114,7 @@ pub(crate) fn with_wanted_types(
             }
             is_changed
         }
-        Expr::ScalarFunction(call)
-            if UNIFYING.contains(&call.name()) || call.name().starts_with("array_") =>
-        {
+        Expr::ScalarFunction(call) if is_unifying(call.name()) => {
             let mut arguments: Vec<&mut Expr> = call.args.iter_mut().collect();
             meet(meeting, &mut arguments, Unified, schema)
         }
@@ -140,6 +138,11 @@ pub(crate) fn part_with_wanted_types(
         LogicalPlan::Values(values) => rows_of_values(meeting, values),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Whether the arguments of a function get one type.
+pub(crate) fn is_unifying(function: &str) -> bool {
+    UNIFYING.contains(&function) || function.starts_with("array_")
 }
 
 /// Makes values of the wanted types. Whether any was of another.

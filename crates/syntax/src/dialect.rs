@@ -20,6 +20,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::calls::read_call;
+
 /// PostgreSQL's dialect, and what is read beyond it: [`MODELS`] or [`QUERIES`].
 #[derive(Debug, Clone, Copy)]
 pub struct SluiceDialect {
@@ -36,6 +38,17 @@ pub const QUERIES: SluiceDialect = SluiceDialect {
 };
 
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// Words that are no names: what is wrong behind them is not read once more as if they
+/// were, which would double with each one around another.
+const RESERVED: [Keyword; 6] = [
+    Keyword::ARRAY,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::NOT,
+    Keyword::SAFE_CAST,
+    Keyword::TRY_CAST,
+];
 
 /// How strongly a sign holds what follows it: more than COLLATE (120), less than
 /// brackets and `::` (130, 140).
@@ -84,7 +97,7 @@ impl Dialect for SluiceDialect {
     }
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        BASE.is_reserved_for_identifier(keyword)
+        RESERVED.contains(&keyword) || BASE.is_reserved_for_identifier(keyword)
     }
 
     // Nobody defines operators, and a sign would become a part of the one before it.
@@ -107,7 +120,7 @@ impl Dialect for SluiceDialect {
         let op = match parser.peek_token_ref().token {
             Token::Minus => UnaryOperator::Minus,
             Token::Plus => UnaryOperator::Plus,
-            _ => return None,
+            _ => return read_call(parser, self.prec_value(Precedence::Between)),
         };
         parser.advance_token();
         let signed = parser.parse_subexpr(SIGN_PRECEDENCE).map(Box::new);

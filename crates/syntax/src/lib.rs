@@ -2,18 +2,21 @@
 //! are read as the same again (`brackets.rs`), orders that the planner would read
 //! otherwise (`order_by_inputs.rs`), casts to texts of limited length
 //! (`limited_texts.rs`), numbers with an exponent (`number_literals.rs`), forms that
-//! are refused (`refused_forms.rs`), and walks over them, of which one puts expressions
-//! in the place of others (`replaced.rs`).
+//! are refused (`refused_forms.rs`) or of which the planner would make too much
+//! (`planned_size.rs`), and walks over them, of which one puts expressions in the place of
+//! others (`replaced.rs`).
 //!
 //! The library's walk is compiled anew for each type of visitor that it is called
 //! with: some four thousand functions each time, one for each kind of node. Here it
 //! is compiled once for all visitors that read, and once for all that rewrite.
 
 mod brackets;
+mod calls;
 mod dialect;
 mod limited_texts;
 mod number_literals;
 mod order_by_inputs;
+mod planned_size;
 mod refused_forms;
 mod replaced;
 

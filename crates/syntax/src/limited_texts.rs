@@ -14,11 +14,11 @@ use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Select, SelectItem, TypedString,
+    ArrayElemTypeDef, CharacterLength, DataType, Expr, Ident, Select, SelectItem, TypedString,
     Value, ValueWithSpan, VisitorMut,
 };
 
+use crate::calls::call;
 use crate::{Order, Part, replace_expressions};
 
 /// PostgreSQL's longest.
@@ -93,21 +93,7 @@ fn cut(expr: &Expr) -> Option<Expr> {
     }
     let length = Value::Number(length.to_string(), false);
     let length = Expr::Value(ValueWithSpan::from(length));
-    let arguments = [text, length].map(FunctionArgExpr::Expr);
-    Some(Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("left")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: Vec::from(arguments.map(FunctionArg::Unnamed)),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    }))
+    Some(call("left", vec![text, length]))
 }
 
 /// How many characters a text of the type may have, where that is said and possible.

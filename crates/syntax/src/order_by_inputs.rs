@@ -12,7 +12,7 @@
 //! That the tables have the column is known where the answer's is made of it, and of what
 //! is aggregated. Others are left to a rule that knows the tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{replace, swap};
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
@@ -84,16 +84,53 @@ impl Answered {
             hides,
         })
     }
+}
 
-    fn is_named_in(&self, expression: &Expr) -> bool {
-        let name = plain(&self.alias);
-        expression.has_expression(&mut |part| column_name(part).as_ref() == Some(&name))
+/// The answer's columns by what they are found by, so that many columns and many orders
+/// are not compared with each other.
+struct Answers<'a> {
+    /// Whether one of the name hides the tables' column.
+    by_name: BTreeMap<String, bool>,
+    /// The first of each value, without brackets around it.
+    by_value: BTreeMap<&'a Expr, &'a Answered>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(columns: &'a [Answered]) -> Self {
+        let mut by_name: BTreeMap<String, bool> = BTreeMap::new();
+        let mut by_value = BTreeMap::new();
+        for column in columns {
+            *by_name.entry(plain(&column.alias)).or_default() |= column.hides;
+            let value = without_brackets(&column.value);
+            by_value.entry(value).or_insert(column);
+        }
+        Self { by_name, by_value }
     }
 
-    /// Whether an aggregate is of its name, which is that of the tables' column then.
-    fn is_aggregated_in(&self, expression: &Expr) -> bool {
-        expression.has_expression(&mut |part| is_aggregate(part) && self.is_named_in(part))
+    /// Their names that stand in an expression.
+    fn named_in(&self, expression: &Expr) -> BTreeSet<String> {
+        let mut names = names_in(expression);
+        names.retain(|name| self.by_name.contains_key(name));
+        names
     }
+
+    /// Whether the tables' column of the name can be meant: of groups, only their keys.
+    fn hides(&self, name: &str, keys: Option<&BTreeSet<String>>) -> bool {
+        let hides = self.by_name.get(name).is_some_and(|hides| *hides);
+        hides && keys.is_none_or(|keys| keys.contains(name))
+    }
+
+    /// Whether an aggregate is of one of their names, which is that of the tables' column
+    /// then.
+    fn are_aggregated_in(&self, expression: &Expr) -> bool {
+        expression.has_expression(&mut |part| is_aggregate(part) && !self.named_in(part).is_empty())
+    }
+}
+
+fn names_in(expression: &Expr) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    expression.each_expression(&mut |part| names.extend(column_name(part)));
+    names
 }
 
 fn is_aggregate(expression: &Expr) -> bool {
@@ -120,83 +157,112 @@ fn rewritten(query: &mut Query) -> bool {
         return false;
     }
     let answered: Vec<Answered> = select.projection.iter().filter_map(Answered::of).collect();
+    let answers = Answers::of(&answered);
+    let keys = keys_of(select);
     let mut is_changed = false;
     let mut is_hidden = false;
     for by in order {
         if stands_alone(&by.expr) {
             continue;
         }
-        let named = answered
-            .iter()
-            .filter(|column| column.is_named_in(&by.expr));
-        let named: Vec<&Answered> = named.collect();
+        let named = answers.named_in(&by.expr);
         if named.is_empty() {
             continue;
         }
-        let wanted = without_brackets(&by.expr);
-        let same = answered
-            .iter()
-            .find(|column| without_brackets(&column.value) == wanted);
-        if let Some(same) = same {
+        if let Some(same) = answers.by_value.get(without_brackets(&by.expr)) {
             by.expr = Expr::Identifier(same.alias.clone());
             is_changed = true;
         } else {
             let mut named = named.iter();
-            is_hidden |=
-                named.any(|column| hides(column, select) || column.is_aggregated_in(&by.expr));
+            is_hidden |= named.any(|name| answers.hides(name, keys.as_ref()))
+                || answers.are_aggregated_in(&by.expr);
         }
     }
     if is_hidden && matches!(select.distinct, None | Some(Distinct::All)) {
-        is_changed |= order_inside(query).is_some() || order_by_aggregates(query, answered);
+        is_changed |= order_inside(query).is_some() || order_by_aggregates(query, &answered);
     }
     is_changed
 }
 
-/// Names the answer's column where an order is made of an aggregate that it has.
-fn order_by_aggregates(query: &mut Query, mut answered: Vec<Answered>) -> bool {
-    answered.retain(|column| column.value.has_expression(&mut is_aggregate));
-    let mut names = AnsweredNames {
-        answered,
-        is_changed: false,
+/// Names the answer's column where an order is made of an aggregate that it has. Where it
+/// is made of others of its name too, the answer's columns get the names that are missing.
+fn order_by_aggregates(query: &mut Query, answered: &[Answered]) -> bool {
+    let Some(order_by) = &mut query.order_by else {
+        return false;
     };
-    if let Some(order_by) = &mut query.order_by
-        && let OrderByKind::Expressions(order) = &mut order_by.kind
-    {
-        for by in order {
-            let _ = by.expr.rewrite(&mut names);
+    let OrderByKind::Expressions(order) = &mut order_by.kind else {
+        return false;
+    };
+    let mut aggregated = BTreeMap::new();
+    for column in answered {
+        if column.value.has_expression(&mut is_aggregate) {
+            aggregated.entry(&column.value).or_insert(&column.alias);
         }
     }
-    names.is_changed
+    let mut names = AnsweredNames {
+        aggregated,
+        is_changed: false,
+    };
+    let mut named = order.clone();
+    for by in &mut named {
+        let _ = by.expr.rewrite(&mut names);
+    }
+    let is_changed = names.is_changed;
+    let answers = Answers::of(answered);
+    let mut others = named.iter();
+    let has_others = others.any(|by| answers.are_aggregated_in(&by.expr));
+    if !has_others {
+        *order = named;
+        return is_changed;
+    }
+    name_columns(&mut query.body);
+    let _ = order_inside(query);
+    true
+}
+
+/// Names columns of an answer without a name by what they are.
+fn name_columns(body: &mut SetExpr) {
+    let SetExpr::Select(select) = body else {
+        return;
+    };
+    for item in &mut select.projection {
+        if answered_name(item).is_some() {
+            continue;
+        }
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let alias = quoted(expr.to_string());
+            let expr = expr.clone();
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
 }
 
 /// Puts the answer's columns in the place of what they are.
-struct AnsweredNames {
-    answered: Vec<Answered>,
+struct AnsweredNames<'a> {
+    /// What they are called, by what they are.
+    aggregated: BTreeMap<&'a Expr, &'a Ident>,
     is_changed: bool,
 }
 
-impl VisitorMut for AnsweredNames {
+impl VisitorMut for AnsweredNames<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        let mut answered = self.answered.iter();
-        if let Some(same) = answered.find(|column| column.value == *expression) {
-            *expression = Expr::Identifier(same.alias.clone());
+        if let Some(alias) = self.aggregated.get(&*expression) {
+            *expression = Expr::Identifier((*alias).clone());
             self.is_changed = true;
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Whether the tables' column of the name can be meant: of groups, only their keys.
-fn hides(column: &Answered, select: &Select) -> bool {
-    let name = plain(&column.alias);
-    let is_key = |key: &Expr| column_name(key).as_ref() == Some(&name);
+/// The names of the keys that a query groups by; `None` where it does not.
+fn keys_of(select: &Select) -> Option<BTreeSet<String>> {
     match &select.group_by {
         GroupByExpr::Expressions(keys, _) if !keys.is_empty() => {
-            column.hides && keys.iter().any(is_key)
+            Some(keys.iter().filter_map(column_name).collect())
         }
-        _ => column.hides,
+        _ => None,
     }
 }
 
@@ -254,8 +320,17 @@ fn order_inside(query: &mut Query) -> Option<()> {
 fn answered_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(plain(alias)),
+        SelectItem::UnnamedExpr(expr) if is_count_of_rows(expr) => Some("count(*)".to_owned()),
         SelectItem::UnnamedExpr(expr) => column_name(expr),
         _ => None,
+    }
+}
+
+/// Whether it is a plain `count(*)`, whose column the planner calls so.
+fn is_count_of_rows(expression: &Expr) -> bool {
+    match expression {
+        Expr::Function(call) => call.to_string().eq_ignore_ascii_case("count(*)"),
+        _ => false,
     }
 }
 
@@ -284,7 +359,7 @@ fn column_name(expression: &Expr) -> Option<String> {
 }
 
 /// The name as SQL compares it.
-fn plain(ident: &Ident) -> String {
+pub(crate) fn plain(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
@@ -346,10 +421,22 @@ mod tests {
                     "SELECT \"k\", \"x\" FROM (SELECT k, sum(x) AS x, MIN(x) AS \"__order_1\" FROM t GROUP BY k) AS \"__ordered\" ORDER BY \"__order_1\"",
                 ),
             ),
+            (
+                "SELECT sum(x) AS x, COUNT(*) FROM t GROUP BY k ORDER BY max(x)",
+                Some(
+                    "SELECT \"x\", \"count(*)\" FROM (SELECT sum(x) AS x, COUNT(*), max(x) AS \"__order_1\" FROM t GROUP BY k) AS \"__ordered\" ORDER BY \"__order_1\"",
+                ),
+            ),
             // The answer has a column of an unknown name.
             (
-                "SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY sum(x) * -1",
-                Some("SELECT sum(x) AS x, count(*) FROM t GROUP BY k ORDER BY x * -1"),
+                "SELECT sum(x) AS x, count(y) FROM t GROUP BY k ORDER BY sum(x) * -1",
+                Some("SELECT sum(x) AS x, count(y) FROM t GROUP BY k ORDER BY x * -1"),
+            ),
+            (
+                "SELECT sum(x) AS x, count(y) FROM t GROUP BY k ORDER BY sum(x) - max(x)",
+                Some(
+                    "SELECT \"x\", \"count(y)\" FROM (SELECT sum(x) AS x, count(y) AS \"count(y)\", sum(x) - max(x) AS \"__order_1\" FROM t GROUP BY k) AS \"__ordered\" ORDER BY \"__order_1\"",
+                ),
             ),
             (
                 "SELECT lower(s) AS s, count(*) AS n FROM t GROUP BY s ORDER BY s || 'x'",
@@ -385,5 +472,21 @@ mod tests {
             assert!(!order_by_inputs(&mut statement), "{statement}");
             assert_eq!(statement.to_string(), sql);
         }
+    }
+
+    #[test]
+    fn many_columns_and_many_orders_are_not_compared_with_each_other() {
+        const COLUMNS: usize = 3_000;
+        let columns = (0..COLUMNS).map(|number| format!("abs(t.a{number}) AS a{number}"));
+        let orders = (0..COLUMNS).map(|number| format!("abs(t.a{number})"));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        let orders = orders.collect::<Vec<_>>().join(", ");
+        let names = (0..COLUMNS).map(|number| format!("a{number}"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {columns} FROM t ORDER BY {orders}");
+        let mut statement = Parser::parse_sql(&QUERIES, &sql).unwrap().remove(0);
+        assert!(order_by_inputs(&mut statement));
+        let expected = format!("SELECT {columns} FROM t ORDER BY {names}");
+        assert_eq!(statement.to_string(), expected);
     }
 }

@@ -1,5 +1,6 @@
 //! Forms that the planner takes and answers otherwise than PostgreSQL, and that are
 //! written in another way as easily: they are refused rather than answered wrongly.
+//! So are those of which it would make too much (`planned_size.rs`).
 
 use std::ops::ControlFlow;
 
@@ -10,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::Part;
 use crate::limited_texts::problem_of_type;
+use crate::planned_size::problem_of_size;
 
 /// Why a statement is refused, and what to write instead; `None` for all others.
 ///
@@ -26,7 +28,7 @@ use crate::limited_texts::problem_of_type;
 pub fn refused_form(part: &impl Part) -> Option<&'static str> {
     let mut finder = Finder { problem: None };
     let _ = part.read(&mut finder);
-    finder.problem
+    finder.problem.or_else(|| problem_of_size(part))
 }
 
 /// Stops at the first such form.
@@ -183,6 +185,10 @@ mod tests {
             (
                 "SELECT a::numeric(3, 0), b::decimal(3), c::dec FROM t",
                 None,
+            ),
+            (
+                "SELECT count(*) FROM t GROUP BY CUBE (a, b, c, d, e, f, g, h, i, j, k, l, m)",
+                Some("4096 grouping sets"),
             ),
             ("SELECT a FROM t UNION ALL SELECT a FROM u", None),
             ("SELECT a FROM t EXCEPT SELECT a FROM u", None),
