@@ -46,9 +46,66 @@ impl From<datafusion::error::DataFusionError> for ServeError {
                 Some(Self::TimeLimit(limit_ms)) => Self::TimeLimit(*limit_ms),
                 Some(Self::Cancelled) => Self::Cancelled,
                 Some(Self::Refused(problem)) => Self::Refused(problem.clone()),
-                _ => Self::Query(error.strip_backtrace()),
+                _ => Self::Query(root_text(&error)),
             },
-            _ => Self::Query(error.strip_backtrace()),
+            _ => Self::Query(root_text(&error)),
+        }
+    }
+}
+
+/// Words before a text of the library that say where it comes from.
+const ORIGINS: [&str; 7] = [
+    "Arrow error: ",
+    "Execution error: ",
+    "External error: ",
+    "Cast error: ",
+    "Parser error: ",
+    "Compute error: ",
+    "Invalid argument error: ",
+];
+
+/// What an error says at its root, without the rules and parts of the library that it
+/// came through.
+pub(crate) fn root_text(error: &datafusion::error::DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let mut rest = text.as_str();
+    while let Some(shorter) = ORIGINS.iter().find_map(|origin| rest.strip_prefix(origin)) {
+        rest = shorter;
+    }
+    rest.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::error::ArrowError;
+    use datafusion::error::DataFusionError;
+
+    use super::*;
+
+    #[test]
+    fn the_root_of_an_error_is_told() {
+        let cast = ArrowError::CastError("Cannot cast string 'a'".to_owned());
+        let cast = DataFusionError::from(cast);
+        let planned = DataFusionError::Plan("no such function".to_owned());
+        let root = DataFusionError::Execution("cannot take square root".to_owned());
+        let root = ArrowError::ComputeError(root.to_string());
+        for (error, expected) in [
+            (
+                cast.context("Optimizer rule 'simplify_expressions' failed"),
+                "Cannot cast string 'a'",
+            ),
+            (
+                planned.context("type_coercion").context("again"),
+                "Error during planning: no such function",
+            ),
+            (DataFusionError::from(root), "cannot take square root"),
+            (
+                DataFusionError::from(ArrowError::DivideByZero),
+                "Divide by zero error",
+            ),
+        ] {
+            assert_eq!(root_text(&error), expected);
+            assert_eq!(ServeError::from(error).to_string(), expected);
         }
     }
 }

@@ -29,6 +29,7 @@ mod query_text;
 mod read_only;
 mod row_condition;
 mod session;
+mod statement_times;
 mod system_table;
 mod tables;
 mod take_rows;

@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
 use sluice_functions::{
-    StatementTooLong, bracket_negative_intervals, compare_rows_by_value, compare_with_any,
-    put_into_zones_in_turn,
+    StatementTooLong, bound_slices, bracket_negative_intervals, compare_rows_by_value,
+    compare_with_any, put_into_zones_in_turn,
 };
 use sluice_syntax::{
     QUERIES, bracket_misread, cut_limited_texts, fit_numbers, may_have_exponent, order_by_inputs,
@@ -19,19 +19,10 @@ use sluice_syntax::{
 
 use crate::column_names::name_casts;
 
-/// Words without which nothing is to be mended but comparisons of rows.
-const SIGNS: [&str; 12] = [
-    "::",
-    "cast",
-    "char",
-    "time zone",
-    "interval",
-    "any",
-    "some",
-    "all",
-    "distinct",
-    "order",
-    "^",
+/// Words without which nothing is to be mended but comparisons of rows; of AT TIME ZONE the
+/// last, because more than a blank may stand between them.
+const SIGNS: [&str; 13] = [
+    "::", "cast", "char", "zone", "interval", "[", "any", "some", "all", "distinct", "order", "^",
     "~",
 ];
 
@@ -84,7 +75,8 @@ pub(crate) fn refused_in(statement: &DataFusionStatement) -> Option<&'static str
     }
 }
 
-/// The same statements in such words; `None` where they are as they should be.
+/// The same statements in such words; `None` where they are as they should be, or one is
+/// refused: it would not be known as such once it is mended.
 ///
 /// # Errors
 /// What is wrong with the size of one.
@@ -103,6 +95,9 @@ pub(crate) fn mended_text(sql: &str) -> Result<Option<String>, String> {
     let Ok(mut statements) = Parser::parse_sql(&QUERIES, sql) else {
         return Ok(None);
     };
+    if statements.iter().any(|one| refused_form(one).is_some()) {
+        return Ok(None);
+    }
     // As text they stand apart.
     let mut is_changed = has_signs;
     for statement in &mut statements {
@@ -136,6 +131,7 @@ pub(crate) fn mend(statement: &mut Statement) -> Result<bool, String> {
     // Casts that clash with what they cast have got their names.
     let has_limits = cut_limited_texts(statement);
     let has_brackets = bracket_negative_intervals(statement);
+    let has_slices = bound_slices(statement);
     let too_long = |problem: StatementTooLong| problem.to_string();
     let has_rows = compare_rows_by_value(statement).map_err(too_long)?;
     let has_quantifiers = compare_with_any(statement).map_err(too_long)?;
@@ -149,7 +145,7 @@ pub(crate) fn mend(statement: &mut Statement) -> Result<bool, String> {
     let has_numbers = fit_numbers(statement);
     let has_comparisons = has_rows || has_quantifiers || has_numbers;
     let has_casts = has_names || has_limits || has_zones;
-    Ok(has_groups || has_orders || has_casts || has_brackets || has_comparisons)
+    Ok(has_groups || has_orders || has_casts || has_brackets || has_slices || has_comparisons)
 }
 
 #[cfg(test)]
@@ -185,6 +181,21 @@ mod tests {
             ("SELECT - -x FROM t", Some("SELECT -(-x) FROM t")),
             ("SELECT -/* twice */ -x FROM t", Some("SELECT -(-x) FROM t")),
             ("SELECT x - -1, -2 FROM t -- or 3", None),
+            (
+                "SELECT l[:2], l[2:] FROM t",
+                Some("SELECT l[1:2], l[2:2147483647] FROM t"),
+            ),
+            (
+                "SELECT INTERVAL '04:05', INTERVAL '1 day' FROM t",
+                Some(
+                    "SELECT INTERVAL '0 months 0 days 14700000000000 nanoseconds', INTERVAL '1 day' FROM t",
+                ),
+            ),
+            // What is refused stays, so that it is known.
+            (
+                "SELECT -x ^ 2, t AT TIME ZONE 'a' AT TIME\nZONE 'b' AT TIME ZONE 'c' FROM t",
+                None,
+            ),
         ] {
             assert_eq!(mended_text(sql).unwrap().as_deref(), expected, "{sql}");
         }

@@ -24,7 +24,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
 use sluice_core::{Epoch, too_many_operators};
-use sluice_functions::{FloatsInOperators, Functions};
+use sluice_functions::{FloatsInOperators, Functions, IntervalProducts};
 use sluice_scan::{CodedGroups, checked_sum, float_extremes};
 use sluice_store::Snapshot;
 use tokio::runtime::Handle;
@@ -39,6 +39,7 @@ use crate::explain::{
     explain_query_of_text,
 };
 use crate::mended_sql::{mend_in, read_statement, refused_in};
+use crate::metrics::Metrics;
 use crate::plain_views::as_in_models;
 use crate::postgres::tables_to_read;
 use crate::query_limits::QueryLimits;
@@ -80,6 +81,8 @@ pub struct QueryOptions {
     pub access: Arc<Access>,
     /// Who keeps what was asked.
     pub auditor: Option<Arc<dyn Auditor>>,
+    /// Where statements of PostgreSQL clients are counted.
+    pub metrics: Arc<Metrics>,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
     /// The threads that compute answers to HTTP clients, so that a long
@@ -101,6 +104,7 @@ impl Default for QueryOptions {
             table_meanings: BTreeMap::new(),
             access: Arc::default(),
             auditor: None,
+            metrics: Arc::default(),
             connections_max: 100,
             threads: None,
         }
@@ -271,7 +275,10 @@ impl QueryEngine {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
-            .with_expr_planners(vec![Arc::new(FloatsInOperators)])
+            .with_expr_planners(vec![
+                Arc::new(FloatsInOperators),
+                Arc::new(IntervalProducts),
+            ])
             .with_default_features()
             .with_query_planner(Arc::new(planner))
             .with_physical_optimizer_rule(Arc::new(CodedGroups))

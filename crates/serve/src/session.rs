@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::access::{Access, Action, Role, User, Who};
-use crate::postgres::{Cursors, TransactionSettings};
+use crate::postgres::{Cursors, NotedSettings, TransactionSettings};
 
 tokio::task_local! {
     /// The session of the task that answers. A task without one is treated as
@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) cursors: Cursors,
     /// What was set before the transaction in which they are, and in it.
     pub(crate) transaction: Mutex<Option<TransactionSettings>>,
+    /// Settings as functions read and set them.
+    pub(crate) noted_settings: Mutex<NotedSettings>,
     /// The statement that is answered, and rows that were made for it.
     asked: Mutex<(Option<String>, u64)>,
 }
@@ -72,6 +74,7 @@ impl Session {
             kept: Mutex::default(),
             cursors: Mutex::default(),
             transaction: Mutex::default(),
+            noted_settings: Mutex::default(),
             asked: Mutex::default(),
         })
     }

@@ -12,21 +12,27 @@ mod no_tables;
 
 use common::Server;
 use common::client::{rows, sql};
-use common::wire::WireClient;
+use common::wire::{WireClient, told};
 use no_tables::{answered, engine};
 use serde_json::Value;
 
-/// The values of the one column of an answer over HTTP, and over the wire.
+/// The rows of an answer over HTTP, and over the wire.
 fn both(server: &Server, client: &mut WireClient, statement: &str) -> [Vec<String>; 2] {
+    [over_http(server, statement), client.rows(statement)]
+}
+
+/// The rows of an answer over HTTP, values with commas between them.
+fn over_http(server: &Server, statement: &str) -> Vec<String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
     let answer = rows(server.address, statement);
     let found = answer.as_array().unwrap().iter().map(|row| {
-        let row = row.as_array().unwrap();
-        match &row[0] {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
+        let values = row.as_array().unwrap().iter().map(text);
+        values.collect::<Vec<_>>().join(",")
     });
-    [found.collect(), client.rows(statement)]
+    found.collect()
 }
 
 #[test]
@@ -148,6 +154,59 @@ fn statements_of_datafusion_are_still_read() {
     ] {
         let answer = sql(server.address, "json", statement);
         assert_eq!(answer.status, 200, "{statement}: {}", answer.text());
+    }
+}
+
+#[test]
+fn an_order_by_an_aggregate_needs_no_names() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    let rows = "(VALUES ('a', 1), ('a', 5), ('b', 4), ('b', 4)) AS t(k, n)";
+    for (select, order, expected) in [
+        ("sum(n) AS n, count(*)", "max(n)", ["8,2", "6,2"]),
+        ("sum(n) AS n, COUNT(*)", "max(n) - sum(n)", ["8,2", "6,2"]),
+        ("count(*), sum(n) AS n", "min(n), count(*)", ["2,6", "2,8"]),
+        ("sum(n) AS n, count(k)", "sum(n) - max(n)", ["6,2", "8,2"]),
+    ] {
+        let statement = format!("SELECT {select} FROM {rows} GROUP BY k ORDER BY {order}");
+        let found = both(&server, &mut client, &statement);
+        assert_eq!(found, [expected, expected], "{statement}");
+        assert_eq!(client.prepared(&statement).1, expected, "{statement}");
+    }
+}
+
+#[test]
+fn a_third_zone_is_refused_wherever_it_stands() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    let moment = "TIMESTAMPTZ '2026-11-21 00:00:00+00'";
+    let two = format!("{moment} AT TIME ZONE 'Asia/Tokyo' AT TIME ZONE 'UTC'");
+    let query = format!("SELECT {two} AT TIME ZONE 'UTC' AS t");
+    for statement in [
+        query.clone(),
+        query.replace("TIME ZONE", "TIME\nZONE"),
+        format!("EXPLAIN {query}"),
+        format!("DECLARE c CURSOR FOR {query}"),
+        format!("COPY ({query}) TO STDOUT"),
+        format!("{query} FROM pg_class"),
+        format!("{query}, o.id, c.relname FROM orders o, pg_class c"),
+    ] {
+        assert_eq!(client.ask(&statement), told(&["0A000"], 'I'), "{statement}");
+        let prepared = client.prepared(&statement).0;
+        assert_eq!(prepared, told(&["0A000"], 'I'), "{statement}");
+    }
+    let with_parameter = query.replace(moment, "$1::timestamptz");
+    let refused = client.parse("", &with_parameter).sync().0;
+    assert_eq!(refused, told(&["0A000"], 'I'));
+    assert_eq!(sql(server.address, "json", &query).status, 400);
+    // The second is the moment at which the clocks of UTC show what those of Tokyo do.
+    for statement in [
+        format!("SELECT {two} AS t"),
+        format!("SELECT {two} AS t").replace("TIME ZONE", "TIME\nZONE"),
+    ] {
+        let expected = ["2026-11-21 09:00:00+00"];
+        assert_eq!(client.rows(&statement), expected, "{statement}");
+        assert_eq!(client.prepared(&statement).1, expected, "{statement}");
     }
 }
 

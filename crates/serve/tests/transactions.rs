@@ -10,6 +10,10 @@
 #[path = "transactions/answers.rs"]
 mod answers;
 mod common;
+#[path = "transactions/cursors.rs"]
+mod cursors;
+#[path = "transactions/setting_functions.rs"]
+mod setting_functions;
 
 use common::Server;
 use common::wire::{WireClient, told};
@@ -276,7 +280,7 @@ fn what_comes_before_a_sync_is_one_transaction() {
     }
     let ended: [(&[&str], &[&str], &str); 5] = [
         (&[set, "SELECT 1"], &["SET", "SELECT 1"], "Asia/Tokyo"),
-        (&[local, "SHOW timezone"], &["SET", "SHOW 1"], "UTC"),
+        (&[local, "SHOW timezone"], &["SET", "SHOW"], "UTC"),
         (&[set, "ROLLBACK"], &["SET", "ROLLBACK"], "UTC"),
         (
             &[set, "BEGIN", "ROLLBACK"],

@@ -511,3 +511,84 @@ async fn comparisons_of_too_many_rows_are_refused() {
         assert!(error.contains(wanted), "{error}");
     }
 }
+
+/// A few lines that would be planned for longer than anyone waits.
+#[tokio::test]
+async fn short_queries_of_which_too_much_would_be_made_are_refused() {
+    let engine = engine(&[]);
+    let chain = |of_one_before: &str| {
+        let mut tables = vec!["c0 AS (SELECT 1 AS x)".to_owned()];
+        for number in 1..30 {
+            let query = of_one_before.replace("BEFORE", &format!("c{}", number - 1));
+            tables.push(format!("c{number} AS ({query})"));
+        }
+        format!("WITH {} SELECT x FROM c29", tables.join(", "))
+    };
+    let between = format!(
+        "{}n{}",
+        "CAST(".repeat(18),
+        " BETWEEN 0 AND 1 AS INT)".repeat(18)
+    );
+    let mut doubled = "(VALUES (1)) AS t(n)".to_owned();
+    for _ in 0..16 {
+        doubled = format!("(SELECT n + n AS n FROM {doubled}) AS s");
+    }
+    for (sql, wanted) in [
+        (
+            chain("SELECT x FROM BEFORE UNION ALL SELECT x FROM BEFORE"),
+            "more than 1000 selects and tables",
+        ),
+        (
+            chain("SELECT x FROM (SELECT 1 AS x) AS s WHERE x IN (SELECT x FROM BEFORE)"),
+            "too deep inside each other",
+        ),
+        (
+            format!(
+                "SELECT count(*) FROM (VALUES (1)) AS t(n) GROUP BY CUBE ({})",
+                vec!["n"; 20].join(", ")
+            ),
+            "more than 4096 grouping sets",
+        ),
+        (
+            format!("SELECT {between} AS x FROM (VALUES (1)) AS t(n)"),
+            "parts of an expression would stand in it more than once",
+        ),
+        (
+            format!("SELECT n FROM {doubled} WHERE n > 3"),
+            "parts of an expression would stand in it more than once",
+        ),
+    ] {
+        let error = answer(&engine, &sql).await.unwrap_err();
+        assert!(error.contains(wanted), "{sql}: {error}");
+    }
+    // 2^16 times 1, without a condition that would stand below.
+    let sql = format!("SELECT n FROM {doubled}");
+    assert_eq!(answer(&engine, &sql).await.unwrap(), ["65536"]);
+}
+
+#[tokio::test]
+async fn a_case_in_conditions_of_others_is_written_once() {
+    let engine = engine(&[]);
+    let (begin, end) = ("CASE WHEN ", " THEN n > 2 ELSE n > 3 END");
+    let cases = format!("{}n > 1{}", begin.repeat(15), end.repeat(15));
+    let sql = format!("SELECT {cases} AS x FROM (VALUES (2), (3)) AS t(n) ORDER BY n");
+    let found = answered(&engine, &sql).await.unwrap();
+    assert_eq!(found, [["false"], ["true"]]);
+}
+
+#[tokio::test]
+async fn what_coalesce_leaves_out_is_not_computed() {
+    let engine = engine(&[]);
+    for call in [
+        "coalesce(x > 0, 1 / y > 0)",
+        "nvl(x > 0, 1 / y > 0)",
+        "nvl2(x > 0, y = 0, 1 / y > 0)",
+    ] {
+        let sql = format!("SELECT {call} AS p FROM (VALUES (NULL, 1), (1, 0)) AS t(x, y)");
+        let found = answered(&engine, &sql).await.unwrap();
+        assert_eq!(found, [["true"], ["true"]], "{call}");
+        let sql =
+            format!("SELECT count(*) FROM (VALUES (NULL, 1), (1, 0)) AS t(x, y) WHERE {call}");
+        assert_eq!(answer(&engine, &sql).await.unwrap(), ["2"], "{call}");
+    }
+}

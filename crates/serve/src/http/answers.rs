@@ -16,6 +16,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use sluice_core::Epoch;
+use tokio::time::Instant;
 
 use super::HttpState;
 use super::kept_answers::{KeptAnswers, Key};
@@ -221,6 +222,7 @@ impl HttpState {
             state: &self,
             key: &key,
         };
+        let begin = Instant::now();
         let outcome = async {
             let _turn = self.query_turn().await?;
             self.queries.add(1);
@@ -229,7 +231,9 @@ impl HttpState {
             let answer = Arc::new(found.inspect_err(|_| self.query_failures.add(1))?);
             Ok::<_, Problem>((answer, start_us))
         };
-        let (answer, start_us) = outcome.await?;
+        let outcome = outcome.await;
+        self.statements.count(begin.elapsed(), outcome.is_ok());
+        let (answer, start_us) = outcome?;
         let mut state = self.answers.state.lock();
         let end_us = self.clock.now_us();
         state

@@ -52,6 +52,7 @@ use crate::metrics::{Metric, Metrics};
 use crate::panels::{KeepPanels, Panels};
 use crate::query_engine::{QueryEngine, QueryResult};
 use crate::session;
+use crate::statement_times::StatementTimes;
 use crate::tables::SnapshotSource;
 use crate::take_rows::TakeRows;
 
@@ -150,6 +151,7 @@ pub struct HttpState {
     is_ready: AtomicBool,
     queries: Metric,
     query_failures: Metric,
+    statements: StatementTimes,
     lookups: Metric,
     rows: Metric,
     watchers: Metric,
@@ -186,6 +188,7 @@ impl HttpState {
                 "sluice_http_query_failures_total",
                 "Statements over HTTP that were refused or failed.",
             ),
+            statements: StatementTimes::new(&metrics, "http"),
             lookups: metrics.counter("sluice_http_lookups_total", "Point look-ups."),
             rows: metrics.counter(
                 "sluice_http_rows_total",

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::HttpState;
 use super::forms::Form;
@@ -27,7 +28,9 @@ pub(super) async fn sql(
     body: Bytes,
 ) -> Result<Response, Problem> {
     state.queries.add(1);
+    let begin = Instant::now();
     let answered = answer(&state, query.as_deref(), &headers, &body).await;
+    state.statements.count(begin.elapsed(), answered.is_ok());
     if answered.is_err() {
         state.query_failures.add(1);
     }

@@ -1,11 +1,12 @@
 //! The codes (SQLSTATE) of errors, by which clients know what went wrong.
 
-use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 
+use super::value_codes::code_of_value;
 use crate::ServeError;
+use crate::error::root_text;
 
 /// An error that ends the statement.
 pub(super) fn error(code: &str, message: String) -> PgWireError {
@@ -31,40 +32,71 @@ pub(super) fn internal(problem: &ServeError) -> PgWireError {
     error("XX000", problem.to_string())
 }
 
+/// What is wrong in a function, with the code that clients know it by.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Coded {
+    code: String,
+    message: String,
+}
+
+/// The same as an error of DataFusion, such as functions have.
+pub(super) fn of_function(problem: PgWireError) -> DataFusionError {
+    let info = ErrorInfo::from(problem);
+    DataFusionError::External(Box::new(Coded {
+        code: info.code,
+        message: info.message,
+    }))
+}
+
 /// An error of DataFusion.
 pub(super) fn of_datafusion(found: &DataFusionError) -> PgWireError {
-    match found.find_root() {
-        DataFusionError::External(inner) => match inner.downcast_ref::<ServeError>() {
-            // 57014: query_canceled; 42501: insufficient_privilege.
-            Some(problem @ (ServeError::Cancelled | ServeError::TimeLimit(_))) => {
-                error("57014", problem.to_string())
-            }
-            Some(ServeError::Refused(problem)) => error("42501", problem.clone()),
-            _ => error("XX000", found.strip_backtrace()),
-        },
-        // 22003: numeric_value_out_of_range.
-        DataFusionError::ArrowError(inner, _)
-            if matches!(&**inner, ArrowError::ArithmeticOverflow(_)) =>
-        {
-            error("22003", format!("bigint out of range: {inner}"))
-        }
+    let root = found.find_root();
+    let text = root_text(found);
+    match root {
+        DataFusionError::External(inner) => of_external(&**inner, text, root),
         // 53200: out_of_memory.
         DataFusionError::ResourcesExhausted(detail) => error("53200", detail.clone()),
         // 42601: syntax_error.
         DataFusionError::SQL(problem, _) => error("42601", problem.to_string()),
-        DataFusionError::Plan(problem) if is_no_table(problem) => {
-            // 42P01: undefined_table.
-            error("42P01", found.strip_backtrace())
-        }
+        // 42P01: undefined_table.
+        DataFusionError::Plan(problem) if is_no_table(problem) => error("42P01", text),
         DataFusionError::SchemaError(problem, _) => {
             // 42703: undefined_column.
             error("42703", problem.to_string())
         }
         // 0A000: feature_not_supported.
-        DataFusionError::NotImplemented(_) => error("0A000", found.strip_backtrace()),
+        DataFusionError::NotImplemented(_) => error("0A000", text),
         // 42000: syntax_error_or_access_rule_violation.
-        DataFusionError::Plan(_) => error("42000", found.strip_backtrace()),
-        _ => error("XX000", found.strip_backtrace()),
+        DataFusionError::Plan(_) => error("42000", text),
+        _ => of_value(root, text),
+    }
+}
+
+fn of_external(
+    inner: &(dyn std::error::Error + Send + Sync + 'static),
+    text: String,
+    root: &DataFusionError,
+) -> PgWireError {
+    if let Some(problem) = inner.downcast_ref::<Coded>() {
+        return error(&problem.code, problem.message.clone());
+    }
+    match inner.downcast_ref::<ServeError>() {
+        // 57014: query_canceled; 42501: insufficient_privilege.
+        Some(problem @ (ServeError::Cancelled | ServeError::TimeLimit(_))) => {
+            error("57014", problem.to_string())
+        }
+        Some(ServeError::Refused(problem)) => error("42501", problem.clone()),
+        _ => of_value(root, text),
+    }
+}
+
+/// An error that a value may have made.
+fn of_value(root: &DataFusionError, text: String) -> PgWireError {
+    let code = code_of_value(root, &text).unwrap_or("XX000");
+    match text.strip_prefix("Arithmetic overflow: ") {
+        Some(overflow) => error(code, format!("value out of range: {overflow}")),
+        None => error(code, text),
     }
 }
 

@@ -222,6 +222,8 @@ async fn converse(
 ) -> io::Result<()> {
     // Nothing is copied in.
     let copy = Arc::new(NoopHandler);
+    // What preparing a statement takes is part of the time of the one that runs next.
+    let mut waited = Duration::ZERO;
     while let Some(message) = socket.next().await {
         let message = match message {
             Ok(PgWireFrontendMessage::Terminate(_)) => break,
@@ -259,6 +261,11 @@ async fn converse(
             handlers.sessions(),
         );
         let answered = answered.await;
+        waited += begin.elapsed();
+        if is_asked || answered.is_err() {
+            let took = std::mem::take(&mut waited);
+            handlers.times.count(took, answered.is_ok());
+        }
         if let Err(problem) = answered {
             let info = ErrorInfo::from(with_code(problem));
             note(handlers, socket, "statement", begin, &info.code);

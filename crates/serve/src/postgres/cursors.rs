@@ -1,4 +1,4 @@
-//! Cursors: DECLARE, FETCH and CLOSE, as drivers send them that read a long
+//! Cursors: DECLARE, FETCH, MOVE and CLOSE, as drivers send them that read a long
 //! answer in portions.
 //!
 //! A cursor reads one snapshot, and lives as long as a query may run.
@@ -28,12 +28,13 @@ use sluice_syntax::text_of;
 
 use super::codes::{error, of_datafusion};
 use super::column_types::fields_of;
+use super::cursor_words::is_move;
 use super::rows::{encode, options_of};
 use crate::session::SESSION;
 
 /// Cursors of a connection.
 const CURSORS_MAX: usize = 20;
-/// Rows that one FETCH may name.
+/// Rows that one FETCH or MOVE may name.
 const FETCH_ROWS_MAX: usize = 1 << 20;
 
 /// An answer of which a part was given.
@@ -220,6 +221,22 @@ impl Cursor {
     }
 }
 
+/// Leaves out the next rows of a cursor.
+async fn move_on(name: &str, direction: &FetchDirection) -> PgWireResult<Response> {
+    let mut left = rows_wanted(direction)?;
+    let cursor = found(name)?;
+    let mut moved = 0;
+    while left != Some(0) {
+        let Some(rows) = cursor.next(left).await else {
+            break;
+        };
+        let count = rows?.num_rows();
+        moved += count;
+        left = left.map(|left| left - count.min(left));
+    }
+    Ok(Response::Execution(Tag::new("MOVE").with_rows(moved)))
+}
+
 /// Makes a cursor of a plan.
 async fn open(
     declared: &Declare,
@@ -308,6 +325,16 @@ impl QueryHook for CursorHook {
                 Err(problem) => Err(problem),
             }),
             Statement::Fetch {
+                name,
+                direction,
+                into: Some(into),
+                ..
+            } => Some(match is_move(into) {
+                true => move_on(&folded(name), direction).await,
+                // 42601: syntax_error.
+                false => Err(error("42601", format!("FETCH INTO {into} is not known"))),
+            }),
+            Statement::Fetch {
                 name, direction, ..
             } => {
                 let options = options_of(&*client);
@@ -337,12 +364,16 @@ impl QueryHook for CursorHook {
             // For the types of its parameters.
             Statement::Declare { stmts } => Some(planned(stmts, session).await),
             // For its columns.
-            Statement::Fetch { name, .. } => Some(found(&folded(name)).and_then(|cursor| {
+            Statement::Fetch {
+                name, into: None, ..
+            } => Some(found(&folded(name)).and_then(|cursor| {
                 let schema = DFSchema::try_from(cursor.schema.as_ref().clone());
                 let schema = schema.map_err(|problem| of_datafusion(&problem))?;
                 Ok(without_rows(schema))
             })),
-            Statement::Close { .. } => Some(Ok(without_rows(DFSchema::empty()))),
+            Statement::Fetch { .. } | Statement::Close { .. } => {
+                Some(Ok(without_rows(DFSchema::empty())))
+            }
             _ => None,
         }
     }

@@ -16,8 +16,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
-    ExtendedQueryHandler, send_describe_response, send_execution_response,
-    send_partial_query_response, send_ready_for_query,
+    ExtendedQueryHandler, send_describe_response, send_execution_response, send_ready_for_query,
 };
 use datafusion_postgres::pgwire::api::results::{
     DescribePortalResponse, DescribeStatementResponse, QueryResponse, Response, Tag,
@@ -36,18 +35,19 @@ use datafusion_postgres::pgwire::messages::extendedquery::{
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use futures::{Sink, SinkExt};
 
-use super::catalog::rewritten;
-use super::codes::{error, internal, too_complex};
+use super::codes::{error, internal};
 use super::copy_out::send_copy;
 use super::cursors::{self, fetch, folded};
 use super::discard::forget_portals;
+use super::known_words::in_known_words;
 use super::rows::{FORMAT, options_of};
 use super::savepoints::refusal;
+use super::sent_rows::send_rows;
 use super::service::Service;
+use super::setting_functions::set_wanted;
 use super::settings::SettingsHook;
 use super::time_zones::Services;
 use super::transaction_settings as transaction;
-use crate::mended_sql::mended_text;
 use crate::session::SESSION;
 
 /// Answers messages of the extended protocol.
@@ -132,11 +132,7 @@ impl ExtendedQueryHandler for Extended {
             let problem = "cannot insert multiple commands into a prepared statement";
             return Err(error("42601", problem.to_owned()));
         }
-        let other = match rewritten(&message.query) {
-            Some(other) => Some(other),
-            None => mended_text(&message.query).map_err(too_complex)?,
-        };
-        if let Some(query) = other {
+        if let Some(query) = in_known_words(&message.query)? {
             message.query = query;
         }
         // As the library does, but not before there is room for it.
@@ -234,7 +230,7 @@ impl ExtendedQueryHandler for Extended {
             client.set_state(PgWireConnectionState::ReadyForQuery);
             match answer_without_rows(client, response).await? {
                 Some(rows) => *state = PortalExecutionState::Suspended(rows),
-                None => return Ok(()),
+                None => return set_wanted(&self.settings, client).await,
             }
         }
         let PortalExecutionState::Suspended(rows) = &mut *state else {
@@ -242,11 +238,12 @@ impl ExtendedQueryHandler for Extended {
             send_execution_response(client, Tag::new("SELECT").with_rows(0)).await?;
             return Ok(());
         };
-        let has_more = send_partial_query_response(client, rows, rows_max).await;
+        let has_more = send_rows(client, rows, rows_max).await;
         if !matches!(has_more, Ok(true)) {
             *state = PortalExecutionState::Finished;
         }
-        has_more.map(|_| ())
+        has_more?;
+        set_wanted(&self.settings, client).await
     }
 
     async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
@@ -362,7 +359,10 @@ impl ExtendedQueryHandler for Extended {
             _,
             Some((
                 ast::Statement::Fetch {
-                    name, direction, ..
+                    name,
+                    direction,
+                    into: None,
+                    ..
                 },
                 _,
             )),

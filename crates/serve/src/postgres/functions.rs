@@ -16,14 +16,12 @@ use datafusion::prelude::SessionContext;
 
 use super::comments::Comments;
 use super::roles::OWNER;
-use super::setting_values::default_of;
 use super::sign_in::SERVER_VERSION;
 use crate::access::Who;
 use crate::session;
 
 /// Registers the functions.
-pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Comments) {
-    let time_zone = time_zone.to_owned();
+pub(super) fn register(context: &SessionContext, comments: &Comments) {
     let about = comments.clone();
     let of_column = comments.clone();
     let functions: Vec<(&'static str, Vec<usize>, Answer)> = vec![
@@ -37,17 +35,6 @@ pub(super) fn register(context: &SessionContext, time_zone: &str, comments: &Com
             "pg_get_userbyid",
             vec![1],
             Arc::new(|_| Some(OWNER.to_owned())),
-        ),
-        (
-            "current_setting",
-            vec![1, 2],
-            Arc::new(move |arguments| {
-                let name = arguments.first()?.as_ref()?.to_lowercase();
-                match &*name {
-                    "timezone" => session::time_zone().or_else(|| Some(time_zone.clone())),
-                    name => default_of(name),
-                }
-            }),
         ),
         (
             "obj_description",
@@ -94,8 +81,23 @@ pub(super) fn function(
 ) -> ScalarUDF {
     ScalarUDF::new_from_impl(Function {
         name,
-        signature: signature(counts),
+        signature: signature(counts, Volatility::Stable),
         data_type,
+        answer: Arc::new(move |texts: &[Option<String>]| Ok(answer(texts))),
+    })
+}
+
+/// The same of texts alone, which may fail.
+pub(super) fn fallible_function(
+    name: &'static str,
+    counts: &[usize],
+    volatility: Volatility,
+    answer: FallibleAnswer,
+) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Function {
+        name,
+        signature: signature(counts, volatility),
+        data_type: DataType::Utf8,
         answer,
     })
 }
@@ -108,24 +110,28 @@ fn user() -> String {
     }
 }
 
-fn signature(counts: &[usize]) -> Signature {
+fn signature(counts: &[usize], volatility: Volatility) -> Signature {
     use datafusion::logical_expr::TypeSignature;
     let kinds = counts.iter().map(|&count| match count {
         0 => TypeSignature::Nullary,
         count => TypeSignature::Any(count),
     });
-    Signature::one_of(kinds.collect(), Volatility::Stable)
+    Signature::one_of(kinds.collect(), volatility)
 }
 
 /// What a function makes of its arguments.
 pub(super) type Answer = Arc<dyn Fn(&[Option<String>]) -> Option<String> + Send + Sync>;
+
+/// What a function makes of its arguments, or why it makes nothing.
+pub(super) type FallibleAnswer =
+    Arc<dyn Fn(&[Option<String>]) -> Result<Option<String>> + Send + Sync>;
 
 /// A function that makes a value of texts.
 struct Function {
     name: &'static str,
     signature: Signature,
     data_type: DataType,
-    answer: Answer,
+    answer: FallibleAnswer,
 }
 
 impl std::fmt::Debug for Function {
@@ -192,7 +198,7 @@ impl ScalarUDFImpl for Function {
                 .collect();
             (self.answer)(&texts)
         });
-        let answers: StringArray = answers.collect();
+        let answers: StringArray = answers.collect::<Result<_>>()?;
         let answers = cast(&answers, &self.data_type)?;
         Ok(match is_scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?),

@@ -20,12 +20,14 @@ use super::guard::Guard;
 use super::hook::Both;
 use super::rows::QueryRows;
 use super::savepoints::{FailedTransactionHook, SavepointHook};
+use super::setting_functions::{SettingFunctionsHook, forget_wanted};
 use super::settings::SettingsHook;
 use super::sign_in::{Door, OpenSessions, Startup};
 use super::simple::Simple;
 use super::time_zones::Services;
 use crate::QueryEngine;
 use crate::audit::Auditor;
+use crate::statement_times::StatementTimes;
 
 /// A parsed statement as the library keeps it.
 pub(super) type Statement = (String, Option<(ast::Statement, LogicalPlan)>);
@@ -36,6 +38,8 @@ pub(super) struct Handlers {
     pub(super) simple: Arc<Simple>,
     /// Statements that are prepared.
     pub(super) extended: Arc<Extended>,
+    /// How many statements are asked, and how long they take.
+    pub(super) times: StatementTimes,
     settings: SettingsHook,
     door: Arc<Door>,
 }
@@ -45,10 +49,11 @@ impl Handlers {
         let settings = SettingsHook {
             time_zone: door.time_zone.clone(),
         };
-        // The first two see every statement before the others may answer it.
+        // The first three see every statement before the others may answer it.
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(Both(FailedTransactionHook)),
             Arc::new(Both(Guard(door.access.clone()))),
+            Arc::new(Both(SettingFunctionsHook(settings.clone()))),
             Arc::new(ExplainHook),
             Arc::new(CursorHook),
             Arc::new(Both(CopyHook)),
@@ -65,6 +70,7 @@ impl Handlers {
                 settings: settings.clone(),
             }),
             simple: Arc::new(Simple::new(services, settings.clone())),
+            times: StatementTimes::new(&engine.options.metrics, "postgres"),
             settings,
             door: Arc::new(door),
         }
@@ -75,11 +81,13 @@ impl Handlers {
         Arc::new(Startup::new(self.door.clone()))
     }
 
-    /// Takes back what was set in a transaction that has begun by itself and failed.
+    /// Takes back what was set in a transaction that has begun by itself and failed, and
+    /// what the statement that failed would have set.
     ///
     /// # Errors
     /// When the client cannot be told.
     pub(super) async fn take_back(&self, client: &mut dyn HookClient) -> io::Result<()> {
+        forget_wanted();
         if !matches!(client.transaction_status(), TransactionStatus::Idle) {
             return Ok(());
         }

@@ -1,12 +1,13 @@
 //! The settings that a connection may have, and the values that they take.
 
 use datafusion_postgres::pgwire::api::ClientInfo;
-use datafusion_postgres::pgwire::error::PgWireResult;
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 
 use super::codes::error;
 use super::formats::{FORMATS, format_value};
 use super::isolation::{DEFAULT_LEVEL, Isolation, LEVEL};
 use super::sign_in::SERVER_VERSION;
+use super::time_zones;
 
 /// Characters of a setting's value.
 const VALUE_LENGTH_MAX: usize = 1_000;
@@ -92,6 +93,34 @@ pub(super) fn told_name(name: &str) -> &str {
     }
 }
 
+/// What SHOW says of a setting with this value.
+pub(super) fn shown_value(name: &str, value: &str) -> String {
+    match name {
+        TIMEOUT => format!("{value}ms"),
+        _ => value.to_owned(),
+    }
+}
+
+/// There is no setting of that name.
+pub(super) fn unrecognized(name: &str) -> PgWireError {
+    // 42704: undefined_object.
+    let problem = format!("unrecognized configuration parameter \"{name}\"");
+    error("42704", problem)
+}
+
+/// Refuses the names of what no client sets.
+///
+/// # Errors
+/// When it is one of them.
+pub(super) fn check_name(name: &str) -> PgWireResult<()> {
+    if name.starts_with("datafusion.") {
+        // 42501: insufficient_privilege.
+        let problem = format!("`{name}` holds for everybody, and no client sets it");
+        return Err(error("42501", problem));
+    }
+    Ok(())
+}
+
 /// Where a setting is kept.
 pub(super) fn key_of(name: &str) -> String {
     match FORMATS.contains(&name) {
@@ -125,10 +154,12 @@ pub(super) fn checked(name: &str, value: String, now: Option<&str>) -> PgWireRes
         return Err(error("22023", problem));
     }
     let wrong = |help: &str| {
+        let name = told_name(name);
         let problem = format!("invalid value for parameter \"{name}\": \"{value}\"{help}");
         error("22023", problem)
     };
     match name {
+        TIME_ZONE => time_zones::known(&value).ok_or_else(|| wrong("")),
         TIMEOUT => {
             let help = "; write milliseconds, or '30s', '5min'";
             let timeout_ms = milliseconds(&value).ok_or_else(|| wrong(help))?;
@@ -204,6 +235,8 @@ mod tests {
             (DEFAULT_LEVEL, "none", None),
             ("client_encoding", "UTF-8", Some("UTF-8")),
             ("client_encoding", "LATIN1", None),
+            (TIME_ZONE, "asia/tokyo", Some("Asia/Tokyo")),
+            (TIME_ZONE, "Mars/Base", None),
             ("anything", "x", Some("x")),
         ] {
             let found = checked(name, value.to_owned(), None).ok();

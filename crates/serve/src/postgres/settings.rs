@@ -30,16 +30,16 @@ use super::cursors::without_rows;
 use super::hook::Hook;
 use super::isolation::{DEFAULT_LEVEL, Isolation, LEVEL};
 use super::savepoints::is_chained;
+use super::sent_rows::SHOW;
 use super::setting_values::{
-    DEFAULTS, TIME_ZONE, TIMEOUT, checked, default_of, defaults, is_setting, is_told, key_of,
-    name_of, told_name,
+    DEFAULTS, TIME_ZONE, check_name, checked, default_of, defaults, is_setting, is_told, key_of,
+    name_of, shown_value, told_name, unrecognized,
 };
-use super::time_zones;
 use super::transaction_settings::{self as transaction, Values};
 use crate::session::{self, SESSION};
 
 /// Settings that one connection may keep.
-const SETTINGS_MAX: usize = 100;
+pub(super) const SETTINGS_MAX: usize = 100;
 /// What `SHOW ALL` names.
 const ALL: &str = "all";
 /// The columns of its answer.
@@ -54,7 +54,7 @@ pub(super) struct SettingsHook {
 
 impl SettingsHook {
     /// What SHOW says of a name, in lower case.
-    fn shown<C: ClientInfo + ?Sized>(&self, client: &C, name: &str) -> Option<String> {
+    pub(super) fn shown<C: ClientInfo + ?Sized>(&self, client: &C, name: &str) -> Option<String> {
         if name == LEVEL
             && let Some(level) = transaction::isolation()
         {
@@ -62,10 +62,7 @@ impl SettingsHook {
         }
         let found = client.metadata().get(&key_of(name));
         if let Some(value) = found {
-            return Some(match name {
-                TIMEOUT => format!("{value}ms"),
-                _ => value.clone(),
-            });
+            return Some(shown_value(name, value));
         }
         let told = match name {
             TIME_ZONE => session::time_zone().or_else(|| Some(self.time_zone.clone())),
@@ -84,29 +81,27 @@ impl SettingsHook {
         }
         match self.shown(client, name) {
             Some(value) => texts(&[told_name(name)], &[vec![value]]),
-            // 42704: undefined_object.
-            None => Err(error(
-                "42704",
-                format!("unrecognized configuration parameter \"{name}\""),
-            )),
+            None => Err(unrecognized(name)),
         }
     }
 
-    /// All settings that are known, and those that the client has made up.
-    fn show_all(&self, client: &dyn HookClient) -> PgWireResult<Response> {
+    /// What SHOW says of all settings that are known, and of those that the client has
+    /// made up, by their names in lower case.
+    pub(super) fn all_shown<C: ClientInfo + ?Sized>(&self, client: &C) -> BTreeMap<String, String> {
         let mut names = vec![TIME_ZONE];
         names.extend(defaults().map(|(name, _)| name));
         names.extend(client.metadata().keys().filter_map(|key| name_of(key)));
-        let mut shown = BTreeMap::new();
-        for name in names {
-            if let Some(value) = self.shown(client, name) {
-                shown.insert(told_name(name).to_owned(), value);
-            }
-        }
-        let rows = shown.into_iter();
-        let rows: Vec<Vec<String>> = rows
-            .map(|(name, value)| vec![name, value, String::new()])
+        let shown = names.into_iter();
+        let shown = shown.filter_map(|name| Some((name.to_owned(), self.shown(client, name)?)));
+        shown.collect()
+    }
+
+    fn show_all(&self, client: &dyn HookClient) -> PgWireResult<Response> {
+        let shown = self.all_shown(client).into_iter();
+        let mut rows: Vec<Vec<String>> = shown
+            .map(|(name, value)| vec![told_name(&name).to_owned(), value, String::new()])
             .collect();
+        rows.sort();
         texts(&ALL_COLUMNS, &rows)
     }
 
@@ -207,7 +202,11 @@ impl SettingsHook {
         self.hold(values, client).await
     }
 
-    async fn assign(
+    /// Sets what these name to their values.
+    ///
+    /// # Errors
+    /// When one is no value of its setting, or the client cannot be told.
+    pub(super) async fn assign(
         &self,
         assignments: Vec<Assignment>,
         is_local: bool,
@@ -216,30 +215,19 @@ impl SettingsHook {
         // What holds until the transaction ends does not without one.
         let is_in_vain = is_local && !transaction::is_begun();
         for (name, value) in assignments {
-            if name.starts_with("datafusion.") {
-                let problem = format!("`{name}` holds for everybody, and no client sets it");
-                return Err(error("42501", problem));
-            }
-            match value {
-                None if is_in_vain => {}
-                None => self.reset(&name, is_local, client).await?,
-                Some(value) if name == TIME_ZONE => {
-                    let zone = time_zones::known(&value).ok_or_else(|| {
-                        let problem =
-                            format!("invalid value for parameter \"TimeZone\": \"{value}\"");
-                        error("22023", problem)
-                    })?;
-                    if !is_in_vain {
-                        set_time_zone(zone, is_local, client).await?;
-                    }
+            check_name(&name)?;
+            let Some(value) = value else {
+                if !is_in_vain {
+                    self.reset(&name, is_local, client).await?;
                 }
-                Some(value) => {
-                    let now = client.metadata().get(&key_of(&name));
-                    let value = checked(&name, value, now.map(String::as_str))?;
-                    if !is_in_vain {
-                        set(&name, value, is_local, client).await?;
-                    }
-                }
+                continue;
+            };
+            let now = client.metadata().get(&key_of(&name));
+            let value = checked(&name, value, now.map(String::as_str))?;
+            match name.as_str() {
+                _ if is_in_vain => {}
+                TIME_ZONE => set_time_zone(value, is_local, client).await?,
+                name => set(name, value, is_local, client).await?,
             }
         }
         done("SET")
@@ -313,12 +301,12 @@ fn texts(columns: &[&str], rows: &[Vec<String>]) -> PgWireResult<Response> {
         encoded.push(Ok(encoder.take_row()));
     }
     let mut response = QueryResponse::new(fields, futures::stream::iter(encoded));
-    response.set_command_tag("SHOW");
+    response.set_command_tag(SHOW);
     Ok(Response::Query(response))
 }
 
 /// Name and value, `None` for the default, of what a SET sets.
-type Assignment = (String, Option<String>);
+pub(super) type Assignment = (String, Option<String>);
 
 fn assignments(set: &Set) -> Result<Vec<Assignment>, PgWireError> {
     let found = match set {
@@ -383,7 +371,8 @@ fn name_of_words(words: &[Ident]) -> String {
         "transaction isolation level" => LEVEL.to_owned(),
         // `SHOW SESSION AUTHORIZATION`: the parser takes the first word for a scope.
         "authorization" | "session authorization" => "session_authorization".to_owned(),
-        other => other.to_owned(),
+        // A name in parts, as clients make them up.
+        _ => words.join("."),
     }
 }
 

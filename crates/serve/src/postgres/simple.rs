@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 use datafusion_postgres::pgwire::api::query::{
-    SimpleQueryHandler, send_execution_response, send_query_response, send_ready_for_query,
+    SimpleQueryHandler, send_execution_response, send_ready_for_query,
 };
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::api::store::PortalStore;
@@ -23,14 +23,16 @@ use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, Transa
 use datafusion_postgres::pgwire::messages::simplequery::Query;
 use futures::{Sink, SinkExt};
 
-use super::catalog::{read, rewritten};
-use super::codes::{error, internal, too_complex};
+use super::catalog::read;
+use super::codes::{error, internal};
 use super::copy_out::send_copy;
 use super::discard::forget_portals;
+use super::known_words::in_known_words;
+use super::sent_rows::{send_columns, send_rows};
+use super::setting_functions::set_wanted;
 use super::settings::SettingsHook;
 use super::time_zones::Services;
 use super::transaction_settings as transaction;
-use crate::mended_sql::mended_text;
 
 /// Answers messages of the simple protocol.
 pub(super) struct Simple {
@@ -51,11 +53,13 @@ impl Simple {
     fn statements(sql: &str) -> PgWireResult<Vec<String>> {
         let parts = parts(sql);
         if let [one] = parts.as_slice() {
-            return Ok(vec![in_known_words(one)?]);
+            let known = in_known_words(one)?;
+            return Ok(vec![known.unwrap_or_else(|| (*one).to_owned())]);
         }
         let mut statements = Vec::new();
         for part in parts {
-            let statement = in_known_words(part)?;
+            let known = in_known_words(part)?;
+            let statement = known.unwrap_or_else(|| part.to_owned());
             let parsed = read(&statement);
             let parsed = parsed.map_err(|problem| PgWireError::ApiError(Box::new(problem)))?;
             // A comment is none.
@@ -88,21 +92,10 @@ impl Simple {
             for response in responses {
                 send(client, response).await?;
             }
+            set_wanted(&self.settings, client).await?;
         }
         Ok(())
     }
-}
-
-/// A statement in words that the library takes.
-///
-/// # Errors
-/// When it is too long.
-fn in_known_words(sql: &str) -> PgWireResult<String> {
-    let other = match rewritten(sql) {
-        Some(other) => Some(other),
-        None => mended_text(sql).map_err(too_complex)?,
-    };
-    Ok(other.unwrap_or_else(|| sql.to_owned()))
 }
 
 /// What stands between the semicolons of a text. One that cannot be read is one part.
@@ -146,7 +139,12 @@ where
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
     match response {
-        Response::Query(rows) => send_query_response(client, rows, true).await,
+        Response::Query(mut rows) => {
+            let columns = rows.row_schema();
+            send_columns(client, &columns).await?;
+            send_rows(client, &mut rows, 0).await?;
+            Ok(())
+        }
         Response::Execution(tag)
         | Response::TransactionStart(tag)
         | Response::TransactionEnd(tag) => send_execution_response(client, tag).await,

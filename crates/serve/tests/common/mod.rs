@@ -231,8 +231,12 @@ impl Server {
         let shop = Arc::new(Shop::new());
         let for_source = shop.clone();
         let source: SnapshotSource = Arc::new(move || for_source.snapshot());
-        let engine = Arc::new(QueryEngine::new(source.clone(), options.query).unwrap());
         let metrics = Arc::new(Metrics::default());
+        let query = QueryOptions {
+            metrics: metrics.clone(),
+            ..options.query
+        };
+        let engine = Arc::new(QueryEngine::new(source.clone(), query).unwrap());
         let info = WarehouseInfo {
             name: "little shop".to_owned(),
             time_zone: "Asia/Shanghai".to_owned(),

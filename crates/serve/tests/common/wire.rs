@@ -20,7 +20,11 @@ pub fn told(words: &[&str], state: char) -> Told {
     Told { words, state }
 }
 
-pub struct WireClient(TcpStream);
+pub struct WireClient {
+    stream: TcpStream,
+    /// Of the last error.
+    message: String,
+}
 
 impl WireClient {
     pub fn sign_in(server: &Server) -> Self {
@@ -34,7 +38,10 @@ impl WireClient {
         let length = (parameters.len() + 4) as u32;
         stream.write_all(&length.to_be_bytes()).unwrap();
         stream.write_all(parameters.as_bytes()).unwrap();
-        let mut client = Self(stream);
+        let mut client = Self {
+            stream,
+            message: String::new(),
+        };
         client.answer_until(b'Z');
         client
     }
@@ -44,7 +51,7 @@ impl WireClient {
         let mut message = vec![letter];
         message.extend(length.to_be_bytes());
         message.extend(body);
-        self.0.write_all(&message).unwrap();
+        self.stream.write_all(&message).unwrap();
     }
 
     fn send_text(&mut self, text: &str) {
@@ -54,6 +61,15 @@ impl WireClient {
     pub fn ask(&mut self, text: &str) -> Told {
         self.send_text(text);
         self.answer_until(b'Z').0
+    }
+
+    /// The code and the message of the error that a text is answered with.
+    #[track_caller]
+    pub fn refused(&mut self, text: &str) -> (String, String) {
+        self.message.clear();
+        let mut told = self.ask(text);
+        assert!(!self.message.is_empty(), "{text}: {told:?}");
+        (told.words.pop().unwrap(), self.message.clone())
     }
 
     /// The rows that a text is answered with, values with commas between them.
@@ -114,10 +130,10 @@ impl WireClient {
         let (mut words, mut rows) = (Vec::new(), Vec::new());
         loop {
             let mut head = [0; 5];
-            self.0.read_exact(&mut head).unwrap();
+            self.stream.read_exact(&mut head).unwrap();
             let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
             let mut body = vec![0; length - 4];
-            self.0.read_exact(&mut body).unwrap();
+            self.stream.read_exact(&mut body).unwrap();
             let fields: Vec<String> = body
                 .split(|byte| *byte == 0)
                 .map(|field| String::from_utf8_lossy(field).into_owned())
@@ -128,6 +144,8 @@ impl WireClient {
                 b'E' => {
                     let code = fields.iter().find_map(|field| field.strip_prefix('C'));
                     words.push(code.unwrap().to_owned());
+                    let message = fields.iter().find_map(|field| field.strip_prefix('M'));
+                    self.message = message.unwrap().to_owned();
                 }
                 b's' => words.push("…".to_owned()),
                 _ => {}

@@ -60,6 +60,26 @@ const BY_BYTES: [&str; 7] = [
     "pg_c_utf8",
 ];
 
+/// Brackets inside each other up to which the library reads a text: it tries
+/// every call twice, so that each level doubles its time.
+const DEPTH_MAX: usize = 10;
+
+/// Whether the library reads this in little time.
+fn is_shallow(sql: &str) -> bool {
+    let mut depth = 0_usize;
+    for byte in sql.bytes() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        if depth > DEPTH_MAX {
+            return false;
+        }
+    }
+    true
+}
+
 /// The statements of a text.
 ///
 /// # Errors
@@ -69,12 +89,16 @@ pub(in crate::postgres) fn read(sql: &str) -> Result<Vec<Statement>, ParserError
         Ok(statements) => statements,
         // The library knows ABORT, and whole statements of clients.
         Err(problem) => {
+            if !is_shallow(sql) {
+                return Err(problem);
+            }
             let known = LIBRARY.parse(sql).ok();
             let known = known.filter(|statements| !statements.iter().any(reads_own));
             return known.ok_or(problem);
         }
     };
-    if !statements.is_empty() && statements.iter().all(reads_catalog_alone) {
+    let is_of_catalog = !statements.is_empty() && statements.iter().all(reads_catalog_alone);
+    if is_of_catalog && is_shallow(sql) {
         return LIBRARY.parse(sql);
     }
     statements.into_iter().map(compatible).collect()
@@ -158,6 +182,25 @@ mod tests {
         ] {
             assert_eq!(written(sql), sql);
         }
+    }
+
+    /// The library would take seconds for twenty levels and hours for forty.
+    #[test]
+    fn calls_within_calls_are_read_once() {
+        let calls = |count: usize, end: &str| {
+            format!(
+                "SELECT {}oid{} FROM pg_class{end}",
+                "abs(".repeat(count),
+                ")".repeat(count)
+            )
+        };
+        assert!(read(&calls(40, " x y z")).is_err());
+        let statements = read(&calls(40, "")).unwrap();
+        assert!(
+            statements[0]
+                .to_string()
+                .contains("FROM pg_catalog.pg_class")
+        );
     }
 
     #[test]

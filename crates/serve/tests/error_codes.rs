@@ -1,0 +1,143 @@
+//! What errors are told with: codes over the PostgreSQL wire, as PostgreSQL has them, and
+//! words without the parts of the library that they came through.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::Server;
+use common::client::sql;
+use common::wire::{WireClient, told};
+
+#[test]
+fn errors_of_values_have_the_codes_of_postgresql() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    for (statement, code) in [
+        // division_by_zero
+        ("SELECT 1 / 0", "22012"),
+        ("SELECT 1 % 0", "22012"),
+        ("SELECT 1.0 / 0", "22012"),
+        ("SELECT 1 / (n - 1) FROM (VALUES (1), (2)) AS v(n)", "22012"),
+        // invalid_text_representation
+        ("SELECT 'abc'::int", "22P02"),
+        ("SELECT '1.5'::int", "22P02"),
+        (
+            "SELECT s::int FROM (VALUES ('abc'), ('1')) AS v(s)",
+            "22P02",
+        ),
+        ("SELECT 'abc'::numeric(10, 2)", "22P02"),
+        ("SELECT 'x'::double precision", "22P02"),
+        ("SELECT 'maybe'::boolean", "22P02"),
+        ("SELECT id FROM orders WHERE id > 'x'", "22P02"),
+        // numeric_value_out_of_range
+        ("SELECT '99999999999'::int", "22003"),
+        ("SELECT '99999999999999999999'::bigint", "22003"),
+        ("SELECT '12345678901'::numeric(5, 2)", "22003"),
+        ("SELECT 123456::numeric(5, 2)", "22003"),
+        ("SELECT 300000::smallint", "22003"),
+        ("SELECT 1e30::bigint", "22003"),
+        ("SELECT 1e30::double precision::bigint", "22003"),
+        ("SELECT 9223372036854775807 + 1", "22003"),
+        (
+            "SELECT sum(n) FROM (VALUES (9223372036854775807), (1)) AS v(n)",
+            "22003",
+        ),
+        ("SELECT factorial(100)", "22003"),
+        // invalid_datetime_format
+        ("SELECT 'x'::date", "22007"),
+        (
+            "SELECT s::date FROM (VALUES ('abc'), ('1')) AS v(s)",
+            "22007",
+        ),
+        ("SELECT 'x'::time", "22007"),
+        ("SELECT TIMESTAMPTZ 'x'", "22007"),
+        ("SELECT 'x'::interval", "22007"),
+        ("SELECT to_date('x', 'YYYY-MM-DD')", "22007"),
+        ("SELECT id FROM orders WHERE day > 'x'", "22007"),
+        // datetime_field_overflow
+        ("SELECT '2025-13-01'::date", "22008"),
+        ("SELECT '25:00:00'::time", "22008"),
+        ("SELECT TIMESTAMPTZ '2025-02-30 10:00:00'", "22008"),
+        ("SELECT make_date(2025, 2, 30)", "22008"),
+        ("SELECT to_timestamp('2025-13-01', 'YYYY-MM-DD')", "22008"),
+        (
+            "SELECT DATE '9999-12-31' + INTERVAL '9999999 years'",
+            "22008",
+        ),
+        // invalid_argument_for_logarithm, and for power
+        ("SELECT ln(0)", "2201E"),
+        (
+            "SELECT log10(n - 2) FROM (VALUES (1), (2)) AS v(n)",
+            "2201E",
+        ),
+        ("SELECT sqrt(-1)", "2201F"),
+        // invalid_regular_expression, invalid_parameter_value, cardinality_violation
+        ("SELECT 'a' ~ '('", "2201B"),
+        ("SELECT now() AT TIME ZONE 'Mars/Base'", "22023"),
+        ("SELECT split_part('a', 'b', 0)", "22023"),
+        ("SELECT (SELECT n FROM (VALUES (1), (2)) AS v(n))", "21000"),
+    ] {
+        assert_eq!(client.ask(statement), told(&[code], 'I'), "{statement}");
+        let prepared = client.prepared(statement).0;
+        assert_eq!(prepared, told(&[code], 'I'), "{statement}");
+    }
+    for (statement, code) in [
+        ("COPY (SELECT 1 / 0 AS n) TO STDOUT", "22012"),
+        (
+            "BEGIN; DECLARE c CURSOR FOR SELECT 'x'::date AS d; FETCH c; COMMIT",
+            "22007",
+        ),
+    ] {
+        let words = client.ask(statement).words;
+        assert_eq!(words.last().map(String::as_str), Some(code), "{statement}");
+        client.ask("ROLLBACK");
+    }
+}
+
+#[test]
+fn errors_are_told_by_their_root() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    for (statement, code, problem) in [
+        (
+            "SELECT 'abc'::int",
+            "22P02",
+            "Cannot cast string 'abc' to value of Int32 type",
+        ),
+        ("SELECT 1 / 0", "22012", "Divide by zero error"),
+        (
+            "SELECT 'x'::interval",
+            "22007",
+            "\"x\" is no interval: write numbers with their units, as in '1 day 2.5 hours', or a time, as in '1 day 02:30:00'",
+        ),
+        (
+            "SELECT sqrt(-1)",
+            "2201F",
+            "cannot take square root of a negative number",
+        ),
+        (
+            "SELECT id FROM orders LIMIT -1",
+            "42000",
+            "Error during planning: LIMIT must be >= 0, '-1' was provided",
+        ),
+    ] {
+        let refused = client.refused(statement);
+        assert_eq!(
+            refused,
+            (code.to_owned(), problem.to_owned()),
+            "{statement}"
+        );
+        let answer = sql(server.address, "json", statement);
+        assert_eq!(answer.status, 400, "{statement}");
+        assert_eq!(answer.problem(), problem, "{statement}");
+    }
+    let (code, problem) = client.refused("SELECT 9223372036854775807 + 1");
+    assert_eq!(code, "22003");
+    let expected = "value out of range: Overflow happened on: 9223372036854775807 + 1";
+    assert_eq!(problem, expected);
+}
