@@ -70,6 +70,18 @@ pub enum KafkaSourceError {
         /// Where it ends.
         end: i64,
     },
+    /// A leader was elected that lacks records that had been read.
+    #[error(
+        "{name}: {place} lost records that had been read, and others may stand at their offsets: a broker became the leader that did not have them: {problem}\n  help: begin with an empty state folder; a start with this one goes on at its offset, without what came before it anew. `unclean.leader.election.enable=false` on the brokers and `acks=all` of the producers keep it from coming again"
+    )]
+    Truncated {
+        /// The source.
+        name: String,
+        /// Which partition of which topic, as far as the client says it.
+        place: String,
+        /// What the client says, with offsets and epochs of leaders.
+        problem: String,
+    },
     /// Records of a topic that is its own log are gone.
     #[error(
         "{name}: {place}, which are their own log (`log = \"source\"`), are gone: {problem}; nothing was computed without them\n  help: bring them back, or start with another --state folder; keep the topic's records for good (`retention.ms=-1`, `retention.bytes=-1`), or leave `log = \"source\"` out"

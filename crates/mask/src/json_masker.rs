@@ -25,14 +25,12 @@ pub const ROWS: [&str; 6] = [
 /// Where they name the table, and its database.
 const TABLE_NAMES: [&str; 3] = ["/table", "/source/table", "/payload/source/table"];
 const DATABASE_NAMES: [&str; 3] = ["/database", "/source/db", "/payload/source/db"];
-/// Where they may repeat the row in other words: it is left out.
-const REPETITIONS: [&str; 5] = [
-    "/sql",
-    "/query",
-    "/primary_key",
-    "/source/query",
-    "/payload/source/query",
-];
+/// Where they may repeat the statement, which may be about other tables than
+/// the one named, as an UPDATE of several tables is: it is left out wherever a
+/// table of the topic has masks.
+const STATEMENTS: [&str; 4] = ["/sql", "/query", "/source/query", "/payload/source/query"];
+/// Where they may repeat the key of a row with masks: it is left out.
+const KEYS: [&str; 1] = ["/primary_key"];
 
 /// Numbers of rules while a record is looked through.
 const FIND_TABLE: u32 = 0;
@@ -272,10 +270,15 @@ fn placed(
             placed.rules.len() as u32 - 1,
         );
     }
-    let Some(columns) = columns else {
-        return placed;
+    let statements: &[&str] = match rules.tables.is_empty() {
+        true => &[],
+        false => &STATEMENTS,
     };
-    for pointer in REPETITIONS {
+    let keys: &[&str] = match columns {
+        None => &[],
+        Some(_) => &KEYS,
+    };
+    for pointer in statements.iter().chain(keys) {
         placed.rules.push(Rule {
             action: Action::Drop,
             person: None,
@@ -287,6 +290,9 @@ fn placed(
             placed.rules.len() as u32 - 1,
         );
     }
+    let Some(columns) = columns else {
+        return placed;
+    };
     for (part, pointer) in (0..).zip(ROWS) {
         for rows in placed.tree.pointer(Tree::ROOT, pointer) {
             placed.tree.elements_are_rows(rows);

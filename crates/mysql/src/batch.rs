@@ -2,6 +2,8 @@
 
 use sluice_core::Record;
 
+use crate::copy_report::CopiedRows;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -11,6 +13,8 @@ pub struct Batch {
     pub warnings: Vec<String>,
     /// What a person may like to know.
     pub notes: Vec<String>,
+    /// First copies of which that changed, in order.
+    pub copies: Vec<CopiedRows>,
     /// Nothing more is there now.
     pub at_end: bool,
 }

@@ -24,7 +24,7 @@ pub enum Problem {
     Statement(String),
     /// The table's columns are not known.
     #[error(
-        "{0}: the columns behind the log's table map are not known, {1}\n  help: set `binlog_row_metadata = FULL` on the server, so that the log says them; of files, begin with the one that creates the table"
+        "{0}: the columns behind the log's table map are not known, {1}\n  help: set `binlog_row_metadata = FULL` on the server, so that the log says them, or GRANT SELECT on the table to the user; of files, begin with the one that creates the table"
     )]
     UnknownTable(TableName, String),
     /// A new row lacks a column whose default is not known.

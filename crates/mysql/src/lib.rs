@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod binlog;
+pub mod copy_report;
 pub mod ddl;
 pub mod error;
 pub mod files;

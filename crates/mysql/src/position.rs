@@ -26,6 +26,9 @@ pub enum CopyProgress {
     /// Nothing was copied.
     #[default]
     Waiting,
+    /// Nothing was copied, and rows of a table that had the name before are to be
+    /// taken out first.
+    Replacing,
     /// All rows up to this key, as SQL literals.
     Until(Vec<String>),
     /// All rows.
@@ -239,11 +242,15 @@ mod tests {
         let name = TableName::new("shop", "t.x");
         let step = StateStep {
             schemas: vec![(name.clone(), Some(TableSchema::default()))],
-            copies: vec![(name.clone(), CopyProgress::Until(vec!["7".into()]))],
+            copies: vec![
+                (name.clone(), CopyProgress::Until(vec!["7".into()])),
+                (TableName::new("shop", "swapped"), CopyProgress::Replacing),
+            ],
             tables: Some(filter.clone()),
             at: None,
         };
         position.apply(&state_step(&step)).unwrap();
+        assert_eq!(position.copies, step.copies);
         assert_eq!(position.tables, Some(filter));
         let json = serde_json::to_string(&position).unwrap();
         let back: DatabasePosition = serde_json::from_str(&json).unwrap();

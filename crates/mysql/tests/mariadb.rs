@@ -10,15 +10,18 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::scenarios::{
     copy_and_stream_meet, every_type_is_the_same, new_rows_have_their_defaults,
-    tables_change_inside_a_transaction, tables_join_and_are_emptied,
+    tables_change_inside_a_transaction, tables_join_and_are_emptied, tables_take_each_others_names,
     tables_without_a_key_come_once,
 };
-use common::{Server, Tables};
+use common::{Kind, Server, Tables, drain};
+use sluice_core::SystemClock;
 use sluice_mysql::position::DatabasePosition;
+use sluice_mysql::server::ServerSource;
 
 #[test]
 fn every_type_is_the_same_copied_and_streamed() {
@@ -60,6 +63,14 @@ fn tables_that_come_later_join_and_those_that_are_emptied_are_empty() {
         return;
     };
     tables_join_and_are_emptied(&server);
+}
+
+#[test]
+fn tables_that_take_the_name_of_another_take_its_place() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    tables_take_each_others_names(&server);
 }
 
 #[test]
@@ -128,4 +139,139 @@ fn settings_that_are_wrong_are_named_with_what_to_do() {
         text.contains("any more") && text.contains("copied again"),
         "{text}"
     );
+}
+
+#[test]
+fn a_first_copy_tells_how_far_it_has_come() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let rows: Vec<String> = (0..250).map(|id| format!("({id})")).collect();
+    server.run(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (id INT PRIMARY KEY)",
+        &format!("INSERT INTO shop.t VALUES {}", rows.join(", ")),
+        "ANALYZE TABLE shop.t",
+    ]);
+    let mut source = server.source(DatabasePosition::default());
+    let mut tables = Tables::default();
+    drain(&mut source, &mut tables);
+    assert_eq!(
+        tables.notes.first().unwrap(),
+        "test: copying shop.t, about 250 rows"
+    );
+    let end = tables.notes.last().unwrap();
+    assert!(end.starts_with("test: shop.t is copied: 250 rows"), "{end}");
+    // It is read in parts of a hundred.
+    let mut rows: Vec<(u64, bool)> = Vec::new();
+    for copied in &tables.copies {
+        assert_eq!(
+            (copied.table.as_str(), copied.rows_expected),
+            ("shop.t", Some(250))
+        );
+        rows.push((copied.rows, copied.is_over));
+    }
+    assert_eq!(rows, [(0, false), (100, false), (200, false), (250, true)]);
+}
+
+/// The error that reading ends with.
+fn refused(source: &mut ServerSource) -> String {
+    let error = (0..300).find_map(|_| source.poll().err());
+    error.unwrap().to_string()
+}
+
+fn assert_says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[test]
+fn a_server_that_writes_no_log_is_refused() {
+    let arguments = ["--server-id=1", "--skip-log-bin"];
+    let Some(server) = Server::start_as(Kind::MariaDb, &arguments) else {
+        return;
+    };
+    let text = refused(&mut server.source(DatabasePosition::default()));
+    assert_says(&text, &["the server's `log_bin` is `OFF`", "set it to ON"]);
+}
+
+#[test]
+fn row_images_that_say_too_little_are_named() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    server.run(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.b (id INT PRIMARY KEY, x VARBINARY(9) DEFAULT 'x')",
+    ]);
+    for (image, warns) in [("MINIMAL", true), ("NOBLOB", false), ("FULL", false)] {
+        server.run(&[&format!("SET GLOBAL binlog_row_image = {image}")]);
+        let mut source = server.source(DatabasePosition::default());
+        let warnings = source.poll().unwrap().warnings.join("\n");
+        let warned = warnings.contains("`binlog_row_image` is MINIMAL");
+        assert_eq!(warned, warns, "{image}: {warnings}");
+        assert_eq!(warnings.contains("NOBLOB or FULL"), warns, "{warnings}");
+    }
+    // A session may say it for itself, which is seen in the log only.
+    let mut source = server.source(DatabasePosition::default());
+    source.poll().unwrap();
+    server.run(&[
+        "SET SESSION binlog_row_image = MINIMAL",
+        "INSERT INTO shop.b (id) VALUES (1)",
+    ]);
+    assert_says(
+        &refused(&mut source),
+        &[
+            "shop.b: a new row does not say column `x`",
+            "set `binlog_row_image = FULL`",
+        ],
+    );
+}
+
+#[test]
+fn privileges_that_a_user_lacks_are_named_with_what_to_do() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    server.run(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (id INT PRIMARY KEY)",
+        "INSERT INTO shop.t VALUES (1)",
+        "CREATE USER reader@'%' IDENTIFIED BY 'secret'",
+    ]);
+    let source = || {
+        let mut options = server.options();
+        options.addresses[0].user = "reader".into();
+        options.addresses[0].password = "secret".into();
+        ServerSource::new(options, Arc::new(SystemClock), DatabasePosition::default())
+    };
+    let help = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user, and SELECT on";
+    let text = refused(&mut source());
+    assert_says(
+        &text,
+        &["user `reader` may not read", "BINLOG MONITOR", help],
+    );
+    server.run(&["GRANT REPLICATION CLIENT ON *.* TO reader@'%'"]);
+    let text = refused(&mut source());
+    assert_says(&text, &["`reader`", "REPLICATION SLAVE privilege", help]);
+
+    // Tables that a user may not read at all are not shown to it.
+    server.run(&["GRANT REPLICATION SLAVE ON *.* TO reader@'%'"]);
+    let mut blind = source();
+    let warnings = blind.poll().unwrap().warnings.join("\n");
+    let shown = "the server shows user `reader` no table that `tables` takes";
+    assert_says(&warnings, &[shown, "GRANT SELECT"]);
+    server.run(&["INSERT INTO shop.t VALUES (2)"]);
+    let text = refused(&mut blind);
+    assert_says(&text, &["shop.t", "GRANT SELECT on the table"]);
+    server.run(&["GRANT INSERT ON shop.t TO reader@'%'"]);
+    let text = refused(&mut source());
+    assert_says(&text, &["`reader`", "SELECT command denied", help]);
+
+    server.run(&["GRANT SELECT ON shop.* TO reader@'%'"]);
+    let mut tables = Tables::default();
+    drain(&mut source(), &mut tables);
+    assert_eq!(tables.rows.len(), 2);
+    assert!(tables.warnings.is_empty(), "{:?}", tables.warnings);
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use common::scenarios::{
     copy_and_stream_meet, every_type_is_the_same, new_rows_have_their_defaults,
-    tables_change_inside_a_transaction, tables_join_and_are_emptied,
+    tables_change_inside_a_transaction, tables_join_and_are_emptied, tables_take_each_others_names,
     tables_without_a_key_come_once,
 };
 use common::{Kind, Server, Tables, assert_equal, copied, drain};
@@ -80,6 +80,12 @@ fn compressed_transactions_meet_the_copy_without_gap() {
 fn tables_that_come_later_join_and_those_that_are_emptied_are_empty() {
     let Some(server) = mysql() else { return };
     tables_join_and_are_emptied(&server);
+}
+
+#[test]
+fn tables_that_take_the_name_of_another_take_its_place() {
+    let Some(server) = mysql() else { return };
+    tables_take_each_others_names(&server);
 }
 
 #[test]

@@ -6,31 +6,24 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/public_data.rs"]
+mod public_data;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use public_data::public_data;
 use serde_json::Value;
 use sluice_core::{ManualClock, Record, RecordKind};
 use sluice_mysql::files::BinlogFiles;
 use sluice_mysql::filter::TableFilter;
 use sluice_mysql::position::DatabasePosition;
 
-/// The file, where the data sets are; tests that need it say so without it.
+/// The file, where the public data is; tests that need it say so without it.
 fn sakila() -> Option<PathBuf> {
-    let folder = match std::env::var_os("SLUICE_DATA") {
-        Some(data) => PathBuf::from(data),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-    };
-    let folder = folder.join("sakila-binlog");
-    if !folder.is_dir() {
-        eprintln!(
-            "SKIPPED: {} is not there; set SLUICE_DATA to the folder of public data to run this test",
-            folder.display()
-        );
-        return None;
-    }
-    Some(folder.join("mysql-bin.*"))
+    const FROM: &str = "mysql-bin.sakila, unpacked from https://github.com/shyiko/mysql-binlog-connector-java/raw/master/src/test/resources/mysql-bin.sakila.gz";
+    Some(public_data("sakila-binlog", FROM)?.join("mysql-bin.*"))
 }
 
 fn read(path: &Path, position: DatabasePosition) -> Vec<Record> {

@@ -41,6 +41,39 @@ pub struct TableCopy {
     /// taken from the stream. 0 takes all.
     #[serde(default)]
     pub from: Lsn,
+    /// The server's number of the table; 0 before it is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub relation: u32,
+    /// Another table had the name: its rows are taken out before the first one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl TableCopy {
+    /// What becomes of the copy when the table of this number has the name; `None` if
+    /// nothing does. Where another table has it, that is copied in its place.
+    pub(crate) fn now_of(&self, relation: u32) -> Option<Self> {
+        // One that is not complete is looked at when it is.
+        if self.progress != CopyProgress::Done || self.relation == relation {
+            return None;
+        }
+        Some(match self.relation {
+            0 => Self {
+                relation,
+                ..self.clone()
+            },
+            _ => Self {
+                table: self.table.clone(),
+                relation,
+                replaces: true,
+                ..Self::default()
+            },
+        })
+    }
 }
 
 /// See the module.
@@ -188,6 +221,8 @@ mod tests {
                 table: table.clone(),
                 progress: CopyProgress::Begun,
                 from: Lsn(9),
+                relation: 16_384,
+                replaces: true,
             }],
             slot: Some(("1".into(), "s".into())),
             lsn: None,
@@ -200,6 +235,42 @@ mod tests {
         for bad in [&[][..], &[STEP_MARK], &[STEP_MARK, 9], &[7, 1, 0, 0, 0, 0]] {
             assert!(position.apply(bad).is_err());
         }
+    }
+
+    #[test]
+    fn a_copy_is_made_anew_when_another_table_has_the_name() {
+        let copy = TableCopy {
+            table: TableName::new("public", "t"),
+            progress: CopyProgress::Done,
+            from: Lsn(9),
+            relation: 0,
+            replaces: false,
+        };
+        let known = copy.now_of(7).unwrap();
+        assert_eq!(
+            known,
+            TableCopy {
+                relation: 7,
+                ..copy
+            }
+        );
+        assert_eq!(known.now_of(7), None);
+        let other = known.now_of(8).unwrap();
+        let wanted = TableCopy {
+            table: TableName::new("public", "t"),
+            progress: CopyProgress::Waiting,
+            from: Lsn(0),
+            relation: 8,
+            replaces: true,
+        };
+        assert_eq!(other, wanted);
+        assert_eq!(other.now_of(9), None, "it is not complete");
+        // As positions of earlier programs are written.
+        let before: TableCopy = serde_json::from_str(
+            r#"{"table":{"schema":"s","table":"t"},"progress":"Done","from":9}"#,
+        )
+        .unwrap();
+        assert_eq!((before.relation, before.replaces), (0, false));
     }
 
     /// Steps are in every record of the log: their bytes must not change.

@@ -243,6 +243,59 @@ fn definitions_may_change_and_tables_come_while_running() {
 }
 
 #[test]
+fn a_table_that_takes_the_name_of_another_takes_its_place() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    server.run(
+        "CREATE TABLE t (id int PRIMARY KEY, v text);
+         INSERT INTO t SELECT i, 'old' FROM generate_series(1, 100) i;
+         CREATE TABLE other (id int PRIMARY KEY, v text);
+         INSERT INTO other VALUES (1, 'x')",
+    );
+    let mut tables = Tables::default();
+    let mut source = server.source("swap", PostgresPosition::default());
+    tables.drain(&server, &mut source);
+    let of = |rows: &common::Rows| {
+        let mut rows = rows.clone();
+        rows.retain(|(table, _), _| table == "t" || table == "other");
+        rows
+    };
+    assert_eq!(of(&tables.rows).len(), 101);
+
+    server.run(
+        "CREATE TABLE t_new (id int PRIMARY KEY, v text, more int);
+         INSERT INTO t_new SELECT i, 'new', i FROM generate_series(50, 200) i",
+    );
+    server.run("UPDATE t SET v = 'last' WHERE id = 1");
+    server.run(
+        "BEGIN; ALTER TABLE t RENAME TO t_old; ALTER TABLE t_new RENAME TO t; COMMIT;
+         UPDATE t SET v = 'newer' WHERE id = 60; DELETE FROM t WHERE id = 61;
+         UPDATE other SET v = 'y'",
+    );
+    tables.drain(&server, &mut source);
+    let found = of(&tables.rows);
+    assert_equal(&found, &of(&copied(&server)));
+    assert_eq!(found.len(), 150 + 1);
+
+    // It is found without a change, too, and after a stop.
+    drop(source);
+    server.run("BEGIN; ALTER TABLE t RENAME TO t_older; ALTER TABLE t_old RENAME TO t; COMMIT");
+    let wanted = of(&copied(&server));
+    assert_eq!(wanted.len(), 100 + 1);
+    let mut source = server.source("swap", tables.position.clone());
+    let start = std::time::Instant::now();
+    while of(&tables.rows) != wanted {
+        tables.take(source.poll().unwrap().records);
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_secs(60), "{:?}", tables.position);
+    }
+    server.run("DELETE FROM t WHERE id > 50");
+    tables.drain(&server, &mut source);
+    assert_equal(&of(&tables.rows), &of(&copied(&server)));
+}
+
+#[test]
 fn old_rows_show_what_the_replica_identity_says() {
     let Some(server) = Server::start(&[]) else {
         return;
@@ -351,4 +404,36 @@ fn columns_and_rows_that_are_not_published_are_neither_copied_nor_streamed() {
     let two = [r#"{"id":1,"v":1}"#, r#"{"id":2,"v":2}"#];
     assert_eq!(of("whole"), two);
     assert_eq!(of("parts"), two);
+}
+
+#[test]
+fn a_first_copy_tells_how_far_it_has_come() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    server.run(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT i FROM generate_series(1, 250) i",
+    );
+    server.run("ANALYZE t");
+    let mut source = server.source("told", PostgresPosition::default());
+    let (mut position, mut notes, mut copies) = (PostgresPosition::default(), vec![], vec![]);
+    while position.lsn.0 == 0 || !position.is_copied() {
+        let batch = source.poll().unwrap();
+        notes.extend(batch.notes);
+        copies.extend(batch.copies);
+        for record in batch.records {
+            if !record.position.is_empty() {
+                position.apply(&record.position).unwrap();
+            }
+        }
+    }
+    assert_eq!(notes[0], "test: copying public.t, about 250 rows");
+    let end = notes.last().unwrap();
+    assert!(
+        end.starts_with("test: public.t is copied: 250 rows"),
+        "{end}"
+    );
+    let end = copies.last().unwrap();
+    assert_eq!((end.table.as_str(), end.rows), ("public.t", 250));
+    assert_eq!((end.rows_expected, end.is_over), (Some(250), true));
 }

@@ -165,20 +165,24 @@ impl KafkaText {
             .unwrap_or(DISCOVERY_INTERVAL_US)
     }
 
-    /// The names under which secrets are to be found.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+    /// The names under which secrets are to be found, each behind the key that gives
+    /// it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
         let given = self.given_secrets();
-        let given = given.into_iter().filter_map(Option::as_deref);
-        let in_properties = self.properties.values().map(String::as_str);
-        given.chain(in_properties.filter(|value| is_reference(value)))
+        let given = given
+            .into_iter()
+            .filter_map(|(key, given)| Some((key, given.as_deref()?)));
+        let in_properties = self.properties.iter();
+        let in_properties = in_properties.map(|(name, value)| (name.as_str(), value.as_str()));
+        given.chain(in_properties.filter(|(_, value)| is_reference(value)))
     }
 
-    fn given_secrets(&self) -> [&Option<String>; 4] {
+    fn given_secrets(&self) -> [(&'static str, &Option<String>); 4] {
         [
-            &self.password,
-            &self.tls_certificate,
-            &self.tls_key,
-            &self.schema_registry_password,
+            ("password", &self.password),
+            ("tls_certificate", &self.tls_certificate),
+            ("tls_key", &self.tls_key),
+            ("schema_registry_password", &self.schema_registry_password),
         ]
     }
 
@@ -248,8 +252,9 @@ impl KafkaText {
             let help = "give both `tls_certificate` and `tls_key`";
             wrong("a certificate and its key belong together", help);
         }
-        let secrets = self.given_secrets();
-        if secrets.into_iter().flatten().any(|it| !is_reference(it)) {
+        let secrets = self.given_secrets().into_iter();
+        let mut secrets = secrets.filter_map(|(_, given)| given.as_deref());
+        if secrets.any(|given| !is_reference(given)) {
             let help = "name where it is: \"env:NAME\" or \"file:PATH\"";
             wrong("a secret is no text of a definition", help);
         }

@@ -131,7 +131,7 @@ impl Gauges {
             ),
             checkpoint_bytes: metrics.counter(
                 "sluice_checkpoint_state_bytes_total",
-                "Bytes of state that checkpoints have collected since the start.",
+                "Bytes of state that checkpoints have collected since the start, as they are stored.",
             ),
             state_memory_bytes: metrics.gauge(
                 "sluice_state_memory_bytes",

@@ -25,6 +25,7 @@ use crate::project::Project;
 use crate::project_watch::Found;
 use crate::report::{Reporter, with_commas};
 use crate::serving::Serving;
+use crate::source_connections;
 use crate::watching::{check_alerts, load_alerts};
 
 /// How often a change that takes long says how far it is.
@@ -47,6 +48,8 @@ pub struct ModelsControl<'a> {
     /// The rules that the door reads.
     diversion: Option<Diversion>,
     said_us: i64,
+    /// What was told of connections that are not encrypted.
+    unencrypted: Option<String>,
     /// Why the project's files are not in force, while they are not.
     refusal: Option<String>,
     /// The project that the warehouse is going over to.
@@ -106,6 +109,7 @@ impl<'a> ModelsControl<'a> {
             door: Arc::new(Masks::none()),
             diversion: project.sources.diversion().cloned(),
             said_us: 0,
+            unencrypted: source_connections::unencrypted(project),
             refusal: None,
             coming: None,
             waiting_panels: None,
@@ -155,7 +159,8 @@ impl<'a> ModelsControl<'a> {
             Ok(diverted) => {
                 let (project, program) = (&diverted.project, &diverted.program);
                 let begun = check_secrets(project)
-                    .and_then(|()| self.check_masks(project, diverted.masks))
+                    .and_then(|()| source_connections::check(project))
+                    .and_then(|_| self.check_masks(project, diverted.masks))
                     .and_then(|()| self.read_alerts(project, program))
                     .and_then(|()| warehouse.begin_change(project, program));
                 self.begun(warehouse, &diverted, begun);
@@ -245,6 +250,7 @@ impl<'a> ModelsControl<'a> {
                 return self.refuse(&failure);
             }
         }
+        self.tell_of_connections(project);
         // Where its sources are may be all that is new.
         self.coming = Some(project.clone());
         self.refusal = None;
@@ -261,6 +267,18 @@ impl<'a> ModelsControl<'a> {
         let rules = &self.rules;
         self.states.tell(&rules.names, &rules.refused, is_changing);
         self.rules_refused.set(self.states.refused());
+    }
+
+    /// Tells of connections that are not encrypted, when they are others than before.
+    fn tell_of_connections(&mut self, project: &Project) {
+        let unencrypted = source_connections::unencrypted(project);
+        if unencrypted == self.unencrypted {
+            return;
+        }
+        if let Some(warning) = &unencrypted {
+            self.reporter.warn(warning);
+        }
+        self.unencrypted = unencrypted;
     }
 
     fn set_panels(&mut self, panels: Panels) {

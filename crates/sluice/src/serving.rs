@@ -107,6 +107,7 @@ impl Serving {
             EngineSettings {
                 access: parts.access.clone(),
                 auditor: parts.auditor.clone(),
+                metrics: parts.metrics.clone(),
                 table_meanings: parts.docs.table_meanings(),
                 threads: Some(answers.handle().clone()),
             },
@@ -286,6 +287,8 @@ pub struct EngineSettings {
     pub access: Arc<Access>,
     /// Keeps what was asked.
     pub auditor: Option<Arc<dyn Auditor>>,
+    /// Where statements are counted.
+    pub metrics: Arc<Metrics>,
     /// What tables and views mean.
     pub table_meanings: BTreeMap<String, String>,
     /// The threads that compute answers to HTTP clients.
@@ -314,6 +317,7 @@ pub fn query_engine(
         column_meanings,
         access: settings.access,
         auditor: settings.auditor,
+        metrics: settings.metrics,
         table_meanings: settings.table_meanings,
         threads: settings.threads,
         ..QueryOptions::default()

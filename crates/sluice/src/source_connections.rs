@@ -1,15 +1,27 @@
-//! Connections to databases and brokers: whether others can read them on the way.
+//! Connections to databases and brokers: whether others can read them on the way, and
+//! whether the certificates and keys are there that they are made with.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use sluice_route::{CaptureDefinition, CaptureKind, Tls};
+use sluice_mysql::net::pem;
+use sluice_route::{CaptureDefinition, CaptureKind, KafkaCluster, Tls};
 
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::report::Reporter;
+use crate::watching::mail_server_without_login;
 
 /// So many addresses are named in a warning.
 const NAMED_MAX: usize = 5;
+
+/// Settings of librdkafka that name files.
+const FILE_PROPERTIES: [&str; 5] = [
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
 
 /// What a capture connects to, and how.
 struct Connections<'a> {
@@ -82,24 +94,107 @@ pub fn check_authorities(tls: Tls, authorities: Option<&str>) -> Result<(), Fail
     }
 }
 
-/// Looks at the connections of all sources, and tells of those that are not encrypted.
+/// Looks at the connections of all sources. Gives what is to be told of those that are
+/// not encrypted.
 ///
 /// # Errors
-/// See [`check_authorities`].
-pub fn check(project: &Project, reporter: Reporter) -> Result<(), Failure> {
-    let mut open: Vec<String> = Vec::new();
+/// See [`check_authorities`]; and every file of certificates or keys that cannot be
+/// used.
+pub fn check(project: &Project) -> Result<Option<String>, Failure> {
+    let mut problems = Vec::new();
     for capture in project.sources.captures() {
         let Some(connections) = Connections::of(capture) else {
             continue;
         };
         check_authorities(connections.tls, connections.authorities)?;
+        for (key, problem) in wrong_files(project, capture, &connections) {
+            let topic = &capture.topic;
+            problems.push(format!("the source of topic `{topic}`, `{key}`: {problem}"));
+        }
+    }
+    // Nobody is told by a quiet copy, which may lack the file.
+    let mail = mail_server_without_login(project).filter(|_| !project.config.alarms.quiet);
+    let certificates = mail.and_then(|server| server.certificates);
+    if let Some(problem) = certificates.and_then(|path| pem::authorities(&path).err()) {
+        problems.push(format!(
+            "[mail] of warehouse.toml, `certificates`: {problem}"
+        ));
+    }
+    match problems.is_empty() {
+        true => Ok(unencrypted(project)),
+        false => Err(Failure::Definitions(problems.join("\n"))),
+    }
+}
+
+/// What is to be told of connections that are not encrypted, if there are any.
+pub fn unencrypted(project: &Project) -> Option<String> {
+    let mut open: Vec<String> = Vec::new();
+    for capture in project.sources.captures() {
+        let Some(connections) = Connections::of(capture) else {
+            continue;
+        };
         let places = connections.open_places().into_iter();
         open.extend(places.map(|place| format!("{place} (topic `{}`)", capture.topic)));
     }
-    if let Some(warning) = warning(&open) {
-        reporter.warn(&warning);
+    warning(&open)
+}
+
+/// What is wrong with the files of a source's certificates and keys, by the keys that
+/// name them.
+fn wrong_files(
+    project: &Project,
+    capture: &CaptureDefinition,
+    connections: &Connections<'_>,
+) -> Vec<(String, String)> {
+    let authorities = connections.authorities.map(|path| project.resolve(path));
+    let mut wrong = Vec::new();
+    let CaptureKind::Kafka(cluster) = &capture.kind else {
+        let problem = authorities.and_then(|path| pem::authorities(&path).err());
+        wrong.extend(problem.map(|problem| ("tls_ca".to_owned(), problem)));
+        return wrong;
+    };
+    // The client of brokers takes a folder of certificates too, and has its own mind
+    // about what certificates say.
+    let file = authorities.filter(|path| !Path::new(path).is_dir());
+    let problem = file.and_then(|path| pem::certificates_of_file(&path).err());
+    wrong.extend(problem.map(|problem| ("tls_ca".to_owned(), problem)));
+    wrong.extend(wrong_identity(project, cluster));
+    for name in FILE_PROPERTIES {
+        let Some(path) = cluster.properties.get(name) else {
+            continue;
+        };
+        // Where the client is to look itself, or a secret, names no file.
+        if path == "probe" || path.starts_with("env:") || path.starts_with("file:") {
+            continue;
+        }
+        // They are seen from where the program was started.
+        if let Err(error) = std::fs::metadata(path) {
+            wrong.push((name.to_owned(), format!("{path}: {error}")));
+        }
     }
-    Ok(())
+    wrong
+}
+
+/// What is wrong with a reader's own certificate and key. Whether they are there at all
+/// is looked at with all secrets.
+fn wrong_identity(project: &Project, cluster: &KafkaCluster) -> Vec<(String, String)> {
+    let is_certificate = |text: &str| pem::certificates(text.as_bytes()).map(|_| ());
+    let problem = |reference: &Option<String>, check: &dyn Fn(&str) -> Result<(), String>| {
+        let reference = reference.as_deref()?;
+        let text = sluice_watch::secret(reference, &project.folder).ok()?;
+        let problem = check(&text).err()?;
+        Some(match reference.strip_prefix("file:") {
+            Some(path) => format!("{}: {problem}", project.resolve(path)),
+            None => format!("{reference}: {problem}"),
+        })
+    };
+    let certificate = problem(&cluster.tls_certificate, &is_certificate);
+    let key = problem(&cluster.tls_key, &pem::check_key);
+    let named = [("tls_certificate", certificate), ("tls_key", key)];
+    let wrong = named.into_iter();
+    wrong
+        .filter_map(|(key, problem)| Some((key.to_owned(), problem?)))
+        .collect()
 }
 
 fn warning(open: &[String]) -> Option<String> {

@@ -89,6 +89,24 @@ impl SourceGauges {
                 );
                 behind.set(seconds.saturating_mul(1_000_000));
             }
+            for copied in state.copies.values() {
+                let labels = [
+                    ("source", source.as_str()),
+                    ("table", copied.table.as_str()),
+                ];
+                let rows = metrics.gauge_of(
+                    "sluice_copy_rows",
+                    "Rows of a table that its first copy has read since the start.",
+                    &labels,
+                );
+                rows.set(copied.rows);
+                let expected = metrics.gauge_of(
+                    "sluice_copy_rows_expected",
+                    "Rows of a table that is copied or was, as its server estimated them; 0 if it did not.",
+                    &labels,
+                );
+                expected.set(copied.rows_expected.unwrap_or(0));
+            }
             if let Some(last_us) = state.last_record_us {
                 let last = metrics.seconds_of(
                     "sluice_source_last_record_timestamp_seconds",

@@ -9,7 +9,7 @@ use sluice_mysql::batch::Batch;
 
 use super::KafkaSource;
 use crate::error::{KafkaSourceError, Problem, is_damage, words};
-use crate::listener::Listener;
+use crate::listener::{Listener, Partition};
 use crate::record::record;
 
 /// How long a look waits for the first record.
@@ -17,6 +17,9 @@ const RECORD_TIME: Duration = Duration::from_millis(20);
 /// Bytes and records of one batch, about.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_RECORDS: usize = 20_000;
+/// What the client says when the log of a new leader ends, in the epoch of the last
+/// record that was read, before that record. (KIP-320)
+const TRUNCATED: &str = "log truncation detected";
 
 impl KafkaSource {
     /// Takes records that are there.
@@ -80,7 +83,12 @@ impl KafkaSource {
                 problem: reason,
             }));
         }
-        if code == Some(RDKafkaErrorCode::AutoOffsetReset) {
+        let is_reset = code == Some(RDKafkaErrorCode::AutoOffsetReset);
+        // A look at the ends would not find it: the log may be longer by now.
+        if is_reset && reason.contains(TRUNCATED) {
+            return Problem::Never(Box::new(self.truncated(reason)));
+        }
+        if is_reset {
             // The partition, whichever it is, stands still. All are looked up
             // anew, which tells what is gone.
             let left = std::mem::take(&mut self.assigned);
@@ -103,6 +111,27 @@ impl KafkaSource {
         Problem::Later(reason)
     }
 
+    /// The error of a log that was cut back. Which partition it is the client says by
+    /// its offset alone.
+    fn truncated(&self, problem: String) -> KafkaSourceError {
+        let offset = first_offset(&problem);
+        let in_words =
+            |(topic, partition): &Partition| format!("partition {partition} of topic `{topic}`");
+        let stands_there = |(topic, partition): &&Partition| {
+            offset.is_some() && self.position.next_of(topic, *partition) == offset
+        };
+        let there = self.assigned.iter().filter(stands_there);
+        let mut places: Vec<String> = there.map(in_words).collect();
+        if places.is_empty() {
+            places = self.assigned.iter().map(in_words).collect();
+        }
+        KafkaSourceError::Truncated {
+            name: self.options.name.clone(),
+            place: places.join(" or "),
+            problem,
+        }
+    }
+
     fn take<M: Message>(
         &mut self,
         message: &M,
@@ -120,5 +149,123 @@ impl KafkaSource {
         self.position.set(topic, partition, offset + 1);
         self.ends = None;
         Ok(())
+    }
+}
+
+/// The first offset in a message of the client: `offset 7 (leader epoch 3)`.
+fn first_offset(message: &str) -> Option<i64> {
+    let mut behind = message.split("offset ").skip(1);
+    behind.find_map(|rest| rest.split(' ').next()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdkafka::client::ClientContext as _;
+    use sluice_core::SystemClock;
+
+    use super::*;
+    use crate::options::{Include, KafkaOptions, KeyFormat, Start, Tls, ValueFormat};
+    use crate::position::KafkaPosition;
+    use crate::topics::TopicFilter;
+
+    /// A source that reads four partitions, and never reaches a broker.
+    fn source() -> KafkaSource {
+        let options = KafkaOptions {
+            name: "shop".into(),
+            servers: vec!["127.0.0.1:1".into()],
+            topics: TopicFilter::new(&["orders".to_owned(), "visits".to_owned()]).unwrap(),
+            partitions: Vec::new(),
+            group: None,
+            is_group_assigned: false,
+            start: Start::Earliest,
+            accepts_gaps: false,
+            own_log: false,
+            include: Include::default(),
+            format: ValueFormat::Json,
+            key_format: KeyFormat::Text,
+            registry: None,
+            discovery_us: 300_000,
+            sasl: None,
+            tls: Tls::Off,
+            identity: None,
+            properties: Vec::new(),
+        };
+        let mut position = KafkaPosition::default();
+        for (topic, partition, next) in [
+            ("orders", 0, 100),
+            ("orders", 1, 7),
+            ("visits", 0, 7),
+            ("visits", 1, 101),
+        ] {
+            position.set(topic, partition, next);
+        }
+        let mut source = KafkaSource::new(options, Arc::new(SystemClock), position);
+        for topic in ["orders", "visits"] {
+            source.assigned.insert((topic.to_owned(), 0));
+            source.assigned.insert((topic.to_owned(), 1));
+        }
+        source
+    }
+
+    /// What is made of it that the client resets an offset for this reason.
+    fn reset(reason: &str) -> Problem {
+        let mut source = source();
+        let config = source.options.config();
+        let made = config.create_with_context(source.listener.clone());
+        let consumer: BaseConsumer<Listener> = made.unwrap();
+        let code = RDKafkaErrorCode::AutoOffsetReset;
+        source.listener.error(KafkaError::Global(code), reason);
+        source.refused(&consumer, KafkaError::MessageConsumption(code))
+    }
+
+    #[test]
+    fn a_log_that_was_cut_back_and_grew_is_an_error() {
+        let said = |reason: &str| match reset(reason) {
+            Problem::Never(error) => error.to_string(),
+            Problem::Later(problem) => panic!("it is to be tried again: {problem}"),
+        };
+        let cut = |offset: i64| {
+            format!(
+                "Partition log truncation detected at offset {offset} (leader epoch 3): broker end offset is 50 (offset leader epoch 2). Reset to INVALID.: Local: Partition log truncation detected (broker 1)"
+            )
+        };
+        let error = said(&cut(100));
+        let begin = "shop: partition 0 of topic `orders` lost records that had been read";
+        assert!(error.starts_with(begin), "{error}");
+        let epochs =
+            "at offset 100 (leader epoch 3): broker end offset is 50 (offset leader epoch 2)";
+        assert!(error.contains(epochs), "{error}");
+        assert!(
+            error.contains("help: begin with an empty state folder"),
+            "{error}"
+        );
+        let error = said(&cut(7));
+        let places = "shop: partition 1 of topic `orders` or partition 0 of topic `visits` lost";
+        assert!(error.starts_with(places), "{error}");
+        let error = said(&cut(99));
+        assert_eq!(error.matches("partition ").count(), 4, "{error}");
+        let none = "No epoch found less or equal to offset 101 (leader epoch 3): broker end offset is -1 (offset leader epoch -1). Reset using configured policy.: Local: Partition log truncation detected (broker 1)";
+        let error = said(none);
+        let begin = "shop: partition 1 of topic `visits` lost";
+        assert!(error.starts_with(begin), "{error}");
+        // The client's own words for it.
+        let code = RDKafkaErrorCode::LogTruncation.to_string();
+        assert!(code.contains(TRUNCATED), "{code}");
+    }
+
+    #[test]
+    fn an_offset_that_is_out_of_range_is_looked_up() {
+        let reason = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range (broker 1)";
+        let problem = reset(reason);
+        assert!(matches!(problem, Problem::Later(_)), "{problem:?}");
+    }
+
+    #[test]
+    fn offsets_are_found_in_words() {
+        assert_eq!(first_offset("at offset 7 (leader epoch 3)"), Some(7));
+        assert_eq!(first_offset("to offset INVALID (x): offset 9 "), Some(9));
+        assert_eq!(first_offset("broker 7"), None);
     }
 }

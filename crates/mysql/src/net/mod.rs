@@ -6,5 +6,6 @@
 pub mod auth;
 pub mod connection;
 pub mod packets;
+pub mod pem;
 pub mod server_stream;
 pub mod tls;

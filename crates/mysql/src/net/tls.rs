@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
+
+use super::pem::authorities;
 
 /// Whether a connection is encrypted, and what is asked of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,21 +46,9 @@ pub fn connection(mode: &TlsMode, host: &str) -> Result<ClientConnection, String
             };
             builder.with_root_certificates(roots).with_no_client_auth()
         }
-        TlsMode::Verified(Some(path)) => {
-            let bad = |error: &dyn std::fmt::Display| format!("{path}: {error}");
-            let mut roots = RootCertStore::empty();
-            let found = CertificateDer::pem_file_iter(path).map_err(|error| bad(&error))?;
-            for certificate in found {
-                let certificate = certificate.map_err(|error| bad(&error))?;
-                roots.add(certificate).map_err(|error| bad(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(format!(
-                    "{path}: it holds no certificate\n  help: `tls_ca` names a file in PEM form, which begins with -----BEGIN CERTIFICATE-----"
-                ));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
+        TlsMode::Verified(Some(path)) => builder
+            .with_root_certificates(authorities(path)?)
+            .with_no_client_auth(),
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
     ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())

@@ -34,6 +34,19 @@ pub(super) fn tables(
         .collect())
 }
 
+/// The rows of a table, about; 0 if the server does not say.
+pub(super) fn row_estimate(
+    connection: &mut Connection,
+    name: &TableName,
+) -> Result<u64, ConnectionError> {
+    let (database, table) = (sql_text(&name.database), sql_text(&name.table));
+    let rows = connection.value(&format!(
+        "SELECT table_rows FROM information_schema.tables \
+         WHERE table_schema = {database} AND table_name = {table}"
+    ))?;
+    Ok(rows.parse().unwrap_or(0))
+}
+
 /// The databases, with the character set that they give to their tables.
 pub(super) fn databases(
     connection: &mut Connection,

@@ -33,6 +33,8 @@ pub(super) struct Part {
     has_inexact_key: bool,
     /// Key, and row as JSON.
     rows: Vec<(Vec<Value>, Vec<u8>)>,
+    /// Rows that were read, those that are taken out among them.
+    pub(super) rows_read: u64,
     /// How far the copy is with it.
     progress: CopyProgress,
     /// Where the log ended when it had been read.
@@ -209,6 +211,7 @@ fn read_rows(
             .iter()
             .any(|column| matches!(column.type_name.as_str(), "decimal" | "float" | "double")),
         key: key.iter().map(|column| column.name.clone()).collect(),
+        rows_read: rows.len() as u64,
         rows,
         progress,
         end,
@@ -297,6 +300,11 @@ pub(super) fn write_value(out: &mut Vec<u8>, column: &ColumnSchema, value: Optio
 }
 
 impl Part {
+    /// Whether the table is copied with it.
+    pub(super) fn is_last(&self) -> bool {
+        self.progress == CopyProgress::Done
+    }
+
     /// Whether the stream has come to its end, behind which rows are not in it.
     pub(super) fn is_complete_at(&self, (file, offset): (&str, u64)) -> bool {
         is_reached((file, offset), (&self.end.file, self.end.offset))

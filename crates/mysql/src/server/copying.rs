@@ -6,8 +6,8 @@ use sluice_core::{Record, RecordKind};
 use super::copy::{self, Part};
 use super::settings::Server;
 use super::{LOOK_INTERVAL_US, ServerError, ServerOptions, ServerSource, catalog, settings};
-use crate::binlog::decoder::{Decoded, state_record};
-use crate::message::table_part;
+use crate::binlog::decoder::Decoded;
+use crate::message::{table_part, truncated};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::position::{CopyProgress, DatabasePosition, StateStep};
 use crate::schema::TableName;
@@ -44,7 +44,9 @@ impl ServerSource {
             }
             if let Some(schema) = catalog::table(&mut open.questions, &name)? {
                 step.schemas.push((name.clone(), Some(schema)));
-                if self.options.copies {
+                let replacing = (name.clone(), CopyProgress::Replacing);
+                let is_replaced = self.decoder.position().copies.contains(&replacing);
+                if self.options.copies && !is_replaced {
                     step.copies.push((name, CopyProgress::Waiting));
                 }
             }
@@ -127,6 +129,10 @@ impl ServerSource {
             return Ok(());
         };
         if let Some(part) = self.part.take_if(|part| part.is_complete_at(reached)) {
+            self.copy_report.add(part.rows_read);
+            if part.is_last() {
+                self.copy_report.end(now_us);
+            }
             let transactions = position.transactions;
             let mut position = position.clone();
             out.records.extend(
@@ -147,6 +153,9 @@ impl ServerSource {
             .copies
             .iter()
             .find(|(_, progress)| *progress != CopyProgress::Done);
+        if next.is_none() {
+            self.copy_report.leave();
+        }
         let (None, Some((table, progress))) = (&self.part, next) else {
             return Ok(());
         };
@@ -158,19 +167,45 @@ impl ServerSource {
             return Ok(());
         }
         let Some(schema) = position.schemas.get(table) else {
-            let copies = vec![(table.clone(), CopyProgress::Done)];
-            let step = StateStep {
-                copies,
-                ..StateStep::default()
+            // Under another name it was nobody's; or it is gone.
+            let filter = &self.options.filter;
+            let is_there = catalog::tables(&mut open.questions, filter)?.contains(table);
+            let found = match is_there {
+                true => catalog::table(&mut open.questions, table)?,
+                false => None,
             };
-            let record = state_record(&step, now_us, None, Bytes::new());
-            let mut position = position.clone();
-            position.apply(&record.position)?;
-            self.decoder.set_copies(position.copies);
-            out.records.push(record);
+            let mut step = StateStep::default();
+            match found {
+                Some(schema) => step.schemas.push((table.clone(), Some(schema))),
+                None => step.copies.push((table.clone(), CopyProgress::Done)),
+            }
+            out.records.push(self.decoder.record_state(step, now_us));
             return Ok(());
         };
+        if *progress == CopyProgress::Replacing {
+            // All parts are read behind this, so that no row of theirs goes with it.
+            let payload = truncated(table, self.decoder.newest_s(), position.transactions);
+            out.records.push(Record {
+                kind: RecordKind::Data,
+                payload: Bytes::from(payload),
+                capture_time_us: now_us,
+                position: Bytes::new(),
+                transaction: None,
+            });
+            let step = StateStep {
+                copies: vec![(table.clone(), CopyProgress::Waiting)],
+                ..StateStep::default()
+            };
+            out.records.push(self.decoder.record_state(step, now_us));
+            return Ok(());
+        }
         let place = position.place();
+        let name = table.to_string();
+        let is_whole = *progress == CopyProgress::Waiting;
+        if self.copy_report.is_new(&name, is_whole) {
+            let estimate = catalog::row_estimate(&mut open.questions, table)?;
+            self.copy_report.begin(name, estimate, is_whole, now_us);
+        }
         let rows = self.options.part_rows;
         let read = copy::read(
             &mut open.questions,

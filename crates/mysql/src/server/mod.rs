@@ -17,6 +17,7 @@ use self::copying::copied_first;
 use self::settings::Server;
 use crate::batch::Batch;
 use crate::binlog::decoder::{Decoded, Decoder, state_record};
+use crate::copy_report::CopyReport;
 use crate::error::{LogError, Problem};
 use crate::filter::TableFilter;
 use crate::input::BadBytes;
@@ -93,7 +94,7 @@ pub enum ServerError {
     },
     /// A privilege is missing.
     #[error(
-        "user `{user}` may not read the log: {message}\n  help: GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user, and SELECT on the tables"
+        "user `{user}` may not read the log, or a table: {message}\n  help: GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user, and SELECT on the tables"
     )]
     Privilege {
         /// The user.
@@ -159,6 +160,7 @@ pub struct ServerSource {
     decoder: Decoder,
     open: Option<Open>,
     part: Option<Part>,
+    copy_report: CopyReport,
     /// Which address is tried next.
     address: usize,
     back_off: BackOff,
@@ -180,6 +182,7 @@ impl ServerSource {
             clock,
             open: None,
             part: None,
+            copy_report: CopyReport::default(),
             address: 0,
             back_off: BackOff::default(),
             position_us: 0,
@@ -222,6 +225,7 @@ impl ServerSource {
         batch.records = decoded.records;
         batch.warnings = decoded.warnings;
         let name = &self.options.name;
+        self.copy_report.put_into(&mut batch, name, now_us);
         match result {
             Ok(at_end) => {
                 batch.at_end = at_end;
@@ -265,7 +269,8 @@ impl ServerSource {
         let read = self.read_events(now_us, out);
         let is_quiet = read.map_err(|error| self.explained(error))?;
         self.look(now_us, out)?;
-        self.copy(is_quiet, now_us, out)?;
+        let copied = self.copy(is_quiet, now_us, out);
+        copied.map_err(|error| self.explained(error))?;
         if now_us - self.position_us > POSITION_INTERVAL_US {
             self.position_us = now_us;
             out.records.extend(self.decoder.position_record(now_us));
@@ -289,7 +294,7 @@ impl ServerSource {
                 user: address.user.clone(),
                 message,
             },
-            1227 | 1044 | 1142 => ServerError::Privilege {
+            1227 | 1044 | 1142 | 1143 => ServerError::Privilege {
                 user: address.user.clone(),
                 message,
             },
@@ -375,6 +380,14 @@ impl ServerSource {
                     step.copies.push((name, CopyProgress::Waiting));
                 }
             }
+        }
+        if self.options.copies && step.copies.is_empty() {
+            let number = self.address % self.options.addresses.len().max(1);
+            let user = &self.options.addresses[number].user;
+            out.warnings.push(format!(
+                "{}: the server shows user `{user}` no table that `tables` takes: nothing is copied\n  help: GRANT SELECT ON the tables TO the user and start again; tables that are created later are followed",
+                self.options.name
+            ));
         }
         let mut position = DatabasePosition {
             file: place.file,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::{Clock as _, Record, RecordKind, SystemClock};
+use sluice_mysql::copy_report::CopiedRows;
 use sluice_mysql::filter::TableFilter;
 use sluice_mysql::net::connection::{Address, Connection};
 use sluice_mysql::net::tls::TlsMode;
@@ -217,6 +218,8 @@ pub struct Tables {
     pub rows: BTreeMap<(String, String), Value>,
     pub position: DatabasePosition,
     pub warnings: Vec<String>,
+    pub notes: Vec<String>,
+    pub copies: Vec<CopiedRows>,
     /// How often a row came as a new one or a copied one, by table and key.
     pub times: BTreeMap<(String, String), u32>,
     open: Vec<Record>,
@@ -314,6 +317,8 @@ pub fn drain(source: &mut ServerSource, tables: &mut Tables) {
             heard_us = SystemClock.now_us();
         }
         tables.warnings.extend(batch.warnings);
+        tables.notes.extend(batch.notes);
+        tables.copies.extend(batch.copies);
         tables.take(batch.records);
         assert!(
             SystemClock.now_us() - start_us < 120_000_000,

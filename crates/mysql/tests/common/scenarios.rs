@@ -1,9 +1,11 @@
 //! What any server of the kind must stand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice_core::{Clock as _, SystemClock};
 use sluice_mysql::filter::TableFilter;
 use sluice_mysql::net::connection::{Address, Connection};
@@ -162,6 +164,107 @@ pub fn tables_join_and_are_emptied(server: &Server) {
     drain(&mut source, &mut tables);
     assert_equal(&tables.rows, &copied(server));
     assert_eq!(tables.rows.len(), 3 + 1 + 1 + 1);
+}
+
+/// A table that takes the name of another one takes its place, as when a tool changes a
+/// large table by a copy of it: in one statement or two, whether the copy was captured
+/// or not. Other tables are not copied again.
+pub fn tables_take_each_others_names(server: &Server) {
+    let insert = |table: &str, ids: std::ops::Range<u32>| {
+        let rows: Vec<String> = ids.map(|id| format!("({id}, {id})")).collect();
+        let rows = rows.join(", ");
+        format!("INSERT INTO shop.{table} (id, n) VALUES {rows}")
+    };
+    let of_shop = |tables: &BTreeMap<(String, String), Value>| {
+        let mut of_shop = tables.clone();
+        of_shop.retain(|(table, _), _| matches!(table.as_str(), "t" | "other"));
+        of_shop
+    };
+    for filter in [&["shop.*"][..], &["shop.t", "shop.other"]] {
+        let source = |position: &DatabasePosition, copies: bool| {
+            let mut options = server.options();
+            let filter: Vec<String> = filter.iter().map(|&name| name.to_owned()).collect();
+            options.filter = TableFilter::new(&filter).unwrap();
+            options.copies = copies;
+            ServerSource::new(options, Arc::new(SystemClock), position.clone())
+        };
+        server.run(&[
+            "DROP DATABASE IF EXISTS shop",
+            "CREATE DATABASE shop CHARACTER SET utf8mb4",
+            "CREATE TABLE shop.t (id INT PRIMARY KEY, n INT)",
+            &insert("t", 0..250),
+            "CREATE TABLE shop.other (id INT PRIMARY KEY, n INT)",
+            &insert("other", 0..150),
+        ]);
+        let mut tables = Tables::default();
+        let mut reading = source(&tables.position, true);
+        drain(&mut reading, &mut tables);
+        assert_eq!(of_shop(&tables.rows).len(), 400);
+
+        server.run(&[
+            "CREATE TABLE shop._t_new (id INT PRIMARY KEY, n INT, more INT DEFAULT 7)",
+            &insert("_t_new", 200..500),
+            "UPDATE shop.t SET n = -1 WHERE id = 100",
+            "RENAME TABLE shop.t TO shop._t_old, shop._t_new TO shop.t",
+            "UPDATE shop.t SET n = -2 WHERE id IN (210, 480)",
+            "DELETE FROM shop.t WHERE id = 220",
+            "UPDATE shop.other SET n = -3 WHERE id = 5",
+        ]);
+        drain(&mut reading, &mut tables);
+        let found = of_shop(&tables.rows);
+        assert_equal(&found, &of_shop(&copied(server)));
+        assert_eq!(found.len(), 299 + 150);
+
+        // In two statements, with a stop between them, and nobody writes afterwards.
+        server.run(&[
+            "CREATE TABLE shop._t_new (id INT PRIMARY KEY, n INT)",
+            &insert("_t_new", 480..600),
+            "RENAME TABLE shop.t TO shop._t_older",
+        ]);
+        drain(&mut reading, &mut tables);
+        drop(reading);
+        server.run(&["RENAME TABLE shop._t_new TO shop.t"]);
+        let mut reading = source(&tables.position, true);
+        drain(&mut reading, &mut tables);
+        let found = of_shop(&tables.rows);
+        assert_equal(&found, &of_shop(&copied(server)));
+        assert_eq!(found.len(), 120 + 150);
+
+        // While it is read, and nobody writes afterwards.
+        server.run(&[
+            "CREATE TABLE shop._t_new (id INT PRIMARY KEY, n INT)",
+            &insert("_t_new", 590..700),
+            "RENAME TABLE shop.t TO shop._t_later, shop._t_new TO shop.t",
+        ]);
+        drain(&mut reading, &mut tables);
+        let found = of_shop(&tables.rows);
+        assert_equal(&found, &of_shop(&copied(server)));
+        assert_eq!(found.len(), 110 + 150);
+        let mut of_other = tables.times.clone();
+        of_other.retain(|(table, _), times| table == "other" && *times != 1);
+        assert_eq!(of_other, BTreeMap::new());
+        drop(reading);
+
+        // Where nothing is copied it is said.
+        let mut tables = Tables::default();
+        let mut reading = source(&tables.position, false);
+        tables.take(reading.poll().unwrap().records);
+        server.run(&["RENAME TABLE shop.t TO shop._t_oldest, shop._t_old TO shop.t"]);
+        drain_stream(&mut reading, &mut tables);
+        let told = "shop._t_old is called shop.t from here on; what it held is not copied";
+        let mut told = tables.warnings.iter().filter(|said| said.contains(told));
+        assert!(told.next().is_some(), "{:?}", tables.warnings);
+    }
+}
+
+/// Reads until nothing came for a while, where nothing is copied.
+fn drain_stream(source: &mut ServerSource, tables: &mut Tables) {
+    let start_us = SystemClock.now_us();
+    while SystemClock.now_us() - start_us < 2_000_000 {
+        let batch = source.poll().unwrap();
+        tables.warnings.extend(batch.warnings);
+        tables.take(batch.records);
+    }
 }
 
 /// The tables that are taken are others from the middle of a transaction on: every row

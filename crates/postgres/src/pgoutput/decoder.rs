@@ -28,8 +28,6 @@ pub struct Decoded {
     pub records: Vec<Record>,
     /// What a person should know.
     pub warnings: Vec<String>,
-    /// What a person may like to know.
-    pub notes: Vec<String>,
 }
 
 /// Something wrong in the stream.
@@ -341,14 +339,18 @@ impl Decoder {
             out.warnings
                 .push(format!("{name} has changed: {difference}"));
         }
-        let is_new = table.columns.is_some() && self.position.copy_of(&name).is_none();
-        if is_new && self.wanted.copies {
+        let copy = match self.position.copy_of(&name) {
+            None => Some(TableCopy {
+                table: name,
+                relation: relation.id,
+                ..TableCopy::default()
+            }),
+            Some(known) => known.now_of(relation.id),
+        };
+        if let Some(copy) = copy.filter(|_| table.columns.is_some() && self.wanted.copies) {
             // What it holds already is copied behind this transaction.
             let step = StateStep {
-                copies: vec![TableCopy {
-                    table: name,
-                    ..TableCopy::default()
-                }],
+                copies: vec![copy],
                 ..StateStep::default()
             };
             self.push_state(step, Bytes::new(), now_us, out);

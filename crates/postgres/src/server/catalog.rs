@@ -53,21 +53,27 @@ pub(super) fn missing_publications(
     Ok(missing.cloned().collect())
 }
 
-/// The names of the tables that are published and wanted.
+/// The names of the tables that are published and wanted, with their numbers.
 pub(super) fn tables(
     connection: &mut Connection,
     publications: &[String],
     wanted: &Wanted,
-) -> Result<Vec<TableName>, ConnectionError> {
+) -> Result<Vec<(TableName, u32)>, ConnectionError> {
     let list = publication_list(publications);
     let rows = connection.query(&format!(
-        "SELECT DISTINCT schemaname, tablename FROM pg_publication_tables WHERE pubname IN ({list}) ORDER BY 1, 2"
+        "SELECT DISTINCT p.schemaname, p.tablename, c.oid FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname IN ({list}) ORDER BY 1, 2"
     ))?;
-    let names = rows.into_iter().filter_map(|row| match row.as_slice() {
-        [Some(schema), Some(table)] => Some(TableName::new(schema, table)),
-        _ => None,
-    });
-    Ok(names.filter(|name| wanted.takes(name)).collect())
+    let mut tables = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let [Some(schema), Some(table), Some(relation)] = row.as_slice() else {
+            continue;
+        };
+        let name = TableName::new(schema, table);
+        if wanted.takes(&name) {
+            tables.push((name, number(relation)?));
+        }
+    }
+    Ok(tables)
 }
 
 /// A table; `None` if it is not there or not published any more.

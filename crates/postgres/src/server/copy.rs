@@ -55,8 +55,6 @@ struct OpenCopy {
     copy: TableCopy,
     start: Vec<u8>,
     layout: Vec<ColumnLayout>,
-    /// Rows that were copied.
-    rows: u64,
     line: CopyLine,
 }
 
@@ -140,16 +138,9 @@ impl Snapshot {
             copy: copy.clone(),
             start: table_part(database, &table.name),
             layout,
-            rows: 0,
             line: CopyLine::default(),
         });
         Ok(())
-    }
-
-    /// The table that is being copied, and the number of rows that were.
-    pub(super) fn rows(&self) -> Option<(&TableName, u64)> {
-        let open = self.open.as_ref()?;
-        Some((&open.copy.table, open.rows))
     }
 
     /// Takes rows up to about so many bytes; gives the copy when it is complete.
@@ -195,7 +186,6 @@ impl Snapshot {
                 position: Bytes::new(),
                 transaction: None,
             });
-            open.rows += 1;
         }
         Ok(None)
     }

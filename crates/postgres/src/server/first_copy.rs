@@ -1,9 +1,14 @@
 //! The steps of first copies: the slot, snapshots, and one table after
 //! another.
 
+use bytes::Bytes;
+use sluice_core::{Record, RecordKind};
+
 use super::catalog;
 use super::copy::{NewSlot, Snapshot};
 use super::{BATCH_BYTES, Open, ServerError, ServerSource, settings};
+use crate::lsn::Lsn;
+use crate::message::{Order, table_part, truncated};
 use crate::net::connection::{Address, Connection, Purpose};
 use crate::pgoutput::decoder::{Decoded, Decoder};
 use crate::position::{CopyProgress, StateStep, TableCopy};
@@ -33,12 +38,14 @@ impl ServerSource {
         };
         let address = self.address().clone();
         let replication = replication(open, &address)?;
-        let mut snapshot = Snapshot::begin(&address, replication, slot, &tables)?;
+        let names: Vec<TableName> = tables.iter().map(|(table, _)| table.clone()).collect();
+        let mut snapshot = Snapshot::begin(&address, replication, slot, &names)?;
         snapshot.is_caught_up = true;
-        let copy = |table: TableName| TableCopy {
+        let copy = |(table, relation)| TableCopy {
             table,
-            progress: CopyProgress::Waiting,
             from: snapshot.at,
+            relation,
+            ..TableCopy::default()
         };
         let step = StateStep {
             lsn: Some(snapshot.at),
@@ -51,13 +58,13 @@ impl ServerSource {
         Ok(())
     }
 
-    /// The tables that are to be copied. Tells of those whose rows cannot be
-    /// changed while they are published.
+    /// The tables that are to be copied, with their numbers. Tells of those whose rows
+    /// cannot be changed while they are published.
     fn check_tables(
         &self,
         open: &mut Open,
         out: &mut Decoded,
-    ) -> Result<Vec<TableName>, ServerError> {
+    ) -> Result<Vec<(TableName, u32)>, ServerError> {
         let publications = &self.options.publications;
         let names = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
         if names.is_empty() {
@@ -67,7 +74,7 @@ impl ServerSource {
             ));
         }
         let mut tables = Vec::with_capacity(names.len());
-        for name in names {
+        for (name, relation) in names {
             let version = open.server.version;
             let table = catalog::table(&mut open.questions, version, publications, &name)?;
             let Some(table) = table else { continue };
@@ -82,7 +89,7 @@ impl ServerSource {
                     "{name} has no replica identity: the server refuses UPDATE and DELETE on it while they are published\n  help: give it a primary key, or ALTER TABLE {name} REPLICA IDENTITY FULL"
                 ));
             }
-            tables.push(name);
+            tables.push((name, relation));
         }
         Ok(tables)
     }
@@ -158,10 +165,12 @@ impl ServerSource {
         let publications = &self.options.publications;
         let names = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
         let position = self.decoder.position();
-        let names = names.into_iter().filter(|name| self.is_copied_first(name));
-        let new = names.filter(|name| position.copy_of(name).is_none());
-        let copy = |table| TableCopy {
+        let names = names.into_iter();
+        let names = names.filter(|(name, _)| self.is_copied_first(name));
+        let new = names.filter(|(name, _)| position.copy_of(name).is_none());
+        let copy = |(table, relation)| TableCopy {
             table,
+            relation,
             ..TableCopy::default()
         };
         Ok(new.map(copy).collect())
@@ -183,6 +192,7 @@ impl ServerSource {
         let next = are_next.min_by_key(|copy| !self.is_copied_first(&copy.table));
         let Some(next) = next.cloned() else {
             open.snapshot = None;
+            self.copy_report.leave();
             // Tables that are not published any more have nothing to copy.
             return self.drop_unpublished(open, now_us, out);
         };
@@ -197,17 +207,25 @@ impl ServerSource {
             let layout = open.types.layout(&mut open.questions, &table.columns)?;
             let database = &self.options.wanted.database;
             snapshot.open(database, &table, layout, &next)?;
+            if next.replaces {
+                out.records.push(emptied(database, &next, now_us));
+            }
             // Before the first row: after an end those that are gone since are
             // wanted.
             self.record_copy(&next, CopyProgress::Begun, now_us, out);
-            let rows = match table.row_estimate {
-                rows @ 1.. => format!(", about {rows} rows"),
-                _ => String::new(),
+            // Of the rows that conditions leave the server has no estimate.
+            let estimate = match table.conditions.as_slice() {
+                [] => u64::try_from(table.row_estimate).unwrap_or(0),
+                _ => 0,
             };
-            out.notes.push(format!("copying {}{rows}", next.table));
+            let name = next.table.to_string();
+            self.copy_report.begin(name, estimate, true, now_us);
         }
-        if let Some(copy) = snapshot.read((BATCH_BYTES, now_us), &mut out.records)? {
-            out.notes.push(format!("{} is copied", copy.table));
+        let first = out.records.len();
+        let read = snapshot.read((BATCH_BYTES, now_us), &mut out.records)?;
+        self.copy_report.add((out.records.len() - first) as u64);
+        if let Some(copy) = read {
+            self.copy_report.end(now_us);
             self.record_copy(&copy, CopyProgress::Done, now_us, out);
             // Definitions may change again at once.
             if self.decoder.position().is_copied() {
@@ -229,9 +247,10 @@ impl ServerSource {
         let publications = &self.options.publications;
         let published = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
         let copies = self.decoder.position().copies.clone();
-        let gone = copies
-            .iter()
-            .filter(|copy| copy.progress != CopyProgress::Done && !published.contains(&copy.table));
+        let gone = copies.iter().filter(|copy| {
+            let is_published = published.iter().any(|(table, _)| *table == copy.table);
+            copy.progress != CopyProgress::Done && !is_published
+        });
         for copy in gone {
             self.record_copy(copy, CopyProgress::Done, now_us, out);
         }
@@ -247,6 +266,7 @@ impl ServerSource {
     ) {
         let step = StateStep {
             copies: vec![TableCopy {
+                replaces: copy.replaces && progress != CopyProgress::Done,
                 progress,
                 ..copy.clone()
             }],
@@ -264,8 +284,10 @@ impl ServerSource {
     ) -> Result<Snapshot, ServerError> {
         let published = self.check_tables(open, out)?;
         let copies = self.decoder.position().copies.iter();
+        let is_published = |copy: &&TableCopy| published.iter().any(|(it, _)| *it == copy.table);
         let tables: Vec<TableName> = copies
-            .filter(|copy| copy.progress != CopyProgress::Done && published.contains(&copy.table))
+            .filter(|copy| copy.progress != CopyProgress::Done)
+            .filter(is_published)
             .map(|copy| copy.table.clone())
             .collect();
         // Slots of a connection that broke may live a little longer.
@@ -279,6 +301,25 @@ impl ServerSource {
         let snapshot = Snapshot::begin(&address, replication, slot, &tables)?;
         open.replication = None;
         Ok(snapshot)
+    }
+}
+
+/// The record that takes the rows of a table out that had the name before. All of them
+/// are older than the place of the copy.
+fn emptied(database: &str, copy: &TableCopy, now_us: i64) -> Record {
+    let order = Order {
+        time_s: now_us / 1_000_000,
+        xid: 0,
+        // Rows of the copy are one before its place.
+        lsn: Lsn(copy.from.0.saturating_sub(2)),
+        row: 0,
+    };
+    Record {
+        kind: RecordKind::Data,
+        payload: Bytes::from(truncated(&table_part(database, &copy.table), order)),
+        capture_time_us: now_us,
+        position: Bytes::new(),
+        transaction: None,
     }
 }
 

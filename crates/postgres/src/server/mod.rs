@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sluice_core::{BackOff, Clock};
 use sluice_mysql::batch::Batch;
+use sluice_mysql::copy_report::CopyReport;
 
 use self::catalog::Types;
 use self::copy::Snapshot;
@@ -80,6 +81,7 @@ pub struct ServerSource {
     clock: Arc<dyn Clock>,
     decoder: Decoder,
     open: Option<Open>,
+    copy_report: CopyReport,
     /// Which address is tried next.
     address: usize,
     back_off: BackOff,
@@ -102,6 +104,7 @@ impl ServerSource {
             options,
             clock,
             open: None,
+            copy_report: CopyReport::default(),
             address: 0,
             back_off: BackOff::default(),
             look_us: 0,
@@ -160,8 +163,8 @@ impl ServerSource {
         let name = &self.options.name;
         batch.records = decoded.records;
         let named = |warning: String| format!("{name}: {warning}");
-        batch.warnings = decoded.warnings.into_iter().map(&named).collect();
-        batch.notes = decoded.notes.into_iter().map(named).collect();
+        batch.warnings = decoded.warnings.into_iter().map(named).collect();
+        self.copy_report.put_into(&mut batch, name, now_us);
         match result.map_err(|error| error.explained(&user)) {
             Ok(at_end) => {
                 batch.at_end = at_end;
@@ -382,9 +385,6 @@ impl ServerSource {
         };
         let slot = settings::check_slot(slot, &self.options.wanted.database, &position)?;
         self.kept_and_behind = Some((slot.bytes_kept, slot.bytes_behind));
-        if let Some((table, rows)) = open.snapshot.as_ref().and_then(Snapshot::rows) {
-            out.notes.push(format!("{table}: {rows} rows were copied"));
-        }
         if slot.bytes_kept >= self.warn_at {
             self.warn_at = slot.bytes_kept.saturating_mul(2);
             let left = slot.bytes_left.map_or(String::new(), |left| {
@@ -405,14 +405,15 @@ impl ServerSource {
             let publications = &self.options.publications;
             let names = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
             let position = self.decoder.position();
-            let new = names
-                .into_iter()
-                .filter(|name| position.copy_of(name).is_none());
-            let copy = |table| TableCopy {
-                table,
-                ..TableCopy::default()
+            let copy = |(table, relation)| match position.copy_of(&table) {
+                None => Some(TableCopy {
+                    table,
+                    relation,
+                    ..TableCopy::default()
+                }),
+                Some(known) => known.now_of(relation),
             };
-            let copies: Vec<TableCopy> = new.map(copy).collect();
+            let copies: Vec<TableCopy> = names.into_iter().filter_map(copy).collect();
             if !copies.is_empty() {
                 let step = StateStep {
                     copies,

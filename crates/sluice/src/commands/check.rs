@@ -34,7 +34,9 @@ pub fn run(
         reporter.warn(warning);
     }
     access::check(&project, &program)?;
-    source_connections::check(&project, reporter)?;
+    if let Some(warning) = source_connections::check(&project)? {
+        reporter.warn(&warning);
+    }
     // It may run elsewhere, where they are set.
     let missing = missing_secrets(&project);
     let missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();

@@ -181,7 +181,9 @@ fn run_to_end(
     for warning in program.warnings() {
         reporter.warn(warning);
     }
-    source_connections::check(&project, reporter)?;
+    if let Some(warning) = source_connections::check(&project)? {
+        reporter.warn(&warning);
+    }
     // Before the log is computed, which may take its time.
     check_secrets(&project)?;
     let (access, secret) = access::open(&project, &program)?;

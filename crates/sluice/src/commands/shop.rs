@@ -46,6 +46,14 @@ pub struct ShopHappenings {
     /// a log may hold, some without an event_id.
     #[arg(long)]
     details: bool,
+    /// Requests for money back go through all their steps: agreed to, goods sent back,
+    /// money on its way, closed.
+    #[arg(long)]
+    refund_steps: bool,
+    /// Rows of the database have all columns of the contract: also those that no number
+    /// needs, and personal ones, of people who do not exist.
+    #[arg(long)]
+    all_columns: bool,
     /// Devices in a thousand whose app names no session.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
     without_sid: Option<u64>,
@@ -77,6 +85,8 @@ impl ShopHappenings {
             has_renames: base.has_renames || self.renames,
             returns_coupons: base.returns_coupons || self.returned_coupons,
             has_details: base.has_details || self.details,
+            has_refund_steps: base.has_refund_steps || self.refund_steps,
+            has_all_columns: base.has_all_columns || self.all_columns,
             without_sid_per_mille: share(self.without_sid, base.without_sid_per_mille),
             dirty_changes_per_mille: share(self.dirty_rows, base.dirty_changes_per_mille),
             dirty_per_mille: share(self.dirty, base.dirty_per_mille),
@@ -365,6 +375,8 @@ mod tests {
             renames: true,
             returned_coupons: true,
             details: true,
+            refund_steps: true,
+            all_columns: true,
             without_sid: Some(100),
             dirty_rows: Some(10),
             ..ShopHappenings::default()

@@ -108,6 +108,18 @@ impl SystemTable for SourcesTable {
                 counts(states().map(|state| state.lag.kept_bytes)),
             ),
             (
+                "copying",
+                texts(states().map(|state| Some(&state.copying.as_ref()?.table))),
+            ),
+            (
+                "copy_rows",
+                counts(states().map(|state| Some(state.copying.as_ref()?.rows))),
+            ),
+            (
+                "copy_rows_expected",
+                counts(states().map(|state| state.copying.as_ref()?.rows_expected)),
+            ),
+            (
                 "up_seconds",
                 numbers(states().map(|state| (now_us - state.start_us) as f64 / 1e6)),
             ),

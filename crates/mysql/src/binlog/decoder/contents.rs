@@ -141,6 +141,8 @@ impl Decoder {
                 self.position.file, header.end
             ));
         }
+        let told = self.not_joined(header, &events);
+        context.out.warnings.extend(told);
         for event in &events {
             let TableEvent::Truncated(name) = event else {
                 continue;
@@ -190,7 +192,8 @@ impl Decoder {
             .collect()
     }
 
-    /// Tables that have a name now that is captured: what they hold is copied.
+    /// Tables that have a name now that is captured: what they hold is copied, and
+    /// takes the place of what another table of the name held.
     fn joined(&self, events: &[TableEvent]) -> Vec<(TableName, CopyProgress)> {
         let mut joined = Vec::new();
         for event in events {
@@ -198,10 +201,27 @@ impl Decoder {
                 && self.copies_new_tables
                 && self.filter.takes(to)
             {
-                joined.push((to.clone(), CopyProgress::Waiting));
+                joined.push((to.clone(), CopyProgress::Replacing));
             }
         }
         joined
+    }
+
+    /// What is to be told of tables that have a name now that is captured, where
+    /// nothing is copied.
+    fn not_joined(&self, header: EventHeader, events: &[TableEvent]) -> Vec<String> {
+        let told = events.iter().filter_map(|event| match event {
+            TableEvent::Renamed(from, to)
+                if !self.copies_new_tables && self.filter.takes(to) =>
+            {
+                Some(format!(
+                    "{}, before byte {}: {from} is called {to} from here on; what it held is not copied, and what was read of {to} before stays in the warehouse",
+                    self.position.file, header.end
+                ))
+            }
+            _ => None,
+        });
+        told.collect()
     }
 
     pub(super) fn table_map(
