@@ -10,7 +10,10 @@ use crate::offers::{ACTIVITIES, COUPONS, activity_of};
 use crate::order::Order;
 use crate::season::is_promotion;
 use crate::shop::Shop;
+use crate::time::DAY_US;
 
+/// Activities last so long, and so long coupons can be taken.
+const OFFERS_LAST_US: i64 = 60 * DAY_US;
 /// Coupons that a member keeps for later at most.
 const COUPONS_HELD_MAX: usize = 3;
 
@@ -31,6 +34,15 @@ pub(crate) struct TakenCoupon {
     /// An order was paid with it.
     #[serde(default)]
     is_paid: bool,
+    /// Until when it can be used; empty if it does not end.
+    #[serde(default)]
+    ends: String,
+}
+
+impl TakenCoupon {
+    fn has_ended(&self, now: &str) -> bool {
+        !self.ends.is_empty() && self.ends.as_str() < now
+    }
 }
 
 /// Codes: code, name, code above.
@@ -111,7 +123,7 @@ impl Shop {
     pub(crate) fn open_activities(&self, rows: &mut Vec<(&'static str, String)>) {
         let start_us = self.options.start_us;
         let now = self.local(start_us).text();
-        let end = self.local(start_us + 60 * crate::time::DAY_US).text();
+        let end = self.local(start_us + OFFERS_LAST_US).text();
         let mut add = |table, fields: &dyn Fn(&mut Object<'_>)| {
             let data = row(|data| {
                 fields(data);
@@ -158,16 +170,7 @@ impl Shop {
         let spus = self.options.skus.div_ceil(SKUS_PER_SPU);
         let mut range = 0;
         for (id, coupon) in (1..).zip(&COUPONS) {
-            add("coupon_info", &|data| {
-                data.number("id", id)
-                    .text("coupon_name", coupon.offer.name)
-                    .text("coupon_type", coupon.offer.kind.coupon_code());
-                coupon.offer.conditions(data);
-                data.text("range_type", coupon.range_type)
-                    .number("limit_num", 100_000)
-                    .text("start_time", &now)
-                    .text("end_time", &end);
-            });
+            add("coupon_info", &|data| self.coupon_fields(data, id));
             for of in coupon.ids(spus) {
                 range += 1;
                 add("coupon_range", &|data| {
@@ -177,6 +180,24 @@ impl Shop {
                         .number("range_id", of);
                 });
             }
+        }
+    }
+
+    /// The columns of `coupon_info` besides its times.
+    pub(crate) fn coupon_fields(&self, data: &mut Object<'_>, id: u64) {
+        let coupon = &COUPONS[id as usize - 1];
+        let start_us = self.options.start_us;
+        let end_us = start_us + OFFERS_LAST_US;
+        data.number("id", id)
+            .text("coupon_name", coupon.offer.name)
+            .text("coupon_type", coupon.offer.kind.coupon_code());
+        coupon.offer.conditions(data);
+        data.text("range_type", coupon.range_type)
+            .number("limit_num", 100_000)
+            .text("start_time", &self.local(start_us).text())
+            .text("end_time", &self.local(end_us).text());
+        if self.options.has_all_columns {
+            self.of_coupon(data, id, end_us);
         }
     }
 
@@ -190,8 +211,10 @@ impl Shop {
     ) {
         let now = self.local(time_us).text();
         let taken = self.new_coupon(time_us, user, coupon);
-        let data = coupon_row(taken.id, coupon, user, None, [&now, "", ""], &now);
-        self.send_changes(time_us, &[RowChange::insert("coupon_use", data)], messages);
+        let data = coupon_row(&taken, user, None, [&now, "", ""], &now);
+        let mut changes = vec![RowChange::insert("coupon_use", data)];
+        changes.extend(self.count_taken(time_us, coupon));
+        self.send_changes(time_us, &changes, messages);
         self.hold(user, taken);
     }
 
@@ -215,6 +238,7 @@ impl Shop {
             is_new: false,
             changed: String::new(),
             is_paid: false,
+            ends: self.coupon_ends(time_us),
         };
         self.note_coupon(time_us, user, &taken, CouponStep::Taken);
         taken
@@ -261,7 +285,7 @@ impl Shop {
             }
         });
         let times = [used.since.as_str(), "", ""];
-        let data = coupon_row(used.id, used.coupon, order.user, None, times, &now);
+        let data = coupon_row(&used, order.user, None, times, &now);
         used.is_new = false;
         used.is_paid = false;
         used.changed = now;
@@ -281,8 +305,9 @@ impl Shop {
         }
         let takes_one = self.random.per_mille(120);
         let held = self.coupons.remove(&order.user).unwrap_or_default();
+        let now = self.local(time_us).text();
         let mut left = Vec::new();
-        for coupon in held {
+        for coupon in held.into_iter().filter(|it| !it.has_ended(&now)) {
             match order.coupon_use.is_none() && order.redeem(coupon.coupon) {
                 true => order.coupon_use = Some(coupon),
                 false => left.push(coupon),
@@ -379,23 +404,22 @@ impl Order {
 
     fn coupon_row(&self, used: &TakenCoupon, paid: &str, now: &str) -> String {
         let times = [used.since.as_str(), &self.created, paid];
-        coupon_row(used.id, used.coupon, self.user, Some(self.id), times, now)
+        coupon_row(used, self.user, Some(self.id), times, now)
     }
 }
 
 /// The row of `coupon_use`; `times` are of taking, using in an order, and paying
 /// with, empty while it has not happened.
 fn coupon_row(
-    id: u64,
-    coupon: u64,
+    taken: &TakenCoupon,
     user: u64,
     order: Option<u64>,
     times: [&str; 3],
     now: &str,
 ) -> String {
     row(|data| {
-        data.number("id", id)
-            .number("coupon_id", coupon)
+        data.number("id", taken.id)
+            .number("coupon_id", taken.coupon)
             .number("user_id", user);
         match order {
             Some(order) => data.number("order_id", order),
@@ -408,6 +432,9 @@ fn coupon_row(
                 true => data.raw(name, "null"),
                 false => data.text(name, time),
             };
+        }
+        if !taken.ends.is_empty() {
+            data.text("expire_time", &taken.ends);
         }
         data.text("create_time", times[0]).text("operate_time", now);
     })

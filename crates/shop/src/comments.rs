@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::sku;
 use crate::facts::Fact;
+use crate::full_rows::of_comment;
 use crate::members::is_test_member;
 use crate::message::{Message, RowChange, row};
 use crate::order::Order;
@@ -56,15 +57,18 @@ impl Shop {
             sku: comment.sku,
             is_good: appraise == "1201",
         });
+        let id = self.counters.comment;
         let data = row(|data| {
-            data.number("id", self.counters.comment)
+            data.number("id", id)
                 .number("user_id", comment.user)
                 .number("sku_id", comment.sku)
                 .number("spu_id", sku(comment.sku).spu_id)
                 .number("order_id", comment.order)
-                .text("appraise", appraise)
-                .text("create_time", &now)
-                .text("operate_time", &now);
+                .text("appraise", appraise);
+            if self.options.has_all_columns {
+                of_comment(data, id, appraise);
+            }
+            data.text("create_time", &now).text("operate_time", &now);
         });
         let change = RowChange::insert("comment_info", data);
         self.send_changes(time_us, &[change], messages);

@@ -163,6 +163,7 @@ impl Shop {
             payment_type: 1_101,
             failed: None,
             refund: None,
+            delivery: None,
         };
         self.note_order(time_us, &order);
         self.note_payment(time_us, &order);

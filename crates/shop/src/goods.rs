@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{BRANDS, CATEGORIES_3, Sku, renamed, sku, sku_name};
 use crate::facts::{Fact, GoodsFact};
+use crate::full_rows::{of_brand, of_goods};
 use crate::message::{Message, Object, RowChange, row};
 use crate::shop::{Event, Shop};
 use crate::time::DAY_US;
@@ -200,7 +201,7 @@ impl Shop {
             .get(&id)
             .map_or(opened_us, |state| state.since_us);
         row(|data| {
-            sku_fields(data, &self.sku_now(id));
+            self.goods_fields(data, &self.sku_now(id));
             data.text("create_time", &self.local(opened_us).text())
                 .text("operate_time", &self.local(since_us).text());
         })
@@ -227,10 +228,8 @@ impl Shop {
             }
         });
         let data = row(|data| {
-            data.number("id", id)
-                .text("tm_name", &name)
-                .text("create_time", &opened)
-                .text("operate_time", &now);
+            self.brand_fields(data, id, &name);
+            data.text("create_time", &opened).text("operate_time", &now);
         });
         let fact = || Fact::Name("base_trademark", id, name.clone(), 0);
         self.facts.note(time_us, fact);
@@ -241,13 +240,26 @@ impl Shop {
     }
 }
 
-/// The columns of `sku_info` besides its times.
-pub(crate) fn sku_fields(data: &mut Object<'_>, goods: &Sku) {
-    data.number("id", goods.id)
-        .number("spu_id", goods.spu_id)
-        .money("price", goods.price_cents)
-        .text("sku_name", &goods.name)
-        .number("tm_id", goods.brand)
-        .number("category3_id", goods.category3)
-        .number("is_sale", 1);
+impl Shop {
+    /// The columns of `sku_info` besides its times.
+    pub(crate) fn goods_fields(&self, data: &mut Object<'_>, goods: &Sku) {
+        data.number("id", goods.id)
+            .number("spu_id", goods.spu_id)
+            .money("price", goods.price_cents)
+            .text("sku_name", &goods.name)
+            .number("tm_id", goods.brand)
+            .number("category3_id", goods.category3)
+            .number("is_sale", 1);
+        if self.options.has_all_columns {
+            of_goods(data, goods.id);
+        }
+    }
+
+    /// The columns of `base_trademark` besides its times.
+    pub(crate) fn brand_fields(&self, data: &mut Object<'_>, id: u64, name: &str) {
+        data.number("id", id).text("tm_name", name);
+        if self.options.has_all_columns {
+            of_brand(data, id);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Fact;
+use crate::full_rows::of_member;
 use crate::message::{Message, Object, RowChange, row};
 use crate::shop::Shop;
 use crate::time::Local;
@@ -125,6 +126,9 @@ impl Shop {
         let member = self.members[user as usize - 1];
         row(|data| {
             user_fields(data, user, self.level(user));
+            if self.options.has_all_columns {
+                of_member(data, user);
+            }
             data.text("create_time", &self.local(member.since_us).text())
                 .text("operate_time", &operated.text());
         })
@@ -164,8 +168,7 @@ pub(crate) fn is_test_member(user: u64) -> bool {
     user.is_multiple_of(TEST_MEMBER)
 }
 
-/// The columns of `user_info` besides its times. Nothing personal: nobody lives
-/// here.
+/// The columns of `user_info` besides its times and what is personal.
 fn user_fields(data: &mut Object<'_>, user: u64, level: u8) {
     data.number("id", user)
         .text("login_name", &format!("user{user}"))

@@ -7,6 +7,7 @@ use crate::catalogue::{
     CATEGORIES_1, CATEGORIES_2, CATEGORIES_3, PROVINCES, SKUS_PER_SPU, renamed, sku,
 };
 use crate::facts::Fact;
+use crate::full_rows::of_product;
 use crate::message::{Message, Object, RowChange, row};
 use crate::random::Random;
 use crate::shop::{Event, Shop};
@@ -88,8 +89,7 @@ impl Named {
         }
     }
 
-    /// The columns of a row besides its times.
-    pub(crate) fn fields(self, data: &mut Object<'_>, id: u64, name: &str) {
+    fn fields(self, data: &mut Object<'_>, id: u64, name: &str) {
         data.number("id", id).text(self.name_column(), name);
         match self {
             Self::Province => {
@@ -124,6 +124,14 @@ pub(crate) struct NameState {
 }
 
 impl Shop {
+    /// The columns of a row besides its times.
+    pub(crate) fn named_fields(&self, data: &mut Object<'_>, kind: Named, id: u64, name: &str) {
+        kind.fields(data, id, name);
+        if self.options.has_all_columns && kind == Named::Product {
+            of_product(data, &kind.first_name(id));
+        }
+    }
+
     /// Something will get another name.
     pub(crate) fn plan_rename(&mut self, time_us: i64) {
         if self.options.has_renames {
@@ -182,7 +190,7 @@ impl Shop {
             }
         });
         let data = row(|data| {
-            kind.fields(data, id, &name);
+            self.named_fields(data, kind, id, &name);
             data.text("create_time", &opened).text("operate_time", &now);
         });
         self.names.insert(key, after);

@@ -3,7 +3,7 @@
 use crate::activities::names_of_reductions;
 use crate::catalogue::{BRANDS, REGIONS, SKUS_PER_SPU, sku};
 use crate::facts::Fact;
-use crate::goods::{goods_fact, sku_fields};
+use crate::goods::goods_fact;
 use crate::members::is_test_member;
 use crate::message::{Message, Object, RowChange, Topic, row};
 use crate::names::Named;
@@ -36,24 +36,24 @@ impl Shop {
         for kind in Named::FIXED {
             for id in 1..=kind.rows(self.options.skus) {
                 let name = kind.first_name(id);
-                add(kind.table(), &|data| kind.fields(data, id, &name));
+                add(kind.table(), &|data| {
+                    self.named_fields(data, kind, id, &name);
+                });
             }
         }
         for (id, name) in (1..).zip(BRANDS) {
-            add("base_trademark", &|data| {
-                data.number("id", id).text("tm_name", name);
-            });
+            add("base_trademark", &|data| self.brand_fields(data, id, name));
         }
         for id in 1..=self.options.skus {
             let goods = sku(id);
             if (id - 1).is_multiple_of(SKUS_PER_SPU) {
                 let (kind, id) = (Named::Product, goods.spu_id);
                 let name = kind.first_name(id);
-                add(kind.table(), &|data| kind.fields(data, id, &name));
+                add(kind.table(), &|data| {
+                    self.named_fields(data, kind, id, &name);
+                });
             }
-            add("sku_info", &|data| {
-                sku_fields(data, &goods);
-            });
+            add("sku_info", &|data| self.goods_fields(data, &goods));
         }
         self.open_activities(&mut rows);
         self.open_rates(time_us, &mut rows);

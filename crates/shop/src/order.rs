@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::activities::TakenCoupon;
 use crate::catalogue::sku_name;
 use crate::currencies::{Currency, RATE_ONE, worth};
+use crate::full_rows::{Delivery, of_line};
 use crate::message::{RowChange, row};
+use crate::refund_steps::{RefundStatus, returns_goods};
 use crate::time::Local;
 
 pub(crate) const UNPAID: u16 = 1001;
@@ -86,6 +88,10 @@ pub(crate) struct Order {
     pub(crate) failed: Option<String>,
     /// Line and pieces that are being refunded.
     pub(crate) refund: Option<(usize, u32)>,
+    /// What its rows say beyond what numbers need; nothing in a shop without all
+    /// columns.
+    #[serde(default)]
+    pub(crate) delivery: Option<Delivery>,
 }
 
 impl Order {
@@ -143,6 +149,9 @@ impl Order {
                 .money("feight_fee_reduce", self.freight_reduce)
                 .text("channel", &self.channel)
                 .number("is_test", u8::from(self.is_test));
+            if let Some(delivery) = &self.delivery {
+                delivery.columns(data);
+            }
             if self.currency > 0 {
                 data.text("currency", Currency::at(self.currency).code);
             }
@@ -159,6 +168,7 @@ impl Order {
         let order = RowChange::insert("order_info", self.data());
         let mut changes = vec![order];
         for line in &self.lines {
+            let source = SOURCES[line.id as usize % SOURCES.len()];
             let data = row(|data| {
                 data.number("id", line.id)
                     .number("order_id", self.id)
@@ -169,8 +179,11 @@ impl Order {
                     .money("split_total_amount", line.total())
                     .money("split_activity_amount", line.activity)
                     .money("split_coupon_amount", line.coupon)
-                    .text("source_type", SOURCES[line.id as usize % SOURCES.len()])
-                    .text("create_time", &self.created)
+                    .text("source_type", source);
+                if self.delivery.is_some() {
+                    of_line(data, line, source);
+                }
+                data.text("create_time", &self.created)
                     .text("operate_time", &self.created);
             });
             changes.push(RowChange::insert("order_detail", data));
@@ -183,10 +196,18 @@ impl Order {
     pub(crate) fn move_to(&mut self, status: u16, at: Local, log_id: u64) -> Vec<RowChange> {
         let old_status = self.status;
         self.status = status;
+        let arriving = self.delivery.as_mut().filter(|_| status == FINISHED);
+        let arrives = arriving.is_some();
+        if let Some(delivery) = arriving {
+            delivery.arrive(at);
+        }
         let now = at.text();
         let operated = std::mem::replace(&mut self.operated, now.clone());
         let old = row(|old| {
             old.text("order_status", &old_status.to_string());
+            if arrives {
+                old.raw("refundable_time", "null");
+            }
             if operated != now {
                 old.text("operate_time", &operated);
             }
@@ -248,7 +269,13 @@ impl Order {
     }
 
     /// The row of `order_refund_info` with that status.
-    pub(crate) fn refund_request(&self, id: u64, status: &str, asked: &str, now: &str) -> String {
+    pub(crate) fn refund_request(
+        &self,
+        id: u64,
+        status: RefundStatus,
+        asked: &str,
+        now: &str,
+    ) -> String {
         let (line, pieces) = self.refund.unwrap_or_default();
         row(|data| {
             data.number("id", id)
@@ -257,19 +284,26 @@ impl Order {
                 .number("sku_id", self.lines[line].sku)
                 .text(
                     "refund_type",
-                    if id.is_multiple_of(3) { "1501" } else { "1502" },
+                    if returns_goods(id) { "1502" } else { "1501" },
                 )
                 .number("refund_num", pieces)
                 .money("refund_amount", self.refund_amount())
                 .text("refund_reason_type", &(1_301 + id % 7).to_string())
-                .text("refund_status", status)
+                .text("refund_status", status.code())
                 .text("create_time", asked)
                 .text("operate_time", now);
         })
     }
 
-    /// The row of `refund_payment`.
-    pub(crate) fn refund_payment(&self, id: u64, now: &str) -> String {
+    /// The row of `refund_payment` that was made at `made` and has that status since
+    /// `now`.
+    pub(crate) fn refund_payment(
+        &self,
+        id: u64,
+        status: RefundStatus,
+        made: &str,
+        now: &str,
+    ) -> String {
         let (line, _) = self.refund.unwrap_or_default();
         row(|data| {
             data.number("id", id)
@@ -279,10 +313,12 @@ impl Order {
                 .text("payment_type", &self.payment_type.to_string())
                 .text("trade_no", &format!("R{id:012}"))
                 .money("total_amount", self.refund_amount())
-                .text("refund_status", "0705")
-                .text("callback_time", now)
-                .text("create_time", now)
-                .text("operate_time", now);
+                .text("refund_status", status.code());
+            match status {
+                RefundStatus::Finished => data.text("callback_time", now),
+                _ => data.raw("callback_time", "null"),
+            };
+            data.text("create_time", made).text("operate_time", now);
         })
     }
 }

@@ -4,6 +4,7 @@
 use crate::facts::Fact;
 use crate::message::{Message, RowChange, row};
 use crate::order::{CANCELLED, Order, PAID, REFUNDED, REFUNDING};
+use crate::refund_steps::RefundStatus;
 use crate::shop::{Event, Shop};
 
 const MINUTE_US: i64 = 60_000_000;
@@ -32,48 +33,77 @@ impl Shop {
         let now = local.text();
         self.counters.refund += 1;
         let id = self.counters.refund;
-        let request = order.refund_request(id, "0701", &now, &now);
+        let request = order.refund_request(id, RefundStatus::Asked, &now, &now);
         let mut changes = vec![RowChange::insert("order_refund_info", request)];
         self.counters.status_log += 1;
         changes.extend(order.move_to(REFUNDING, local, self.counters.status_log));
         self.send_changes(time_us, &changes, messages);
-        let wait_us = self.random.between(2 * MINUTE_US, 10 * HOUR_US);
+        let end_us = time_us + self.random.between(2 * MINUTE_US, 10 * HOUR_US);
+        if self.options.has_refund_steps {
+            self.plan_refund_steps(time_us, end_us, order, id);
+            return;
+        }
         let event = Event::Refund(Box::new(order), now, id);
-        self.plan(time_us + wait_us, event);
+        self.plan(end_us, event);
     }
 
     /// What was asked for is paid out, or refused.
     pub(crate) fn refund(
         &mut self,
         time_us: i64,
-        mut order: Order,
+        order: Order,
         asked: &str,
         id: u64,
         messages: &mut Vec<Message>,
     ) {
-        let local = self.local(time_us);
-        let now = local.text();
+        let now = self.local(time_us).text();
         let is_refused = self.random.per_mille(80);
+        let status = match is_refused {
+            true => RefundStatus::Refused,
+            false => RefundStatus::Finished,
+        };
         let old = row(|old| {
-            old.text("refund_status", "0701")
+            old.text("refund_status", RefundStatus::Asked.code())
                 .text("operate_time", asked);
         });
-        let status = if is_refused { "0703" } else { "0705" };
         let request = order.refund_request(id, status, asked, &now);
         let request = RowChange::update("order_refund_info", request, old);
-        self.counters.status_log += 1;
-        let log_id = self.counters.status_log;
         if is_refused {
-            order.refund = None;
-            let had_one = order.lines.iter().any(|line| line.refunded > 0);
-            let status = if had_one { REFUNDED } else { PAID };
-            let mut changes = vec![request];
-            changes.extend(order.move_to(status, local, log_id));
-            self.send_changes(time_us, &changes, messages);
+            self.end_refund(time_us, order, vec![request], messages);
             return;
         }
-        let mut changes = vec![self.pay_back(time_us, &mut order, id), request];
-        changes.extend(order.move_to(REFUNDED, local, log_id));
+        let payment = order.refund_payment(id, status, &now, &now);
+        let payment = RowChange::insert("refund_payment", payment);
+        self.finish_refund(time_us, order, vec![payment, request], messages);
+    }
+
+    /// A request comes to nothing; the order is what it was before.
+    pub(crate) fn end_refund(
+        &mut self,
+        time_us: i64,
+        mut order: Order,
+        mut changes: Vec<RowChange>,
+        messages: &mut Vec<Message>,
+    ) {
+        order.refund = None;
+        let had_one = order.lines.iter().any(|line| line.refunded > 0);
+        let status = if had_one { REFUNDED } else { PAID };
+        self.counters.status_log += 1;
+        changes.extend(order.move_to(status, self.local(time_us), self.counters.status_log));
+        self.send_changes(time_us, &changes, messages);
+    }
+
+    /// What was asked for goes back, as `changes` tell.
+    pub(crate) fn finish_refund(
+        &mut self,
+        time_us: i64,
+        mut order: Order,
+        mut changes: Vec<RowChange>,
+        messages: &mut Vec<Message>,
+    ) {
+        self.note_refund(time_us, &mut order);
+        self.counters.status_log += 1;
+        changes.extend(order.move_to(REFUNDED, self.local(time_us), self.counters.status_log));
         if order.lines.iter().all(|line| line.refunded == line.pieces) {
             changes.extend(self.return_coupon(time_us, &mut order));
         }
@@ -90,8 +120,11 @@ impl Shop {
         for place in 0..order.lines.len() {
             order.refund = Some((place, order.lines[place].pieces));
             self.counters.refund += 1;
+            let now = self.local(time_us).text();
             let id = self.counters.refund;
-            changes.push(self.pay_back(time_us, &mut order, id));
+            let payment = order.refund_payment(id, RefundStatus::Finished, &now, &now);
+            changes.push(RowChange::insert("refund_payment", payment));
+            self.note_refund(time_us, &mut order);
         }
         self.counters.status_log += 1;
         let local = self.local(time_us);
@@ -100,10 +133,9 @@ impl Shop {
         self.send_changes(time_us, &changes, messages);
     }
 
-    /// Pays out what the order's refund says, and counts it in the books.
-    fn pay_back(&mut self, time_us: i64, order: &mut Order, id: u64) -> RowChange {
+    /// Counts in the books that what the order's refund says goes back.
+    fn note_refund(&mut self, time_us: i64, order: &mut Order) {
         let local = self.local(time_us);
-        let payment = order.refund_payment(id, &local.text());
         let cents = order.refund_amount();
         let (line, pieces) = order.refund.take().unwrap_or_default();
         order.lines[line].refunded += pieces;
@@ -119,6 +151,5 @@ impl Shop {
             let day = self.books.day(order.created_day);
             day.answers.refunded_of_orders += amount;
         }
-        RowChange::insert("refund_payment", payment)
     }
 }

@@ -12,12 +12,14 @@ use crate::comments::Comment;
 use crate::device::Device;
 use crate::facts::{Facts, Known};
 use crate::favors::Favor;
+use crate::full_rows::CouponTaken;
 use crate::goods::{BrandName, GoodsState};
 use crate::members::Member;
 use crate::message::Message;
 use crate::names::NameState;
 use crate::order::Order;
 use crate::random::Random;
+use crate::refund_steps::RefundRequest;
 use crate::season::busyness;
 use crate::session::OpenSession;
 use crate::time::Local;
@@ -70,6 +72,14 @@ pub struct ShopOptions {
     /// there, and apps tell all that a log may hold, some without an identity.
     #[serde(default)]
     pub has_details: bool,
+    /// Requests for money back go through all their steps: agreed to, goods sent back,
+    /// money on its way, closed.
+    #[serde(default)]
+    pub has_refund_steps: bool,
+    /// Rows of the database have all columns of the contract, those that no number
+    /// needs and personal ones too.
+    #[serde(default)]
+    pub has_all_columns: bool,
 }
 
 impl ShopOptions {
@@ -91,6 +101,8 @@ impl ShopOptions {
             returns_coupons: false,
             dirty_changes_per_mille: 0,
             has_details: false,
+            has_refund_steps: false,
+            has_all_columns: false,
         }
     }
 
@@ -104,6 +116,8 @@ impl ShopOptions {
             returns_coupons: true,
             dirty_changes_per_mille: 10,
             has_details: true,
+            has_refund_steps: true,
+            has_all_columns: true,
             ..self
         }
     }
@@ -139,6 +153,8 @@ pub(crate) enum Event {
     AskRefund(Box<Order>),
     /// The money goes back; when it was asked for, and the request's id.
     Refund(Box<Order>, String, u64),
+    /// A request for money back goes one step on.
+    RefundStep(Box<Order>, Box<RefundRequest>),
     /// Messages are sent, late or a second time.
     Send(Vec<Message>),
     /// An order that was paid is cancelled.
@@ -234,6 +250,9 @@ pub struct Shop {
     pub(crate) sessions: BTreeMap<u32, OpenSession>,
     /// Coupons that members keep for later.
     pub(crate) coupons: BTreeMap<u64, Vec<TakenCoupon>>,
+    /// How many members took of each coupon, in a shop with all columns.
+    #[serde(default)]
+    pub(crate) coupons_taken: BTreeMap<u64, CouponTaken>,
     /// Favourites that members change by hand; none of the lists is empty.
     #[serde(default)]
     pub(crate) liked: BTreeMap<u64, Vec<Favor>>,
@@ -273,6 +292,7 @@ impl Shop {
             names: BTreeMap::new(),
             sessions: BTreeMap::new(),
             coupons: BTreeMap::new(),
+            coupons_taken: BTreeMap::new(),
             liked: BTreeMap::new(),
             books: Books::default(),
             window: OpenWindow::default(),
@@ -416,6 +436,9 @@ impl Shop {
             Event::TimeOut(order) => self.time_out(time_us, *order, messages),
             Event::AskRefund(order) => self.ask_refund(time_us, *order, messages),
             Event::Refund(order, asked, id) => self.refund(time_us, *order, &asked, id, messages),
+            Event::RefundStep(order, request) => {
+                self.refund_step(time_us, *order, *request, messages);
+            }
             Event::Send(again) => messages.extend(again),
             Event::Revoke(order) => self.revoke(time_us, *order, messages),
             Event::Finish(order) => self.finish(time_us, *order, messages),

@@ -18,7 +18,7 @@ const SECOND_US: i64 = 1_000_000;
 const MINUTE_US: i64 = 60 * SECOND_US;
 const HOUR_US: i64 = 60 * MINUTE_US;
 /// Time to pay before an order is cancelled.
-const PAY_TIME_US: i64 = 15 * MINUTE_US;
+pub(crate) const PAY_TIME_US: i64 = 15 * MINUTE_US;
 /// Goods from this amount on are sent free of charge.
 const FREE_FREIGHT_CENTS: i64 = 9_900;
 const FREIGHT_CENTS: i64 = 800;
@@ -66,7 +66,9 @@ impl Shop {
             payment_type: 1_101 + self.random.below(3) as u16,
             failed: None,
             refund: None,
+            delivery: None,
         };
+        order.delivery = self.delivery(time_us, &order);
         self.reduce(time_us, &mut order);
         if order.goods() >= Currency::at(currency).price(FREE_FREIGHT_CENTS) {
             order.freight_reduce = order.freight;
@@ -78,6 +80,10 @@ impl Shop {
         self.counters.status_log += 1;
         let mut changes = order.creation();
         changes.extend(order.reductions());
+        let taken = order.coupon_use.as_ref().filter(|used| used.is_new);
+        if let Some(coupon) = taken.map(|used| used.coupon) {
+            changes.extend(self.count_taken(time_us, coupon));
+        }
         changes.push(order.status_log(&now, self.counters.status_log));
         let payment = order.payment(&now, None);
         changes.push(RowChange::insert("payment_info", payment));

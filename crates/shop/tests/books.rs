@@ -127,7 +127,8 @@ fn count_trade(tables: &Tables, days: &mut BTreeMap<i64, DayBook>) {
         }
     }
     for refund in tables.table("refund_payment") {
-        if of_tests.contains(&number(refund, "/order_id")) {
+        let is_paid = text(refund, "/refund_status") == "0705";
+        if !is_paid || of_tests.contains(&number(refund, "/order_id")) {
             continue;
         }
         let (day, minute) = day_and_minute(text(refund, "/callback_time"));

@@ -11,24 +11,11 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Reader, Tables, cents, number, options, sent, text};
+use common::{Reader, Tables, cents, check_update, number, options, sent, text};
 use serde_json::Value;
 use sluice_shop::{CouponStep, Fact, Shop, ShopOptions, Topic};
 
 const HOURS: i64 = 8 * 24;
-
-/// An update tells what changed, all of it, and nothing else.
-fn check_update(change: &Value, before: &Value) {
-    let old = change["old"].as_object().unwrap();
-    assert!(!old.is_empty(), "{change}");
-    for (column, now) in change["data"].as_object().unwrap() {
-        let then = &before[column];
-        match old.get(column) {
-            Some(old) => assert!(old == then && then != now, "{column}: {change}"),
-            None => assert_eq!(now, then, "{column}: {change}"),
-        }
-    }
-}
 
 #[test]
 fn names_change_and_orders_keep_them() {

@@ -1,9 +1,9 @@
 -- Grain: business day × sku. Key: day, sku_id.
 -- Inputs: dwd_trade_order_detail.
 --
--- orders: distinct orders that hold the sku; pieces; gmv_gross: what is to be
--- paid for them. sku_name: as it was when the sku was ordered; of several on one day
--- the last in the alphabet.
+-- orders: distinct orders that hold the sku; pieces: those that were ordered;
+-- gmv_gross: what is to be paid for them. sku_name: as it was when the sku was
+-- ordered; of several on one day the last in the alphabet.
 CREATE MATERIALIZED VIEW ads_live_sku_day AS
 SELECT
   day,

@@ -13,7 +13,9 @@ SELECT
 FROM (
   SELECT d.tm_id, d.user_id, count(DISTINCT d.order_id) AS orders
   FROM dwd_trade_order_detail AS d
-  CROSS JOIN (SELECT max(day) AS day FROM dwd_trade_order_detail) AS newest
+  CROSS JOIN (
+    SELECT max(day) AS day FROM dwd_trade_order_detail WHERE NOT is_test
+  ) AS newest
   WHERE NOT d.is_test AND newest.day - d.day < 30
   GROUP BY d.tm_id, d.user_id
 ) AS u

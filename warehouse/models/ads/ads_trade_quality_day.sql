@@ -1,16 +1,15 @@
 -- Grain: business day. Key: day. A query view.
 -- Inputs: ads_live_day, dwd_trade_order, dwd_trade_order_amount,
 -- dwd_trade_cart_add, dwd_trade_order_detail, dwd_trade_user_first,
--- dim_device_member.
+-- dwd_trade_order_device.
 --
 -- aov: goods paid minus refunded, by paid orders. units_per_order: pieces by
--- orders. subsidy_rate: reductions by original amount. conversion: orders by
--- sessions. order_devices: devices with which members ordered; an order's is the one
--- on which its member was last logged in before it (dim_device_member), and an order
--- by a member who never was has none. device_conversion: order_devices by the day's
--- devices. cart_abandonment: part of the (member, sku) put in a cart that day
--- that the member did not order within the setting cart_abandoned_after.
--- pay_users; new_buyers: members whose first order was that day.
+-- orders. activity_subsidy_rate, coupon_subsidy_rate: what activities, or coupons, took
+-- off, by the original amount. conversion: orders by sessions. order_devices: devices
+-- with which members ordered (dwd_trade_order_device). device_conversion: order_devices by the day's devices. pay_users: members who
+-- paid that day; new_buyers: members whose first order was that day. carted: pairs of
+-- member and sku that were put in a cart that day; cart_abandonment: part of them that
+-- the member did not order within the setting cart_abandoned_after.
 CREATE VIEW ads_trade_quality_day AS
 WITH orders AS (
   SELECT o.day, sum(a.pieces) AS pieces, sum(a.original_amount) AS original_amount,
@@ -25,19 +24,9 @@ WITH orders AS (
 ), buyers AS (
   SELECT CAST(first_order_time AT TIME ZONE '${time_zone}' AS DATE) AS day, count(*) AS new_buyers
   FROM dwd_trade_user_first GROUP BY 1
-), logins AS (
-  -- The database knows seconds, the log milliseconds.
-  SELECT o.order_id, max(m.first_time) AS first_time
-  FROM dwd_trade_order AS o
-  JOIN dim_device_member AS m ON m.user_id = o.user_id AND m.first_time < o.create_time + INTERVAL '1 second'
-  WHERE NOT o.is_test
-  GROUP BY o.order_id
 ), ordering AS (
-  SELECT o.day, count(DISTINCT m.mid) AS order_devices
-  FROM logins AS l
-  JOIN dwd_trade_order AS o ON o.order_id = l.order_id
-  JOIN dim_device_member AS m ON m.user_id = o.user_id AND m.first_time = l.first_time
-  GROUP BY o.day
+  SELECT day, count(DISTINCT mid) AS order_devices
+  FROM dwd_trade_order_device WHERE NOT is_test GROUP BY day
 ), carted AS (
   SELECT day, user_id, sku_id, min(add_time) AS add_time
   FROM dwd_trade_cart_add WHERE NOT is_test GROUP BY day, user_id, sku_id

@@ -1,8 +1,8 @@
 -- Grain: business day × brand. Key: day, tm_id. A query view.
 -- Inputs: dwd_trade_order_detail, dwd_trade_refund_detail and names of today.
 --
--- orders: distinct orders; pieces; gmv_gross: goods ordered that day;
--- gmv_refunded: of them, what went back until now.
+-- orders: distinct orders; pieces: those that were ordered; gmv_gross: goods ordered
+-- that day; gmv_refunded: of them, what went back until now.
 CREATE VIEW ads_trademark_day AS
 SELECT
   d.day,

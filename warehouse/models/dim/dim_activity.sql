@@ -1,5 +1,9 @@
 -- Grain: rule of an activity. Key: activity_rule_id. A query view.
 -- Inputs: activity_info, activity_rule, base_dic.
+--
+-- As activities and rules are now; dim_activity_history and dim_activity_rule_history
+-- have what they were. An activity without a rule has one row, without
+-- activity_rule_id.
 CREATE VIEW dim_activity AS
 SELECT
   r.id AS activity_rule_id,

@@ -1,5 +1,8 @@
 -- Grain: category of the third level with those above it. Key: category3_id.
 -- Inputs: base_category3, base_category2, base_category1.
+--
+-- As categories are called now; dim_category1_history, dim_category2_history and
+-- dim_category3_history have what they were.
 CREATE MATERIALIZED VIEW dim_category3 AS
 SELECT
   c3.id AS category3_id,

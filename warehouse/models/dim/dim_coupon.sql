@@ -1,5 +1,9 @@
 -- Grain: coupon × what it is for. Key: coupon_id, range_id. A query view.
 -- Inputs: coupon_info, coupon_range, base_dic.
+--
+-- As coupons are now; dim_coupon_history and dim_coupon_range_history have what they
+-- were. range_type: what range_id is the number of: a category of the third level, a
+-- brand or a product; a coupon for everything has one row, without range_id.
 CREATE VIEW dim_coupon AS
 SELECT
   c.id AS coupon_id,

@@ -1,5 +1,8 @@
 -- Grain: goods as they are now. Key: sku_id.
 -- Inputs: sku_info, spu_info, base_trademark, dim_category3.
+--
+-- Name, price, brand, categories and product as they are now; dim_sku_history has what
+-- they were, and dwd_trade_order_detail_dim what they were when goods were ordered.
 CREATE MATERIALIZED VIEW dim_sku AS
 SELECT
   s.id AS sku_id,

@@ -1,5 +1,8 @@
--- Grain: comment. Key: comment_id. What was written is not taken.
+-- Grain: comment. Key: comment_id.
 -- Inputs: comment_info, base_dic, dim_test_user.
+--
+-- appraise: how the member found the goods, a code; appraise_name: the same in words.
+-- day: of the comment. is_test: of a member of tests. What was written is not taken.
 CREATE MATERIALIZED VIEW dwd_interaction_comment AS
 SELECT
   c.id AS comment_id,

@@ -1,4 +1,5 @@
--- Grain: thing that a visitor did. A query view: the log is kept once, as action_log.
+-- Grain: thing that a visitor did. Key: event_id, mid, ts, action_id, item.
+-- A query view: the log is kept once, as action_log.
 -- Inputs: action_log, dim_device.
 --
 -- is_new: 1 on the device's first day (see dim_device). day: business day.

@@ -1,4 +1,5 @@
--- Grain: thing that a page showed. A query view: the log is kept once, as display_log.
+-- Grain: thing that a page showed. Key: event_id, mid, ts, page_id, item.
+-- A query view: the log is kept once, as display_log.
 -- Inputs: display_log, dim_device.
 --
 -- pos_seq: number among what the page showed, which some clients call order.

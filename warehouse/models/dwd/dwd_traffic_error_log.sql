@@ -1,4 +1,5 @@
--- Grain: error. A query view: the log is kept once, as error_log.
+-- Grain: error. Key: event_id, mid, sid, ts, page_id.
+-- A query view: the log is kept once, as error_log.
 -- Inputs: error_log, dim_device.
 --
 -- is_new: 1 on the device's first day (see dim_device). day: business day.

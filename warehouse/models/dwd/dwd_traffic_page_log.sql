@@ -1,4 +1,5 @@
--- Grain: page view. A query view: the log is kept once, as page_log.
+-- Grain: page view. Key: mid, sid, ts, page_id, item, where a client gives no
+-- event_id. A query view: the log is kept once, as page_log.
 -- Inputs: page_log, dim_device.
 --
 -- is_new: 1 on the device's first day, all day, whatever the client says (see

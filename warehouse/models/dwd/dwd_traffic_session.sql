@@ -2,7 +2,7 @@
 -- Inputs: page_log, dwd_traffic_page_without_sid.
 --
 -- day: business day of the session's first page view; page views themselves
--- belong to their own day. pages; seconds: sum of what pages say they lasted.
+-- belong to their own day. pages: page views; seconds: sum of what pages say they lasted.
 -- mid, channel, vc, ar, campaign, entry_page: of the first page view; exit_page,
 -- last_time: of the last one so far. dwd_traffic_session_closed says which
 -- sessions are over.

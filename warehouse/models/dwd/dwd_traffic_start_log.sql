@@ -1,4 +1,5 @@
--- Grain: start of the app. A query view: the log is kept once, as start_log.
+-- Grain: start of the app. Key: event_id, mid, sid, ts.
+-- A query view: the log is kept once, as start_log.
 -- Inputs: start_log, dim_device.
 --
 -- is_new: 1 on the device's first day (see dim_device). day: business day.

@@ -2,7 +2,7 @@
 -- Inputs: dwd_trade_cart_add.
 --
 -- cart_add_uu_ct: members who put something in their cart; does not add up over
--- windows. cart_add_ct: how often; cart_add_pieces.
+-- windows. cart_add_ct: how often; cart_add_pieces: how many pieces.
 CREATE MATERIALIZED VIEW dws_trade_cart_add_uu_window AS
 SELECT
   stt,

@@ -2,9 +2,11 @@
 -- Inputs: dwd_interaction_favor_add, dwd_trade_cart_add, dwd_trade_order_detail,
 -- dwd_trade_pay_suc, dwd_trade_refund_pay_suc, dwd_interaction_comment.
 --
--- favor_ct; cart_ct: times put in a cart; order_line_ct, order_pieces,
--- order_amount, order_ct (distinct orders); payment_amount, refund_amount: goods
--- paid and refunded in the window; comment_ct, good_comment_ct.
+-- favor_ct: times made a favourite; cart_ct: times put in a cart. Of orders made in
+-- the window: order_line_ct (lines), order_pieces (pieces), order_amount (what is to be
+-- paid for them), order_ct (distinct orders). payment_amount: goods paid in the window;
+-- refund_amount: goods refunded in the window. comment_ct: comments; good_comment_ct:
+-- those with the code appraise_good.
 CREATE MATERIALIZED VIEW dws_trade_sku_event_window AS
 SELECT
   stt,

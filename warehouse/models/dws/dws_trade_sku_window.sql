@@ -1,6 +1,12 @@
 -- Grain: window × sku to which something happened. Key: stt, sku_id. A query view.
--- Inputs: dws_traffic_sku_window, dws_trade_sku_event_window, which define the
--- columns.
+-- Inputs: dws_traffic_sku_window, dws_trade_sku_event_window.
+--
+-- display_ct: times shown; click_ct: views of its own page; favor_ct: times made a
+-- favourite; cart_ct: times put in a cart. Of orders made in the window: order_line_ct
+-- (lines), order_pieces (pieces), order_amount (what is to be paid for them), order_ct
+-- (distinct orders). payment_amount: goods paid in the window; refund_amount: goods
+-- refunded in the window. comment_ct: comments; good_comment_ct: those with the code
+-- appraise_good.
 CREATE VIEW dws_trade_sku_window AS
 SELECT
   coalesce(t.stt, e.stt) AS stt,

@@ -4,8 +4,9 @@
 -- dwd_trade_cart_add, dwd_interaction_favor_add, dim_test_user.
 --
 -- pages: page views while logged in; carts: times something was put in the cart;
--- favors; orders, order_amount: created that day; paid_amount, refund_amount:
--- goods paid and refunded that day. Test orders and members of tests are left out.
+-- favors: times something was made a favourite; orders: those created that day;
+-- order_amount: their goods; paid_amount, refund_amount: goods paid and refunded that
+-- day. Test orders and members of tests are left out.
 CREATE MATERIALIZED VIEW dws_user_day AS
 SELECT h.day, h.user_id, h.pages, h.carts, h.favors, h.orders, h.order_amount, h.paid_amount, h.refund_amount
 FROM (

@@ -15,7 +15,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ("base_category1", "id L, name S"),
     ("base_category2", "id L, name S, category1_id L"),
     ("base_category3", "id L, name S, category2_id L"),
-    ("base_trademark", "id L, tm_name S"),
+    ("base_trademark", "id L, tm_name S, logo_url S"),
     ("base_dic", "dic_code S, dic_name S, parent_code S"),
     (
         "activity_info",
@@ -28,7 +28,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ("activity_sku", "id L, activity_id L, sku_id L"),
     (
         "coupon_info",
-        "id L, coupon_name S, coupon_type S, condition_amount M, condition_num I, activity_id L, benefit_amount M, benefit_discount M, range_type S, limit_num I, start_time T, end_time T",
+        "id L, coupon_name S, coupon_type S, condition_amount M, condition_num I, activity_id L, benefit_amount M, benefit_discount M, range_type S, limit_num I, taken_count I, start_time T, end_time T, expire_time T",
     ),
     (
         "coupon_range",
@@ -36,16 +36,19 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "coupon_use",
-        "id L, coupon_id L, user_id L, order_id L, coupon_status S, get_time T, using_time T, used_time T",
+        "id L, coupon_id L, user_id L, order_id L, coupon_status S, get_time T, using_time T, used_time T, expire_time T",
     ),
-    ("spu_info", "id L, spu_name S, category3_id L, tm_id L"),
+    (
+        "spu_info",
+        "id L, spu_name S, description S, category3_id L, tm_id L",
+    ),
     (
         "sku_info",
-        "id L, spu_id L, price M, sku_name S, tm_id L, category3_id L, is_sale I",
+        "id L, spu_id L, price M, sku_name S, sku_desc S, weight M, tm_id L, category3_id L, is_sale I",
     ),
     (
         "user_info",
-        "id L, login_name S, user_level S, gender S, birthday D, is_test I",
+        "id L, login_name S, nick_name S, passwd S, name S, phone_num S, email S, user_level S, birthday D, gender S, is_test I",
     ),
     (
         "cart_info",
@@ -57,15 +60,15 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "comment_info",
-        "id L, user_id L, sku_id L, spu_id L, order_id L, appraise S",
+        "id L, user_id L, sku_id L, spu_id L, order_id L, appraise S, comment_txt S",
     ),
     (
         "order_info",
-        "id L, total_amount M, order_status S, user_id L, payment_way S, out_trade_no S, province_id L, activity_reduce_amount M, coupon_reduce_amount M, original_total_amount M, feight_fee M, feight_fee_reduce M, currency S, channel S, campaign S, is_test I",
+        "id L, consignee S, consignee_tel S, total_amount M, order_status S, user_id L, payment_way S, delivery_address S, out_trade_no S, expire_time T, province_id L, activity_reduce_amount M, coupon_reduce_amount M, original_total_amount M, feight_fee M, feight_fee_reduce M, refundable_time T, currency S, channel S, campaign S, is_test I",
     ),
     (
         "order_detail",
-        "id L, order_id L, sku_id L, sku_name S, order_price M, sku_num I, split_total_amount M, split_activity_amount M, split_coupon_amount M, source_type S",
+        "id L, order_id L, sku_id L, sku_name S, order_price M, sku_num I, split_total_amount M, split_activity_amount M, split_coupon_amount M, source_type S, source_id L",
     ),
     (
         "order_detail_activity",

@@ -115,6 +115,19 @@ fn is_usable(value: &Value) -> bool {
     has_kind.contains(&true) && value["ts"].is_i64() && value["common"]["mid"].is_string()
 }
 
+/// An update tells what changed, all of it, and nothing else.
+pub fn check_update(change: &Value, before: &Value) {
+    let old = change["old"].as_object().unwrap();
+    assert!(!old.is_empty(), "{change}");
+    for (column, now) in change["data"].as_object().unwrap() {
+        let then = &before[column];
+        match old.get(column) {
+            Some(old) => assert!(old == then && then != now, "{column}: {change}"),
+            None => assert_eq!(now, then, "{column}: {change}"),
+        }
+    }
+}
+
 /// The tables of the shop's database as they stand now.
 #[derive(Default)]
 pub struct Tables(pub BTreeMap<String, BTreeMap<u64, Value>>);
