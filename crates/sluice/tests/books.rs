@@ -1,9 +1,10 @@
 //! The big proof: every number of every model of the layers DWS and ADS equals the
 //! shop's own books, at the end and at moments in between, although the process is
-//! killed in between; the same when the records come in another order.
+//! killed in between; the same when the records come in another order. Audits are asked
+//! all the time.
 //!
-//! `SLUICE_BOOKS_SEEDS` (from `SLUICE_BOOKS_FIRST_SEED` on), `SLUICE_BOOKS_EVENTS`, `SLUICE_BOOKS_MOMENTS` and
-//! `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
+//! `SLUICE_BOOKS_SEEDS` (from `SLUICE_BOOKS_FIRST_SEED` on), `SLUICE_BOOKS_EVENTS`, `SLUICE_BOOKS_MOMENTS`,
+//! `SLUICE_BOOKS_AUDITS` and `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
 //! with one currency, `SLUICE_BOOKS_TIDY=1` one in which names stay, coupons do not
 //! come back, every app names its sessions and nobody writes impossible rows.
 
@@ -20,6 +21,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use books_data::audits::{self, Audits};
 use books_data::ledger::{Ledger, day_of};
 use books_data::table::{Days, date, difference, money};
 use books_data::traffic::Traffic;
@@ -205,10 +207,7 @@ fn compare_closed(warehouse: &Warehouse, ledger: &Ledger, closed: &Closed) {
 
 /// Every audit is empty, and nothing was lost but what is broken.
 fn check_rest(warehouse: &Warehouse, shop: &Shop) {
-    let folder = root().join("warehouse/models/audit");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    for name in audits::names() {
         let rows = ask(&warehouse.state(), &format!("SELECT * FROM {name}"));
         assert!(rows.is_empty(), "{name}: {rows:?}");
     }
@@ -237,6 +236,8 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
     let mut chance = Chance(seed + 1);
     let mut shuffle = Shuffle::default();
     let (mut killed, mut sent, mut rows) = (0, 0_u64, 0);
+    let mut audits = Audits::new(several);
+    let audit_times = from_environment("SLUICE_BOOKS_AUDITS", 24) as i64;
     let mut closed = Closed::new();
     let mut days_first = day_of(START_US);
     for hour in 1..=HOURS {
@@ -261,6 +262,9 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
                 killed += 1;
             }
         });
+        if hour * audit_times / HOURS > (hour - 1) * audit_times / HOURS {
+            audits.ask(&warehouse);
+        }
         let is_moment =
             way == Way::InOrder && hour * moments / HOURS > (hour - 1) * moments / HOURS;
         if is_moment && hour < HOURS {
@@ -293,6 +297,7 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
         compare_closed(&warehouse, &ledger, &closed);
     }
     check_rest(&warehouse, &shop);
+    audits.check_times(audit_times as usize);
     assert_eq!(killed, kills);
     println!(
         "seed {seed}, {way:?}: {sent} records, {killed} kills, {rows} rows equal; {took_s} s until all were in, {} s in all",

@@ -160,7 +160,7 @@ fn a_change_that_needs_a_part_of_the_log_that_is_gone_is_refused() {
     let world = new_world();
     write(
         &world.project().join("warehouse.toml"),
-        "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\n[log]\nretain_bytes = 1\nsegment_bytes_max = 20000\n",
+        "name = \"changing\"\n[limits]\ncheckpoint_interval_ms = 50\n[log]\nretain_bytes = 1\nsegment_bytes_max = 2000\n",
     );
     let running = world.start();
     for file in 0..4 {

@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{sluice, succeed};
-use files_below::each_file_below;
+use files_below::{content_of, each_file_below};
 use found_below::found_below;
 use found_nowhere::stop_and_find_nowhere;
 use serde_json::{Value, json};
@@ -188,8 +188,8 @@ fn what_is_its_own_log_masks_nothing() {
 fn times_in_log(state: &Path, text: &str) -> usize {
     let mut times = 0;
     each_file_below(&state.join("log/topics"), &mut |path: &Path| {
-        let bytes = std::fs::read(path).unwrap();
-        let parts = bytes.windows(text.len());
+        let content = content_of(path);
+        let parts = content.windows(text.len());
         times += parts.filter(|part| *part == text.as_bytes()).count();
     });
     times

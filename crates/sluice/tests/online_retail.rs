@@ -15,11 +15,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{
-    all_rows, ask, example, output, plain, public_data, replay_command, run_command, succeed,
-};
+use common::public_data::public_data;
+use common::{all_rows, ask, example, output, plain, replay_command, run_command, succeed};
 
 const KILLS: u32 = 50;
+const FROM: &str = "the files 2010-12-01.csv to 2011-09-30.csv of https://github.com/databricks/Spark-The-Definitive-Guide/tree/master/data/retail-data/by-day";
 
 fn load(input: &Path, state: &Path) -> String {
     let mut command = run_command(&example(), state);
@@ -122,7 +122,7 @@ fn check_figures(state: &Path) {
 
 #[test]
 fn the_figures_are_exact_and_the_log_gives_them_again() {
-    let Some(input) = public_data("online-retail") else {
+    let Some(input) = public_data("online-retail", FROM) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn difference(expected: &[String], found: Option<&Vec<String>>) -> String {
     reason = "it measures how long a load takes"
 )]
 fn killing_the_process_at_fifty_moments_of_the_load_changes_nothing() {
-    let Some(input) = public_data("online-retail") else {
+    let Some(input) = public_data("online-retail", FROM) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

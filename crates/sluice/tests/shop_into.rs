@@ -129,7 +129,8 @@ fn write(url: &str) -> String {
     for _ in 0..100 {
         let mut command = sluice();
         command.args(["shop", "--into", url, "--hours", "4", "--rate", "2"]);
-        let output = command.args(["--devices", "2000"]).output().unwrap();
+        command.args(["--devices", "2000", "--refund-steps", "--all-columns"]);
+        let output = command.output().unwrap();
         said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
             return said;
@@ -141,7 +142,7 @@ fn write(url: &str) -> String {
 }
 
 /// Rules that hold for a whole shop, as queries that find nothing.
-const RULES: [&str; 5] = [
+const RULES: [&str; 7] = [
     "SELECT count(*) FROM order_info AS o WHERE total_amount <> feight_fee - feight_fee_reduce
        + (SELECT sum(split_total_amount) FROM order_detail AS d WHERE d.order_id = o.id)",
     "SELECT count(*) FROM order_detail WHERE split_total_amount
@@ -150,6 +151,8 @@ const RULES: [&str; 5] = [
        WHERE o.id IS NULL OR (p.payment_status = '1602') <> (p.callback_time IS NOT NULL)",
     "SELECT count(*) FROM order_info AS o WHERE order_status = '1002'
        AND NOT EXISTS (SELECT 1 FROM payment_info AS p WHERE p.order_id = o.id AND p.payment_status = '1602')",
+    "SELECT count(*) FROM refund_payment WHERE (refund_status = '0705') <> (callback_time IS NOT NULL)",
+    "SELECT count(*) FROM user_info WHERE passwd IS NULL OR name IS NULL OR phone_num IS NULL OR email IS NULL",
     "SELECT count(*) FROM cart_info AS c LEFT JOIN user_info AS u ON u.id = c.user_id WHERE u.id IS NULL",
 ];
 
@@ -262,15 +265,19 @@ fn files_hold_what_was_asked_for() {
                 .any(|name| changes.contains(&format!("\"old\":{{\"{name}\""))),
             // Rows of nobody have numbers from here on.
             changes.contains("\"id\":90000"),
+            changes.contains("\"consignee\""),
         ]
     };
     // A broken record may lack anything.
     let plain = written("plain", &["--dirty", "0"]);
-    assert_eq!(is_full(&plain), [false; 6]);
+    assert_eq!(is_full(&plain), [false; 7]);
     let full = written("full", &["--dirty", "0", "--everything"]);
-    assert_eq!(is_full(&full), [true; 6]);
+    assert_eq!(is_full(&full), [true; 7]);
     let detailed = written("detailed", &["--dirty", "0", "--details"]);
-    assert_eq!(is_full(&detailed), [true, false, true, false, false, false]);
+    assert_eq!(
+        is_full(&detailed),
+        [true, false, true, false, false, false, false]
+    );
     let error = fail(
         sluice().args(["shop", "--into", "file:x", "--late", "1001"]),
         2,

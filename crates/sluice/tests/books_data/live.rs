@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::{Ledger, Order, day_of, minute_of};
-use super::table::{Days, Table, date, money};
-use super::trade::{orders_of, refunds, sales};
+use super::table::{Days, Table, date, money, ratio};
+use super::trade::{orders_of, refunded_of, refunds, sales};
 use super::traffic::{Traffic, session_sums};
 use crate::row;
 
@@ -164,7 +164,7 @@ pub fn live_channel_day(ledger: &Ledger, days: &Days) -> Table {
 }
 
 pub fn campaign_day(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Table {
-    let mut groups: BTreeMap<(i64, &str, &str), [i64; 5]> = BTreeMap::new();
+    let mut groups: BTreeMap<(i64, &str, &str), [i64; 8]> = BTreeMap::new();
     let sessions = session_sums(traffic, |session| {
         let (channel, campaign) = (session.first.channel, session.first.campaign);
         (session.day(), ledger.text(channel), ledger.text(campaign))
@@ -180,11 +180,22 @@ pub fn campaign_day(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Tabl
         group[2] += 1;
         group[3] += order.goods();
         group[4] += order.paid_us.map_or(0, |_| order.goods());
+        group[5] += order.paid_us.map_or(0, |_| 1);
+        group[6] += refunded_of(order);
+        group[7] += order.pieces();
     }
     let rows = groups.iter().filter(|(key, _)| days.contains(&key.0));
     let rows = rows.map(|((day, channel, campaign), sums)| {
-        let [sessions, bounces, orders, gross, paid] = *sums;
-        let (gross, paid) = (money(gross), money(paid));
+        let [
+            sessions,
+            bounces,
+            orders,
+            gross,
+            paid,
+            paid_orders,
+            refunded,
+            pieces,
+        ] = *sums;
         row![
             date(*day),
             channel,
@@ -192,12 +203,16 @@ pub fn campaign_day(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Tabl
             sessions,
             bounces,
             orders,
-            gross,
-            paid
+            money(gross),
+            money(paid),
+            money(refunded),
+            ratio((paid - refunded) as f64 / 100.0, paid_orders),
+            ratio(pieces as f64, orders),
+            ratio(orders as f64, sessions)
         ]
     });
     Table {
-        columns: "day, channel, campaign, sessions, bounces, orders, gmv_gross, gmv_paid",
+        columns: "day, channel, campaign, sessions, bounces, orders, gmv_gross, gmv_paid, gmv_refunded, aov, units_per_order, conversion",
         rows: rows.collect(),
     }
 }

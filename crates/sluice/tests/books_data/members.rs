@@ -237,6 +237,17 @@ fn part_of_five(place: usize, count: usize) -> usize {
     }
 }
 
+/// What a member is by the parts of five.
+fn segment(r: usize, f: usize, m: usize) -> &'static str {
+    match (r >= 4, f >= 4, m >= 4) {
+        (true, true, true) => "best",
+        (true, false, _) => "fresh",
+        (false, _, true) => "at risk",
+        (false, _, false) if r <= 2 => "asleep",
+        _ => "middle",
+    }
+}
+
 pub fn user_value(ledger: &Ledger) -> Table {
     let mut users: BTreeMap<u64, (i64, i64, i64)> = BTreeMap::new();
     for ((day, user), of_day) in user_days(ledger) {
@@ -263,18 +274,20 @@ pub fn user_value(ledger: &Ledger) -> Table {
     let frequency = ranks(&|(_, count, _)| *count);
     let monetary = ranks(&|(_, _, cents)| *cents);
     let rows = users.iter().map(|(user, (last, count, cents))| {
+        let (r, f, m) = (6 - recency[user], frequency[user], monetary[user]);
         row![
             user,
             newest - last,
             count,
             money(*cents),
-            6 - recency[user],
-            frequency[user],
-            monetary[user]
+            r,
+            f,
+            m,
+            segment(r, f, m)
         ]
     });
     Table {
-        columns: "user_id, CAST(recency AS BIGINT), frequency, monetary, r, f, m",
+        columns: "user_id, CAST(recency AS BIGINT), frequency, monetary, r, f, m, segment",
         rows: rows.collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! The shop's own books of every model of the layers DWS and ADS, and of some facts:
 //! plain sums over what happened, without SQL and without what was sent.
 
+pub mod audits;
 pub mod details;
 pub mod goods;
 pub mod ledger;
@@ -181,6 +182,7 @@ pub const BOOKS: &[(&str, By, Book)] = &[
         traffic::traffic_channel_day,
     ),
     ("ads_traffic_day", By::Day, traffic::traffic_day),
+    ("ads_traffic_hour", By::Day, traffic::traffic_hour),
     ("ads_traffic_stats_by_channel", By::All, |l, t, _| {
         traffic::traffic_stats_by_channel(l, t)
     }),

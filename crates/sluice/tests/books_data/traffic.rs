@@ -308,6 +308,38 @@ pub fn traffic_day(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Table
     }
 }
 
+pub fn traffic_hour(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Table {
+    let hour_of = |view: &View| (day_of(view.time_us), minute_of(view.time_us) / 60);
+    let mut groups: BTreeMap<(i64, i64), [i64; 2]> = BTreeMap::new();
+    for view in views(ledger, days) {
+        groups.entry(hour_of(view)).or_default()[0] += 1;
+    }
+    for view in traffic.firsts.values() {
+        // One of another day has no group.
+        if let Some(group) = groups.get_mut(&hour_of(view)) {
+            group[1] += 1;
+        }
+    }
+    let sums = session_sums(traffic, |session| hour_of(session.first));
+    let rows = groups.iter().map(|((day, hour), [pv, firsts])| {
+        let sums = sums.get(&(*day, *hour)).copied().unwrap_or_default();
+        let (sessions, bounces) = (sums.sessions, sums.bounces);
+        row![
+            date(*day),
+            hour,
+            pv,
+            firsts,
+            sessions,
+            bounces,
+            sums.rates()
+        ]
+    });
+    Table {
+        columns: "day, hour, pv, uv_new_today, sessions, bounces, pages_per_session, seconds_per_session, bounce_rate",
+        rows: rows.collect(),
+    }
+}
+
 pub fn traffic_channel_day(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Table {
     let sums = session_sums(traffic, |session| {
         (date(session.day()), ledger.text(session.first.channel))

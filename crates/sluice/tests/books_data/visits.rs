@@ -65,6 +65,7 @@ pub fn visit_window(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Tabl
             province,
             is_new,
             group.devices.len(),
+            group.devices.len(),
             group.firsts,
             group.sessions,
             group.bounces,
@@ -73,7 +74,7 @@ pub fn visit_window(ledger: &Ledger, traffic: &Traffic<'_>, days: &Days) -> Tabl
         ]
     });
     Table {
-        columns: "CAST(date_part('epoch', stt) AS BIGINT), CAST(date_part('epoch', edt) AS BIGINT), cur_date, vc, ch, ar, is_new, uv_ct, first_of_day_uv_ct, sv_ct, uj_ct, pv_ct, dur_sum",
+        columns: "CAST(date_part('epoch', stt) AS BIGINT), CAST(date_part('epoch', edt) AS BIGINT), cur_date, vc, ch, ar, is_new, uv_ct, uniq_count(uv_state), first_of_day_uv_ct, sv_ct, uj_ct, pv_ct, dur_sum",
         rows: rows.collect(),
     }
 }

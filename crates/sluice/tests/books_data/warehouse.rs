@@ -105,6 +105,26 @@ impl Warehouse {
         }
     }
 
+    /// The epoch and the rows of an answer.
+    pub fn answer(&self, sql: &str) -> (u64, Vec<Value>) {
+        let body = json!({ "sql": sql }).to_string();
+        let answer = self.post("/api/v1/sql", "application/json", &body);
+        let rows = answer["rows"].as_array().unwrap().clone();
+        (answer["epoch"].as_u64().unwrap(), rows)
+    }
+
+    /// Waits until some of what was sent since an epoch is in the views.
+    pub fn wait_for_epoch_after(&self, last: u64) {
+        for _ in 0..WAITS {
+            let (epoch, _) = self.answer("SELECT 1 AS one");
+            if epoch > last {
+                return;
+            }
+            std::thread::sleep(WAIT);
+        }
+        panic!("no epoch came after {last} within half an hour");
+    }
+
     /// Waits until everything that was sent is in the views. `now_us` is the
     /// shop's time.
     pub fn wait(&mut self, now_us: i64) {

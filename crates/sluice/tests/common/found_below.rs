@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use crate::files_below::each_file_below;
+use crate::files_below::{content_of, each_file_below};
 
-/// Which of the texts stand in files below a folder, each with its file.
+/// Which of the texts stand in files below a folder, compressed or not, each with
+/// its file.
 pub fn found_below(folder: &Path, texts: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     each_file_below(folder, &mut |path: &Path| {
-        let bytes = std::fs::read(path).unwrap();
-        found.extend(found_in(&path.display().to_string(), &bytes, texts));
+        let content = content_of(path);
+        found.extend(found_in(&path.display().to_string(), &content, texts));
     });
     found
 }

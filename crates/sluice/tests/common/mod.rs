@@ -6,6 +6,9 @@
     reason = "tests write projects, and read beside what they do"
 )]
 
+#[path = "../../../mysql/tests/common/public_data.rs"]
+pub mod public_data;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -104,23 +107,6 @@ pub fn plain(number: &str) -> String {
         .trim_end_matches('0')
         .trim_end_matches('.')
         .to_owned()
-}
-
-/// A folder of public data, or a loud word that the test is skipped.
-pub fn public_data(folder: &str) -> Option<PathBuf> {
-    let root_of_data = match std::env::var_os("SLUICE_DATA") {
-        Some(chosen) => PathBuf::from(chosen),
-        None => root().join("../shared/data"),
-    };
-    let path = root_of_data.join(folder);
-    if path.is_dir() {
-        return Some(path.canonicalize().unwrap());
-    }
-    eprintln!(
-        "SKIPPED: {} is not there; set SLUICE_DATA to the folder of public data to run this test",
-        path.display()
-    );
-    None
 }
 
 /// Writes files of a project, each with its path there.
