@@ -142,9 +142,9 @@ export const checks = {
       await untilState(page, 'live');
       await page.keyboard.press('Tab');
       assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip');
-      await page.locator('.tile[data-metric="pv"] button').focus();
+      await page.locator('.tile[data-metric="pv"] .tile-pick').focus();
       await page.keyboard.press('Enter');
-      assert.equal(await page.getAttribute('.tile[data-metric="pv"] button', 'aria-pressed'), 'true');
+      assert.equal(await page.getAttribute('.tile[data-metric="pv"] .tile-pick', 'aria-pressed'), 'true');
       assert.match(await page.locator('.curve .panel-note').innerText(), /^Page views/);
       await page.locator('.curve-controls fieldset:first-child input:checked').focus();
       await page.keyboard.press('ArrowRight');

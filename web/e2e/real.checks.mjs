@@ -2,19 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { openPage, shot, tileText, until, untilState, withBrowser } from './browser.mjs';
-
-const url = process.env.SLUICE_URL?.replace(/\/$/, '') ?? '';
-
-async function sql(statement) {
-  const answer = await fetch(`${url}/api/v1/sql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: statement }) });
-  assert.equal(answer.status, 200, `${statement}: ${await answer.clone().text()}`);
-  return (await answer.json()).rows;
-}
-
-async function today() {
-  const { now, time_zone } = await (await fetch(`${url}/api/v1/info`)).json();
-  return new Intl.DateTimeFormat('en-CA', { timeZone: time_zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(new Date(now));
-}
+import { sql, today, url } from './warehouse.mjs';
 
 const digits = (text) => text.replace(/[^\d.-]/g, '');
 const isLive = (page, limitMs) => until(page, () => ['live', 'filling', 'quiet'].includes(document.querySelector('.state')?.dataset.state), undefined, limitMs, 'a live page');

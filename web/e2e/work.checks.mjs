@@ -1,49 +1,8 @@
 /** The workbench in front of a running warehouse with the built-in models: `SLUICE_URL=http://127.0.0.1:8080 npm run e2e`. */
 
 import assert from 'node:assert/strict';
-import { AxeBuilder } from '@axe-core/playwright';
 import { openPage, shot, until, withBrowser } from './browser.mjs';
-
-const url = process.env.SLUICE_URL?.replace(/\/$/, '') ?? '';
-const WAIT_MS = 30_000;
-
-async function sql(statement) {
-  const answer = await fetch(`${url}/api/v1/sql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ sql: statement }) });
-  assert.equal(answer.status, 200, `${statement}: ${await answer.clone().text()}`);
-  return (await answer.json()).rows;
-}
-
-async function panels() {
-  return (await (await fetch(`${url}/api/v1/panels`)).json()).panels;
-}
-
-/** A day whose numbers no longer move. */
-async function yesterday() {
-  const [[day]] = await sql('SELECT max(day) - 1 FROM ads_live_day');
-  return day;
-}
-
-const go = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash);
-const isDrawn = (page, selector) => until(page, (wanted) => document.querySelector(wanted) !== null, selector, WAIT_MS, selector);
-
-/** All cards of the page have an answer. */
-const allAnswered = (page) =>
-  until(
-    page,
-    () => {
-      const cards = [...document.querySelectorAll('[data-panel]')];
-      return cards.length > 0 && cards.every((card) => card.dataset.epoch !== undefined);
-    },
-    undefined,
-    WAIT_MS,
-    'answers of all panels',
-  );
-
-async function axe(page, what) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target} ${failureSummary}`).join(' | ')}`);
-  assert.deepEqual(found, [], what);
-}
+import { WAIT_MS, allAnswered, axe, go, isDrawn, panels, sql, url, yesterday } from './warehouse.mjs';
 
 const VIEWS = [
   ['#/live', '.tile-value'],
@@ -136,7 +95,7 @@ export const checks = {
       await axe(page, 'the rows behind a figure');
       await shot(page, 'work-detail');
       await page.keyboard.press('Escape');
-      assert.equal(await page.locator('dialog').count(), 0);
+      await until(page, () => document.querySelector('dialog') === null, undefined, 1_000, 'the end of the dialog');
       assert.deepEqual(page.problems, []);
     });
   },
@@ -196,7 +155,7 @@ export const checks = {
       await until(page, () => document.querySelector('.clock-zone')?.textContent !== '', undefined, WAIT_MS, 'the time zone');
       await until(page, () => document.querySelector('#model-name')?.textContent === 'dwd_trade_order' && document.querySelector('.model').textContent.includes('paid_time'), undefined, WAIT_MS, 'the model');
       await page.fill('#find', 'closed_uv');
-      await until(page, () => document.querySelectorAll('.model-list a').length === 1, undefined, WAIT_MS, 'one model');
+      await until(page, () => [...document.querySelectorAll('.model-list a span')].map((link) => link.textContent).join() === 'ads_funnel_day,audit_funnel', undefined, WAIT_MS, 'the models with the column');
       await page.click('.model-list a');
       await until(page, () => document.querySelector('#model-name')?.textContent === 'ads_funnel_day', undefined, WAIT_MS, 'the funnel');
       await page.locator('.lineage a[href="#/catalogue/page_log"]').click();
@@ -205,33 +164,68 @@ export const checks = {
     });
   },
 
-  async 'workbench: what was explored equals SQL and becomes a panel that is one'() {
-    const day = await yesterday();
+  async 'workbench: the lineage and the list tell rows, and how many come a second, as they come'() {
+    const count = async () => Number((await sql('SELECT count(*) FROM page_log'))[0][0]);
+    const out = async () => Number((await sql("SELECT rows_out FROM sluice_operators WHERE gives = 'page_log'"))[0][0]);
     await withBrowser({}, async (context) => {
-      const page = await openPage(context, `${url}/#/explore`);
-      await isDrawn(page, '.explore-answer canvas');
-      await page.fill('#explore-filter', `day = DATE '${day}'`);
-      await page.locator('#explore-filter').dispatchEvent('change');
-      await page.locator('input[type="radio"][value="table"]').check();
-      const rows = await sql(`SELECT province_name, sum(goods_amount) AS amount FROM dwd_trade_order WHERE day = DATE '${day}' GROUP BY province_name ORDER BY 2 DESC, 1 LIMIT 200`);
-      await until(page, (count) => document.querySelectorAll('.explore-answer tbody tr').length === count, rows.length, WAIT_MS, 'the rows');
-      const first = await page.locator('.explore-answer tbody tr').first().locator('td').last().innerText();
-      assert.equal(Number(first.replaceAll(',', '')), Number(rows[0][1]));
-      assert.match(await page.locator('.panel-file').innerText(), /chart = "table"/);
-      // Kept, it is a panel as any other.
-      await page.fill('#save-name', 'explored_by_test');
-      await page.fill('#save-en', 'Explored by a test');
-      await page.fill('#save-zh', '测试保存的面板');
-      await page.locator('#save-replace').check();
-      await page.locator('form button[type="submit"]').click();
-      await isDrawn(page, 'a[href="#/panels/own"]');
-      await axe(page, 'a saved exploration');
-      await shot(page, 'work-explore-saved');
-      await page.locator('a[href="#/panels/own"]').last().click();
-      await isDrawn(page, '[data-panel="explored_by_test"] tbody tr');
-      assert.equal(await page.locator('[data-panel="explored_by_test"] tbody tr').count(), rows.length);
-      const removed = await fetch(`${url}/api/v1/panels/explored_by_test`, { method: 'DELETE' });
-      assert.equal(removed.status, 204);
+      const page = await openPage(context, `${url}/#/catalogue/dwd_traffic_page_log`);
+      const shown = (place) => page.locator(`${place} [data-flow="page_log"]`).textContent();
+      const flows = (place) => until(page, (selector) => /^[\d,]+( rows)? · [\d.,]+\/s$/.test(document.querySelector(selector)?.textContent ?? ''), `${place} [data-flow="page_log"]`, WAIT_MS, `rows and their rate in ${place}`);
+      const digits = (text) => Number(text.replace(/[^\d.]/g, ''));
+      await isDrawn(page, '.lineage [data-flow="page_log"]');
+      await flows('.lineage');
+      await flows('.model-list');
+      const [countBefore, outBefore, startedMs] = [await count(), await out(), performance.now()];
+      const rowsBefore = digits((await shown('.lineage')).split(' · ')[0]);
+      // The shop goes on: more rows come without anybody doing anything.
+      await until(page, (before) => Number(document.querySelector('.lineage [data-flow="page_log"]').textContent.split(' ')[0].replaceAll(',', '')) > before, rowsBefore, WAIT_MS, 'more rows');
+      await page.waitForTimeout(11_000);
+      const [rows, rate] = (await shown('.lineage')).split(' · ').map(digits);
+      const [countAfter, outAfter, seconds] = [await count(), await out(), (performance.now() - startedMs) / 1_000];
+      assert.ok(rows >= countBefore && rows <= countAfter, `${rows} rows are not between ${countBefore} and ${countAfter}`);
+      // Both are averages, over times that differ by a few seconds; nights of the shop are quiet.
+      const wanted = (outAfter - outBefore) / seconds;
+      assert.ok(Math.abs(rate - wanted) <= Math.max(wanted * 0.7, 1), `${rate} a second, not about ${wanted}`);
+      const [, listed] = (await shown('.model-list')).split(' · ').map(digits);
+      assert.equal(listed, (await shown('.lineage')).split(' · ').map(digits)[1]);
+      // A query view holds no rows, and says what it is.
+      assert.equal(await page.locator('.lineage [data-flow="dwd_traffic_page_log"]').textContent(), (await sql("SELECT count(*) FROM sluice_operators WHERE gives = 'dwd_traffic_page_log'"))[0][0] === 0 ? 'query view' : await page.locator('#model-flow').textContent());
+      await axe(page, 'lineage with rates');
+      await shot(page, 'work-lineage');
+      assert.deepEqual(page.problems, []);
+    });
+  },
+
+  async 'workbench: figures of the live page and the wall open their rows'() {
+    await withBrowser({}, async (context) => {
+      const page = await openPage(context, `${url}/#/live`);
+      const opened = async (button, statement, name) => {
+        await isDrawn(page, `${button}:not([hidden])`);
+        const before = Number((await sql(statement))[0]?.[0] ?? 0);
+        await page.locator(button).first().focus();
+        await page.keyboard.press('Enter');
+        await until(page, (nothing) => document.querySelector('dialog.detail tbody tr') !== null || document.querySelector('dialog.detail .none')?.textContent === nothing, 'Nothing for this choice', WAIT_MS, `the rows of ${name}`);
+        const rows = await page.locator('dialog.detail tbody tr').count();
+        const after = Number((await sql(statement))[0]?.[0] ?? 0);
+        assert.ok(rows >= Math.min(before, 1_000) && rows <= Math.min(after, 1_000), `${name}: ${rows} rows, not ${before} to ${after}`);
+        const title = await page.locator('dialog.detail h2').innerText();
+        assert.match(title, /^Rows behind: ./, name);
+        await page.keyboard.press('Escape');
+        await until(page, () => document.querySelector('dialog') === null, undefined, 1_000, 'the end of the dialog');
+        return title;
+      };
+      const [[day]] = await sql('SELECT max(day) FROM ads_live_day');
+      assert.equal(await opened('.tile[data-metric="orders"] .rows-button', `SELECT orders FROM ads_live_day WHERE day = DATE '${day}'`, 'orders'), 'Rows behind: Orders');
+      await opened('.tile[data-metric="paidOrders"] .rows-button', `SELECT paid_orders FROM ads_live_day WHERE day = DATE '${day}'`, 'paid orders');
+      await opened('.tile[data-metric="uv"] .rows-button', `SELECT uv FROM ads_live_day WHERE day = DATE '${day}'`, 'visitors');
+      await opened('.figures div:last-child .rows-button', `SELECT sessions FROM ads_live_day WHERE day = DATE '${day}'`, 'sessions');
+      const best = await page.locator('.ranking-provinces button.ranking-name').first().innerText();
+      assert.equal(await opened('.ranking-provinces button.ranking-name', `SELECT orders FROM ads_live_province_day WHERE day = DATE '${day}' ORDER BY gmv_gross DESC, province_id LIMIT 1`, 'the best province'), `Rows behind: ${best}`);
+      // The rest of a tile still draws its curve.
+      await page.locator('.tile[data-metric="pv"] .tile-value').click({ force: true });
+      assert.equal(await page.locator('.tile[data-metric="pv"] .tile-pick').getAttribute('aria-pressed'), 'true');
+      await go(page, '#/wall');
+      await opened('.wall .tile[data-metric="gmvGross"] .rows-button', `SELECT orders FROM ads_live_day WHERE day = DATE '${day}'`, 'orders on the wall');
       assert.deepEqual(page.problems, []);
     });
   },

@@ -4,6 +4,7 @@ import './styles/tokens.css';
 import './styles/frame.css';
 import './styles/live.css';
 import './styles/work.css';
+import './styles/explore.css';
 import { Format, MESSAGES, chooseLanguage, type Language } from './i18n';
 import { WORK } from './i18n/work';
 import { LiveShop } from './model/live-shop';

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { routeOf, siteWithoutShop } from '../src/route';
 import type { Model } from '../src/workbench/api';
 import { suggest, wordBefore } from '../src/workbench/completion';
-import { exploreQuery, isMeasure, panelFile, savedPanel } from '../src/workbench/exploration';
 import { firstStatement } from '../src/workbench/first-statement';
 import { Writer } from '../src/workbench/writer';
 
@@ -43,32 +42,6 @@ describe('the first statement', () => {
     expect(firstStatement([model('ads_live_day', 'day', 'orders'), table])).toBe('SELECT *\nFROM "Orders"\nLIMIT 14');
     expect(firstStatement([model('ads_hour', 'hour')])).toBe('SELECT *\nFROM ads_hour\nLIMIT 14');
     expect(firstStatement([])).toBe('SELECT 1');
-  });
-});
-
-describe('exploration', () => {
-  const exploration = { model: 'ads_live_day', measure: 'gmv_gross', by: 'day', filter: ' orders > 0 ', chart: 'line' as const };
-  it('is kept with its words, the English ones where no others are given', () => {
-    const words = { name: 'by_day', en: 'By day', zh: ' ', subject: 'own', replace: false };
-    expect(savedPanel(exploration, words)).toEqual({
-      name: 'by_day',
-      title: { en: 'By day', zh: 'By day' },
-      subject: 'own',
-      chart: 'line',
-      query: exploreQuery(exploration),
-      columns: { day: { role: 'category' }, gmv_gross: { role: 'value' } },
-      replace: false,
-    });
-  });
-  it('becomes SQL and a panel with the same query', () => {
-    const query = exploreQuery(exploration);
-    expect(query).toBe('SELECT day, sum(gmv_gross) AS gmv_gross\nFROM ads_live_day\nWHERE orders > 0\nGROUP BY day\nORDER BY 1\nLIMIT 200');
-    expect(panelFile(exploration)).toContain(query);
-  });
-  it('does not add up what names something', () => {
-    expect(isMeasure({ name: 'amount', type: 'DECIMAL(16, 2)' })).toBe(true);
-    expect(isMeasure({ name: 'user_id', type: 'BIGINT' })).toBe(false);
-    expect(isMeasure({ name: 'name', type: 'VARCHAR' })).toBe(false);
   });
 });
 

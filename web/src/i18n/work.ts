@@ -31,6 +31,8 @@ export interface WorkMessages {
   readonly lineage: string;
   readonly lineageOf: (name: string) => string;
   readonly rowCount: (rows: string) => string;
+  readonly perSecond: (rate: string) => string;
+  readonly flowNote: string;
   readonly kinds: Readonly<Record<string, string>>;
   readonly evaluationErrors: string;
   readonly deadLetters: string;
@@ -88,6 +90,8 @@ const en: WorkMessages = {
   lineage: 'Lineage',
   lineageOf: (name) => `What ${name} reads, and what reads it`,
   rowCount: (rows) => `${rows} rows`,
+  perSecond: (rate) => `${rate}/s`,
+  flowNote: 'Rows as of now, and changes of rows that came out a second, over the last ten seconds.',
   kinds: { table: 'table', 'materialized view': 'materialized view', 'query view': 'query view' },
   evaluationErrors: 'Rows on which a view failed',
   deadLetters: 'Records that became no rows',
@@ -145,6 +149,8 @@ const zh: WorkMessages = {
   lineage: '血缘',
   lineageOf: (name) => `${name} 的上游与下游`,
   rowCount: (rows) => `${rows} 行`,
+  perSecond: (rate) => `${rate}/秒`,
+  flowNote: '当前行数，以及最近十秒内每秒产出的行变化数。',
   kinds: { table: '表', 'materialized view': '物化视图', 'query view': '查询视图' },
   evaluationErrors: '计算失败的行',
   deadLetters: '死信：未能成为行的记录',

@@ -7,16 +7,18 @@ export interface Metric {
   /** Its column in `ads_live_minute`. */
   readonly column: string;
   readonly form: 'money' | 'count';
+  /** The panel whose detail are its rows. */
+  readonly panel: string;
 }
 
 export const METRICS: readonly Metric[] = [
-  { id: 'gmvGross', column: 'gmv_gross', form: 'money' },
-  { id: 'gmvNet', column: 'gmv_net', form: 'money' },
-  { id: 'orders', column: 'orders', form: 'count' },
-  { id: 'paidOrders', column: 'paid_orders', form: 'count' },
-  { id: 'pv', column: 'pv', form: 'count' },
+  { id: 'gmvGross', column: 'gmv_gross', form: 'money', panel: 'trade_totals' },
+  { id: 'gmvNet', column: 'gmv_net', form: 'money', panel: 'trade_totals' },
+  { id: 'orders', column: 'orders', form: 'count', panel: 'trade_totals' },
+  { id: 'paidOrders', column: 'paid_orders', form: 'count', panel: 'trade_pay_interval' },
+  { id: 'pv', column: 'pv', form: 'count', panel: 'traffic_totals' },
   // Each device counts in the first minute of its day, so these add up.
-  { id: 'uv', column: 'uv_new_today', form: 'count' },
+  { id: 'uv', column: 'uv_new_today', form: 'count', panel: 'traffic_visitors' },
 ];
 
 export function metric(id: MetricId): Metric {

@@ -2,13 +2,15 @@
 
 import { METRICS, type MetricId } from '../model/metrics';
 import type { RankingColumns } from '../model/ranking';
-import type { Context, Part } from '../ui/context';
+import type { Part } from '../ui/context';
 import { curve, type CurveChoice } from '../ui/curve';
 import { h } from '../ui/dom';
 import { figures } from '../ui/figures';
 import { orderList } from '../ui/order-list';
 import { ranking } from '../ui/ranking';
 import { tile } from '../ui/tile';
+import type { WorkContext } from '../workbench/context';
+import { figureRows } from '../workbench/figure-rows';
 
 /** Numbers follow every change; lists and the curve only so often, to stay readable. */
 const SLOW_DRAW_MS = 250;
@@ -16,15 +18,16 @@ const SLOW_DRAW_MS = 250;
 /** Outlives a page that is built again in another language. */
 const choice: CurveChoice = { metric: 'gmvGross', span: 'day' };
 
-export function livePage(context: Context): Part {
+export function livePage(context: WorkContext): Part {
   const { shop, messages } = context;
-  const tiles = METRICS.map(({ id }) => ({ id, part: tile(context, id, pick) }));
+  const behind = figureRows(context);
+  const tiles = METRICS.map(({ id }) => ({ id, part: tile(context, id, pick, behind) }));
   const chart = curve(context, choice, pick);
   const byGross = (key: string, name: string, beside: string): RankingColumns => ({ key, name, value: 'gmv_gross', beside });
-  const goods = ranking(context, { id: 'goods', view: 'ads_live_sku_day', rows: shop.goods, columns: byGross('sku_id', 'sku_name', 'pieces'), ...messages.goods });
-  const provinces = ranking(context, { id: 'provinces', view: 'ads_live_province_day', rows: shop.provinces, columns: byGross('province_id', 'province_name', 'orders'), ...messages.provinces, nameOf: messages.provinceName });
-  const channels = ranking(context, { id: 'channels', view: 'ads_live_channel_day', rows: shop.channels, columns: byGross('channel', 'channel', 'uv'), ...messages.channels });
-  const strip = figures(context);
+  const goods = ranking(context, { id: 'goods', view: 'ads_live_sku_day', rows: shop.goods, columns: byGross('sku_id', 'sku_name', 'pieces'), panel: 'goods_skus', ...messages.goods }, behind);
+  const provinces = ranking(context, { id: 'provinces', view: 'ads_live_province_day', rows: shop.provinces, columns: byGross('province_id', 'province_name', 'orders'), panel: 'province_sales', ...messages.provinces, nameOf: messages.provinceName }, behind);
+  const channels = ranking(context, { id: 'channels', view: 'ads_live_channel_day', rows: shop.channels, columns: byGross('channel', 'channel', 'uv'), panel: 'traffic_channel_sales', ...messages.channels }, behind);
+  const strip = figures(context, behind);
   const orders = orderList(context);
   const slow: Part[] = [chart, goods, provinces, channels, strip, orders];
 

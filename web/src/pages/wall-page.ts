@@ -9,6 +9,7 @@ import { ranking } from '../ui/ranking';
 import { tile } from '../ui/tile';
 import { panels } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
+import { figureRows } from '../workbench/figure-rows';
 import { panelCard, type PanelCard } from '../workbench/panel-card';
 
 const REFRESH_MS = 2_000;
@@ -19,9 +20,10 @@ const choice: CurveChoice = { metric: 'gmvGross', span: 'total' };
 
 export function wallPage(context: WorkContext): Part {
   const { shop, messages, texts } = context;
-  const tiles = METRICS.map(({ id }) => ({ id, part: tile(context, id, pick) }));
+  const behind = figureRows(context);
+  const tiles = METRICS.map(({ id }) => ({ id, part: tile(context, id, pick, behind) }));
   const chart = curve(context, choice, pick);
-  const goods = ranking(context, { id: 'goods', view: 'ads_live_sku_day', rows: shop.goods, columns: { key: 'sku_id', name: 'sku_name', value: 'gmv_gross', beside: 'pieces' }, ...messages.goods });
+  const goods = ranking(context, { id: 'goods', view: 'ads_live_sku_day', rows: shop.goods, columns: { key: 'sku_id', name: 'sku_name', value: 'gmv_gross', beside: 'pieces' }, panel: 'goods_skus', ...messages.goods }, behind);
   const orders = orderList(context);
   const slow: Part[] = [chart, goods, orders];
   const today = h('section', { class: 'tiles', 'aria-labelledby': 'heading-wall' }, h('h2', { id: 'heading-wall', class: 'unseen' }, messages.today), ...tiles.map(({ part }) => part.element));

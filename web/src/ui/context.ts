@@ -9,6 +9,14 @@ export interface Context {
   readonly format: Format;
 }
 
+/** Opens the rows behind figures of today. */
+export interface RowsBehind {
+  /** Whether there is a panel of this name, with rows. */
+  has(panel: string): boolean;
+  open(panel: string, title: string, chosen?: Readonly<Record<string, string>>): void;
+  readonly label: (title: string) => string;
+}
+
 /** A part of the page. */
 export interface Part {
   readonly element: HTMLElement;

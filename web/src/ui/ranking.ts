@@ -2,7 +2,7 @@
 
 import { rank, type Ranked, type RankingColumns } from '../model/ranking';
 import type { ZSet } from '../live/zset';
-import type { Context, Part } from './context';
+import type { Context, Part, RowsBehind } from './context';
 import { h, setText, wantsMotion } from './dom';
 import { rowsThatFit } from './fit';
 
@@ -11,6 +11,8 @@ export interface RankingOptions {
   readonly view: string;
   readonly rows: ZSet;
   readonly columns: RankingColumns;
+  /** The panel whose detail are the rows of each name. */
+  readonly panel: string;
   readonly heading: string;
   /** How a name is written for the reader. */
   readonly nameOf?: (name: string) => string;
@@ -28,7 +30,7 @@ interface Item {
 
 const MOVE_MS = 350;
 
-export function ranking(context: Context, options: RankingOptions): Part {
+export function ranking(context: Context, options: RankingOptions, behind: RowsBehind): Part {
   const { shop, messages, format } = context;
   const items = new Map<string, Item>();
   const list = h('ol', { class: 'ranking-list' });
@@ -42,6 +44,7 @@ export function ranking(context: Context, options: RankingOptions): Part {
     none,
   );
   const fit = rowsThatFit(list, draw);
+  let hasRows = false;
 
   function draw(): void {
     const isMissing = shop.missing.has(options.view);
@@ -49,6 +52,7 @@ export function ranking(context: Context, options: RankingOptions): Part {
     const ranked = rank(options.rows, shop.now().day, options.columns, fit.count());
     element.classList.toggle('is-empty', ranked.length === 0);
     none.hidden = ranked.length > 0 || !(shop.isComplete || isMissing);
+    if (hasRows !== behind.has(options.panel)) beginAnew();
     const before = wantsMotion() ? places() : undefined;
     const wanted = new Set(ranked.map(({ key }) => key));
     for (const [key, item] of items) {
@@ -64,10 +68,17 @@ export function ranking(context: Context, options: RankingOptions): Part {
     if (before) glide(before);
   }
 
+  /** Names are buttons as soon as they lead to rows. */
+  function beginAnew(): void {
+    hasRows = behind.has(options.panel);
+    for (const { element: item } of items.values()) item.remove();
+    items.clear();
+  }
+
   function add(key: string): Item {
     const item: Item = {
       element: h('li', { class: 'ranking-item' }),
-      name: h('span', { class: 'ranking-name' }),
+      name: hasRows ? h('button', { type: 'button', class: 'ranking-name' }) : h('span', { class: 'ranking-name' }),
       bar: h('span', { class: 'ranking-bar', 'aria-hidden': 'true' }),
       beside: h('span'),
       value: h('span'),
@@ -79,6 +90,7 @@ export function ranking(context: Context, options: RankingOptions): Part {
       h('span', { class: 'ranking-beside' }, unseen(options.beside), item.beside),
       h('span', { class: 'ranking-value' }, unseen(messages.byGross), item.value),
     );
+    if (hasRows) item.name.addEventListener('click', () => behind.open(options.panel, item.name.textContent ?? '', { [options.columns.key]: key }));
     items.set(key, item);
     return item;
   }

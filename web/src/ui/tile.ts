@@ -6,8 +6,9 @@ import type { MetricId } from '../model/metrics';
 import { metric } from '../model/metrics';
 import { addDays } from '../model/business-time';
 import { AnimatedNumber } from './animated-number';
-import type { Context, Part } from './context';
+import type { Context, Part, RowsBehind } from './context';
 import { h, setText, svg } from './dom';
+import { rowsButton } from './rows-button';
 
 const TRACE_MINUTES = 60;
 
@@ -15,9 +16,9 @@ export interface Tile extends Part {
   select(isSelected: boolean): void;
 }
 
-export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => void): Tile {
+export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => void, behind: RowsBehind): Tile {
   const { shop, messages, format } = context;
-  const { form } = metric(id);
+  const { form, panel } = metric(id);
   const { name, meaning } = messages.metrics[id];
   const pick = h('button', { type: 'button', class: 'tile-pick', title: meaning, 'aria-pressed': 'false' }, name);
   pick.addEventListener('click', () => onPick(id));
@@ -31,6 +32,8 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
   const line = svg('path', { class: 'trace-line', 'vector-effect': 'non-scaling-stroke' });
   const trace = svg('svg', { class: 'trace', viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line);
   const element = h('article', { class: 'tile', 'data-metric': id }, h('h3', {}, pick), value);
+  const rows = rowsButton(behind, panel, name);
+  element.append(rows.element);
   const course = h('div', { class: 'tile-course' }, change);
   course.append(trace);
   element.append(course, before);
@@ -42,6 +45,7 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
   });
 
   function draw(): void {
+    rows.draw();
     if (!shop.isComplete) return;
     const { day, minute, second } = shop.now();
     line.setAttribute('d', tracePath(traceValues(day, minute)));

@@ -6,8 +6,8 @@ import type { WorkContext } from './context';
 import { table } from './table';
 import type { Row } from '../live/protocol';
 
-/** The detail of a panel, of one of its rows if there is one. */
-export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row): void {
+/** The detail of a panel, of one of its rows if there is one; `name` is what people clicked at. */
+export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row, name = context.writer.words(panel.title)): void {
   const { texts, writer } = context;
   const asked: Record<string, string> = { ...values };
   // The figure that was chosen says which rows; numbers do not.
@@ -15,7 +15,7 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
     const cell = row?.[place];
     if (role !== 'value' && cell !== null && cell !== undefined) asked[name] = String(cell);
   });
-  const title = texts.rowsBehind(writer.words(panel.title));
+  const title = texts.rowsBehind(name);
   const body = h('div', { class: 'detail-body' }, h('p', { class: 'none' }, texts.loading));
   const close = h('button', { type: 'button', class: 'plain' }, texts.close);
   const note = h('p', { class: 'panel-note' }, chosen(context, columns, asked));

@@ -1,7 +1,7 @@
 /** What the SQL page offers before anybody has written a statement. No DOM. */
 
 import type { Model } from './api';
-import { quoted } from './exploration';
+import { quoted } from './sql-text';
 
 const DAYS = { table: 'ads_live_day', columns: ['day', 'gmv_gross', 'gmv_net', 'orders'] };
 const ROWS_MAX = 14;

@@ -4,6 +4,7 @@ import type { Row } from '../live/protocol';
 import { init, palette, type ECharts, type Palette } from '../ui/charts';
 import { h, wantsMotion } from '../ui/dom';
 import { numberOf, type Chart, type PanelColumn } from './api';
+import { ChartPoints } from './chart-points';
 import { table } from './table';
 import { tileMap } from './tile-map';
 import type { Writer } from './writer';
@@ -41,6 +42,7 @@ function placesOf(columns: readonly PanelColumn[]): Places {
 export class PanelChart {
   private chart: ECharts | undefined;
   private observer: ResizeObserver | undefined;
+  private points: ChartPoints | undefined;
   private data: ChartData | undefined;
 
   constructor(
@@ -65,9 +67,14 @@ export class PanelChart {
       this.observer = new ResizeObserver(() => this.chart?.resize({ width: 'auto', height: 'auto' }));
       this.observer.observe(canvas);
       this.chart.on('click', (event) => this.clicked(event as { dataIndex?: number; seriesIndex?: number }));
+      if (this.open !== undefined) {
+        this.points = new ChartPoints((point) => this.openRow(point), (point) => this.showPoint(point));
+        this.box.append(this.points.element);
+      }
     }
     this.chart.setOption(this.option(data), { notMerge: true });
     this.chart.getDom().setAttribute('aria-label', this.summary(data));
+    this.points?.draw(`${data.title}: ${this.texts.rows}`, data.rows.map((row) => this.pointText(row, data.columns)));
   }
 
   restyle(): void {
@@ -83,17 +90,38 @@ export class PanelChart {
     this.chart?.dispose();
     this.chart = undefined;
     this.observer = undefined;
+    this.points = undefined;
+  }
+
+  private openRow(place: number): void {
+    const row = this.data?.rows[place];
+    if (row) this.open?.(row);
+  }
+
+  /** The tip of a row's point; none for `undefined`. */
+  private showPoint(place: number | undefined): void {
+    const row = place === undefined ? undefined : this.data?.rows[place];
+    if (this.data === undefined || row === undefined) {
+      this.chart?.dispatchAction({ type: 'hideTip' });
+      return;
+    }
+    const places = placesOf(this.data.columns);
+    const { names, categories } = seriesOf(this.data.rows, places);
+    const at = places.series < 0 ? { seriesIndex: 0, dataIndex: place } : { seriesIndex: names.indexOf(String(row[places.series])), dataIndex: categories.indexOf(String(row[places.category])) };
+    this.chart?.dispatchAction({ type: 'showTip', ...at });
+  }
+
+  private pointText(row: Row, columns: readonly PanelColumn[]): string {
+    const { category, series, values } = placesOf(columns);
+    const write = (place: number) => (columns[place] ? [this.writer.cell(row[place], columns[place])] : []);
+    return `${[...write(category), ...write(series)].join(', ')}: ${values.flatMap(write).join(', ')}`;
   }
 
   private clicked({ dataIndex, seriesIndex }: { dataIndex?: number; seriesIndex?: number }): void {
     const { data } = this;
     if (data === undefined || this.open === undefined || dataIndex === undefined) return;
     const places = placesOf(data.columns);
-    if (places.series < 0) {
-      const row = data.rows[dataIndex];
-      if (row) this.open(row);
-      return;
-    }
+    if (places.series < 0) return this.openRow(dataIndex);
     const { names, categories } = seriesOf(data.rows, places);
     const row = data.rows.find((found) => String(found[places.category]) === categories[dataIndex] && String(found[places.series]) === names[seriesIndex ?? 0]);
     if (row) this.open(row);

@@ -82,6 +82,11 @@ export class Writer {
     return this.integers.format(value);
   }
 
+  /** How many a second: small ones with a digit behind the point. */
+  rate(perSecond: number): string {
+    return perSecond < 10 ? this.decimals.format(Number(perSecond.toFixed(1))) : this.count(perSecond);
+  }
+
   percent(value: number): string {
     return this.percents.format(value);
   }
