@@ -247,6 +247,7 @@ fn sources_that_change_are_told_of_as_those_of_the_start() {
     );
     let refused = "the source of topic `goods`, `tls_ca`: ";
     wait("the first refusal", || running.said().contains(refused));
+    world.sources("goods", &kafka(other, "tls_ca = \"missing.pem\""));
     let unasked = "`tls_ca = \"missing.pem\"`, which only `tls = \"verified\"` checks";
     wait("the second refusal", || running.said().contains(unasked));
 
