@@ -9,7 +9,7 @@
 //! | `to_char`, `to_timestamp`, `to_date` with patterns of PostgreSQL | `date_patterns` |
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
 //! | `round`, `ln`, `log`, `array_length`, `array_remove`, `array_replace`, `encode`, `regexp_replace`: DataFusion's, with PostgreSQL's answers | `postgres_answers.rs`, `replacements.rs` |
-//! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
+//! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_groups.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 //!
 //! | rule | file |
 //! |---|---|
@@ -94,6 +94,7 @@ mod split_words;
 mod statement_room;
 mod texts_without_zone;
 mod uniq_count;
+mod uniq_groups;
 mod uniq_merge;
 mod uniq_set;
 mod uniq_state;

@@ -33,6 +33,12 @@ pub enum UniqError {
     /// A name that cannot be one.
     #[error("the name of a domain of unique values has 1 to {DOMAIN_BYTES_MAX} bytes")]
     DomainName,
+    /// More than can be numbered.
+    #[error(
+        "a query counts at most {} different values and groups with uniq_state: narrow it down",
+        u32::MAX
+    )]
+    TooMany,
 }
 
 /// Unique values of one domain.

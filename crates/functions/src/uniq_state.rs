@@ -16,10 +16,13 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
+};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
+use crate::uniq_groups::GroupedValues;
 use crate::uniq_merge::external;
 use crate::uniq_set::DOMAIN_BYTES_MAX;
 use crate::{UniqError, UniqSet};
@@ -54,6 +57,16 @@ impl UniqState {
             signature: Signature::any(2, Volatility::Immutable),
             ids,
         }
+    }
+
+    /// The domain, and where its ids are.
+    fn source(&self, arguments: &AccumulatorArgs<'_>) -> Result<(Arc<str>, Arc<dyn UniqIds>)> {
+        let domain = arguments.exprs.get(1);
+        let domain = domain.and_then(|domain| domain.downcast_ref::<Literal>());
+        let Some(ids) = &self.ids else {
+            return plan_err!("uniq_state gives ids in a GROUP BY of a materialized view only");
+        };
+        Ok((domain_name(domain.map(Literal::value))?, ids.clone()))
     }
 }
 
@@ -91,17 +104,25 @@ impl AggregateUDFImpl for UniqState {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        let domain = arguments.exprs.get(1);
-        let domain = domain.and_then(|domain| domain.downcast_ref::<Literal>());
-        let Some(ids) = &self.ids else {
-            return plan_err!("uniq_state gives ids in a GROUP BY of a materialized view only");
-        };
+        let (domain, ids) = self.source(&arguments)?;
         Ok(Box::new(Values {
-            domain: domain_name(domain.map(Literal::value))?,
-            ids: ids.clone(),
+            domain,
+            ids,
             values: BTreeSet::new(),
             bytes: 0,
         }))
+    }
+
+    fn groups_accumulator_supported(&self, arguments: AccumulatorArgs<'_>) -> bool {
+        self.ids.is_some() && !arguments.is_distinct
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        arguments: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        let (domain, ids) = self.source(&arguments)?;
+        Ok(Box::new(GroupedValues::new(domain, ids)))
     }
 }
 
@@ -118,6 +139,20 @@ pub fn domain_name(literal: Option<&ScalarValue>) -> Result<Arc<str>> {
             "uniq_state takes a value and the name of what it is, as in uniq_state(mid, 'device')"
         ),
     }
+}
+
+/// The error for a value that has no id.
+pub(crate) fn without_id(
+    domain: &str,
+    values: &BTreeSet<String>,
+    found: &[(String, u32)],
+) -> DataFusionError {
+    let known: BTreeSet<&String> = found.iter().map(|(value, _)| value).collect();
+    let unknown = values.iter().find(|value| !known.contains(value));
+    DataFusionError::Execution(format!(
+        "`{}` has no id in the domain `{domain}`: ids are given by materialized views that use uniq_state(…, '{domain}')",
+        unknown.map_or("", String::as_str),
+    ))
 }
 
 #[derive(Debug)]
@@ -153,14 +188,7 @@ impl Accumulator for Values {
         }
         let found = self.ids.find(&self.domain, &self.values)?;
         if found.len() < self.values.len() {
-            let known: BTreeSet<&String> = found.iter().map(|(value, _)| value).collect();
-            let unknown = self.values.iter().find(|value| !known.contains(value));
-            return Err(DataFusionError::Execution(format!(
-                "`{}` has no id in the domain `{}`: ids are given by materialized views that use uniq_state(…, '{}')",
-                unknown.map_or("", String::as_str),
-                self.domain,
-                self.domain
-            )));
+            return Err(without_id(&self.domain, &self.values, &found));
         }
         let mut set = UniqSet::new(self.domain.clone());
         found.iter().for_each(|(_, id)| set.insert(*id));
