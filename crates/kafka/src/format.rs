@@ -1,6 +1,8 @@
 //! Forms of values and keys, and how they become JSON.
 
 use std::borrow::Cow;
+#[cfg(test)]
+use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 
@@ -27,6 +29,16 @@ impl Formats {
             value: options.format,
             key: options.key_format,
             registry: options.registry.clone().map(Registry::new),
+        }
+    }
+
+    /// Values of a form, by schemas that need not be asked for.
+    #[cfg(test)]
+    pub(crate) fn knowing(value: ValueFormat, known: BTreeMap<u32, Writer>) -> Self {
+        Self {
+            value,
+            key: KeyFormat::Text,
+            registry: Some(Registry::knowing(known)),
         }
     }
 

@@ -8,6 +8,8 @@
 pub mod again;
 pub mod avro;
 mod base64;
+#[cfg(test)]
+mod damaged_records;
 pub mod error;
 mod format;
 mod listener;

@@ -84,6 +84,19 @@ impl Registry {
         }
     }
 
+    /// One whose answers are known.
+    #[cfg(test)]
+    pub(crate) fn knowing(known: BTreeMap<u32, Writer>) -> Self {
+        let options = RegistryOptions {
+            url: String::new(),
+            user: None,
+        };
+        Self {
+            known,
+            ..Self::new(options)
+        }
+    }
+
     /// The schema with this number.
     ///
     /// # Errors

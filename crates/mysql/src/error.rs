@@ -35,6 +35,11 @@ pub enum Problem {
     /// Rows without a table map.
     #[error("its rows belong to table number {0}, which no event before named")]
     NoTableMap(u64),
+    /// A transaction begins inside another.
+    #[error(
+        "a transaction begins before {0} has its end: a part of the log is missing or damaged\n  help: put back the file as the server wrote it, or take the first copy of the tables again"
+    )]
+    NoEnd(String),
     /// JSON columns hold differences.
     #[error(
         "JSON columns are logged as differences\n  help: set `binlog_row_value_options = ''` on the server"

@@ -11,7 +11,7 @@ use sluice_core::Clock;
 
 use crate::batch::Batch;
 use crate::binlog::decoder::{Decoded, Decoder};
-use crate::binlog::event::{EventHeader, HEADER_BYTES, MAGIC};
+use crate::binlog::event::{EventHeader, HEADER_BYTES, MAGIC, kind};
 use crate::error::{LogError, Problem};
 use crate::filter::TableFilter;
 use crate::input::BadBytes;
@@ -21,6 +21,9 @@ use crate::position::DatabasePosition;
 const BATCH_BYTES: usize = 4 << 20;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
+/// How long the rest of what is there in part may take before files count as
+/// read to their end.
+const REST_US_MAX: i64 = 1_000_000;
 
 /// The files cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,19 @@ struct Open {
     offset: u64,
     /// The file that its last event names.
     next: Option<String>,
+    /// Its last event is one that ends a file.
+    is_ended: bool,
+}
+
+/// The newest file ends in the middle of an event or a transaction: it is being
+/// written, or was cut off.
+#[derive(Debug)]
+struct Halfway {
+    /// Bytes of the file.
+    bytes: u64,
+    /// When it was seen first.
+    since_us: i64,
+    is_told: bool,
 }
 
 /// See the module.
@@ -85,8 +101,12 @@ pub struct BinlogFiles {
     folder: PathBuf,
     pattern: String,
     clock: Arc<dyn Clock>,
+    filter: TableFilter,
     decoder: Decoder,
     open: Option<Open>,
+    halfway: Option<Halfway>,
+    /// What reading ended with, to be said after what was read before it.
+    failed: Option<FilesError>,
 }
 
 impl BinlogFiles {
@@ -114,44 +134,40 @@ impl BinlogFiles {
             folder: folder.to_owned(),
             pattern: pattern.to_owned(),
             clock,
-            decoder: Decoder::of_files(position, filter),
+            decoder: Decoder::of_files(position, filter.clone()),
+            filter,
             open: None,
+            halfway: None,
+            failed: None,
         })
     }
 
     /// Reads on.
     ///
     /// # Errors
-    /// When a file cannot be read or understood, or one is missing.
+    /// When a file cannot be read or understood, or one is missing. What stands
+    /// before that place was given. Whoever goes on gets the error again, unless
+    /// the files were put right.
     pub fn poll(&mut self) -> Result<Batch, FilesError> {
+        if let Some(error) = self.failed.take() {
+            return Err(self.begin_again(error));
+        }
         let mut decoded = Decoded::default();
         let now_us = self.clock.now_us();
-        let mut bytes = 0;
-        let mut at_end = false;
-        while bytes < BATCH_BYTES && !at_end {
-            if self.open.is_none() && !self.open_first()? {
-                at_end = true;
-                continue;
+        let mut at_end = match self.read(now_us, &mut decoded) {
+            Ok(at_end) => at_end,
+            Err(error) if decoded.records.is_empty() && decoded.warnings.is_empty() => {
+                return Err(self.begin_again(error));
             }
-            let Some(open) = &mut self.open else {
-                continue;
-            };
-            match open.next_event(&self.folder)? {
-                Some(range) => {
-                    let event = &open.buffer[range.clone()];
-                    bytes += event.len();
-                    if let Some(next) = self.decoder.next_file(event) {
-                        open.next = Some(next);
-                    }
-                    self.decoder
-                        .event(event, now_us, &mut |_| None, &mut decoded)?;
-                }
-                None => at_end = !self.open_next()?,
+            Err(error) => {
+                self.failed = Some(error);
+                false
             }
-        }
+        };
         if at_end {
             // What holds no rows is not read again after a restart.
             decoded.records.extend(self.decoder.position_record(now_us));
+            at_end = self.is_at_end(now_us, &mut decoded.warnings);
         }
         Ok(Batch {
             records: decoded.records,
@@ -159,6 +175,83 @@ impl BinlogFiles {
             at_end,
             ..Batch::default()
         })
+    }
+
+    /// Reads a batch; true if nothing more is there.
+    fn read(&mut self, now_us: i64, out: &mut Decoded) -> Result<bool, FilesError> {
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES {
+            if self.open.is_none() && !self.open_first()? {
+                return Ok(true);
+            }
+            let Some(open) = &mut self.open else {
+                continue;
+            };
+            let Some(range) = open.next_event(&self.folder)? else {
+                if self.open_next(&mut out.warnings)? {
+                    continue;
+                }
+                return Ok(true);
+            };
+            let begin = open.offset - range.len() as u64;
+            let event = &open.buffer[range];
+            bytes += event.len();
+            if let Some(next) = self.decoder.next_file(event) {
+                open.next = Some(next);
+            }
+            open.is_ended = matches!(event[4], kind::ROTATE | kind::STOP);
+            self.decoder.event_of_file(event, begin, now_us, out)?;
+        }
+        Ok(false)
+    }
+
+    /// After an error reading begins again behind the last record that was given.
+    fn begin_again(&mut self, error: FilesError) -> FilesError {
+        let position = self.decoder.resume_position();
+        self.decoder = Decoder::of_files(position, self.filter.clone());
+        self.open = None;
+        error
+    }
+
+    /// Whether nothing more is to be waited for, where nothing more is there. A
+    /// file that stays as it is in the middle of an event or a transaction is
+    /// told of once.
+    fn is_at_end(&mut self, now_us: i64, warnings: &mut Vec<String>) -> bool {
+        let Some(open) = &self.open else {
+            return true;
+        };
+        let (left, is_inside) = (open.left(), self.decoder.is_in_transaction());
+        if left == 0 && !is_inside {
+            self.halfway = None;
+            return true;
+        }
+        let bytes = open.offset + left as u64;
+        match &mut self.halfway {
+            Some(halfway) if halfway.bytes == bytes => {
+                if now_us - halfway.since_us < REST_US_MAX {
+                    return false;
+                }
+                if !std::mem::replace(&mut halfway.is_told, true) {
+                    let (what, begin) = match left {
+                        0 => ("a transaction", self.decoder.position().offset),
+                        _ => ("an event", open.offset),
+                    };
+                    warnings.push(format!(
+                        "{}: it ends at byte {bytes}, in the middle of {what} that begins at byte {begin}: the rest is waited for\n  help: if nobody writes the file any more, its end is missing: put back the whole file",
+                        open.name
+                    ));
+                }
+                true
+            }
+            _ => {
+                self.halfway = Some(Halfway {
+                    bytes,
+                    since_us: now_us,
+                    is_told: false,
+                });
+                false
+            }
+        }
     }
 
     /// Names of the files, in order.
@@ -205,7 +298,7 @@ impl BinlogFiles {
     }
 
     /// Opens the file after the open one, if there is one.
-    fn open_next(&mut self) -> Result<bool, FilesError> {
+    fn open_next(&mut self, warnings: &mut Vec<String>) -> Result<bool, FilesError> {
         let Some(open) = &self.open else {
             return Ok(false);
         };
@@ -227,7 +320,17 @@ impl BinlogFiles {
                 found: next,
             });
         }
-        self.open_file(next, 0)
+        let warning = (!open.is_ended).then(|| {
+            format!(
+                "{}: it ends at byte {} without the event that ends a file, and {next} follows: after a crash of its server that is so; else its end is missing, and with it changes",
+                open.name, open.offset
+            )
+        });
+        let is_open = self.open_file(next, 0)?;
+        if is_open {
+            warnings.extend(warning);
+        }
+        Ok(is_open)
     }
 
     /// Opens a file and reads its format; goes on at `offset`.
@@ -265,6 +368,7 @@ impl BinlogFiles {
             used: 0,
             offset: 4,
             next: None,
+            is_ended: false,
         };
         self.decoder.begin_file(&name)?;
         if offset > 4 {
@@ -272,9 +376,10 @@ impl BinlogFiles {
             let Some(range) = open.next_event(&self.folder)? else {
                 return Ok(false);
             };
-            let event = open.buffer[range].to_vec();
+            let begin = open.offset - range.len() as u64;
+            let event = &open.buffer[range];
             let mut nothing = Decoded::default();
-            self.decoder.event(&event, 0, &mut |_| None, &mut nothing)?;
+            self.decoder.event_of_file(event, begin, 0, &mut nothing)?;
             open.seek(&self.folder, offset)?;
         }
         self.decoder.set_offset(open.offset);
@@ -323,7 +428,11 @@ impl Open {
             let rest = &self.buffer[self.used..];
             let mut wanted = HEADER_BYTES;
             if rest.len() >= HEADER_BYTES {
-                let header = EventHeader::read(rest);
+                let header = EventHeader::read(rest).and_then(|header| {
+                    // Before its length is believed.
+                    header.check_place(self.offset)?;
+                    Ok(header)
+                });
                 let header =
                     header.map_err(|problem| self.bad(self.offset, problem.to_string()))?;
                 wanted = header.length as usize;
@@ -356,13 +465,17 @@ impl Open {
     fn has_more(&self, folder: &Path) -> Result<bool, FilesError> {
         let length = self.file.metadata().map(|meta| meta.len());
         let length = length.map_err(|source| self.io(folder, source))?;
-        let seen = self.offset + (self.buffer.len() - self.used) as u64;
-        Ok(length > seen)
+        Ok(length > self.offset + self.left() as u64)
+    }
+
+    /// Bytes that are there of an event that is not whole.
+    fn left(&self) -> usize {
+        self.buffer.len() - self.used
     }
 
     /// Before the next file is begun this one must end with a whole event.
     fn check_end(&self, next: &str) -> Result<(), FilesError> {
-        let left = self.buffer.len() - self.used;
+        let left = self.left();
         if left == 0 {
             return Ok(());
         }

@@ -11,6 +11,8 @@
 #[path = "../../core/tests/support/fuzz_rounds.rs"]
 mod fuzz_rounds;
 
+use std::path::Path;
+
 use fuzz_rounds::rounds;
 use sluice_core::RecordKind;
 use sluice_mysql::filter::TableFilter;
@@ -145,38 +147,114 @@ fn sound() -> Vec<Vec<u8>> {
     messages.0
 }
 
-fn decode(messages: &[Vec<u8>]) -> Result<Vec<String>, StreamError> {
+/// Where all streams are read from.
+const START: Lsn = Lsn(900);
+
+/// What came of messages.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Rows of each transaction that ended, and where its commit ends.
+    transactions: Vec<(Lsn, Vec<String>)>,
+    /// Rows of one that did not end.
+    open: Vec<String>,
+    error: Option<StreamError>,
+}
+
+fn read(messages: &[Vec<u8>]) -> Reading {
     let wanted = Wanted {
         database: "shop".into(),
         filter: TableFilter::default(),
         copies: false,
     };
-    let position = PostgresPosition {
-        lsn: Lsn(900),
+    let mut position = PostgresPosition {
+        lsn: START,
         ..PostgresPosition::default()
     };
-    let mut decoder = Decoder::new(position, wanted);
+    let mut decoder = Decoder::new(position.clone(), wanted);
     let mut lookup = |type_id| match type_id {
         1_007 => ValueForm::Array(Box::new(ValueForm::Number), b','),
         _ => ValueForm::Text,
     };
     let mut out = Decoded::default();
-    for message in messages {
-        decoder.message(message, 0, &mut lookup, &mut out)?;
+    let mut take = |message: &Vec<u8>| decoder.message(message, 0, &mut lookup, &mut out).err();
+    let mut reading = Reading {
+        error: messages.iter().find_map(&mut take),
+        ..Reading::default()
+    };
+    for record in out.records {
+        if !record.position.is_empty() {
+            position.apply(&record.position).unwrap();
+        }
+        if record.kind == RecordKind::Data {
+            let row = String::from_utf8(record.payload.to_vec()).unwrap();
+            let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&row);
+            assert!(parsed.is_ok(), "{row}");
+            reading.open.push(row);
+        }
+        if record.transaction.is_none_or(|mark| mark.commit) && !reading.open.is_empty() {
+            let rows = std::mem::take(&mut reading.open);
+            reading.transactions.push((position.lsn, rows));
+        }
     }
-    let data = out
-        .records
-        .into_iter()
-        .filter(|record| record.kind == RecordKind::Data);
-    Ok(data
-        .map(|record| String::from_utf8(record.payload.to_vec()).unwrap())
-        .collect())
+    reading
+}
+
+/// A stream that is not damaged.
+struct Stream {
+    name: String,
+    messages: Vec<Vec<u8>>,
+    sound: Reading,
+}
+
+/// The stream above, and those that servers gave (`recorded_streams.rs`).
+fn streams() -> Vec<Stream> {
+    let mut named = vec![("by hand".to_owned(), sound())];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let bytes = std::fs::read(&path).unwrap();
+        let (mut rest, mut messages) = (bytes.as_slice(), Vec::new());
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let (message, behind) = behind.split_at(u32::from_be_bytes(*length) as usize);
+            messages.push(message.to_vec());
+            rest = behind;
+        }
+        let name = path.file_name().unwrap().to_string_lossy();
+        named.push((name.into_owned(), messages));
+    }
+    assert!(named.len() >= 3, "the recorded streams are missing");
+    let stream = |(name, messages): (String, Vec<Vec<u8>>)| {
+        let sound = read(&messages);
+        assert_eq!(sound.error, None, "{name}");
+        // Each transaction has rows.
+        assert_eq!(sound.transactions.len(), commits(&messages), "{name}");
+        assert!(sound.open.is_empty(), "{name}");
+        Stream {
+            name,
+            messages,
+            sound,
+        }
+    };
+    named.into_iter().map(stream).collect()
+}
+
+/// How many transactions end in these messages.
+fn commits(messages: &[Vec<u8>]) -> usize {
+    messages.iter().filter(|it| it[0] == b'C').count()
 }
 
 #[test]
 fn a_sound_stream_gives_its_rows() {
     let head = r#"{"database":"shop","schema":"public","table":"t","type":"#;
-    let rows = decode(&sound()).unwrap();
+    let reading = read(&sound());
+    assert_eq!(reading.error, None);
+    let rows: Vec<String> = (reading.transactions.into_iter())
+        .flat_map(|(_, rows)| rows)
+        .collect();
     let order =
         |xid: u64, row: u64| format!(r#""ts":946684800,"xid":7,"lsn":{xid},"xoffset":{row}"#);
     let wanted = [
@@ -211,11 +289,13 @@ fn a_sound_stream_gives_its_rows() {
 
 #[test]
 fn damaged_messages_are_refused_with_their_place_or_read() {
-    let sound = sound();
-    let (mut refused, mut read) = (0, 0);
-    for round in rounds(20_000) {
+    let streams = streams();
+    let (mut refused, mut is_read) = (0, 0);
+    for round in rounds(10_000) {
         let mut random = Random::of(round);
-        let mut messages = sound.clone();
+        let stream = &streams[random.below(streams.len())];
+        let what = format!("{}, round {round}", stream.name);
+        let mut messages = stream.messages.clone();
         for _ in 0..=random.below(3) {
             let which = random.below(messages.len());
             let message = &mut messages[which];
@@ -237,22 +317,94 @@ fn damaged_messages_are_refused_with_their_place_or_read() {
                 break;
             }
         }
-        match decode(&messages) {
-            Ok(rows) => {
-                read += 1;
-                for row in rows {
-                    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&row);
-                    assert!(parsed.is_ok(), "{row}");
-                }
-            }
-            Err(error) => {
-                refused += 1;
-                let text = error.to_string();
-                assert!(text.starts_with("the stream of changes, behind "), "{text}");
-            }
+        // All that ended before the first damage is there, and as it was.
+        let pairs = messages.iter().zip(&stream.messages);
+        let same = pairs
+            .take_while(|(damaged, sound)| damaged == sound)
+            .count();
+        let before = commits(&stream.messages[..same]);
+        let wanted = &stream.sound.transactions[..before];
+        let found = read(&messages);
+        assert!(found.transactions.starts_with(wanted), "{what}");
+        let Some(error) = found.error else {
+            is_read += 1;
+            continue;
+        };
+        refused += 1;
+        let text = error.to_string();
+        let begin = format!("the stream of changes, behind {}: ", error.lsn);
+        assert!(text.starts_with(&begin), "{what}: {text}");
+        // The place is one up to which everything was given.
+        let reached = found.transactions.last().map_or(START, |(end, _)| *end);
+        assert!(error.lsn >= reached, "{what}: {text}, not {reached}");
+        let mut ends = messages.iter().filter(|it| it.first() == Some(&b'C'));
+        if ends.all(|end| stream.messages.contains(end)) {
+            let is_end = |(end, _): &(Lsn, Vec<String>)| *end == error.lsn;
+            let is_place = error.lsn == START || stream.sound.transactions.iter().any(is_end);
+            assert!(is_place, "{what}: {text}");
         }
     }
-    assert!(refused > 0 && read > 0, "{refused} refused, {read} read");
+    assert!(
+        refused > 0 && is_read > 0,
+        "{refused} refused, {is_read} read"
+    );
+}
+
+#[test]
+fn a_damaged_value_costs_its_row_alone() {
+    // Kind and number of the table stand before the values.
+    const VALUES_AT: usize = 6;
+    let streams = streams();
+    let mut is_read = 0;
+    for round in rounds(10_000) {
+        let mut random = Random::of(round);
+        let stream = &streams[random.below(streams.len())];
+        let what = format!("{}, round {round}", stream.name);
+        let mut messages = stream.messages.clone();
+        let which = random.below(messages.len());
+        let before = commits(&messages[..which]);
+        let message = &mut messages[which];
+        if !matches!(message[0], b'I' | b'U' | b'D') {
+            continue;
+        }
+        let at = VALUES_AT + random.below(message.len() - VALUES_AT);
+        message[at] = random.below(256) as u8;
+        let found = read(&messages);
+        if let Some(error) = found.error {
+            let sound = &stream.sound.transactions[..before];
+            assert_eq!(found.transactions, sound, "{what}");
+            let reached = sound.last().map_or(START, |(end, _)| *end);
+            assert_eq!(error.lsn, reached, "{what}");
+            continue;
+        }
+        is_read += 1;
+        let sound = &stream.sound.transactions;
+        assert_eq!(found.transactions.len(), sound.len(), "{what}");
+        let mut others = 0;
+        for (damaged, sound) in found.transactions.iter().zip(sound) {
+            assert_eq!(damaged.0, sound.0, "{what}");
+            assert_eq!(damaged.1.len(), sound.1.len(), "{what}");
+            let pairs = damaged.1.iter().zip(&sound.1);
+            others += pairs.filter(|(damaged, sound)| damaged != sound).count();
+        }
+        assert!(others <= 1, "{what}: {others} rows are others");
+    }
+    assert!(is_read > 0);
+}
+
+#[test]
+fn a_transaction_that_comes_again_or_too_late_is_refused() {
+    let mut messages = sound();
+    // Its commit says an end that is behind the next one.
+    let first_commit = messages.iter().position(|it| it[0] == b'C').unwrap();
+    let end = 1 + 1 + 8;
+    messages[first_commit][end..end + 8].copy_from_slice(&2_001_u64.to_be_bytes());
+    let reading = read(&messages);
+    assert_eq!(reading.transactions.len(), 1);
+    assert_eq!(
+        reading.error.unwrap().to_string(),
+        "the stream of changes, behind 0/7D1: a transaction comes with its commit at 0/7D0, and all up to 0/7D1 was read before"
+    );
 }
 
 #[test]

@@ -26,6 +26,23 @@ use crate::json::{Json, Kind};
 /// not change.
 const UNCHANGED: &str = "__debezium_unavailable_value";
 
+/// Types of Canal's messages about no rows: changes of schemas, statements, and
+/// what stands around transactions (`EventType` of its protocol).
+const CANAL_WITHOUT_ROWS: [&str; 12] = [
+    "CREATE",
+    "ALTER",
+    "ERASE",
+    "QUERY",
+    "TRUNCATE",
+    "RENAME",
+    "CINDEX",
+    "DINDEX",
+    "GTID",
+    "XACOMMIT",
+    "XAROLLBACK",
+    "MHEARTBEAT",
+];
+
 /// Whose messages the records of a topic are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -241,8 +258,11 @@ fn canal(record: Json<'_>) -> Result<Messages, String> {
         "INSERT" => "insert",
         "UPDATE" => "update",
         "DELETE" => "delete",
-        // Changes of schemas and statements.
-        _ => return Ok(Messages::Made(Vec::new())),
+        other if CANAL_WITHOUT_ROWS.contains(&other) => return Ok(Messages::Made(Vec::new())),
+        _ if text_at(record, "/isDdl").as_deref() == Some("true") => {
+            return Ok(Messages::Made(Vec::new()));
+        }
+        other => return Err(format!("`{other}` is no `type` of Canal")),
     };
     let table = text_at(record, "/table").ok_or("a message of Canal without its table")?;
     let rows = record.pointer("/data").filter(Json::is_array);
@@ -342,11 +362,19 @@ mod tests {
             r#"{"ts_ms":1}"#,
             r#"{"source":{},"databaseName":"shop","ddl":"CREATE TABLE a (b int)"}"#,
             r#"{"data":null,"database":"shop","isDdl":true,"sql":"ALTER","table":"goods","type":"ALTER"}"#,
+            r#"{"data":null,"database":"shop","isDdl":true,"sql":"GRANT","table":"goods","type":"GRANT"}"#,
+            r#"{"data":null,"database":"shop","isDdl":false,"table":"","type":"XACOMMIT"}"#,
         ] {
             assert!(made(MessageForm::Detect, text).is_empty(), "{text}");
         }
         let mut parser = JsonParser::default();
-        for text in ["7", "{}", r#"{"op":"x"}"#, r#"{"op":"u","source":{}}"#] {
+        for text in [
+            "7",
+            "{}",
+            r#"{"op":"x"}"#,
+            r#"{"op":"u","source":{}}"#,
+            r#"{"data":[{"id":"1"}],"isDdl":false,"table":"goods","type":"INSERU"}"#,
+        ] {
             let parsed = parser.parse(text).unwrap();
             assert!(
                 in_maxwell_form(MessageForm::Detect, parsed).is_err(),

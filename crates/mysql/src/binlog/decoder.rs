@@ -239,8 +239,8 @@ impl Decoder {
         Some(state_record(&step, now_us, None, Bytes::new()))
     }
 
-    /// Takes one event, its header and its checksum included. Without the
-    /// format's description `checksums` says whether it has one.
+    /// Takes one event of a server's stream, its header and its checksum
+    /// included.
     ///
     /// # Errors
     /// What is wrong with it. The decoder must then be made anew.
@@ -251,32 +251,63 @@ impl Decoder {
         lookup: &mut SchemaLookup<'_>,
         out: &mut Decoded,
     ) -> Result<(), LogError> {
-        let offset = match EventHeader::read(event) {
-            Ok(header) => u64::from(header.end.saturating_sub(header.length)),
-            Err(_) => self.position.offset,
-        };
-        let result = self.whole_event(event, now_us, lookup, out);
-        result.map_err(|problem| LogError {
+        // What a damaged header says of its place may be wrong.
+        let begin = self.reached;
+        let read = EventHeader::read(event).map_err(Problem::from);
+        let result = read.and_then(|header| self.whole_event(header, event, now_us, lookup, out));
+        result.map_err(|problem| self.at(begin, problem))
+    }
+
+    /// Takes one event of a file, where it begins at byte `begin`.
+    ///
+    /// # Errors
+    /// What is wrong with it. The decoder must then be made anew.
+    pub fn event_of_file(
+        &mut self,
+        event: &[u8],
+        begin: u64,
+        now_us: i64,
+        out: &mut Decoded,
+    ) -> Result<(), LogError> {
+        let read = EventHeader::read(event).map_err(Problem::from);
+        let result = read.and_then(|header| {
+            let header = EventHeader {
+                end: begin + u64::from(header.length),
+                ..header
+            };
+            self.whole_event(header, event, now_us, &mut |_| None, out)
+        });
+        result.map_err(|problem| self.at(begin, problem))
+    }
+
+    fn at(&self, offset: u64, problem: Problem) -> LogError {
+        LogError {
             file: self.position.file.clone(),
             offset,
             problem,
-        })
+        }
     }
 
     fn whole_event(
         &mut self,
+        header: EventHeader,
         event: &[u8],
         now_us: i64,
         lookup: &mut SchemaLookup<'_>,
         out: &mut Decoded,
     ) -> Result<(), Problem> {
-        let header = EventHeader::read(event)?;
         if header.end > 0 && header.kind != kind::ROTATE {
-            self.reached = u64::from(header.end);
+            self.reached = header.end;
         }
         if header.kind == kind::FORMAT_DESCRIPTION {
             let format = FormatDescription::read(&event[HEADER_BYTES..])?;
-            if format.has_checksums {
+            // A server changes it on its way, and makes its checksum again
+            // only if the others have one.
+            let is_checked = match self.is_of_files {
+                true => format.is_checked,
+                false => format.has_checksums,
+            };
+            if is_checked {
                 without_checksum(event)?;
             }
             self.format = Some(format);
@@ -288,7 +319,9 @@ impl Decoder {
             Some(_) => event,
             // Before the format a server sends where its log begins, with a
             // checksum if there are any.
-            None if header.kind == kind::ROTATE => without_checksum(event).unwrap_or(event),
+            None if header.kind == kind::ROTATE && !self.is_of_files => {
+                without_checksum(event).unwrap_or(event)
+            }
             None => return Err(Problem::NoFormat),
         };
         let mut context = Context {
@@ -319,14 +352,17 @@ impl Decoder {
                 let query = Query::read(body, is_compressed)?;
                 self.query(header, &query, context)
             }
+            kind::EXECUTE_LOAD_QUERY => self.query(header, &Query::read_load(body)?, context),
             kind::XID => {
                 self.end_transaction(header, context);
                 Ok(())
             }
             kind::GTID => {
+                self.check_ended()?;
                 self.next_gtid = Some((read_mysql_gtid(body)?, false));
                 Ok(())
             }
+            kind::ANONYMOUS_GTID => self.check_ended(),
             kind::GTID_TAGGED => Err(Problem::TaggedGtid),
             kind::MARIADB_GTID => self.mariadb_gtid(header, body),
             kind::ROTATE if self.is_of_files => Ok(()),
@@ -378,9 +414,25 @@ impl Decoder {
                 Err(Problem::Incident(text))
             }
             _ if header.flags & FLAG_IGNORABLE != 0 => Ok(()),
-            // Stops, heartbeats, sets of GTIDs, values for statements,
-            // annotations: nothing that changes rows.
-            0..=38 | 41 | 160..=164 => Ok(()),
+            // Nothing that changes rows. The content of a file comes before the
+            // statement that loads it.
+            kind::STOP
+            | kind::INTVAR
+            | kind::APPEND_BLOCK
+            | kind::DELETE_FILE
+            | kind::RAND
+            | kind::USER_VAR
+            | kind::BEGIN_LOAD_QUERY
+            | kind::HEARTBEAT
+            | kind::IGNORABLE
+            | kind::ROWS_QUERY
+            | kind::PREVIOUS_GTIDS
+            | kind::TRANSACTION_CONTEXT
+            | kind::VIEW_CHANGE
+            | kind::HEARTBEAT_V2
+            | kind::MARIADB_ANNOTATE_ROWS
+            | kind::MARIADB_BINLOG_CHECKPOINT
+            | kind::MARIADB_GTID_LIST => Ok(()),
             other => Err(Problem::UnknownKind(other)),
         }
     }

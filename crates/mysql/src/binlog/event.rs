@@ -23,10 +23,24 @@ pub mod kind {
     pub const STOP: u8 = 3;
     /// The next file.
     pub const ROTATE: u8 = 4;
+    /// A value for a statement.
+    pub const INTVAR: u8 = 5;
+    /// Content of a file, before the statement that loads it.
+    pub const APPEND_BLOCK: u8 = 9;
+    /// The content is not loaded.
+    pub const DELETE_FILE: u8 = 11;
+    /// See `INTVAR`.
+    pub const RAND: u8 = 13;
+    /// See `INTVAR`.
+    pub const USER_VAR: u8 = 14;
     /// Beginning of a file.
     pub const FORMAT_DESCRIPTION: u8 = 15;
     /// End of a transaction.
     pub const XID: u8 = 16;
+    /// See `APPEND_BLOCK`.
+    pub const BEGIN_LOAD_QUERY: u8 = 17;
+    /// A statement that loads a file.
+    pub const EXECUTE_LOAD_QUERY: u8 = 18;
     /// Columns of a table, before its rows.
     pub const TABLE_MAP: u8 = 19;
     /// Rows, version 1 (MySQL 5.1 to 5.5, MariaDB).
@@ -39,6 +53,10 @@ pub mod kind {
     pub const INCIDENT: u8 = 26;
     /// The server is alive.
     pub const HEARTBEAT: u8 = 27;
+    /// Nothing that matters.
+    pub const IGNORABLE: u8 = 28;
+    /// MySQL: the statement behind rows, as text.
+    pub const ROWS_QUERY: u8 = 29;
     /// Rows, version 2.
     pub const WRITE_ROWS_V2: u8 = 30;
     /// See above.
@@ -51,6 +69,10 @@ pub mod kind {
     pub const ANONYMOUS_GTID: u8 = 34;
     /// MySQL: the transactions of all files before.
     pub const PREVIOUS_GTIDS: u8 = 35;
+    /// MySQL: of a group of servers.
+    pub const TRANSACTION_CONTEXT: u8 = 36;
+    /// See above.
+    pub const VIEW_CHANGE: u8 = 37;
     /// MySQL: a prepared distributed transaction.
     pub const XA_PREPARE: u8 = 38;
     /// MySQL: an update whose JSON columns hold differences.
@@ -61,8 +83,14 @@ pub mod kind {
     pub const HEARTBEAT_V2: u8 = 41;
     /// MySQL: identity of the next transaction, with a tag.
     pub const GTID_TAGGED: u8 = 42;
+    /// MariaDB: the statement behind rows, as text.
+    pub const MARIADB_ANNOTATE_ROWS: u8 = 160;
+    /// MariaDB: the oldest file that a recovery needs.
+    pub const MARIADB_BINLOG_CHECKPOINT: u8 = 161;
     /// MariaDB: identity and beginning of a transaction.
     pub const MARIADB_GTID: u8 = 162;
+    /// MariaDB: the transactions of all files before.
+    pub const MARIADB_GTID_LIST: u8 = 163;
     /// MariaDB: what follows is encrypted.
     pub const MARIADB_START_ENCRYPTION: u8 = 164;
     /// MariaDB: a compressed statement.
@@ -92,8 +120,10 @@ pub struct EventHeader {
     pub server_id: u32,
     /// Bytes of the whole event, its header included.
     pub length: u32,
-    /// Where the next event begins; 0 for events that are in no file.
-    pub end: u32,
+    /// Where the next event begins; 0 for events that are in no file, and for
+    /// those whose place was not known when they were written. An event says
+    /// the lowest 32 bits of it.
+    pub end: u64,
     /// Flags.
     pub flags: u16,
 }
@@ -110,7 +140,7 @@ impl EventHeader {
             kind: input.u8("the header of an event")?,
             server_id: input.u32("the header of an event")?,
             length: input.u32("the header of an event")?,
-            end: input.u32("the header of an event")?,
+            end: u64::from(input.u32("the header of an event")?),
             flags: input.u16("the header of an event")?,
         };
         if (header.length as usize) < HEADER_BYTES {
@@ -120,6 +150,22 @@ impl EventHeader {
             )));
         }
         Ok(header)
+    }
+
+    /// Checks length and end of an event that begins at byte `begin` of a file.
+    /// A wrong length is found by nothing else: it hides its event's checksum.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn check_place(&self, begin: u64) -> Result<(), BadBytes> {
+        let end = begin + u64::from(self.length);
+        if self.end == 0 || self.end == end & u64::from(u32::MAX) {
+            return Ok(());
+        }
+        Err(BadBytes::Invalid(format!(
+            "its header says that it ends at byte {}, and with its length of {} it ends at byte {end}: it is damaged, or what stood before it in the file is missing",
+            self.end, self.length
+        )))
     }
 
     /// True for an event that the server sends without it being in a file.
@@ -137,6 +183,9 @@ pub struct FormatDescription {
     pub post_header_lengths: Vec<u8>,
     /// Whether a CRC-32 follows each event.
     pub has_checksums: bool,
+    /// Whether one follows this event: where servers know checksums, one
+    /// always does in a file.
+    pub is_checked: bool,
 }
 
 impl FormatDescription {
@@ -165,7 +214,8 @@ impl FormatDescription {
         let rest = input.rest();
         // The algorithm's number and a checksum of its own stand at the end
         // since MySQL 5.6.1 and MariaDB 5.3.
-        let (lengths, has_checksums) = match knows_checksums(&server_version) {
+        let is_checked = knows_checksums(&server_version) || rest.len() >= KINDS_WITH_CHECKSUMS;
+        let (lengths, has_checksums) = match is_checked {
             true if rest.len() < 5 => {
                 return Err(BadBytes::invalid("the format description has no checksum"));
             }
@@ -187,6 +237,7 @@ impl FormatDescription {
             server_version,
             post_header_lengths: lengths.to_vec(),
             has_checksums,
+            is_checked,
         })
     }
 
@@ -213,6 +264,10 @@ impl FormatDescription {
         }
     }
 }
+
+/// Servers that know checksums describe so many kinds of events at least, their
+/// own checksum included; others fewer. A damaged version must not hide one.
+const KINDS_WITH_CHECKSUMS: usize = 40;
 
 /// Whether a server of this version writes down how it makes checksums.
 fn knows_checksums(version: &str) -> bool {

@@ -11,14 +11,15 @@ use crate::input::{BadBytes, Input};
 /// packet.
 const TRANSACTION_BYTES_MAX: u64 = 1 << 30;
 
+const WHAT: &str = "a compressed transaction";
+
 /// The events of a compressed transaction, one behind the other.
 ///
 /// # Errors
 /// When it is damaged, or compressed in an unknown way.
 pub fn read_payload(body: &[u8]) -> Result<Vec<u8>, BadBytes> {
-    const WHAT: &str = "a compressed transaction";
     let mut input = Input::new(body);
-    let (mut algorithm, mut size) = (0, None);
+    let (mut algorithm, mut size, mut spread_size) = (0, None, None);
     loop {
         let field = input.lenenc(WHAT)?;
         if field == 0 {
@@ -28,15 +29,31 @@ pub fn read_payload(body: &[u8]) -> Result<Vec<u8>, BadBytes> {
         match field {
             1 => size = Some(value.lenenc(WHAT)?),
             2 => algorithm = value.lenenc(WHAT)?,
-            // The length that it has when it is spread out: said again by the
-            // content itself.
+            3 => spread_size = Some(value.lenenc(WHAT)?),
             _ => {}
         }
     }
     let payload = match size {
         Some(size) => input.take(usize::try_from(size).unwrap_or(usize::MAX), WHAT)?,
-        None => input.rest(),
+        None => input.take_rest(),
     };
+    if !input.is_empty() {
+        return Err(BadBytes::Invalid(format!(
+            "{} bytes follow behind {WHAT}",
+            input.rest().len()
+        )));
+    }
+    let events = spread(algorithm, payload)?;
+    match spread_size {
+        Some(size) if size != events.len() as u64 => Err(BadBytes::Invalid(format!(
+            "{WHAT} has {} bytes instead of {size}: it is damaged",
+            events.len()
+        ))),
+        _ => Ok(events),
+    }
+}
+
+fn spread(algorithm: u64, payload: &[u8]) -> Result<Vec<u8>, BadBytes> {
     match algorithm {
         0 => {
             let bad = |error| BadBytes::Invalid(format!("{WHAT} is damaged: {error}"));

@@ -1,7 +1,9 @@
 //! Statements in the log: beginnings and ends of transactions, and changes of
 //! tables.
 
+use crate::ddl::tokens::{Token, tokens};
 use crate::input::{BadBytes, Input, name_text};
+use crate::schema::TableName;
 use crate::value::layout::inflate;
 
 /// A statement.
@@ -40,24 +42,65 @@ impl Query {
     /// # Errors
     /// When the bytes are not understood.
     pub fn read(body: &[u8], is_compressed: bool) -> Result<Self, BadBytes> {
+        let (mut query, text) = Self::without_text(body, 0)?;
+        query.text = match is_compressed {
+            true => name_text(&spread(text)?),
+            false => name_text(text),
+        };
+        Ok(query)
+    }
+
+    /// Reads the body of an event with a statement that loads a file.
+    ///
+    /// # Errors
+    /// When the bytes are not understood.
+    pub fn read_load(body: &[u8]) -> Result<Self, BadBytes> {
+        // The file's number, where its name stands in the text, and what is
+        // done with rows that are there already.
+        const FILE_BYTES: usize = 13;
+        let (mut query, text) = Self::without_text(body, FILE_BYTES)?;
+        query.text = name_text(text);
+        Ok(query)
+    }
+
+    /// All but the text, and the bytes of that. The part of fixed length has
+    /// `more` bytes at its end.
+    fn without_text(body: &[u8], more: usize) -> Result<(Self, &[u8]), BadBytes> {
         const WHAT: &str = "a statement";
         let mut input = Input::new(body);
         input.take(8, WHAT)?;
         let database_length = usize::from(input.u8(WHAT)?);
         input.u16(WHAT)?;
         let status_length = usize::from(input.u16(WHAT)?);
+        input.take(more, WHAT)?;
         let server_collation = server_collation(input.take(status_length, WHAT)?);
         let database = name_text(input.take(database_length, WHAT)?);
         input.u8(WHAT)?;
-        let text = match is_compressed {
-            true => name_text(&spread(input.rest())?),
-            false => name_text(input.rest()),
-        };
-        Ok(Self {
+        let query = Self {
             database,
-            text,
+            text: String::new(),
             server_collation,
-        })
+        };
+        Ok((query, input.rest()))
+    }
+
+    /// Tables that it names with their database, and what else is written like
+    /// that.
+    pub fn named_tables(&self) -> Vec<TableName> {
+        let name = |token: &Token| match token {
+            Token::Word(name) | Token::Name(name) => Some(name.clone()),
+            _ => None,
+        };
+        let is_number = |name: &str| name.starts_with(|sign: char| sign.is_ascii_digit());
+        let tokens = tokens(&self.text);
+        let named = tokens.windows(3).filter_map(|words| match words {
+            [database, Token::Sign('.'), table] => {
+                let (database, table) = (name(database)?, name(table)?);
+                (!is_number(&database)).then(|| TableName::new(database, table))
+            }
+            _ => None,
+        });
+        named.collect()
     }
 
     /// What it means.
@@ -151,6 +194,18 @@ pub fn spread(bytes: &[u8]) -> Result<Vec<u8>, BadBytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_name_tables_of_other_databases() {
+        let query = Query {
+            database: String::new(),
+            text: "INSERT INTO shop.`t 1` (a) SELECT x.a + 1.5 FROM `x` /* a.b */ WHERE b = 'c.d'"
+                .to_owned(),
+            server_collation: None,
+        };
+        let named = [TableName::new("shop", "t 1"), TableName::new("x", "a")];
+        assert_eq!(query.named_tables(), named);
+    }
 
     #[test]
     fn statements_have_a_meaning() {

@@ -164,6 +164,10 @@ impl<'a> RowsEvent<'a> {
             ))
             .into());
         }
+        let no_columns = || BadBytes::invalid("its rows have no columns");
+        if self.rows.is_empty() {
+            return Err(no_columns().into());
+        }
         let (mut before, mut after) = (Image::default(), Image::default());
         let mut input = Input::new(&self.rows);
         while !input.is_empty() {
@@ -175,7 +179,7 @@ impl<'a> RowsEvent<'a> {
                 read_image(&mut input, columns, self.second_columns, &mut after)?;
             }
             if input.rest().len() == left {
-                return Err(BadBytes::invalid("its rows have no columns").into());
+                return Err(no_columns().into());
             }
             each(&before, &after)?;
         }

@@ -6,7 +6,7 @@
 
 mod columns;
 mod edit;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 

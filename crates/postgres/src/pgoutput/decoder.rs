@@ -263,6 +263,14 @@ impl Decoder {
                 if self.transaction.is_some() {
                     return Err(BadBytes::invalid("a transaction begins inside another"));
                 }
+                // The server gives transactions in the order of their commits. A
+                // wrong end of the one before would leave others out.
+                if commit_lsn < self.position.lsn {
+                    return Err(BadBytes::Invalid(format!(
+                        "a transaction comes with its commit at {commit_lsn}, and all up to {} was read before",
+                        self.position.lsn
+                    )));
+                }
                 let has_records = match self.taken_before {
                     Some((of, rows)) if commit_lsn > of => {
                         return Err(BadBytes::Invalid(format!(

@@ -26,6 +26,7 @@ impl Decoder {
     ) -> Result<(), Problem> {
         match query.meaning() {
             Meaning::Begin => {
+                self.check_ended()?;
                 if self.transaction.is_none() {
                     self.begin_transaction();
                 }
@@ -50,7 +51,7 @@ impl Decoder {
                     return Err(Problem::Distributed);
                 }
             }
-            Meaning::Rows if self.filter.takes_database(&query.database) => {
+            Meaning::Rows if self.may_change_captured(query) => {
                 // Its values may be personal: they do not go into an error.
                 let is_value = |sign: char| "('\"=".contains(sign) || sign.is_ascii_digit();
                 let begin = query.text.split(is_value).next().unwrap_or_default();
@@ -60,6 +61,14 @@ impl Decoder {
             Meaning::Rows | Meaning::Other => self.end_statement(header, context),
         }
         Ok(())
+    }
+
+    /// Whether a statement may change rows of tables that are captured: those of
+    /// the database in use, or others by their whole name.
+    fn may_change_captured(&self, query: &Query) -> bool {
+        let filter = &self.filter;
+        let is_named = || query.named_tables().iter().any(|name| filter.takes(name));
+        filter.takes_database(&query.database) || is_named()
     }
 
     pub(super) fn definition(

@@ -15,6 +15,7 @@ impl Decoder {
     pub(super) fn mariadb_gtid(&mut self, header: EventHeader, body: &[u8]) -> Result<(), Problem> {
         const STANDALONE: u8 = 1;
         const PREPARED: u8 = 64;
+        self.check_ended()?;
         let mut input = Input::new(body);
         let number = input.u64("a GTID")?;
         let domain = input.u32("a GTID")?;
@@ -34,6 +35,15 @@ impl Decoder {
             self.begin_transaction();
         }
         Ok(())
+    }
+
+    /// Checks that no transaction with rows is open where another begins: its
+    /// end would have got lost.
+    pub(super) fn check_ended(&self) -> Result<(), Problem> {
+        match &self.transaction {
+            Some(open) if open.rows > 0 => Err(Problem::NoEnd(open.id.clone())),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn begin_transaction(&mut self) {
@@ -127,7 +137,7 @@ impl Decoder {
             self.begin_transaction();
         }
         if header.end > 0 {
-            self.position.offset = u64::from(header.end);
+            self.position.offset = header.end;
         }
         let transaction = self.transaction.as_ref();
         let gtid = transaction.and_then(|open| open.gtid.clone());
