@@ -1,5 +1,6 @@
 //! The real program tells the owner of a source that has stopped, and of its
-//! recovery, through a real mail server; silences and the API.
+//! recovery, through a mail server of the tests' own; silences and the API. A mail
+//! server that others wrote is in `mail_server.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,9 +13,9 @@ mod common;
 #[allow(dead_code, reason = "this test uses a part of it")]
 #[path = "../../watch/tests/common/mod.rs"]
 mod mail;
+#[path = "common/stopping_source.rs"]
+mod stopping_source;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,36 +23,10 @@ use std::time::{Duration, Instant};
 
 use common::{Running, ask, fail, root, run_command, sluice, succeed, write_files};
 use mail::{MailBox, certificate};
+use stopping_source::{orders_source, quick_alarm, shop};
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An address with orders, which stops to answer when it is told to.
-fn shop(is_down: Arc<AtomicBool>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/orders", listener.local_addr().unwrap());
-    std::thread::Builder::new()
-        .spawn(move || {
-            for stream in listener.incoming() {
-                let mut reader = BufReader::new(stream.unwrap());
-                let mut line = String::new();
-                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                    line.clear();
-                }
-                let (status, body) = match is_down.load(Ordering::SeqCst) {
-                    true => (500, "out of order"),
-                    false => (200, "[]"),
-                };
-                let length = body.len();
-                let answer = format!(
-                    "HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-                );
-                let _ = reader.get_mut().write_all(answer.as_bytes());
-            }
-        })
-        .unwrap();
-    url
-}
 
 fn project(folder: &Path, url: &str, mail_box: &MailBox) -> PathBuf {
     let project = folder.join("shop");
@@ -77,31 +52,12 @@ group_wait = "1 second"
         mail_box.address.port(),
         certificate().display()
     );
-    let source = format!(
-        r#"[topic.orders]
-owner = "orders-team"
-[topic.orders.capture]
-kind = "poll"
-url = "{url}"
-interval = "200 ms"
-
-[table.orders]
-topic = "orders"
-columns = [{{ name = "id", from = "/id", type = "int64" }}]
-"#
-    );
-    let shipped = root().join("warehouse/alerts/source_stopped.toml");
-    let alarm = std::fs::read_to_string(shipped).unwrap();
-    let quick = alarm
-        .replace("every = \"10 seconds\"", "every = \"1 second\"")
-        .replace("for = \"30 seconds\"", "for = \"2 seconds\"");
-    assert_ne!(alarm, quick);
     write_files(
         &project,
         &[
             ("warehouse.toml", &config),
-            ("sources/orders.toml", &source),
-            ("alerts/source_stopped.toml", &quick),
+            ("sources/orders.toml", &orders_source("orders-team", url)),
+            ("alerts/source_stopped.toml", &quick_alarm()),
         ],
     );
     project
