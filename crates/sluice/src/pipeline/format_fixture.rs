@@ -1,9 +1,11 @@
-//! A state that was stored by an earlier build of these format versions opens
-//! as it did, and a file of another version is refused by name.
+//! States that were stored by earlier builds open as they did, and a file of
+//! another version is refused by name.
 //!
 //! When a format changes, its version changes with it; then the program reads
-//! the old version too, or says that it does not. Write the fixture anew with
-//! `cargo test --release --workspace --bin sluice -- --ignored write_the_fixture`.
+//! the old version too, or says that it does not. Give [`NEWEST`] another name,
+//! add it to [`FIXTURES`], and write it with
+//! `cargo test --release --workspace --bin sluice -- --ignored write_the_fixture`;
+//! the older ones stay as they are.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,14 +24,19 @@ use super::damage::{
 use super::fault_injection::small_warehouse::{Definitions, Models, state, write_project};
 use super::fault_injection::{Rows, rows};
 
+/// Before the log's blocks and the parts of checkpoints were compressed.
+const OLDEST: &str = "small";
+const NEWEST: &str = "compressed";
+const FIXTURES: [&str; 2] = [OLDEST, NEWEST];
+
 /// From the package's folder, in which tests run: the state names the files of its
 /// models.
-fn folder() -> PathBuf {
-    PathBuf::from("tests/fixtures/small")
+fn folder(fixture: &str) -> PathBuf {
+    Path::new("tests/fixtures").join(fixture)
 }
 
-fn definitions() -> Definitions {
-    Definitions::load(&folder().join("project"))
+fn definitions(fixture: &str) -> Definitions {
+    Definitions::load(&folder(fixture).join("project"))
 }
 
 fn files_below(folder: &Path, shown_as: &Path, files: &mut Files) {
@@ -44,9 +51,9 @@ fn files_below(folder: &Path, shown_as: &Path, files: &mut Files) {
     }
 }
 
-fn stored() -> Files {
+fn stored(fixture: &str) -> Files {
     let mut files = Files::new();
-    files_below(&folder().join("state"), state(), &mut files);
+    files_below(&folder(fixture).join("state"), state(), &mut files);
     files
 }
 
@@ -65,45 +72,54 @@ fn text_of(rows: &Rows) -> String {
 #[ignore = "writes the fixture"]
 #[expect(clippy::disallowed_methods, reason = "the fixture is files")]
 fn write_the_fixture() {
-    if folder().exists() {
-        std::fs::remove_dir_all(folder()).unwrap();
+    if folder(NEWEST).exists() {
+        std::fs::remove_dir_all(folder(NEWEST)).unwrap();
     }
-    write_project(&folder().join("project"), Models::First);
-    let (files, rows) = stored_state(&definitions(), true);
+    write_project(&folder(NEWEST).join("project"), Models::First);
+    let (files, rows) = stored_state(&definitions(NEWEST), true);
     for (path, bytes) in files {
-        let path = folder().join(path.strip_prefix("/").unwrap());
+        let path = folder(NEWEST).join(path.strip_prefix("/").unwrap());
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
-    std::fs::write(folder().join("rows.txt"), text_of(&rows)).unwrap();
+    std::fs::write(folder(NEWEST).join("rows.txt"), text_of(&rows)).unwrap();
 }
 
 #[test]
-fn a_state_that_was_stored_before_opens_as_it_did() {
-    let definitions = definitions();
-    let disk = disk_of(&stored());
+fn states_that_were_stored_before_open_as_they_did() {
+    for fixture in FIXTURES {
+        opens_as_it_did(fixture);
+    }
+}
+
+fn opens_as_it_did(fixture: &str) {
+    let definitions = definitions(fixture);
+    let disk = disk_of(&stored(fixture));
     let mut warehouse = open(&definitions, &disk).unwrap().warehouse;
     let epoch = warehouse.durable_epoch.unwrap();
     assert!(
         epoch > 10 && warehouse.epoch() > epoch,
-        "it was computed anew, not opened"
+        "{fixture}: it was computed anew, not opened"
     );
-    let wanted = std::fs::read_to_string(folder().join("rows.txt")).unwrap();
+    let wanted = std::fs::read_to_string(folder(fixture).join("rows.txt")).unwrap();
     let found = text_of(&rows(&warehouse.published().snapshot()));
-    assert!(found == wanted, "other rows than were stored:\n{found}");
+    assert!(
+        found == wanted,
+        "{fixture}: other rows than were stored:\n{found}"
+    );
     // And it goes on from there.
     warehouse.checkpoint().unwrap();
     drop(warehouse);
     let warehouse = open(&definitions, &disk).unwrap().warehouse;
     let found = text_of(&rows(&warehouse.published().snapshot()));
-    assert!(found == wanted, "{found}");
+    assert!(found == wanted, "{fixture}: {found}");
 }
 
 /// The message of a state with one changed file: it names the file, the
 /// version that was found, and the one that is known.
 #[track_caller]
-fn check_refusal(files: &Files, file: &str, found: u64, known: u64) {
-    let failure = read_all(&definitions(), files).unwrap_err();
+fn check_refusal(fixture: &str, files: &Files, file: &str, found: u64, known: u64) {
+    let failure = read_all(&definitions(fixture), files).unwrap_err();
     let text = failure.to_string();
     assert!(text.contains(file), "does not name {file}: {text}");
     for wanted in [
@@ -116,43 +132,47 @@ fn check_refusal(files: &Files, file: &str, found: u64, known: u64) {
 
 #[test]
 fn segments_of_another_version_are_refused() {
-    let files = stored();
-    let segments: Vec<PathBuf> = files
-        .keys()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "seg"))
-        .cloned()
-        .collect();
-    // Complete ones, last ones, and those of the control log.
-    assert!(segments.len() > 3);
-    for path in segments {
-        for version in [1_u32, 3] {
-            let mut changed = files.clone();
-            let bytes = changed.get_mut(&path).unwrap();
-            bytes[8..12].copy_from_slice(&version.to_le_bytes());
-            mend_segment(bytes);
-            check_refusal(&changed, path.to_str().unwrap(), version.into(), 2);
-            // Even if nothing was written behind its header.
-            changed.get_mut(&path).unwrap().truncate(48);
-            let failure = read_all(&definitions(), &changed).unwrap_err();
-            assert!(failure.to_string().contains("/state/"), "{failure}");
+    for fixture in FIXTURES {
+        let files = stored(fixture);
+        let segments: Vec<PathBuf> = files
+            .keys()
+            .filter(|path| path.extension().is_some_and(|ending| ending == "seg"))
+            .cloned()
+            .collect();
+        // Complete ones, last ones, and those of the control log.
+        assert!(segments.len() > 3);
+        for path in segments {
+            for version in [1_u32, 3] {
+                let mut changed = files.clone();
+                let bytes = changed.get_mut(&path).unwrap();
+                bytes[8..12].copy_from_slice(&version.to_le_bytes());
+                mend_segment(bytes);
+                check_refusal(fixture, &changed, path.to_str().unwrap(), version.into(), 2);
+                // Even if nothing was written behind its header.
+                changed.get_mut(&path).unwrap().truncate(48);
+                let failure = read_all(&definitions(fixture), &changed).unwrap_err();
+                assert!(failure.to_string().contains("/state/"), "{failure}");
+            }
         }
     }
 }
 
 #[test]
 fn a_manifest_of_another_version_is_refused() {
-    let files = stored();
-    for version in [0_u32, 2] {
-        let mut changed = files.clone();
-        let manifest = changed.get_mut(Path::new(MANIFEST)).unwrap();
-        manifest[8..12].copy_from_slice(&version.to_le_bytes());
-        check_refusal(&changed, MANIFEST, version.into(), 1);
+    for fixture in FIXTURES {
+        let files = stored(fixture);
+        for version in [0_u32, 2] {
+            let mut changed = files.clone();
+            let manifest = changed.get_mut(Path::new(MANIFEST)).unwrap();
+            manifest[8..12].copy_from_slice(&version.to_le_bytes());
+            check_refusal(fixture, &changed, MANIFEST, version.into(), 1);
 
-        let mut json: Value = serde_json::from_slice(&payload(&files)).unwrap();
-        json["meta"]["version"] = version.into();
-        let framed = frame(&serde_json::to_vec(&json).unwrap());
-        changed.insert(MANIFEST.into(), framed);
-        check_refusal(&changed, MANIFEST, version.into(), 1);
+            let mut json: Value = serde_json::from_slice(&payload(&files)).unwrap();
+            json["meta"]["version"] = version.into();
+            let framed = frame(&serde_json::to_vec(&json).unwrap());
+            changed.insert(MANIFEST.into(), framed);
+            check_refusal(fixture, &changed, MANIFEST, version.into(), 1);
+        }
     }
 }
 
@@ -172,21 +192,23 @@ fn change(files: &mut Files, wanted: &str, change: impl FnOnce(&mut Vec<u8>)) ->
 
 #[test]
 fn state_parts_of_another_version_are_refused() {
-    let files = stored();
-    for wanted in ["engine/arrangement/", "engine/node/", "engine/"] {
-        for version in [1_u8, 4] {
-            let mut changed = files.clone();
-            let file = change(&mut changed, wanted, |part| part[0] = version);
-            check_refusal(&changed, &file, version.into(), 3);
+    for fixture in FIXTURES {
+        let files = stored(fixture);
+        for wanted in ["engine/arrangement/", "engine/node/", "engine/"] {
+            for version in [1_u8, 4] {
+                let mut changed = files.clone();
+                let file = change(&mut changed, wanted, |part| part[0] = version);
+                check_refusal(fixture, &changed, &file, version.into(), 3);
+            }
         }
-    }
-    for version in [1_u32, 5] {
-        let mut changed = files.clone();
-        let file = change(&mut changed, "router/general", |part| {
-            let mut json: Value = serde_json::from_slice(part).unwrap();
-            json["version"] = version.into();
-            *part = serde_json::to_vec(&json).unwrap();
-        });
-        check_refusal(&changed, &file, version.into(), 4);
+        for version in [1_u32, 5] {
+            let mut changed = files.clone();
+            let file = change(&mut changed, "router/general", |part| {
+                let mut json: Value = serde_json::from_slice(part).unwrap();
+                json["version"] = version.into();
+                *part = serde_json::to_vec(&json).unwrap();
+            });
+            check_refusal(fixture, &changed, &file, version.into(), 4);
+        }
     }
 }
