@@ -138,6 +138,19 @@ impl QueryEngine {
         query: &BoundQuery,
         value_of: impl Fn(&str) -> Option<ScalarValue>,
     ) -> Result<QueryResult, ServeError> {
+        let plan = self.plan_bound(query, value_of).await?;
+        self.run(async { Ok(plan) }).await
+    }
+
+    /// The plan of a query with these values for its names.
+    ///
+    /// # Errors
+    /// When a value is missing, or the query is wrong.
+    pub(crate) async fn plan_bound(
+        &self,
+        query: &BoundQuery,
+        value_of: impl Fn(&str) -> Option<ScalarValue>,
+    ) -> Result<LogicalPlan, ServeError> {
         let LogicalPlan::Statement(PlanStatement::Prepare(prepare)) = self.plan(query).await?
         else {
             return Err(ServeError::Query("it cannot be prepared".to_owned()));
@@ -149,8 +162,7 @@ impl QueryEngine {
             values.push(value.cast_to(field.data_type())?);
         }
         let plan = Arc::unwrap_or_clone(prepare.input);
-        let plan = plan.with_param_values(values)?;
-        self.run(async { Ok(plan) }).await
+        Ok(plan.with_param_values(values)?)
     }
 }
 

@@ -114,6 +114,8 @@ impl Default for QueryOptions {
 tokio::task_local! {
     /// Told what a statement is pinned to.
     static PINNED: Mutex<Pinned>;
+    /// What all statements read that make one answer together.
+    static ONE_SNAPSHOT: Snapshot;
 }
 
 /// What of the warehouse an answer was computed from.
@@ -138,6 +140,19 @@ impl Pinned {
             }
             None => false,
         }
+    }
+
+    /// Adds what another part of the same answer was computed from, on the same
+    /// snapshot.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.changed = self.changed.max(other.changed);
+        self.tables = match (self.tables.take(), other.tables) {
+            (Some(mut tables), Some(others)) => {
+                tables.extend(others);
+                Some(tables)
+            }
+            _ => None,
+        };
     }
 }
 
@@ -174,7 +189,8 @@ impl QueryPlanner for OneSnapshotPlanner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let snapshot = tables_to_read(&self.source);
+        let snapshot = ONE_SNAPSHOT.try_with(Snapshot::clone);
+        let snapshot = snapshot.unwrap_or_else(|_| tables_to_read(&self.source));
         let mut tables = Some(BTreeSet::new());
         let pinned = plan.clone().transform_up_with_subqueries(|node| {
             let LogicalPlan::TableScan(mut scan) = node else {
@@ -488,6 +504,23 @@ impl QueryEngine {
         let statement = self.parsed(sql)?;
         self.run(async { state.statement_to_plan(statement).await })
             .await
+    }
+
+    /// Computes what several plans make together: all of them on one snapshot, and
+    /// within the time of one.
+    ///
+    /// # Errors
+    /// Those of the work, and when it takes too long.
+    pub(crate) async fn on_one_snapshot<T>(
+        &self,
+        work: impl Future<Output = Result<T, ServeError>>,
+    ) -> Result<T, ServeError> {
+        let work = ONE_SNAPSHOT.scope(tables_to_read(&self.tables.source), work);
+        let limit_ms = self.options.time_ms_max;
+        match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
+            Ok(result) => result,
+            Err(_) => Err(ServeError::TimeLimit(limit_ms)),
+        }
     }
 
     /// Runs a plan within the limits, all of it on one snapshot.

@@ -103,6 +103,10 @@ fn a_panel_answers_with_defaults_and_with_what_is_asked() {
     assert_eq!(found["rows"][0][2], "2.00");
     let found = get(server.address, "/api/v1/panels/orders/detail").json();
     assert_eq!(found["rows"].as_array().unwrap().len(), 3);
+    assert_eq!(found["rows_total"], 3);
+    assert!(found["rows_total_by_kind"].is_null());
+    let found = get(server.address, "/api/v1/panels/orders?day=1970-01-31").json();
+    assert!(found["rows_total"].is_null());
 }
 
 #[test]
@@ -360,6 +364,10 @@ fn a_wrong_panel_is_refused_with_its_place() {
         (
             "chart = \"table\"\nquery = \"SELECT id FROM orders\"\n[detail]\nquery = \"SELECT * FROM orders WHERE id = $ids\"\n",
             "panels/x.toml:6:9: detail query: `$ids` is no parameter",
+        ),
+        (
+            "chart = \"table\"\nquery = \"SELECT id FROM orders\"\n[detail]\nlimit = 0\nquery = \"SELECT 1 AS n\"\n",
+            "panels/x.toml:6:9: a detail cannot give 0 rows\n  help: write a limit from 1 to 100000",
         ),
     ];
     for (text, expected) in cases {

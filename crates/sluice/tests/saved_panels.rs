@@ -179,6 +179,98 @@ fn a_saved_panel_is_there_at_once_and_after_a_restart() {
 }
 
 #[test]
+fn a_saved_panel_has_the_rows_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = project(folder.path());
+    let lines = (1..=5).map(|id| format!("{{\"id\":{id},\"phone\":\"555\"}}\n"));
+    write_files(&project, &[("orders.ndjson", &lines.collect::<String>())]);
+    let state = folder.path().join("state");
+    let running = Running::start(&project, &state, &[]);
+    ask_until(&state, "SELECT count(*) FROM orders", &["5"]);
+    let panels = format!("{}/api/v1/panels", running.http);
+    let save = |query: &str, limit: i64| {
+        let mut body = panel(
+            "odd",
+            "SELECT id % 2 AS odd, sum(id) AS id FROM orders GROUP BY 1",
+        );
+        body["columns"] = json!({ "odd": { "role": "category" } });
+        body["detail"] = json!({ "query": query, "limit": limit });
+        request("POST", &panels, "the-analyst", Some(&body))
+    };
+    let detail = |rest: &str| {
+        let url = format!("{panels}/odd/detail{rest}");
+        let (code, text) = request("GET", &url, "the-board", None);
+        assert_eq!(code, 200, "{rest}: {text}");
+        text
+    };
+
+    // Whatever is wrong with the detail is wrong with the panel.
+    for (query, limit, problem) in [
+        ("SELECT id FROM nowhere", 2, (400, "detail query: ")),
+        (
+            "SELECT id FROM orders WHERE id = $even",
+            2,
+            (400, "`$even` is no parameter"),
+        ),
+        (
+            "SELECT id AS counts_for FROM orders",
+            2,
+            (400, "`counts_for` is of the type Int64"),
+        ),
+        (
+            "SELECT id FROM orders",
+            0,
+            (400, "a detail cannot give 0 rows"),
+        ),
+        ("SELECT ${secret} AS id FROM orders", 2, (400, "settings")),
+        // Who keeps it must be able to read it.
+        ("SELECT phone FROM orders", 2, (403, "phone")),
+    ] {
+        let (code, said) = save(query, limit);
+        assert!(
+            code == problem.0 && said.contains(problem.1),
+            "{query}: {code} {said}"
+        );
+    }
+    assert!(!project.join("panels/odd.toml").exists());
+
+    let kinds = "SELECT CASE id % 2 WHEN 1 THEN 'odd' ELSE 'even' END AS counts_for, id FROM orders
+        WHERE $odd IS NULL OR id % 2 = $odd ORDER BY id DESC";
+    let (code, said) = save(kinds, 2);
+    assert_eq!(code, 201, "{said}");
+    // Two of three odd ones, and both others.
+    let all: Value = serde_json::from_str(&detail("")).unwrap();
+    assert_eq!(
+        all["rows"],
+        json!([["even", 4], ["even", 2], ["odd", 5], ["odd", 3]])
+    );
+    assert_eq!(all["rows_total"], 5);
+    assert_eq!(all["rows_total_by_kind"], json!({ "even": 2, "odd": 3 }));
+    let odd: Value = serde_json::from_str(&detail("?odd=1")).unwrap();
+    assert_eq!(odd["rows"], json!([["odd", 5], ["odd", 3]]));
+    assert_eq!(odd["rows_total_by_kind"], json!({ "odd": 3 }));
+    // A file has all of them.
+    let file = detail("?format=csv");
+    assert_eq!(file, "counts_for,id\nodd,5\neven,4\nodd,3\neven,2\nodd,1\n");
+    let (_, described) = request(
+        "GET",
+        &format!("{}/api/v1/openapi.json", running.http),
+        "the-board",
+        None,
+    );
+    let described: Value = serde_json::from_str(&described).unwrap();
+    let schema = |path: &str| {
+        let answer = &described["paths"][path]["get"]["responses"]["200"]["content"];
+        answer["application/json"]["schema"]["properties"].clone()
+    };
+    let of_detail = schema("/api/v1/panels/odd/detail");
+    assert_eq!(of_detail["rows_total"]["type"], "integer");
+    let rows = of_detail["rows"]["description"].as_str().unwrap();
+    assert!(rows.starts_with("The first 2 of each kind"), "{rows}");
+    assert!(schema("/api/v1/panels/odd")["rows_total"].is_null());
+}
+
+#[test]
 fn numbers_of_panels_are_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let project = project(folder.path());

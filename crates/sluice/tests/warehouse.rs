@@ -267,6 +267,40 @@ fn a_setting_may_be_several_codes() {
     check_audit(&warehouse);
 }
 
+/// Who is still there on a day that has not come is unknown, and not nobody.
+#[test]
+fn retention_ends_with_the_newest_day_of_the_log() {
+    let mut warehouse = Warehouse::start();
+    let of_member = |event_id, ts_ms| {
+        let mut view = page(event_id, "m1", event_id, "app", ts_ms);
+        view["common"]["uid"] = json!("11");
+        view
+    };
+    let visits = [
+        of_member("e1", at(0, 9, 0, 0)),
+        of_member("e2", at(1, 9, 0, 0)),
+        page("e3", "m2", "e3", "web", at(2, 9, 0, 0)),
+    ];
+    let member = json!({"id": 11, "create_time": "2024-11-10 09:00:00"});
+    let registered = Transaction::new(160).insert("user_info", member);
+    warehouse.send(&visits, &registered.messages());
+    let rates = "SELECT retention_day, new_users, retained, retention_rate
+        FROM ads_user_retention ORDER BY retention_day";
+    assert_eq!(
+        warehouse.ask(rates),
+        [
+            "1,1,1,1.0",
+            // So far.
+            "2,1,0,0.0",
+            "3,1,null,null",
+            "4,1,null,null",
+            "5,1,null,null",
+            "6,1,null,null",
+            "7,1,null,null",
+        ]
+    );
+}
+
 /// A record may tell of everything at once.
 #[test]
 fn the_log_keeps_all_that_a_record_tells() {

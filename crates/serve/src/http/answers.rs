@@ -22,7 +22,7 @@ use super::HttpState;
 use super::kept_answers::{KeptAnswers, Key};
 use super::problem::Problem;
 use crate::metrics::{Metric, Metrics};
-use crate::panels::{CheckedPanel, PanelAnswer, print_values};
+use crate::panels::{CheckedPanel, PanelAnswer, Part, print_values};
 use crate::session;
 
 /// Who could be given an old answer waits for the new one until its computation
@@ -102,12 +102,12 @@ impl HttpState {
     fn key_of_answer(
         &self,
         panel: &Arc<CheckedPanel>,
-        is_detail: bool,
+        part: Part,
         values: &BTreeMap<String, ScalarValue>,
     ) -> Key {
         Key {
             panel: Arc::as_ptr(panel) as usize,
-            is_detail,
+            part,
             values: print_values(values),
             role: session::limiting_role(&self.engine.options.access),
             models: self.changes_of_models(),
@@ -119,11 +119,11 @@ impl HttpState {
     pub(super) fn panel_changed(
         &self,
         panel: &Arc<CheckedPanel>,
-        is_detail: bool,
+        part: Part,
         values: &BTreeMap<String, ScalarValue>,
         must_be_new: bool,
     ) -> Option<Epoch> {
-        let key = self.key_of_answer(panel, is_detail, values);
+        let key = self.key_of_answer(panel, part, values);
         let newest = (self.source)();
         let now_us = self.clock.now_us();
         let mut state = self.answers.state.lock();
@@ -144,11 +144,11 @@ impl HttpState {
     pub(super) async fn panel_answer(
         self: &Arc<Self>,
         panel: Arc<CheckedPanel>,
-        is_detail: bool,
+        part: Part,
         values: BTreeMap<String, ScalarValue>,
         must_be_new: bool,
     ) -> Outcome {
-        let key = self.key_of_answer(&panel, is_detail, &values);
+        let key = self.key_of_answer(&panel, part, &values);
         if must_be_new {
             self.wait_for_running(&key).await;
         }
@@ -169,7 +169,7 @@ impl HttpState {
                     running.clone()
                 }
                 None => {
-                    let work = self.clone().compute(key.clone(), panel, is_detail, values);
+                    let work = self.clone().compute(key.clone(), panel, part, values);
                     // A task of its own: whoever asked first may hang up.
                     let task = self.engine.spawn(work);
                     let outcome = async move {
@@ -214,7 +214,7 @@ impl HttpState {
         self: Arc<Self>,
         key: Key,
         panel: Arc<CheckedPanel>,
-        is_detail: bool,
+        part: Part,
         values: BTreeMap<String, ScalarValue>,
     ) -> Outcome {
         // Removed whatever happens, a panic of the query too.
@@ -227,7 +227,7 @@ impl HttpState {
             let _turn = self.query_turn().await?;
             self.queries.add(1);
             let start_us = self.clock.now_us();
-            let found = PanelAnswer::ask(&self.engine, panel, is_detail, values).await;
+            let found = PanelAnswer::ask(&self.engine, panel, part, values).await;
             let answer = Arc::new(found.inspect_err(|_| self.query_failures.add(1))?);
             Ok::<_, Problem>((answer, start_us))
         };
@@ -345,8 +345,9 @@ default = \"\"
             async move {
                 let panel = state.panels.read().get("now").unwrap();
                 let text_of = |_: &str| Some(text.clone());
-                let values = panel.values(false, text_of, 0).unwrap();
-                state.panel_answer(panel, false, values, must_be_new).await
+                let values = panel.values(Part::Figures, text_of, 0).unwrap();
+                let part = Part::Figures;
+                state.panel_answer(panel, part, values, must_be_new).await
             }
         }
 

@@ -18,7 +18,7 @@ use sluice_store::Snapshot;
 
 use crate::Pinned;
 use crate::access::Role;
-use crate::panels::{CheckedPanel, PanelAnswer};
+use crate::panels::{CheckedPanel, PanelAnswer, Part};
 
 /// Bytes of answers that are kept.
 const BYTES_MAX: usize = 64 << 20;
@@ -44,7 +44,7 @@ pub(super) struct Key {
     /// Where the panel lies in memory: its entry holds it, so that no other
     /// one, and no other definition of it, can come to lie there.
     pub(super) panel: usize,
-    pub(super) is_detail: bool,
+    pub(super) part: Part,
     pub(super) values: String,
     /// What is kept from one role must not come from an answer for another.
     pub(super) role: Option<Role>,
@@ -78,7 +78,7 @@ impl Standing {
 #[derive(Debug)]
 struct Kept {
     panel: Arc<CheckedPanel>,
-    is_detail: bool,
+    part: Part,
     pinned: Pinned,
     /// With its rows; `None` where there is no room for them. Then it is known
     /// whether what somebody else keeps of it is still good.
@@ -105,7 +105,7 @@ impl Kept {
     /// How good it is now, if it may be given at all; `round_us` is the time in
     /// which all that are asked for can be computed.
     fn standing(&self, newest: &Snapshot, now_us: i64, round_us: i64) -> Option<Standing> {
-        let query = self.panel.query(self.is_detail);
+        let query = self.panel.query(self.part);
         let uses_clock = query.is_none_or(|query| query.uses_clock);
         if !uses_clock && self.pinned.is_same_in(newest) {
             return Some(Standing::Current);
@@ -258,7 +258,7 @@ impl KeptAnswers {
         self.uses += 1;
         let kept = Kept {
             panel: answer.panel.clone(),
-            is_detail: answer.is_detail,
+            part: answer.part,
             pinned: answer.result.pinned.clone(),
             answer: has_room.then_some(answer),
             start_us,
@@ -333,7 +333,7 @@ query = \"SELECT 1 AS n\"
         let panels = Panels::check(&definitions, &engine).unwrap();
         Arc::new(PanelAnswer {
             panel: panels.get("one").unwrap(),
-            is_detail: false,
+            part: Part::Figures,
             values: BTreeMap::new(),
             result: QueryResult {
                 // Of what changes at any time.
@@ -345,13 +345,14 @@ query = \"SELECT 1 AS n\"
                 schema: Arc::new(Schema::empty()),
                 batches: Vec::new(),
             },
+            totals: None,
         })
     }
 
     fn key(number: usize) -> Key {
         Key {
             panel: 0,
-            is_detail: false,
+            part: Part::Figures,
             values: number.to_string(),
             role: None,
             models: 0,

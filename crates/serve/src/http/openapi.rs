@@ -10,7 +10,7 @@ use datafusion::common::ScalarValue;
 use serde_json::{Map, Value, json};
 
 use super::HttpState;
-use crate::panels::{CheckedPanel, Parameter, ParameterType, text_of_value};
+use crate::panels::{CheckedPanel, Parameter, ParameterType, Part, text_of_value};
 
 pub(super) async fn openapi(State(state): State<Arc<HttpState>>) -> Response {
     let panels = state.panels.read().clone();
@@ -30,11 +30,14 @@ pub(super) async fn openapi(State(state): State<Arc<HttpState>>) -> Response {
     paths.insert("/api/v1/sql".to_owned(), sql_path());
     for panel in panels.sorted() {
         let name = &panel.panel.name;
-        paths.insert(format!("/api/v1/panels/{name}"), panel_path(&panel, false));
+        paths.insert(
+            format!("/api/v1/panels/{name}"),
+            panel_path(&panel, Part::Figures),
+        );
         if panel.detail.is_some() {
             paths.insert(
                 format!("/api/v1/panels/{name}/detail"),
-                panel_path(&panel, true),
+                panel_path(&panel, Part::Detail),
             );
         }
         if state.info.sugar_token.is_some() {
@@ -108,7 +111,8 @@ fn format_parameter() -> Value {
     })
 }
 
-fn panel_path(panel: &CheckedPanel, is_detail: bool) -> Value {
+fn panel_path(panel: &CheckedPanel, part: Part) -> Value {
+    let is_detail = part != Part::Figures;
     let definition = &panel.panel;
     let mut parameters: Vec<Value> = definition.parameters.iter().map(parameter).collect();
     parameters.push(format_parameter());
@@ -127,9 +131,7 @@ fn panel_path(panel: &CheckedPanel, is_detail: bool) -> Value {
             }));
         }
     }
-    let columns = panel
-        .query(is_detail)
-        .map_or(&[][..], |query| &query.columns);
+    let columns = panel.query(part).map_or(&[][..], |query| &query.columns);
     let names: Vec<&str> = columns.iter().map(|column| &column.name[..]).collect();
     let (summary, operation) = match is_detail {
         true => (
@@ -138,6 +140,29 @@ fn panel_path(panel: &CheckedPanel, is_detail: bool) -> Value {
         ),
         false => (definition.title.en.clone(), definition.name.clone()),
     };
+    let mut required = vec!["panel", "epoch", "parameters", "columns", "rows"];
+    let mut properties = json!({
+        "panel": { "const": definition.name },
+        "epoch": { "type": "integer" },
+        "parameters": { "type": "object" },
+        "columns": { "type": "array" },
+        "rows": { "type": "array", "items": {
+            "type": "array", "minItems": names.len(), "maxItems": names.len(),
+        } },
+    });
+    if let Some(detail) = definition.detail.as_ref().filter(|_| is_detail) {
+        required.push("rows_total");
+        let limit = detail.limit;
+        properties["rows"]["description"] = Value::String(format!(
+            "The first {limit} of each kind; the other formats have all"
+        ));
+        properties["rows_total"] =
+            json!({ "type": "integer", "description": "How many there are" });
+        properties["rows_total_by_kind"] = json!({
+            "type": "object", "additionalProperties": { "type": "integer" },
+            "description": "How many there are of each value of counts_for",
+        });
+    }
     json!({ "get": {
         "operationId": operation,
         "summary": summary,
@@ -151,16 +176,8 @@ fn panel_path(panel: &CheckedPanel, is_detail: bool) -> Value {
                 "content": {
                     "application/json": { "schema": {
                         "type": "object",
-                        "required": ["panel", "epoch", "parameters", "columns", "rows"],
-                        "properties": {
-                            "panel": { "const": definition.name },
-                            "epoch": { "type": "integer" },
-                            "parameters": { "type": "object" },
-                            "columns": { "type": "array" },
-                            "rows": { "type": "array", "items": {
-                                "type": "array", "minItems": names.len(), "maxItems": names.len(),
-                            } },
-                        },
+                        "required": required,
+                        "properties": properties,
                     } },
                     "text/csv": { "schema": { "type": "string" } },
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {

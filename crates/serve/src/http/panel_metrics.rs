@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::HttpState;
 use crate::metrics::{Metric, Metrics};
-use crate::panels::{CheckedPanel, PanelAnswer};
+use crate::panels::{CheckedPanel, PanelAnswer, Part};
 use crate::session::as_program;
 
 /// A number is given again for so long.
@@ -162,7 +162,8 @@ impl HttpState {
         self: &Arc<Self>,
         panel: Arc<CheckedPanel>,
     ) -> Option<Arc<PanelAnswer>> {
-        let values = panel.values(false, |_| None, self.today().ok()?).ok()?;
-        self.panel_answer(panel, false, values, false).await.ok()
+        let part = Part::Figures;
+        let values = panel.values(part, |_| None, self.today().ok()?).ok()?;
+        self.panel_answer(panel, part, values, false).await.ok()
     }
 }

@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::xlsx::SheetColumn;
 use crate::ServeError;
 use crate::panels::{
-    CheckedColumn, CheckedPanel, PanelAnswer, Parameter, print_values, text_of_value,
+    CheckedColumn, CheckedPanel, PanelAnswer, Parameter, Part, print_values, text_of_value,
 };
 
 /// What a request says beside the panel's own parameters.
@@ -105,7 +105,7 @@ pub(super) async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    respond(&state, &name, query.as_deref(), &headers, false).await
+    respond(&state, &name, query.as_deref(), &headers, Part::Figures).await
 }
 
 pub(super) async fn detail(
@@ -114,7 +114,7 @@ pub(super) async fn detail(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    respond(&state, &name, query.as_deref(), &headers, true).await
+    respond(&state, &name, query.as_deref(), &headers, Part::Detail).await
 }
 
 /// The parameters of an address by name; the last of a name counts.
@@ -133,10 +133,10 @@ pub(super) fn pairs(query: Option<&str>) -> BTreeMap<String, String> {
 /// taken for none.
 pub(super) fn refuse_unknown(
     panel: &CheckedPanel,
-    is_detail: bool,
+    part: Part,
     asked: &BTreeMap<String, String>,
 ) -> Result<(), String> {
-    let known = panel.known_names(is_detail);
+    let known = panel.known_names(part);
     for name in asked.keys() {
         if !known.contains(&name.as_str()) && !OWN_NAMES.contains(&name.as_str()) {
             return Err(format!(
@@ -168,7 +168,7 @@ async fn respond(
     name: &str,
     query: Option<&str>,
     headers: &HeaderMap,
-    is_detail: bool,
+    part: Part,
 ) -> Result<Response, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let asked = pairs(query);
@@ -178,10 +178,15 @@ async fn respond(
     };
     let format = ending.or(asked.get("format").map(String::as_str));
     let form = Form::of_request(format, headers)?;
+    let part = match (part, form) {
+        // What people read has a limit; what they take along is whole.
+        (Part::Detail, Form::Csv | Form::Arrow | Form::Xlsx) => Part::WholeDetail,
+        _ => part,
+    };
     let panels = state.panels.read().clone();
     let panel = panels
         .get(name)
-        .filter(|panel| panel.query(is_detail).is_some())
+        .filter(|panel| panel.query(part).is_some())
         .ok_or_else(|| {
             let detail = match panels.get(name) {
                 Some(_) => format!("the panel `{name}` has no detail"),
@@ -189,13 +194,11 @@ async fn respond(
             };
             Problem::new(StatusCode::NOT_FOUND, detail)
         })?;
-    refuse_unknown(&panel, is_detail, &asked).map_err(bad)?;
+    refuse_unknown(&panel, part, &asked).map_err(bad)?;
     let text_of = |name: &str| asked.get(name).cloned();
-    let values = panel
-        .values(is_detail, text_of, state.today()?)
-        .map_err(bad)?;
+    let values = panel.values(part, text_of, state.today()?).map_err(bad)?;
     let language = asked.get("lang").map_or("en", String::as_str).to_owned();
-    let uses_clock = panel.query(is_detail).is_none_or(|query| query.uses_clock);
+    let uses_clock = panel.query(part).is_none_or(|query| query.uses_clock);
     let changes_of_models = state.changes_of_models();
     // Two answers between which nothing that they read has changed are one.
     let tag_of = |changed: Epoch| {
@@ -218,14 +221,14 @@ async fn respond(
         |tag: String| (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     let must_be_new = must_be_new(headers);
     if !uses_clock && !known.is_empty() {
-        let changed = state.panel_changed(&panel, is_detail, &values, must_be_new);
+        let changed = state.panel_changed(&panel, part, &values, must_be_new);
         if let Some(tag) = changed.map(&tag_of).filter(|tag| is_known(tag)) {
             state.note_reused();
             return Ok(not_modified(tag));
         }
     }
     let found = state
-        .panel_answer(panel.clone(), is_detail, values.clone(), must_be_new)
+        .panel_answer(panel.clone(), part, values.clone(), must_be_new)
         .await?;
     let pinned = &found.result.pinned;
     let has_tag = !uses_clock && pinned.tables.is_some();
@@ -283,6 +286,12 @@ fn write(
                 json!(values),
                 json!(columns),
             );
+            if let Some(totals) = &answer.totals {
+                text.push_str(&format!(",\"rows_total\":{}", totals.all));
+                if let Some(by_kind) = &totals.by_kind {
+                    text.push_str(&format!(",\"rows_total_by_kind\":{}", json!(by_kind)));
+                }
+            }
             json_rows(&answer.result, bytes_max, &mut text)?;
             text.push_str("}\n");
             Ok(text.into_bytes())

@@ -1,7 +1,6 @@
 //! `POST /api/v1/panels`: keeps a panel that was made on the page, once it is in
 //! force. `DELETE /api/v1/panels/{name}` removes one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::dead_letters::require_json;
 use super::panels::no_panel;
 use super::problem::Problem;
 use crate::panels::{
-    KeepPanels, PanelAnswer, PanelDefinitions, PanelFile, Panels, SAVED_MARK, SavedPanel,
+    KeepPanels, PanelAnswer, PanelDefinitions, PanelFile, Panels, Part, SAVED_MARK, SavedPanel,
     check_name,
 };
 use crate::session::SESSION;
@@ -93,7 +92,7 @@ pub(super) async fn save(
     let text = panel.file().map_err(bad)?;
     let name = panel.name.clone();
     // For the audit log, which leaves out what stands in a statement.
-    let _ = SESSION.try_with(|session| session.ask(panel.query()));
+    let _ = SESSION.try_with(|session| session.ask(&panel.statements()));
     require_free(&state, &name, panel.replace)?;
     let file = PanelFile {
         path: format!("panels/{name}.toml"),
@@ -101,7 +100,7 @@ pub(super) async fn save(
     };
     {
         let _turn = state.query_turn().await?;
-        let try_it = tried(state.engine.clone(), file, name.clone());
+        let try_it = tried(state.engine.clone(), file, name.clone(), state.today()?);
         state.engine.apart(try_it).await?.map_err(bad)?;
     }
     // A task of its own: whoever hangs up leaves no panel that is not in force.
@@ -116,12 +115,13 @@ pub(super) async fn save(
     Ok((StatusCode::CREATED, headers, format!("{body}\n")).into_response())
 }
 
-/// Plans a panel, and asks it once: whoever keeps it must be able to read it,
-/// within the limits. Within the result what is wrong with its file.
+/// Plans a panel, and asks it and its detail once: whoever keeps it must be able to
+/// read it, within the limits. Within the result what is wrong with its file.
 async fn tried(
     engine: Arc<QueryEngine>,
     file: PanelFile,
     name: String,
+    today: i32,
 ) -> Result<Result<(), String>, ServeError> {
     let read = PanelDefinitions::parse(&[file], None);
     let checked = match read.and_then(|read| Panels::check(&read, &engine)) {
@@ -131,8 +131,18 @@ async fn tried(
             return Ok(Err(messages.join("; ")));
         }
     };
-    if let Some(checked) = checked.get(&name) {
-        PanelAnswer::ask(&engine, checked, false, BTreeMap::new()).await?;
+    let Some(checked) = checked.get(&name) else {
+        return Ok(Ok(()));
+    };
+    for part in [Part::Figures, Part::Detail] {
+        if checked.query(part).is_none() {
+            continue;
+        }
+        let values = match checked.values(part, |_| None, today) {
+            Ok(values) => values,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        PanelAnswer::ask(&engine, checked.clone(), part, values).await?;
     }
     Ok(Ok(()))
 }

@@ -17,7 +17,7 @@ use super::panels::{no_panel, pairs, refuse_unknown};
 use super::problem::Problem;
 use crate::access::is_same;
 use crate::json_rows::write_text;
-use crate::panels::sugar_data;
+use crate::panels::{Part, sugar_data};
 use crate::session;
 use crate::wrong_secrets::shut_text;
 
@@ -80,14 +80,17 @@ async fn answer(
     let panel = state.panels.read().get(name);
     let panel = panel.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, no_panel(name)))?;
     let mut asked = pairs(query);
-    refuse_unknown(&panel, false, &asked).map_err(bad)?;
+    refuse_unknown(&panel, Part::Figures, &asked).map_err(bad)?;
     asked.extend(conditions(body).map_err(bad)?);
     // An empty choice means none.
     asked.retain(|_, value| !value.is_empty());
     let text_of = |name: &str| asked.get(name).cloned();
-    let values = panel.values(false, text_of, state.today()?).map_err(bad)?;
+    let values = panel.values(Part::Figures, text_of, state.today()?);
+    let values = values.map_err(bad)?;
     let language = asked.get("lang").map_or("zh", String::as_str);
-    let found = state.panel_answer(panel, false, values, false).await?;
+    let found = state
+        .panel_answer(panel, Part::Figures, values, false)
+        .await?;
     let data = sugar_data(&found, language)?;
     let bytes_max = state.limits.answer_bytes_max;
     match data.len() > bytes_max {

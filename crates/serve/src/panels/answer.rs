@@ -6,24 +6,38 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 
 use super::check::CheckedQuery;
+use super::detail_rows::{RowTotals, first_rows};
 use super::{CheckedColumn, CheckedPanel, text_of_value};
 use crate::{QueryEngine, QueryResult, ServeError};
+
+/// What of a panel is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Its figures.
+    Figures,
+    /// The first rows behind them, of each kind.
+    Detail,
+    /// All rows behind them.
+    WholeDetail,
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct PanelAnswer {
     pub(crate) panel: Arc<CheckedPanel>,
-    pub(crate) is_detail: bool,
+    pub(crate) part: Part,
     pub(crate) values: BTreeMap<String, ScalarValue>,
     pub(crate) result: QueryResult,
+    /// Of [`Part::Detail`], whose result may lack some.
+    pub(crate) totals: Option<RowTotals>,
 }
 
 impl CheckedPanel {
     /// The query that is asked for; `None` where there is no detail.
-    pub(crate) fn query(&self, is_detail: bool) -> Option<&CheckedQuery> {
-        match is_detail {
-            true => self.detail.as_ref(),
-            false => Some(&self.main),
+    pub(crate) fn query(&self, part: Part) -> Option<&CheckedQuery> {
+        match part {
+            Part::Figures => Some(&self.main),
+            Part::Detail | Part::WholeDetail => self.detail.as_ref(),
         }
     }
 }
@@ -32,30 +46,38 @@ impl PanelAnswer {
     /// Asks.
     ///
     /// # Errors
-    /// As for [`QueryEngine::query_bound`].
+    /// As for [`QueryEngine::query_bound`] and [`first_rows`].
     pub(crate) async fn ask(
         engine: &QueryEngine,
         panel: Arc<CheckedPanel>,
-        is_detail: bool,
+        part: Part,
         values: BTreeMap<String, ScalarValue>,
     ) -> Result<Self, ServeError> {
-        let Some(query) = panel.query(is_detail) else {
+        let Some(query) = panel.query(part) else {
             let detail = format!("the panel `{}` has no detail", panel.panel.name);
             return Err(ServeError::Query(detail));
         };
         let value_of = |name: &str| values.get(name).cloned();
-        let result = engine.query_bound(&query.query, value_of).await?;
+        let (result, totals) = match &panel.panel.detail {
+            Some(detail) if part == Part::Detail => {
+                let plan = engine.plan_bound(&query.query, value_of).await?;
+                let found = first_rows(engine, &plan, detail.limit).await?;
+                (found.0, Some(found.1))
+            }
+            _ => (engine.query_bound(&query.query, value_of).await?, None),
+        };
         Ok(Self {
             panel,
-            is_detail,
+            part,
             values,
             result,
+            totals,
         })
     }
 
     /// What its columns are.
     pub(crate) fn columns(&self) -> &[CheckedColumn] {
-        let query = self.panel.query(self.is_detail);
+        let query = self.panel.query(self.part);
         query.map_or(&[], |query| &query.columns)
     }
 }

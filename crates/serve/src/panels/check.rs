@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
+use super::detail_rows::{COUNTS_FOR, KINDS_HELP};
 use super::parameter::value_of_text;
-use super::{ByName, Chart, Format, Panel, PanelDefinitions, PanelError, Role, Words};
+use super::{ByName, Chart, Format, Panel, PanelDefinitions, PanelError, Part, Role, Words};
 use crate::bound_query::{BoundQuery, QueryShape};
 use crate::{QueryEngine, ServeError};
 
@@ -175,11 +176,22 @@ fn check_panel(panel: &Panel, engine: &QueryEngine) -> Result<CheckedPanel, Vec<
             };
             let help = "the detail query knows the panel's parameters and columns as $name";
             match plan(engine, &detail.query, type_of) {
-                Ok((query, shape)) => Some(CheckedQuery {
-                    query,
-                    columns: columns(panel, &shape),
-                    uses_clock: shape.uses_clock,
-                }),
+                Ok((query, shape)) => {
+                    let columns = columns(panel, &shape);
+                    let mut kinds = columns.iter().filter(|it| it.name == COUNTS_FOR);
+                    if let Some(kind) = kinds.find(|it| !it.data_type.is_string()) {
+                        let message = format!(
+                            "detail query: `{COUNTS_FOR}` is of the type {}",
+                            kind.data_type
+                        );
+                        errors.extend(fail(detail.offset, message, KINDS_HELP));
+                    }
+                    Some(CheckedQuery {
+                        query,
+                        columns,
+                        uses_clock: shape.uses_clock,
+                    })
+                }
                 Err(error) => {
                     let message = format!("detail query: {error}");
                     errors.extend(fail(detail.offset, message, help));
@@ -296,7 +308,7 @@ impl CheckedPanel {
     /// What is wrong with the request.
     pub(crate) fn values(
         &self,
-        is_detail: bool,
+        part: Part,
         text_of: impl Fn(&str) -> Option<String>,
         today: i32,
     ) -> Result<BTreeMap<String, ScalarValue>, String> {
@@ -305,7 +317,7 @@ impl CheckedPanel {
             let value = parameter.value(text_of(&parameter.name).as_deref(), today)?;
             values.insert(parameter.name.clone(), value);
         }
-        if !is_detail {
+        if part == Part::Figures {
             return Ok(values);
         }
         for column in &self.main.columns {
@@ -325,14 +337,14 @@ impl CheckedPanel {
     }
 
     /// Names that a request may use.
-    pub(crate) fn known_names(&self, is_detail: bool) -> Vec<&str> {
+    pub(crate) fn known_names(&self, part: Part) -> Vec<&str> {
         let mut names: Vec<&str> = self
             .panel
             .parameters
             .iter()
             .map(|it| &it.name[..])
             .collect();
-        if is_detail {
+        if part != Part::Figures {
             names.extend(self.main.columns.iter().map(|it| &it.name[..]));
         }
         names

@@ -92,6 +92,8 @@ pub struct Detail {
     pub query: String,
     /// Where it stands in the file.
     pub offset: usize,
+    /// So many rows of each kind are given to people; files to download have all.
+    pub limit: usize,
 }
 
 /// A panel.

@@ -5,6 +5,7 @@
 mod answer;
 mod check;
 mod definition;
+mod detail_rows;
 mod parameter;
 mod saved;
 mod sugar;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use answer::{PanelAnswer, print_values};
+pub(crate) use answer::{PanelAnswer, Part, print_values};
 pub use check::Panels;
 pub(crate) use check::{CheckedColumn, CheckedPanel};
 pub use definition::{Chart, Column, Detail, Format, Panel, Role};

@@ -45,6 +45,15 @@ pub(crate) struct SavedColumn {
     title: Option<Words>,
 }
 
+/// The rows behind a panel as the page sends them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedDetail {
+    query: String,
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
 /// A panel as the page sends it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +65,8 @@ pub(crate) struct SavedPanel {
     query: String,
     #[serde(default)]
     columns: BTreeMap<String, SavedColumn>,
+    #[serde(default)]
+    detail: Option<SavedDetail>,
     /// Take the place of the panel of this name, if it was made on the page.
     #[serde(default)]
     pub(crate) replace: bool,
@@ -66,9 +77,12 @@ fn name_of<T: serde::Serialize>(value: &T) -> Option<Value> {
 }
 
 impl SavedPanel {
-    /// Its query.
-    pub(crate) fn query(&self) -> &str {
-        &self.query
+    /// Its statements, for the audit log.
+    pub(crate) fn statements(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{};\n{}", self.query, detail.query),
+            None => self.query.clone(),
+        }
     }
 
     /// The text of its file.
@@ -124,6 +138,13 @@ impl SavedPanel {
             });
             set("columns", Some(Value::Table(columns.collect())));
         }
+        if let Some(said) = &self.detail {
+            let query = ("query".to_owned(), Value::String(said.query.clone()));
+            let mut detail = Table::from_iter([query]);
+            let limit = said.limit.map(|limit| Value::Integer(limit.into()));
+            detail.extend(limit.map(|limit| ("limit".to_owned(), limit)));
+            set("detail", Some(Value::Table(detail)));
+        }
         let text = toml::to_string_pretty(&table);
         let text = text.map_err(|error| format!("the panel has no form of a file: {error}"))?;
         // Settings are put into the whole of a file.
@@ -174,6 +195,10 @@ mod tests {
             chart: Chart::WordCloud,
             query: "SELECT 'it''s \\ \"\"\" ]]' AS \"a.b\",\n 1 AS n".to_owned(),
             columns: BTreeMap::from([("a.b\n".to_owned(), role)]),
+            detail: Some(SavedDetail {
+                query: "SELECT $n AS n, '\"\"\"' AS text\n".to_owned(),
+                limit: Some(20),
+            }),
             replace: false,
         };
         change(&mut panel);
@@ -197,6 +222,9 @@ mod tests {
         assert_eq!(read.title.en, "A \"title\"");
         assert_eq!(read.chart, Chart::WordCloud);
         assert_eq!(read.columns["a.b\n"].format, Some(Format::Money));
+        let detail = read.detail.as_ref().unwrap();
+        assert_eq!(detail.query, "SELECT $n AS n, '\"\"\"' AS text\n");
+        assert_eq!(detail.limit, 20);
     }
 
     #[test]
@@ -212,6 +240,11 @@ mod tests {
         assert!(panel(|panel| panel.query = "SELECT ${x}".to_owned()).is_err());
         assert!(panel(|panel| panel.title.zh = " ".to_owned()).is_err());
         assert!(panel(|panel| panel.title.zh = "${x}".to_owned()).is_err());
+        let of_setting = SavedDetail {
+            query: "SELECT ${x}".to_owned(),
+            limit: None,
+        };
+        assert!(panel(|panel| panel.detail = Some(of_setting)).is_err());
         let column = ("${x}".to_owned(), SavedColumn::default());
         assert!(panel(|panel| panel.columns.extend([column])).is_err());
     }

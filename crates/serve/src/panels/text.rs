@@ -12,6 +12,11 @@ use super::{ByName, Chart, Column, Detail, Panel, PanelError, Parameter, Paramet
 /// Names that requests use for other things.
 const RESERVED: [&str; 3] = ["format", "lang", "download"];
 
+/// Rows of a kind that a detail gives where its file says nothing else.
+const DETAIL_ROWS: usize = 1_000;
+/// The most that it may say.
+const DETAIL_ROWS_MAX: usize = 100_000;
+
 /// What columns of a name are in every panel that does not say otherwise.
 pub type ColumnDefaults = BTreeMap<String, Column>;
 
@@ -73,6 +78,8 @@ struct ParameterText {
 #[serde(deny_unknown_fields)]
 struct DetailText {
     query: Spanned<String>,
+    #[serde(default)]
+    limit: Option<Spanned<usize>>,
 }
 
 impl PanelDefinitions {
@@ -212,13 +219,24 @@ fn read_panel(file: &PanelFile, defaults: &ColumnDefaults) -> Result<Panel, Vec<
         default.words.extend(own.words);
         default.metric = own.metric;
     }
+    let detail = read.detail.map(|detail| {
+        let said = detail.limit.as_ref();
+        let limit = said.map_or(DETAIL_ROWS, |limit| *limit.get_ref());
+        if !(1..=DETAIL_ROWS_MAX).contains(&limit) {
+            let offset = said.map_or(0, |limit| limit.span().start);
+            let message = format!("a detail cannot give {limit} rows");
+            let help = format!("write a limit from 1 to {DETAIL_ROWS_MAX}");
+            wrong(offset, message, &help);
+        }
+        Detail {
+            offset: detail.query.span().start,
+            query: detail.query.into_inner(),
+            limit,
+        }
+    });
     if !errors.is_empty() {
         return Err(errors);
     }
-    let detail = read.detail.map(|detail| Detail {
-        offset: detail.query.span().start,
-        query: detail.query.into_inner(),
-    });
     Ok(Panel {
         name,
         file: file.path.clone(),

@@ -23,6 +23,11 @@ pub fn active_days(ledger: &Ledger) -> BTreeMap<(u32, i64), i64> {
     days
 }
 
+/// The last day on which anybody, a member or not, looked at a page.
+fn newest_day(ledger: &Ledger) -> Option<i64> {
+    ledger.people().map(|view| day_of(view.time_us)).max()
+}
+
 /// Members who came back: day, first moment of it.
 fn backs(active: &BTreeMap<(u32, i64), i64>) -> Vec<(i64, i64)> {
     let mut backs = Vec::new();
@@ -180,7 +185,6 @@ pub fn continuous_buyers(ledger: &Ledger) -> Table {
 
 pub fn user_change(ledger: &Ledger) -> Table {
     let active = active_days(ledger);
-    let days: BTreeSet<i64> = active.keys().map(|(_, day)| *day).collect();
     let mut gone: BTreeMap<i64, i64> = BTreeMap::new();
     let mut keys = active.keys().peekable();
     while let Some((user, day)) = keys.next() {
@@ -195,8 +199,11 @@ pub fn user_change(ledger: &Ledger) -> Table {
         *back.entry(day).or_default() += 1;
     }
     let count = |counts: &BTreeMap<i64, i64>, day| counts.get(&day).copied().unwrap_or(0);
-    let rows = days.iter();
-    let rows = rows.map(|day| row![date(*day), count(&gone, *day), count(&back, *day)]);
+    // A day on which nobody was there has a row too.
+    let oldest = active.keys().map(|(_, day)| *day).min();
+    let days = oldest.zip(newest_day(ledger)).into_iter();
+    let days = days.flat_map(|(oldest, newest)| oldest..=newest);
+    let rows = days.map(|day| row![date(day), count(&gone, day), count(&back, day)]);
     Table {
         columns: "day, user_churn_ct, user_back_ct",
         rows: rows.collect(),
@@ -205,6 +212,7 @@ pub fn user_change(ledger: &Ledger) -> Table {
 
 pub fn user_retention(ledger: &Ledger) -> Table {
     let active = active_days(ledger);
+    let newest = newest_day(ledger);
     let mut groups: BTreeMap<i64, (i64, [i64; 7])> = BTreeMap::new();
     for (time_us, user, _) in ledger.registers.iter().filter(|(_, _, is_test)| !is_test) {
         let day = day_of(*time_us);
@@ -217,7 +225,11 @@ pub fn user_retention(ledger: &Ledger) -> Table {
     let mut rows = Vec::new();
     for (day, (users, kept)) in groups {
         for (after, kept) in (1..).zip(kept) {
-            let rate = ratio(kept as f64, users);
+            let (kept, rate) = match newest.is_some_and(|newest| day + after <= newest) {
+                true => (kept.to_string(), ratio(kept as f64, users)),
+                // Nobody knows yet.
+                false => (String::new(), String::new()),
+            };
             rows.push(row![date(day), after, users, kept, rate]);
         }
     }
