@@ -199,7 +199,7 @@ export const checks = {
   async 'workbench: figures of the live page and the wall open their rows'() {
     await withBrowser({}, async (context) => {
       const page = await openPage(context, `${url}/#/live`);
-      const opened = async (button, statement, name) => {
+      const opened = async (button, statement, name, inside) => {
         await isDrawn(page, `${button}:not([hidden])`);
         const before = Number((await sql(statement))[0]?.[0] ?? 0);
         await page.locator(button).first().focus();
@@ -210,12 +210,34 @@ export const checks = {
         assert.ok(rows >= Math.min(before, 1_000) && rows <= Math.min(after, 1_000), `${name}: ${rows} rows, not ${before} to ${after}`);
         const title = await page.locator('dialog.detail h2').innerText();
         assert.match(title, /^Rows behind: ./, name);
+        if (inside) await inside(rows);
         await page.keyboard.press('Escape');
         await until(page, () => document.querySelector('dialog') === null, undefined, 1_000, 'the end of the dialog');
         return title;
       };
       const [[day]] = await sql('SELECT max(day) FROM ads_live_day');
-      assert.equal(await opened('.tile[data-metric="orders"] .rows-button', `SELECT orders FROM ads_live_day WHERE day = DATE '${day}'`, 'orders'), 'Rows behind: Orders');
+      assert.equal(await opened('.tile[data-metric="orders"] .rows-button', `SELECT orders FROM ads_live_day WHERE day = DATE '${day}'`, 'orders', async (ordered) => {
+        // Other figures of the day are made of other rows; each kind says how many it has.
+        const kind = (value) => page.locator(`dialog.detail input[type="radio"][value="${value}"]`);
+        const rows = () => page.locator('dialog.detail tbody tr').count();
+        const shownOf = (total) => Math.min(total, 1_000);
+        const saidFor = async (value) => Number((await page.locator(`dialog.detail label:has(input[value="${value}"]) span`).innerText()).replace(/[^\d]/g, ''));
+        assert.ok(await kind('ordered').isChecked());
+        assert.equal(shownOf(await saidFor('ordered')), ordered);
+        await kind('paid').focus();
+        await page.keyboard.press('Space');
+        const paid = await saidFor('paid');
+        assert.equal(await rows(), shownOf(paid));
+        assert.ok(paid > 0);
+        assert.equal(await page.locator('dialog.detail .panel-note[role="status"]').count(), paid > 1_000 ? 1 : 0);
+        await kind('').check();
+        const refunded = (await kind('refunded').count()) > 0 ? await saidFor('refunded') : 0;
+        assert.equal(await rows(), ordered + shownOf(paid) + shownOf(refunded));
+        // Of few rows: every row is looked at.
+        if (refunded > 0) await kind('refunded').check();
+        await shot(page, 'work-detail-kinds');
+        if (refunded > 0) await axe(page, 'the rows of each figure');
+      }), 'Rows behind: Orders');
       await opened('.tile[data-metric="paidOrders"] .rows-button', `SELECT paid_orders FROM ads_live_day WHERE day = DATE '${day}'`, 'paid orders');
       await opened('.tile[data-metric="uv"] .rows-button', `SELECT uv FROM ads_live_day WHERE day = DATE '${day}'`, 'visitors');
       await opened('.figures div:last-child .rows-button', `SELECT sessions FROM ads_live_day WHERE day = DATE '${day}'`, 'sessions');

@@ -12,6 +12,8 @@ export interface WorkMessages {
   readonly compareWith: Readonly<Record<'none' | 'day' | 'week', string>>;
   readonly rows: string;
   readonly rowsBehind: (title: string) => string;
+  readonly allRows: string;
+  readonly firstOf: (shown: string, total: string) => string;
   readonly close: string;
   readonly download: (form: string) => string;
   readonly nothing: string;
@@ -71,6 +73,8 @@ const en: WorkMessages = {
   compareWith: { none: 'Nothing', day: 'Day before', week: 'Week before' },
   rows: 'Rows',
   rowsBehind: (title) => `Rows behind: ${title}`,
+  allRows: 'All',
+  firstOf: (shown, total) => `The first ${shown} of ${total} rows; CSV and XLSX have all.`,
   close: 'Close',
   download: (form) => `Download as ${form}`,
   nothing: 'Nothing for this choice',
@@ -130,6 +134,8 @@ const zh: WorkMessages = {
   compareWith: { none: '不对比', day: '前一日', week: '上周同日' },
   rows: '明细',
   rowsBehind: (title) => `明细：${title}`,
+  allRows: '全部',
+  firstOf: (shown, total) => `显示前 ${shown} 行，共 ${total} 行；CSV 与 XLSX 含全部。`,
   close: '关闭',
   download: (form) => `下载 ${form}`,
   nothing: '没有数据',

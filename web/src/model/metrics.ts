@@ -9,14 +9,16 @@ export interface Metric {
   readonly form: 'money' | 'count';
   /** The panel whose detail are its rows. */
   readonly panel: string;
+  /** The kind of these rows that it counts; without one it is made of all of them. */
+  readonly countsFor?: string;
 }
 
 export const METRICS: readonly Metric[] = [
-  { id: 'gmvGross', column: 'gmv_gross', form: 'money', panel: 'trade_totals' },
+  { id: 'gmvGross', column: 'gmv_gross', form: 'money', panel: 'trade_totals', countsFor: 'ordered' },
   { id: 'gmvNet', column: 'gmv_net', form: 'money', panel: 'trade_totals' },
-  { id: 'orders', column: 'orders', form: 'count', panel: 'trade_totals' },
+  { id: 'orders', column: 'orders', form: 'count', panel: 'trade_totals', countsFor: 'ordered' },
   { id: 'paidOrders', column: 'paid_orders', form: 'count', panel: 'trade_pay_interval' },
-  { id: 'pv', column: 'pv', form: 'count', panel: 'traffic_totals' },
+  { id: 'pv', column: 'pv', form: 'count', panel: 'traffic_totals', countsFor: 'pv' },
   // Each device counts in the first minute of its day, so these add up.
   { id: 'uv', column: 'uv_new_today', form: 'count', panel: 'traffic_visitors' },
 ];

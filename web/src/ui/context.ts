@@ -9,11 +9,17 @@ export interface Context {
   readonly format: Format;
 }
 
+/** A figure: the panel whose detail are its rows, and which of them if there are several kinds. */
+export interface FigureSource {
+  readonly panel: string;
+  readonly countsFor?: string | undefined;
+}
+
 /** Opens the rows behind figures of today. */
 export interface RowsBehind {
   /** Whether there is a panel of this name, with rows. */
   has(panel: string): boolean;
-  open(panel: string, title: string, chosen?: Readonly<Record<string, string>>): void;
+  open(source: FigureSource, title: string, chosen?: Readonly<Record<string, string>>): void;
   readonly label: (title: string) => string;
 }
 

@@ -90,7 +90,7 @@ export function ranking(context: Context, options: RankingOptions, behind: RowsB
       h('span', { class: 'ranking-beside' }, unseen(options.beside), item.beside),
       h('span', { class: 'ranking-value' }, unseen(messages.byGross), item.value),
     );
-    if (hasRows) item.name.addEventListener('click', () => behind.open(options.panel, item.name.textContent ?? '', { [options.columns.key]: key }));
+    if (hasRows) item.name.addEventListener('click', () => behind.open(options, item.name.textContent ?? '', { [options.columns.key]: key }));
     items.set(key, item);
     return item;
   }

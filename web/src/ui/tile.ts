@@ -18,7 +18,8 @@ export interface Tile extends Part {
 
 export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => void, behind: RowsBehind): Tile {
   const { shop, messages, format } = context;
-  const { form, panel } = metric(id);
+  const source = metric(id);
+  const { form } = source;
   const { name, meaning } = messages.metrics[id];
   const pick = h('button', { type: 'button', class: 'tile-pick', title: meaning, 'aria-pressed': 'false' }, name);
   pick.addEventListener('click', () => onPick(id));
@@ -32,7 +33,7 @@ export function tile(context: Context, id: MetricId, onPick: (id: MetricId) => v
   const line = svg('path', { class: 'trace-line', 'vector-effect': 'non-scaling-stroke' });
   const trace = svg('svg', { class: 'trace', viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, line);
   const element = h('article', { class: 'tile', 'data-metric': id }, h('h3', {}, pick), value);
-  const rows = rowsButton(behind, panel, name);
+  const rows = rowsButton(behind, source, name);
   element.append(rows.element);
   const course = h('div', { class: 'tile-course' }, change);
   course.append(trace);

@@ -49,6 +49,10 @@ export interface PanelAnswer {
   readonly parameters: Readonly<Record<string, string | null>>;
   readonly columns: readonly PanelColumn[];
   readonly rows: readonly Row[];
+  /** Of a detail: how many rows there are; the first of each kind are given. */
+  readonly rows_total?: number;
+  /** The same by the value of `counts_for`, where there is such a column. */
+  readonly rows_total_by_kind?: Readonly<Record<string, number>>;
 }
 
 export interface Model {

@@ -1,13 +1,27 @@
 /** The rows behind a figure, in a dialog. */
 
 import { h } from '../ui/dom';
-import { panelAddress, panelAnswer, type Panel, type PanelColumn, type Values } from './api';
+import { segmented } from '../ui/segmented';
+import { panelAddress, panelAnswer, type Panel, type PanelAnswer, type PanelColumn, type Values } from './api';
 import type { WorkContext } from './context';
 import { table } from './table';
 import type { Row } from '../live/protocol';
 
-/** The detail of a panel, of one of its rows if there is one; `name` is what people clicked at. */
-export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row, name = context.writer.words(panel.title)): void {
+/** The column by which a detail says for which figure each of its rows counts. */
+const COUNTS_FOR = 'counts_for';
+
+/** The value of a choice that leaves nothing out; no kind of row is called so. */
+const ALL = '';
+
+/** The figure that people clicked at. */
+export interface ChosenFigure {
+  readonly name: string;
+  /** The kind of rows that it is made of, where the detail has several kinds. */
+  readonly countsFor?: string | undefined;
+}
+
+/** The detail of a panel, of one of its rows if there is one, of one of its figures if that was chosen. */
+export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row, figure: ChosenFigure = { name: context.writer.words(panel.title) }): void {
   const { texts, writer } = context;
   const asked: Record<string, string> = { ...values };
   // The figure that was chosen says which rows; numbers do not.
@@ -15,7 +29,7 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
     const cell = row?.[place];
     if (role !== 'value' && cell !== null && cell !== undefined) asked[name] = String(cell);
   });
-  const title = texts.rowsBehind(name);
+  const title = texts.rowsBehind(figure.name);
   const body = h('div', { class: 'detail-body' }, h('p', { class: 'none' }, texts.loading));
   const close = h('button', { type: 'button', class: 'plain' }, texts.close);
   const note = h('p', { class: 'panel-note' }, chosen(context, columns, asked));
@@ -28,11 +42,34 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
   dialog.showModal();
   panelAnswer(panel.name, asked, true).then(
     (answer) => {
-      const shown = answer.columns.flatMap((column, place) => (column.role === 'hidden' ? [] : [{ title: writer.words(column.title), isNumber: column.role === 'value', write: (cell: Row[number] | undefined) => writer.cell(cell, column), place }]));
-      body.replaceChildren(answer.rows.length === 0 ? h('p', { class: 'none' }, texts.nothing) : table(title, shown, answer.rows));
+      const place = answer.columns.findIndex((column) => column.name === COUNTS_FOR);
+      const rows = h('div', { class: 'detail-body' });
+      const all = answer.rows_total ?? answer.rows.length;
+      const show = (kind: string) =>
+        rows.replaceChildren(kind === ALL ? rowsTable(context, title, answer, answer.rows, all) : rowsTable(context, title, answer, answer.rows.filter((row) => String(row[place]) === kind), answer.rows_total_by_kind?.[kind] ?? 0));
+      const chosenKind = place < 0 ? ALL : (figure.countsFor ?? ALL);
+      show(chosenKind);
+      body.replaceChildren(...(place < 0 ? [] : [kinds(context, answer, place, chosenKind, show)]), rows);
     },
     (error: Error) => body.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
   );
+}
+
+/** Lets people see the rows of one figure alone, or all of them. */
+function kinds({ texts, writer }: WorkContext, answer: PanelAnswer, place: number, chosenKind: string, show: (kind: string) => void): HTMLElement {
+  const totals = new Map(Object.entries(answer.rows_total_by_kind ?? {}));
+  if (chosenKind !== ALL && !totals.has(chosenKind)) totals.set(chosenKind, 0);
+  const column = answer.columns[place]!;
+  const choices = [...totals].sort(([one], [other]) => one.localeCompare(other)).map(([kind, total]) => ({ value: kind, text: `${writer.cell(kind, column)} ${writer.form(total, 'integer')}` }));
+  return segmented(writer.words(column.title), [{ value: ALL, text: texts.allRows }, ...choices], chosenKind, show).element;
+}
+
+/** Rows, and whether there are more of them than are shown. */
+function rowsTable({ texts, writer }: WorkContext, title: string, answer: PanelAnswer, rows: readonly Row[], total: number): HTMLElement {
+  if (rows.length === 0) return h('p', { class: 'none' }, texts.nothing);
+  const shown = answer.columns.flatMap((column, place) => (column.role === 'hidden' ? [] : [{ title: writer.words(column.title), isNumber: column.role === 'value', write: (cell: Row[number] | undefined) => writer.cell(cell, column), place }]));
+  const more = h('p', { class: 'panel-note', role: 'status' }, texts.firstOf(writer.form(rows.length, 'integer'), writer.form(total, 'integer')));
+  return h('div', { class: 'detail-rows' }, ...(total > rows.length ? [more] : []), table(title, shown, rows));
 }
 
 /** What was chosen, in words. */

@@ -19,12 +19,12 @@ export function figureRows(context: WorkContext): RowsBehind {
   return {
     has: (name) => known.has(name),
     label: context.texts.rowsBehind,
-    open: (name, title, chosen) => {
+    open: ({ panel: name, countsFor }, title, chosen) => {
       const panel = known.get(name);
       if (!panel) return;
       const { day } = context.shop.now();
       const days = panel.parameters.filter((parameter) => ['day', 'from', 'to'].includes(parameter.name)).map((parameter) => [parameter.name, day] as const);
-      openDetail(context, panel, { ...Object.fromEntries(days), ...chosen }, panel.columns, undefined, title);
+      openDetail(context, panel, { ...Object.fromEntries(days), ...chosen }, panel.columns, undefined, { name: title, countsFor });
     },
   };
 }
