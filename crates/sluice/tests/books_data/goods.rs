@@ -319,33 +319,67 @@ fn words_of(name: &str) -> Vec<String> {
     words.map(str::to_lowercase).collect()
 }
 
-pub fn keyword_score_day(ledger: &Ledger, days: &Days) -> Table {
-    let mut scores: BTreeMap<(i64, String), i64> = BTreeMap::new();
+/// How often a word scored, by day, word, what it scored by, and goods (0: none).
+type Scored = BTreeMap<(i64, String, &'static str, u64), i64>;
+
+fn scored(ledger: &Ledger) -> Scored {
+    let mut times = Scored::new();
     for view in ledger.people() {
         for word in ledger.text(view.words).split_whitespace() {
-            let key = (day_of(view.time_us), word.to_owned());
-            *scores.entry(key).or_default() += 10;
+            let key = (day_of(view.time_us), word.to_owned(), "search", 0);
+            *times.entry(key).or_default() += 1;
         }
     }
-    let mut of_goods: BTreeMap<(i64, u64), i64> = BTreeMap::new();
+    let mut of_goods: BTreeMap<(i64, &str, u64), i64> = BTreeMap::new();
     for view in ledger.people().filter(|view| view.sku > 0) {
-        let key = (day_of(view.time_us), u64::from(view.sku));
+        let key = (day_of(view.time_us), "click", u64::from(view.sku));
         *of_goods.entry(key).or_default() += 1;
     }
     for add in ledger.cart_adds.iter().filter(|add| !add.is_test) {
-        let key = (day_of(add.time_us), add.sku);
-        *of_goods.entry(key).or_default() += 2;
+        let key = (day_of(add.time_us), "cart", add.sku);
+        *of_goods.entry(key).or_default() += 1;
     }
     for order in ledger.counted() {
         for line in &order.fact.lines {
-            *of_goods.entry((order.day(), line.sku)).or_default() += 5;
+            let key = (order.day(), "order", line.sku);
+            *of_goods.entry(key).or_default() += 1;
         }
     }
-    for ((day, sku), score) in of_goods {
+    for ((day, source, sku), count) in of_goods {
         let name = ledger.goods.get(&sku).map(|goods| goods.name.as_str());
         for word in words_of(name.unwrap_or_default()) {
-            *scores.entry((day, word)).or_default() += score;
+            *times.entry((day, word, source, sku)).or_default() += count;
         }
+    }
+    times
+}
+
+fn score_of(source: &str) -> i64 {
+    match source {
+        "search" => 10,
+        "order" => 5,
+        "cart" => 2,
+        _ => 1,
+    }
+}
+
+pub fn keyword_source_day(ledger: &Ledger, days: &Days) -> Table {
+    let times = scored(ledger);
+    let rows = times.iter().filter(|((day, ..), _)| days.contains(day));
+    let rows = rows.map(|((day, word, source, sku), times)| {
+        let score = times * score_of(source);
+        row![date(*day), word, source, id_cell(*sku), times, score]
+    });
+    Table {
+        columns: "day, keyword, source, sku_id, times, score",
+        rows: rows.collect(),
+    }
+}
+
+pub fn keyword_score_day(ledger: &Ledger, days: &Days) -> Table {
+    let mut scores: BTreeMap<(i64, String), i64> = BTreeMap::new();
+    for ((day, word, source, _), times) in scored(ledger) {
+        *scores.entry((day, word)).or_default() += times * score_of(source);
     }
     let rows = scores.iter().filter(|((day, _), _)| days.contains(day));
     let rows = rows.map(|((day, word), score)| row![date(*day), word, score]);

@@ -130,6 +130,9 @@ pub const BOOKS: &[(&str, By, Book)] = &[
     ("ads_keyword_score_day", By::Day, |l, _, d| {
         goods::keyword_score_day(l, d)
     }),
+    ("ads_keyword_source_day", By::Day, |l, _, d| {
+        goods::keyword_source_day(l, d)
+    }),
     ("ads_live_channel_day", By::Day, |l, _, d| {
         live::live_channel_day(l, d)
     }),
