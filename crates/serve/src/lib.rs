@@ -20,6 +20,7 @@ mod mended_sql;
 mod metrics;
 mod moments;
 mod output;
+mod own_rows;
 mod panels;
 mod plain_views;
 mod postgres;

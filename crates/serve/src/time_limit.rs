@@ -2,7 +2,8 @@
 //!
 //! A plan is asked for its next rows, and whoever asks looks at the clock between
 //! two answers. A join that compares every row with every other may be busy for
-//! long before it has any: it must look at the clock by itself.
+//! long before it has any: it must look at the clock by itself. What it gives then holds
+//! no more than its rows (`own_rows.rs`).
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::ServeError;
+use crate::own_rows::own_rows;
 use crate::session::Session;
 
 /// When a query must end, for all its parts.
@@ -116,7 +118,7 @@ pub(crate) fn watched(
     plan.data()
 }
 
-/// A join whose rows come only while there is time.
+/// A join whose rows come only while there is time, in batches of their own.
 #[derive(Debug)]
 struct WatchedJoin {
     join: Arc<dyn ExecutionPlan>,
@@ -171,7 +173,10 @@ impl ExecutionPlan for WatchedJoin {
         let rows = self.join.execute(partition, context)?;
         let schema: SchemaRef = rows.schema();
         let limit = self.limit.clone();
-        let rows = rows.map(move |rows| limit.check().and(rows));
+        let rows = rows.map(move |rows| {
+            limit.check()?;
+            Ok(own_rows(rows?)?)
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }

@@ -512,6 +512,24 @@ fn groups_that_have_no_room_are_handed_on_or_refused() {
 }
 
 #[test]
+fn pieces_of_a_cross_join_are_counted_once() {
+    let (store, _) = filled_with(5, 1 << 30, 36_000);
+    let snapshot = store.snapshot();
+    let options = QueryOptions {
+        memory_bytes_max: 128 << 20,
+        ..QueryOptions::default()
+    };
+    let engine = QueryEngine::new(Arc::new(move || snapshot.clone()), options).unwrap();
+    let sql = "SELECT days.n, newest.id, count(*), count(DISTINCT sales.shop)
+        FROM sales
+        CROSS JOIN (SELECT unnest([1, 2, 3, 4, 5, 6, 7]) AS n) AS days
+        CROSS JOIN (SELECT max(id) AS id FROM sales) AS newest
+        GROUP BY days.n, newest.id";
+    let header = 1;
+    assert_eq!(lines(&engine, sql).len(), header + 7);
+}
+
+#[test]
 fn in_costs_what_both_sides_hold_and_not_their_product() {
     let (store, _) = filled(1, 1 << 30);
     let snapshot = store.snapshot();
