@@ -33,23 +33,24 @@ pub(crate) fn own_rows(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
     if held_bytes <= 2 * own_bytes + SPARE_BYTES_MAX {
         return Ok(rows);
     }
-    let columns = rows.columns().iter().map(own_values).collect();
+    let columns = rows.columns().iter().map(own_values);
+    let columns = columns.collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(rows.schema(), columns, &options)
 }
 
-fn own_values(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
+fn own_values(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(match column.data_type() {
         // A copy of views would keep all the texts that they look into.
         DataType::Utf8View => Arc::new(column.as_string_view().gc()),
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
         _ => {
             let values = column.to_data();
             let mut copy = MutableArrayData::new(vec![&values], false, values.len());
-            copy.extend(0, 0, values.len());
+            copy.try_extend(0, 0, values.len())?;
             make_array(copy.freeze())
         }
-    }
+    })
 }
 
 #[cfg(test)]
