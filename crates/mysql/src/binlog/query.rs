@@ -4,6 +4,8 @@
 use crate::ddl::tokens::{Token, tokens};
 use crate::input::{BadBytes, Input, name_text};
 use crate::schema::TableName;
+use crate::value::charset::Charset;
+use crate::value::collation::charset_of_collation;
 use crate::value::layout::inflate;
 
 /// A statement.
@@ -15,6 +17,14 @@ pub struct Query {
     pub text: String,
     /// Number of the server's collation then, if the event says.
     pub server_collation: Option<u16>,
+}
+
+/// Numbers of the collations that a statement was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Collations {
+    /// What the text itself is in.
+    client: u16,
+    server: u16,
 }
 
 /// What a statement means for the log.
@@ -42,12 +52,12 @@ impl Query {
     /// # Errors
     /// When the bytes are not understood.
     pub fn read(body: &[u8], is_compressed: bool) -> Result<Self, BadBytes> {
-        let (mut query, text) = Self::without_text(body, 0)?;
-        query.text = match is_compressed {
-            true => name_text(&spread(text)?),
-            false => name_text(text),
+        let (query, collations, text) = Self::without_text(body, 0)?;
+        let text = match is_compressed {
+            true => statement_text(&spread(text)?, collations),
+            false => statement_text(text, collations),
         };
-        Ok(query)
+        Ok(Self { text, ..query })
     }
 
     /// Reads the body of an event with a statement that loads a file.
@@ -58,14 +68,17 @@ impl Query {
         // The file's number, where its name stands in the text, and what is
         // done with rows that are there already.
         const FILE_BYTES: usize = 13;
-        let (mut query, text) = Self::without_text(body, FILE_BYTES)?;
-        query.text = name_text(text);
-        Ok(query)
+        let (query, collations, text) = Self::without_text(body, FILE_BYTES)?;
+        let text = statement_text(text, collations);
+        Ok(Self { text, ..query })
     }
 
-    /// All but the text, and the bytes of that. The part of fixed length has
-    /// `more` bytes at its end.
-    fn without_text(body: &[u8], more: usize) -> Result<(Self, &[u8]), BadBytes> {
+    /// All but the text, what that is in, and its bytes. The part of fixed
+    /// length has `more` bytes at its end.
+    fn without_text(
+        body: &[u8],
+        more: usize,
+    ) -> Result<(Self, Option<Collations>, &[u8]), BadBytes> {
         const WHAT: &str = "a statement";
         let mut input = Input::new(body);
         input.take(8, WHAT)?;
@@ -73,15 +86,15 @@ impl Query {
         input.u16(WHAT)?;
         let status_length = usize::from(input.u16(WHAT)?);
         input.take(more, WHAT)?;
-        let server_collation = server_collation(input.take(status_length, WHAT)?);
+        let collations = collations(input.take(status_length, WHAT)?);
         let database = name_text(input.take(database_length, WHAT)?);
         input.u8(WHAT)?;
         let query = Self {
             database,
             text: String::new(),
-            server_collation,
+            server_collation: collations.map(|collations| collations.server),
         };
-        Ok((query, input.rest()))
+        Ok((query, collations, input.rest()))
     }
 
     /// Tables that it names with their database, and what else is written like
@@ -128,8 +141,21 @@ impl Query {
     }
 }
 
-/// The server's collation among the settings that a statement was made with.
-fn server_collation(status: &[u8]) -> Option<u16> {
+/// A statement is in the character set of the client that made it.
+fn statement_text(bytes: &[u8], collations: Option<Collations>) -> String {
+    // What the server reads as words and signs is ASCII in all such sets.
+    if bytes.is_ascii() {
+        return name_text(bytes);
+    }
+    let set = collations.and_then(|found| charset_of_collation(u64::from(found.client)));
+    match set.and_then(Charset::of_name) {
+        Some(set) => set.text(bytes),
+        None => name_text(bytes),
+    }
+}
+
+/// The collations among the settings that a statement was made with.
+fn collations(status: &[u8]) -> Option<Collations> {
     const WHAT: &str = "the settings of a statement";
     let mut input = Input::new(status);
     loop {
@@ -148,8 +174,10 @@ fn server_collation(status: &[u8]) -> Option<u16> {
             }
             // Collations of client, connection and server.
             4 => {
-                input.take(4, WHAT).ok()?;
-                return input.u16(WHAT).ok();
+                let client = input.u16(WHAT).ok()?;
+                input.u16(WHAT).ok()?;
+                let server = input.u16(WHAT).ok()?;
+                return Some(Collations { client, server });
             }
             _ => return None,
         };
@@ -205,6 +233,28 @@ mod tests {
         };
         let named = [TableName::new("shop", "t 1"), TableName::new("x", "a")];
         assert_eq!(query.named_tables(), named);
+    }
+
+    #[test]
+    fn statements_are_in_the_set_of_their_client() {
+        let read = |client: u16, text: &[u8]| {
+            let mut status = vec![4];
+            for collation in [client, 45, 255] {
+                status.extend_from_slice(&u16::to_le_bytes(collation));
+            }
+            let mut body = vec![0; 8];
+            body.extend_from_slice(&[0, 0, 0, status.len() as u8, 0]);
+            body.extend_from_slice(&status);
+            body.push(0);
+            body.extend_from_slice(text);
+            let query = Query::read(&body, false).unwrap();
+            (query.text, query.server_collation)
+        };
+        assert_eq!(read(45, "é".as_bytes()), ("é".into(), Some(255)));
+        assert_eq!(read(8, b"\xe9"), ("é".into(), Some(255)));
+        assert_eq!(read(28, b"`\xd5\x5c`"), ("`誠`".into(), Some(255)));
+        assert_eq!(read(63, "é".as_bytes()), ("é".into(), Some(255)));
+        assert_eq!(read(9_999, "é".as_bytes()), ("é".into(), Some(255)));
     }
 
     #[test]

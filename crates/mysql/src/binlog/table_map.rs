@@ -4,7 +4,7 @@
 //! Names, signs and character sets are there with `binlog_row_metadata = FULL`.
 
 use crate::input::{BadBytes, Input, name_text};
-use crate::value::charset::charset_of_collation;
+use crate::value::collation::charset_of_collation;
 use crate::value::column_type as types;
 
 /// Type of a column as the log has it.
@@ -26,8 +26,17 @@ pub struct ColumnMetadata {
     pub unsigned: Option<bool>,
     /// Its character set.
     pub charset: Option<&'static str>,
+    /// Number of its collation, if that names no character set that is known.
+    pub unknown_collation: Option<u64>,
     /// Values of an enumeration or of a set, in its character set.
     pub values: Option<Vec<Vec<u8>>>,
+}
+
+impl ColumnMetadata {
+    fn set_collation(&mut self, number: u64) {
+        self.charset = charset_of_collation(number);
+        self.unknown_collation = self.charset.is_none().then_some(number);
+    }
 }
 
 /// See the module.
@@ -116,23 +125,23 @@ impl TableMap {
                 }
                 2 | 10 => {
                     let texts = self.text_places(field == 10, lists);
-                    let default = charset_of_collation(value.lenenc(WHAT)?);
+                    let default = value.lenenc(WHAT)?;
                     for &column in &texts {
-                        self.columns[column].charset = default;
+                        self.columns[column].set_collation(default);
                     }
                     while !value.is_empty() {
                         let place = value.lenenc(WHAT)?;
-                        let charset = charset_of_collation(value.lenenc(WHAT)?);
+                        let collation = value.lenenc(WHAT)?;
                         let place = usize::try_from(place).unwrap_or(usize::MAX);
                         let Some(&column) = texts.get(place) else {
                             return Err(BadBytes::invalid("it names a text column too many"));
                         };
-                        self.columns[column].charset = charset;
+                        self.columns[column].set_collation(collation);
                     }
                 }
                 3 | 11 => {
                     for column in self.text_places(field == 11, lists) {
-                        self.columns[column].charset = charset_of_collation(value.lenenc(WHAT)?);
+                        self.columns[column].set_collation(value.lenenc(WHAT)?);
                     }
                 }
                 4 => {

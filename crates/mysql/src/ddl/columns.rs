@@ -2,7 +2,7 @@
 
 use super::tokens::{Token, Tokens};
 use crate::schema::ColumnSchema;
-use crate::value::charset::charset_of_collation;
+use crate::value::collation::{charset_of_collation, charset_of_name};
 
 /// Where a column goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub(crate) fn column(name: String, mut tokens: Tokens<'_>) -> Option<ColumnDefin
         if tokens.words(&["unsigned"]) || tokens.words(&["zerofill"]) {
             found.column.unsigned = true;
         } else if tokens.words(&["character", "set"]) || tokens.words(&["charset"]) {
-            charset = tokens.name();
+            charset = tokens.name().and_then(|name| charset_of_name(&name));
         } else if tokens.words(&["collate"]) {
             let collation = tokens.name()?;
-            charset.get_or_insert(collation);
+            charset = charset.or_else(|| charset_of_name(&collation));
         } else if tokens.words(&["byte"]) {
             charset = Some("binary".into());
         } else if tokens.words(&["ascii"]) {
@@ -172,8 +172,8 @@ pub(crate) fn table_charset(mut tokens: Tokens<'_>) -> Option<String> {
                 _ => return charset.or(collation),
             };
             match is_charset {
-                true => charset = Some(name),
-                false => collation = Some(name),
+                true => charset = charset_of_name(&name),
+                false => collation = charset_of_name(&name),
             }
         } else {
             tokens.next();

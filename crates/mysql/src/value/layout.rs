@@ -120,11 +120,15 @@ impl ColumnLayout {
         let charset_name = metadata
             .charset
             .or(schema.and_then(|schema| schema.charset.as_deref()));
-        let charset = || match charset_name {
-            None => Ok(Charset::Utf8),
-            Some(set) => Charset::of_name(set).ok_or_else(|| {
+        let charset = || match (charset_name, metadata.unknown_collation) {
+            (None, Some(collation)) => Err(BadBytes::Invalid(format!(
+                "column `{name}` has the unknown collation number {collation}: give it one of \
+                 another character set"
+            ))),
+            (None, None) => Ok(Charset::Utf8),
+            (Some(set), _) => Charset::of_name(set).ok_or_else(|| {
                 BadBytes::Invalid(format!(
-                    "column `{name}` has the unknown character set {set}"
+                    "column `{name}` has the unknown character set {set}: give it another one"
                 ))
             }),
         };
@@ -183,22 +187,17 @@ impl ColumnLayout {
                 bytes: (usize::from(high) + usize::from(low > 0)).min(8),
             },
             types::ENUM | types::SET => {
-                let decode = |bytes: &[u8]| {
-                    let mut text = String::new();
-                    charset().unwrap_or(Charset::Utf8).decode(bytes, &mut text);
-                    text
-                };
-                let from_log = metadata.values.as_ref();
-                let from_log = from_log.map(|values| values.iter().map(|v| decode(v)).collect());
-                let known = || {
-                    let values = &schema?.values;
-                    (!values.is_empty()).then(|| values.clone())
-                };
-                let values: Option<Vec<String>> = from_log.or_else(known);
-                let Some(values) = values else {
-                    return Err(BadBytes::Invalid(format!(
-                        "the values of column `{name}` are not known"
-                    )));
+                let values: Vec<String> = match (&metadata.values, schema) {
+                    (Some(values), _) => {
+                        let charset = charset()?;
+                        values.iter().map(|value| charset.text(value)).collect()
+                    }
+                    (None, Some(schema)) if !schema.values.is_empty() => schema.values.clone(),
+                    _ => {
+                        return Err(BadBytes::Invalid(format!(
+                            "the values of column `{name}` are not known"
+                        )));
+                    }
                 };
                 let bytes = usize::from(low).clamp(1, 8);
                 match wire.number {
@@ -364,11 +363,7 @@ impl TextForm {
     fn write(&self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), BadBytes> {
         match self {
             Self::Text(Charset::Utf8) => write_json_string(out, &String::from_utf8_lossy(bytes)),
-            Self::Text(charset) => {
-                let mut text = String::with_capacity(bytes.len());
-                charset.decode(bytes, &mut text);
-                write_json_string(out, &text);
-            }
+            Self::Text(charset) => write_json_string(out, &charset.text(bytes)),
             Self::Binary { length } => {
                 let mut padded = bytes.to_vec();
                 padded.resize(bytes.len().max(*length), 0);

@@ -2,8 +2,11 @@
 
 pub mod charset;
 mod charset_tables;
+pub mod collation;
 pub mod column_type;
 pub mod decimal;
+mod east_asian;
+mod east_asian_tables;
 pub mod json_binary;
 pub mod layout;
 pub mod temporal;
