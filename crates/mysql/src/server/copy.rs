@@ -62,6 +62,9 @@ pub(super) fn read(
     stream: &Place,
     rows_max: usize,
 ) -> Result<Option<Part>, ServerError> {
+    if !has_committed(connection, server, stream)? {
+        return Ok(None);
+    }
     connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")?;
     let shown = shows(connection, server, stream)?;
     let part = match shown {
@@ -83,47 +86,55 @@ pub(super) fn read(
     Ok(part)
 }
 
-/// Whether all that the stream has brought can be read: a transaction is sent
-/// before it is committed.
+/// Whether all that the stream has brought is committed, so that a snapshot that is taken
+/// now shows it: a transaction is sent before it is committed. Servers with MySQL's
+/// identities say it at any moment and not of a snapshot; asked behind the snapshot they
+/// would count what was committed in between, which the snapshot lacks.
+fn has_committed(
+    connection: &mut Connection,
+    server: &Server,
+    stream: &Place,
+) -> Result<bool, ServerError> {
+    if server.is_mariadb || !server.has_gtids {
+        return Ok(true);
+    }
+    let asked = format!(
+        "SELECT GTID_SUBSET('{}', @@GLOBAL.gtid_executed)",
+        stream.gtids
+    );
+    Ok(connection.value(&asked)? == "1")
+}
+
+/// What the snapshot that was just taken shows. MariaDB says it of the snapshot itself.
 fn shows(
     connection: &mut Connection,
     server: &Server,
     stream: &Place,
 ) -> Result<Shown, ServerError> {
-    if server.is_mariadb {
-        let rows = connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'")?;
-        let value = |name: &str| {
-            let row = rows.iter().find(|row| {
-                let found = row.first().and_then(|value| value.as_deref());
-                found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
-            });
-            let value = row
-                .and_then(|row| row.get(1))
-                .cloned()
-                .flatten()
-                .unwrap_or_default();
-            String::from_utf8_lossy(&value).into_owned()
-        };
-        let file = value("binlog_snapshot_file");
-        let offset: u64 = value("binlog_snapshot_position").parse().unwrap_or(0);
-        return Ok(
-            match is_reached((&file, offset), (&stream.file, stream.offset)) {
-                true => Shown::UpTo(file, offset),
-                false => Shown::NotYet,
-            },
-        );
+    if !server.is_mariadb {
+        return Ok(Shown::More);
     }
-    if server.has_gtids {
-        let asked = format!(
-            "SELECT GTID_SUBSET('{}', @@GLOBAL.gtid_executed)",
-            stream.gtids
-        );
-        return Ok(match connection.value(&asked)? == "1" {
-            true => Shown::More,
-            false => Shown::NotYet,
+    let rows = connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'")?;
+    let value = |name: &str| {
+        let row = rows.iter().find(|row| {
+            let found = row.first().and_then(|value| value.as_deref());
+            found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
         });
-    }
-    Ok(Shown::More)
+        let value = row
+            .and_then(|row| row.get(1))
+            .cloned()
+            .flatten()
+            .unwrap_or_default();
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    let file = value("binlog_snapshot_file");
+    let offset: u64 = value("binlog_snapshot_position").parse().unwrap_or(0);
+    Ok(
+        match is_reached((&file, offset), (&stream.file, stream.offset)) {
+            true => Shown::UpTo(file, offset),
+            false => Shown::NotYet,
+        },
+    )
 }
 
 /// Whether a place in the log is at or behind another one of the same server.
