@@ -76,6 +76,17 @@ impl TableCopy {
     }
 }
 
+/// A branch of a cluster's log. A standby that is promoted begins a new one, with the
+/// next number; places of the log before its beginning are those of the branch that it
+/// came out of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Its number, from 1 on.
+    pub number: u32,
+    /// Where it began. 0 for the first one, and where the server does not say.
+    pub begin: Lsn,
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostgresPosition {
@@ -89,6 +100,13 @@ pub struct PostgresPosition {
     /// All transactions that end here or before were taken. 0: the slot was
     /// not made yet.
     pub lsn: Lsn,
+    /// The branch of the log that was read; `None` in positions of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
+    /// Where the last transaction ended of which anything was taken: what comes
+    /// between here and `lsn` held nothing. 0 in positions of earlier programs.
+    #[serde(default)]
+    pub changes_end: Lsn,
     /// Rows that were taken of a transaction whose end was not.
     #[serde(default)]
     pub rows: u64,
@@ -112,6 +130,12 @@ pub struct StateStep {
     /// The stream up to here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<Lsn>,
+    /// Nothing was taken of what comes before `lsn` and was not read before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_quiet: bool,
+    /// The branch of the log that is read from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
 }
 
 impl PostgresPosition {
@@ -131,6 +155,7 @@ impl PostgresPosition {
             }
             COMMIT => {
                 self.lsn = Lsn(input.u64()?);
+                self.changes_end = self.lsn;
                 self.rows = 0;
             }
             STATE => {
@@ -162,10 +187,33 @@ impl PostgresPosition {
                 None => self.copies.push(copy),
             }
         }
+        if step.timeline.is_some() {
+            self.timeline = step.timeline;
+        }
         if let Some(lsn) = step.lsn {
             self.lsn = lsn;
             self.rows = 0;
+            if !step.is_quiet {
+                self.changes_end = lsn;
+            }
         }
+    }
+
+    /// The place before which everything lies that was taken: a server whose log was
+    /// another one before it lacks some of that, or may.
+    pub(crate) fn taken_before(&self) -> Lsn {
+        let whole = match self.changes_end {
+            // An earlier program did not say.
+            Lsn(0) => self.lsn,
+            end => end,
+        };
+        let part = match self.rows {
+            0 => Lsn(0),
+            // The commit that they wait for begins there.
+            _ => Lsn(self.rows_of.0.saturating_add(1)),
+        };
+        let copies = self.copies.iter().map(|copy| copy.from);
+        copies.fold(whole.max(part), Lsn::max)
     }
 
     /// The copy of a table.
@@ -225,7 +273,11 @@ mod tests {
                 replaces: true,
             }],
             slot: Some(("1".into(), "s".into())),
-            lsn: None,
+            timeline: Some(Timeline {
+                number: 2,
+                begin: Lsn(400),
+            }),
+            ..StateStep::default()
         };
         position.apply(&state_step(&step)).unwrap();
         assert!(!position.is_copied() && position.copy_of(&table).is_some());
@@ -235,6 +287,43 @@ mod tests {
         for bad in [&[][..], &[STEP_MARK], &[STEP_MARK, 9], &[7, 1, 0, 0, 0, 0]] {
             assert!(position.apply(bad).is_err());
         }
+    }
+
+    #[test]
+    fn what_was_taken_is_told_from_what_was_only_read() {
+        let mut position = PostgresPosition::default();
+        position.apply(&commit_step(Lsn(500))).unwrap();
+        let quiet = StateStep {
+            lsn: Some(Lsn(900)),
+            is_quiet: true,
+            ..StateStep::default()
+        };
+        position.apply(&state_step(&quiet)).unwrap();
+        assert_eq!(
+            (position.lsn, position.taken_before()),
+            (Lsn(900), Lsn(500))
+        );
+        position.apply(&rows_step(3, Lsn(950))).unwrap();
+        assert_eq!(position.taken_before(), Lsn(951));
+        position.apply(&commit_step(Lsn(998))).unwrap();
+        assert_eq!(position.taken_before(), Lsn(998));
+        // A snapshot at a place holds what was committed before it.
+        position.copies.push(TableCopy {
+            from: Lsn(1_200),
+            ..TableCopy::default()
+        });
+        assert_eq!(position.taken_before(), Lsn(1_200));
+        // Steps of earlier programs do not say that nothing was taken.
+        position.apply(b"\x82\x03{\"lsn\":1300}").unwrap();
+        assert_eq!(position.taken_before(), Lsn(1_300));
+    }
+
+    #[test]
+    fn positions_of_earlier_programs_are_read() {
+        let text = r#"{"cluster":"7","slot":"s","lsn":900,"rows":0,"rows_of":0,"copies":[]}"#;
+        let before: PostgresPosition = serde_json::from_str(text).unwrap();
+        assert_eq!(before.timeline, None);
+        assert_eq!((before.lsn, before.taken_before()), (Lsn(900), Lsn(900)));
     }
 
     #[test]
@@ -286,5 +375,15 @@ mod tests {
             ..StateStep::default()
         };
         assert_eq!(state_step(&step), b"\x82\x03{\"lsn\":7}");
+        let timeline = StateStep {
+            timeline: Some(Timeline {
+                number: 2,
+                begin: Lsn(5),
+            }),
+            is_quiet: true,
+            ..step
+        };
+        let wanted = br#"{"lsn":7,"is_quiet":true,"timeline":{"number":2,"begin":5}}"#;
+        assert_eq!(state_step(&timeline)[2..], wanted[..]);
     }
 }

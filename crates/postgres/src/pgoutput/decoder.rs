@@ -215,6 +215,7 @@ impl Decoder {
         }
         let step = StateStep {
             lsn: Some(lsn),
+            is_quiet: true,
             ..StateStep::default()
         };
         Some(self.record_state(step, now_us))
@@ -529,6 +530,7 @@ impl Decoder {
             record.position = Bytes::from(commit_step(end_lsn));
             self.release_held(true, out);
             self.recorded = end_lsn;
+            self.position.changes_end = end_lsn;
         } else if transaction.has_records {
             let step = StateStep {
                 lsn: Some(end_lsn),
@@ -538,6 +540,7 @@ impl Decoder {
             out.records
                 .push(state_record(&step, now_us, mark, Bytes::new()));
             self.recorded = end_lsn;
+            self.position.changes_end = end_lsn;
         }
         self.transaction = None;
         Ok(())

@@ -33,6 +33,8 @@ use crate::schema::{TableName, literal, quoted};
 const ROW_TIME: Duration = Duration::from_millis(100);
 /// How long the server may take to begin a copy.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// Since this version slots can follow to standbys (`sync_replication_slots`).
+const FOLLOWING_SLOTS_VERSION: u32 = 170_000;
 /// A slot cannot be made before the transactions that run have ended.
 const SLOT_TIME: Duration = Duration::from_secs(60);
 
@@ -64,6 +66,27 @@ pub(super) struct NewSlot<'a> {
     pub(super) name: &'a str,
     /// It goes with the connection.
     pub(super) is_temporary: bool,
+    /// Version of the server.
+    pub(super) version: u32,
+}
+
+impl NewSlot<'_> {
+    /// The command that makes it.
+    fn command(self) -> String {
+        let name = quoted(self.name);
+        match (self.is_temporary, self.version) {
+            (true, _) => {
+                format!("CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
+            }
+            // Standbys that are set to do so keep it, too.
+            (false, FOLLOWING_SLOTS_VERSION..) => format!(
+                "CREATE_REPLICATION_SLOT {name} LOGICAL pgoutput (FAILOVER, SNAPSHOT 'export')"
+            ),
+            (false, _) => {
+                format!("CREATE_REPLICATION_SLOT {name} LOGICAL pgoutput EXPORT_SNAPSHOT")
+            }
+        }
+    }
 }
 
 impl Snapshot {
@@ -89,12 +112,8 @@ impl Snapshot {
                 _ => error.into(),
             })?;
         }
-        let lifetime = if slot.is_temporary { " TEMPORARY" } else { "" };
         replication.set_answer_time(SLOT_TIME)?;
-        let made = replication.query(&format!(
-            "CREATE_REPLICATION_SLOT {}{lifetime} LOGICAL pgoutput EXPORT_SNAPSHOT",
-            quoted(slot.name)
-        ));
+        let made = replication.query(&slot.command());
         let made = made.map_err(|error| match error {
             ConnectionError::Io { source, .. } if source.kind() == std::io::ErrorKind::TimedOut => {
                 ServerError::SlotWaits {

@@ -117,6 +117,20 @@ pub enum ServerError {
         /// How far it was read.
         at: Lsn,
     },
+    /// The slot is not on the server that took over.
+    #[error(
+        "slot `{slot}` is not on {place}, which took over (timeline {timeline}): what changed there before a new slot begins, behind {at}, cannot be had\n  help: {START_ANEW}. Slots follow to a standby with `sync_replication_slots` of PostgreSQL 17, or by Patroni's `slots`"
+    )]
+    SlotStayedBehind {
+        /// The slot.
+        slot: String,
+        /// Machine and port.
+        place: String,
+        /// The branch of the log that the server writes.
+        timeline: u32,
+        /// How far the slot was read.
+        at: Lsn,
+    },
     /// The slot was invalidated.
     #[error(
         "the server has thrown away what slot `{slot}` had still to give, from {at} on ({reason})\n  help: SELECT pg_drop_replication_slot('{slot}'), raise `max_slot_wal_keep_size`, and {START_ANEW}"
@@ -131,7 +145,7 @@ pub enum ServerError {
     },
     /// The slot was read beyond the warehouse's place.
     #[error(
-        "slot `{slot}` was read up to {confirmed}, the warehouse has only what is before {at}: another reader uses the slot, or the state folder is an old copy\n  help: give each warehouse a slot of its own (`slot`); {START_ANEW}"
+        "slot `{slot}` was read up to {confirmed}, the warehouse has only what is before {at}: another reader uses the slot, it was made anew on a server that took over, or the state folder is an old copy\n  help: give each warehouse a slot of its own (`slot`); {START_ANEW}"
     )]
     SlotAhead {
         /// The slot.
@@ -150,6 +164,66 @@ pub enum ServerError {
         found: String,
         /// Known.
         known: String,
+    },
+    /// The server is a standby.
+    #[error("{place} is a standby, and changes are read from the primary")]
+    Standby {
+        /// Machine and port.
+        place: String,
+    },
+    /// The server is one that another has taken the place of.
+    #[error(
+        "{place} writes timeline {found} of the cluster's log, and timeline {known} was read already: it is an old primary that came back, and nothing is read from it; stop it, or make it a standby of the new one (pg_rewind)"
+    )]
+    OlderTimeline {
+        /// Machine and port.
+        place: String,
+        /// What it writes.
+        found: u32,
+        /// What was read.
+        known: u32,
+    },
+    /// The server took over before it had everything.
+    #[error(
+        "{place} took over at {end} of the log (timeline {timeline}) and lacks what came behind it, and the warehouse has changes up to {at}: other changes take these places now\n  help: {START_ANEW}. A standby has all that others read if it is named in `synchronous_standby_names`"
+    )]
+    LacksChanges {
+        /// Machine and port.
+        place: String,
+        /// The branch of the log that it writes.
+        timeline: u32,
+        /// Up to where it has the branch that was read.
+        end: Lsn,
+        /// How far was read.
+        at: Lsn,
+    },
+    /// The server's log is another one.
+    #[error(
+        "{place} writes timeline {found}, which did not come out of the log that was read, of timeline {known}: another standby was promoted, or the server was made of a backup\n  help: name the server that goes on with what was read in `host` or `failover`; if there is none, {START_ANEW}"
+    )]
+    OtherBranch {
+        /// Machine and port.
+        place: String,
+        /// What it writes.
+        found: u32,
+        /// What was read.
+        known: u32,
+    },
+    /// The server does not say what its log came out of.
+    #[error(
+        "{place} writes timeline {timeline} and has no history of it: whether it has all that was read cannot be known\n  help: put {timeline:08X}.history, which the server that began the timeline has in pg_wal and in its archive, into its pg_wal; if there is none, {START_ANEW}"
+    )]
+    NoHistory {
+        /// Machine and port.
+        place: String,
+        /// The branch of the log that it writes.
+        timeline: u32,
+    },
+    /// Another server answers by now.
+    #[error("another server answers at {place} by now")]
+    ServerChanged {
+        /// Machine and port.
+        place: String,
     },
     /// A slot waits for transactions that run.
     #[error(
@@ -170,6 +244,10 @@ impl ServerError {
         match self {
             Self::Connection(ConnectionError::Io { .. })
             | Self::SlotWaits { .. }
+            // It may be promoted, and another one may be the primary.
+            | Self::Standby { .. }
+            | Self::OlderTimeline { .. }
+            | Self::ServerChanged { .. }
             | Self::SendersUsedUp { .. } => true,
             Self::Connection(ConnectionError::Server(refusal)) => {
                 let code = refusal.code.as_str();

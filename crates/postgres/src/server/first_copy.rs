@@ -9,7 +9,6 @@ use super::copy::{NewSlot, Snapshot};
 use super::{BATCH_BYTES, Open, ServerError, ServerSource, settings};
 use crate::lsn::Lsn;
 use crate::message::{Order, table_part, truncated};
-use crate::net::connection::{Address, Connection, Purpose};
 use crate::pgoutput::decoder::{Decoded, Decoder};
 use crate::position::{CopyProgress, StateStep, TableCopy};
 use crate::schema::{TableName, literal};
@@ -35,11 +34,12 @@ impl ServerSource {
         let slot = NewSlot {
             name: &name,
             is_temporary: false,
+            version: open.server.version,
         };
         let address = self.address().clone();
-        let replication = replication(open, &address)?;
+        let mut replication = open.take_replication(&address)?;
         let names: Vec<TableName> = tables.iter().map(|(table, _)| table.clone()).collect();
-        let mut snapshot = Snapshot::begin(&address, replication, slot, &names)?;
+        let mut snapshot = Snapshot::begin(&address, &mut replication, slot, &names)?;
         snapshot.is_caught_up = true;
         let copy = |(table, relation)| TableCopy {
             table,
@@ -54,7 +54,6 @@ impl ServerSource {
         };
         out.records.push(self.decoder.record_state(step, now_us));
         open.snapshot = Some(snapshot);
-        open.replication = None;
         Ok(())
     }
 
@@ -295,12 +294,10 @@ impl ServerSource {
         let slot = NewSlot {
             name: &name,
             is_temporary: true,
+            version: open.server.version,
         };
-        let address = self.address().clone();
-        let replication = replication(open, &address)?;
-        let snapshot = Snapshot::begin(&address, replication, slot, &tables)?;
-        open.replication = None;
-        Ok(snapshot)
+        let mut replication = open.take_replication(self.address())?;
+        Snapshot::begin(self.address(), &mut replication, slot, &tables)
     }
 }
 
@@ -321,16 +318,4 @@ fn emptied(database: &str, copy: &TableCopy, now_us: i64) -> Record {
         position: Bytes::new(),
         transaction: None,
     }
-}
-
-/// The connection on which slots are made.
-fn replication<'a>(
-    open: &'a mut Open,
-    address: &Address,
-) -> Result<&'a mut Connection, ServerError> {
-    let connection = match open.replication.take() {
-        Some(connection) => connection,
-        None => Connection::open(address, Purpose::Replication)?,
-    };
-    Ok(open.replication.insert(connection))
 }

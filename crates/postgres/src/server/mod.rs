@@ -5,6 +5,8 @@ mod catalog;
 mod copy;
 pub mod error;
 mod first_copy;
+mod identity;
+mod open;
 mod settings;
 
 use std::sync::Arc;
@@ -14,11 +16,9 @@ use sluice_core::{BackOff, Clock};
 use sluice_mysql::batch::Batch;
 use sluice_mysql::copy_report::CopyReport;
 
-use self::catalog::Types;
-use self::copy::Snapshot;
 pub use self::error::ServerError;
-use self::settings::Server;
-use crate::net::connection::{Address, Connection, ConnectionError, Purpose, StreamMessage};
+use self::open::Open;
+use crate::net::connection::{Address, ConnectionError, StreamMessage};
 use crate::pgoutput::decoder::{Decoded, Decoder, Wanted};
 use crate::position::{PostgresPosition, StateStep, TableCopy};
 use crate::schema::{literal, quoted};
@@ -58,20 +58,6 @@ pub struct ServerOptions {
     /// A warning is given when the server keeps more bytes of its log for the
     /// slot.
     pub slot_bytes_warning: u64,
-}
-
-/// The connections to a server.
-#[derive(Debug)]
-struct Open {
-    questions: Connection,
-    server: Server,
-    /// For slots, and then for the stream.
-    replication: Option<Connection>,
-    snapshot: Option<Snapshot>,
-    stream: Option<Connection>,
-    heard_us: i64,
-    told_us: i64,
-    types: Types,
 }
 
 /// See the module.
@@ -220,48 +206,6 @@ impl ServerSource {
         !self.decoder.position().is_copied() && self.decoder.is_between_transactions()
     }
 
-    fn connect(&mut self, now_us: i64, out: &mut Decoded) -> Result<Open, ServerError> {
-        let address = self.address().clone();
-        let mut questions = Connection::open(&address, Purpose::Statements)?;
-        let server = settings::check(&mut questions, &address, &self.options)?;
-        let mut replication = Connection::open(&address, Purpose::Replication)?;
-        let cluster = replication.value("IDENTIFY_SYSTEM")?.unwrap_or_default();
-        let position = self.decoder.position();
-        if !position.cluster.is_empty() && position.cluster != cluster {
-            return Err(ServerError::OtherCluster {
-                found: cluster,
-                known: position.cluster.clone(),
-            });
-        }
-        let name = match position.slot.as_str() {
-            "" => self.options.slot.clone(),
-            known => known.to_owned(),
-        };
-        let slot = settings::slot(&mut questions, server.version, &name)?;
-        if position.lsn.0 > 0 {
-            settings::check_slot(slot, &address.database, position)?;
-        } else if position.slot.is_empty() {
-            if slot.is_some() {
-                return Err(ServerError::ForeignSlot { slot: name });
-            }
-            let step = StateStep {
-                slot: Some((cluster, name)),
-                ..StateStep::default()
-            };
-            out.records.push(self.decoder.record_state(step, now_us));
-        }
-        Ok(Open {
-            questions,
-            server,
-            replication: Some(replication),
-            snapshot: None,
-            stream: None,
-            heard_us: now_us,
-            told_us: 0,
-            types: Types::default(),
-        })
-    }
-
     /// Takes changes that are there; true if no more is.
     fn follow(
         &mut self,
@@ -270,11 +214,7 @@ impl ServerSource {
         out: &mut Decoded,
     ) -> Result<bool, ServerError> {
         if open.stream.is_none() {
-            let address = self.address().clone();
-            let mut stream = match open.replication.take() {
-                Some(replication) => replication,
-                None => Connection::open(&address, Purpose::Replication)?,
-            };
+            let mut stream = open.take_replication(self.address())?;
             let position = self.decoder.position();
             let names: Vec<String> = self
                 .options
@@ -317,6 +257,7 @@ impl ServerSource {
         out: &mut Decoded,
     ) -> Result<bool, ServerError> {
         let is_for_copy = open.snapshot.is_some();
+        let timeline = open.identity.timeline;
         let Open {
             questions,
             stream: Some(stream),
@@ -348,6 +289,9 @@ impl ServerSource {
                         return Err(trouble.into());
                     }
                     decoded?;
+                    // Of a transaction that one server began to give and another
+                    // ends, it is noted behind the end.
+                    out.records.extend(self.timeline_record(timeline, now_us));
                 }
                 StreamMessage::Alive { end, wants_answer } => {
                     self.decoder.reached(end);

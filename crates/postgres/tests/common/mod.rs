@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod standby;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -72,6 +74,19 @@ fn group_of(user: &str) -> String {
     String::from_utf8(group.stdout).unwrap().trim().to_owned()
 }
 
+/// A folder in which a server makes its own; it may be run as somebody else.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut open_to_all = Command::new("chmod");
+    assert!(run(open_to_all.arg("777").arg(folder.path())));
+    folder
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 impl Server {
     /// `None` where PostgreSQL is not installed.
     pub fn start(settings: &[&str]) -> Option<Self> {
@@ -86,9 +101,7 @@ impl Server {
         let _making = MAKING
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let folder = tempfile::tempdir().unwrap();
-        let mut open_to_all = Command::new("chmod");
-        assert!(run(open_to_all.arg("777").arg(folder.path())));
+        let folder = open_folder();
         let data = folder.path().join("data");
         let mut make = as_other(&bin.join("initdb"));
         make.args([
@@ -104,11 +117,7 @@ impl Server {
             "-D",
         ]);
         assert!(run(make.arg(&data)), "initdb");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         let address = Address {
             host: "127.0.0.1".into(),
@@ -182,10 +191,8 @@ impl Server {
 
     /// As after a loss of power.
     pub fn crash(&mut self) {
-        let signal = ["-QUIT".to_owned(), self.process.id().to_string()];
-        assert!(run(Command::new("kill").args(signal)));
-        self.process.wait().unwrap();
-        self.process = spawn(self.folder.path(), self.address.port, &self.settings);
+        self.quit();
+        self.start_again();
     }
 
     pub fn options(&self, slot: &str) -> ServerOptions {
@@ -249,6 +256,10 @@ fn spawn(folder: &Path, port: u16, settings: &[String]) -> Child {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Its number may be another process's when it has ended.
+        if !matches!(self.process.try_wait(), Ok(None)) {
+            return;
+        }
         let signal = ["-QUIT".to_owned(), self.process.id().to_string()];
         let _ = Command::new("kill").args(signal).status();
         let _ = self.process.wait();
@@ -266,6 +277,8 @@ pub struct Tables {
     pub warnings: Vec<String>,
     /// Columns that messages left out because they had not changed.
     pub unchanged: u64,
+    /// Rows that were copied or changed.
+    pub changes: u64,
     open: Vec<Record>,
 }
 
@@ -300,6 +313,7 @@ impl Tables {
             return;
         }
         let key = (table.clone(), message["data"]["id"].to_string());
+        self.changes += u64::from(table != "mark");
         let before = match message["old"].get("id") {
             Some(old) => self.rows.remove(&(table, old.to_string())),
             None => self.rows.get(&key).cloned(),
