@@ -17,7 +17,7 @@ mod recorded;
 use std::sync::Arc;
 
 use fuzz_rounds::rounds;
-use recorded::{Event, FILE, FLAGS_AT, Random, Reading, logs, read, read_tables};
+use recorded::{Event, FILE, FLAGS_AT, Log, Random, Reading, logs, read, read_tables};
 use sluice_core::ManualClock;
 use sluice_mysql::binlog::event::{FLAG_IGNORABLE, FormatDescription, HEADER_BYTES, kind};
 use sluice_mysql::files::BinlogFiles;
@@ -79,6 +79,18 @@ fn statements_are_refused_where_they_name_a_captured_table() {
     }
 }
 
+/// One of the logs, its bytes with damage somewhere behind `begin`, and what it is
+/// called: the same in each run of a round.
+fn damaged_log(logs: &[Log], round: u64, begin: usize) -> (&Log, Vec<u8>, String) {
+    let mut random = Random::of(round);
+    let log = &logs[random.below(logs.len())];
+    let mut damaged = log.bytes.clone();
+    for _ in 0..=random.below(3) {
+        random.damage(&mut damaged, begin, log.bytes.len());
+    }
+    (log, damaged, format!("{}, round {round}", log.name))
+}
+
 #[test]
 fn damage_is_found_by_checksums_behind_all_that_came_before() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,13 +98,7 @@ fn damage_is_found_by_checksums_behind_all_that_came_before() {
     let mut logs = logs(folder.path());
     logs.retain(|log| log.has_checksums);
     for round in rounds(4_000) {
-        let mut random = Random::of(round);
-        let log = &logs[random.below(logs.len())];
-        let what = format!("{}, round {round}", log.name);
-        let mut damaged = log.bytes.clone();
-        for _ in 0..=random.below(3) {
-            random.damage(&mut damaged, 0, log.bytes.len());
-        }
+        let (log, damaged, what) = damaged_log(&logs, round, 0);
         std::fs::write(&path, &damaged).unwrap();
         let found = read(&path);
         let first = log.first_damaged(&damaged);
@@ -140,13 +146,7 @@ fn damage_behind_checksums_costs_nothing_that_came_before() {
     let logs = logs(folder.path());
     let (mut refused, mut is_read) = (0, 0);
     for round in rounds(4_000) {
-        let mut random = Random::of(round);
-        let log = &logs[random.below(logs.len())];
-        let what = format!("{}, round {round}", log.name);
-        let mut damaged = log.bytes.clone();
-        for _ in 0..=random.below(3) {
-            random.damage(&mut damaged, 4, log.bytes.len());
-        }
+        let (log, mut damaged, what) = damaged_log(&logs, round, 4);
         log.mend_checksums(&mut damaged);
         std::fs::write(&path, &damaged).unwrap();
         let found = read(&path);
@@ -333,7 +333,11 @@ fn a_transaction_without_its_end_is_refused_where_the_next_begins() {
         let ends: Vec<&Event> = (log.events.iter())
             .filter(|event| event.kind == kind::XID)
             .collect();
-        for end in ends.iter().rev().skip(1) {
+        // Behind the last one no other transaction begins.
+        let Some((_, ends)) = ends.split_last() else {
+            continue;
+        };
+        for end in ends {
             // What nobody looks at takes its place.
             let mut damaged = log.bytes.clone();
             damaged[end.begin + 4] = kind::RAND;

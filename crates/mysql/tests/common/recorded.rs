@@ -1,12 +1,14 @@
 //! The recorded logs of `tests/logs`, how they are damaged, and what reading
 //! comes to.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_core::{ManualClock, Record};
-use sluice_mysql::binlog::event::{EventHeader, FormatDescription, HEADER_BYTES, kind};
+use sluice_mysql::binlog::event::{EventHeader, FormatDescription, HEADER_BYTES, MAGIC, kind};
 use sluice_mysql::error::LogError;
 use sluice_mysql::files::{BinlogFiles, FilesError};
 use sluice_mysql::filter::TableFilter;
@@ -123,7 +125,7 @@ pub fn read_tables(path: &Path, filter: TableFilter) -> Reading {
 }
 
 /// An event of a log that is not damaged; the first bytes of the file stand for
-/// one.
+/// one, of kind 0.
 pub struct Event {
     pub begin: usize,
     pub end: usize,
@@ -173,6 +175,30 @@ impl Log {
     }
 }
 
+/// The events of a log that is not damaged. What follows the one that says that the rest
+/// is encrypted stands for one.
+pub fn events(log: &[u8]) -> Vec<Event> {
+    let mut events = vec![Event {
+        begin: 0,
+        end: MAGIC.len(),
+        kind: 0,
+    }];
+    while let Some(before) = events.last()
+        && before.end < log.len()
+    {
+        let begin = before.end;
+        let (end, kind) = match before.kind {
+            kind::MARIADB_START_ENCRYPTION => (log.len(), 0),
+            _ => {
+                let header = EventHeader::read(&log[begin..]).unwrap();
+                (begin + header.length as usize, header.kind)
+            }
+        };
+        events.push(Event { begin, end, kind });
+    }
+    events
+}
+
 /// All recorded logs, of servers of several kinds (`recorded_logs.rs`).
 pub fn logs(folder: &Path) -> Vec<Log> {
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
@@ -184,21 +210,7 @@ pub fn logs(folder: &Path) -> Vec<Log> {
     let log = |path: PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = std::fs::read(&path).unwrap();
-        let mut events = vec![Event {
-            begin: 0,
-            end: 4,
-            kind: 0,
-        }];
-        while let Some(begin) = events.last().map(|event| event.end)
-            && begin < bytes.len()
-        {
-            let header = EventHeader::read(&bytes[begin..]).unwrap();
-            events.push(Event {
-                begin,
-                end: begin + header.length as usize,
-                kind: header.kind,
-            });
-        }
+        let events = events(&bytes);
         let format = FormatDescription::read(&bytes[4 + HEADER_BYTES..events[1].end]).unwrap();
         let path = folder.join(FILE);
         std::fs::write(&path, &bytes).unwrap();
