@@ -1,4 +1,6 @@
-//! A whole case from a seed: tables, views, changes, cuts and restarts.
+//! A whole case from a seed and the number of a history: tables and views
+//! follow from the seed alone, so that they are planned once for many histories;
+//! changes, cuts and restarts from both.
 //!
 //! Values are few and small, so that joins hit, groups fill and retractions
 //! meet what they retract. One case in five has integers at the ends of their
@@ -7,6 +9,7 @@
 //! such a case only passes, compares, counts and orders values. (Elsewhere an
 //! optimizer may rightly look at more or fewer rows than the text says.)
 
+use crate::double::Double;
 use crate::query::{FIRST_DAY, FIRST_MOMENT, View};
 use crate::query_generator::QueryGenerator;
 use crate::random::Random;
@@ -24,7 +27,7 @@ const LARGE_BATCH_ROWS: usize = 9_000;
 pub struct Traits {
     /// Integers at the ends of their range.
     pub extremes: bool,
-    /// Whether decimals occur; without them SQLite can answer too.
+    /// Whether decimals and doubles occur; without them SQLite can answer too.
     pub decimals: bool,
     /// One large batch, no joins and no windows.
     pub large: bool,
@@ -35,8 +38,10 @@ pub struct Traits {
     pub ties: bool,
 }
 
-/// The case of a seed.
-pub fn generate(seed: u64) -> Case {
+/// The case of a seed and of one of its histories. The other oracles are asked
+/// in the first history only, which is also the only one with a large batch:
+/// both cost as much as planning.
+pub fn generate(seed: u64, history: u64) -> Case {
     let mut random = Random::new(seed);
     let (asks_batch, asks_sqlite) = (matches!(seed % 5, 0 | 3), seed % 5 < 3);
     let (extremes, decimals) = (random.one_in(5), !random.one_in(3));
@@ -53,21 +58,47 @@ pub fn generate(seed: u64) -> Case {
         .map(|number| table(&mut random, number, traits))
         .collect();
     let views = views(&mut random, &tables, traits);
-    let epochs = epochs(&mut random, &tables, traits);
+    let is_first = history == 0;
+    let mut chance = chance_of_history(seed, history);
+    let traits_of_history = Traits {
+        large: traits.large && is_first,
+        ..traits
+    };
+    let mut epochs = epochs(&mut chance, &tables, traits_of_history);
+    if !is_first {
+        restart_in_the_middle(&mut chance, &mut epochs);
+    }
     let mut case = Case {
         tables,
         views,
-        worker_threads: 1 + random.below(4),
+        worker_threads: 1 + chance.below(4),
         epochs,
-        ask_batch: asks_batch,
-        ask_sqlite: asks_sqlite,
+        ask_batch: asks_batch && is_first,
+        ask_sqlite: asks_sqlite && is_first,
     };
-    add_time(seed, &mut case, traits);
+    add_time(seed, &mut chance, &mut case, traits);
     case
 }
 
+/// Chance of its own for each history, so that one runs alone as it does among
+/// the others.
+fn chance_of_history(seed: u64, history: u64) -> Random {
+    let seed = Random::new(!seed).bits();
+    Random::new(seed ^ Random::new(history).bits())
+}
+
+/// Makes sure of a restart with changes before and after it, in every second
+/// history.
+fn restart_in_the_middle(random: &mut Random, epochs: &mut [EpochInput]) {
+    let middle = epochs.len() / 2;
+    if let (true, Some(epoch)) = (random.one_in(2), epochs.get_mut(middle)) {
+        epoch.checkpoint = true;
+        epoch.restart_threads = Some(1 + random.below(4));
+    }
+}
+
 fn column_type(random: &mut Random, traits: Traits) -> Type {
-    match random.below(12) {
+    match random.below(13) {
         0..=3 => Type::Int,
         4 | 5 if traits.decimals => Type::Decimal(10, 2),
         6 if traits.decimals => Type::Decimal(8, 3),
@@ -75,6 +106,8 @@ fn column_type(random: &mut Random, traits: Traits) -> Type {
         9 => Type::Bool,
         10 => Type::Date,
         11 => Type::Timestamp,
+        // SQLite has no NaN.
+        12 if traits.decimals => Type::Float,
         _ => Type::Text,
     }
 }
@@ -90,7 +123,7 @@ fn table(random: &mut Random, number: usize, traits: Traits) -> Table {
         .map(|index| {
             let is_key = key_width.is_some_and(|width| index < width);
             let data_type = match column_type(random, traits) {
-                Type::Bool if is_key => Type::Int,
+                Type::Bool | Type::Float if is_key => Type::Int,
                 _ if is_key && random.one_in(2) => Type::Int,
                 other => other,
             };
@@ -160,7 +193,12 @@ pub fn value(random: &mut Random, data_type: Type, nullable: bool, traits: Trait
         }
         Type::Date => Value::Date(FIRST_DAY + random.between(0, 4) as i32),
         Type::Timestamp => Value::Timestamp(FIRST_MOMENT + random.between(0, 4) * 1_000_000),
-        Type::Float => Value::Null,
+        Type::Float => {
+            let nan = f64::NAN;
+            let numbers = [0.0, -0.0, 1.25, -2.5, -0.5, nan, -nan, f64::NEG_INFINITY];
+            let number = random.pick(&numbers).copied().unwrap_or(0.0);
+            Value::Float(Double::new(number))
+        }
     }
 }
 

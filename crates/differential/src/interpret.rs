@@ -93,6 +93,32 @@ pub fn interpret(query: &Query, collections: &BTreeMap<String, ZSet>) -> Result<
             }
             Ok(answer)
         }
+        Query::With { input, predicate } => {
+            let once = interpret(input, collections)?;
+            let mut answer = each_row(once.clone(), |row| {
+                let keeps = evaluate(predicate, row)? == Value::Bool(true);
+                Ok(keeps.then(|| row.clone()))
+            });
+            answer.failures += once.failures;
+            for (row, weight) in once.rows {
+                add(&mut answer.rows, row, weight);
+            }
+            Ok(answer)
+        }
+        Query::Unnest { input, columns } => {
+            let input = interpret(input, collections)?;
+            let mut answer = Answer {
+                failures: input.failures,
+                ..Answer::default()
+            };
+            for (row, weight) in &input.rows {
+                for &column in columns {
+                    let longer = [row.clone(), vec![row[column].clone()]].concat();
+                    add(&mut answer.rows, longer, *weight);
+                }
+            }
+            Ok(answer)
+        }
         Query::TimeWindow { input, time, kind } => {
             let input = interpret(input, collections)?;
             let mut answer = Answer {

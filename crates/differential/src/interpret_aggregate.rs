@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::double::Double;
 use crate::interpret::{Answer, Failure, ZSet, add};
 use crate::interpret_expression::evaluate;
 use crate::query::{Call, Expr, Function};
@@ -155,7 +156,7 @@ pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
                 0 => (at(middle - 1) + at(middle)) / 2.0,
                 _ => at(middle),
             };
-            Ok(Value::Float(median.to_bits()))
+            Ok(Value::Float(Double::new(median)))
         }
         (Function::Min, _) => Ok(values.keys().next().map_or(Value::Null, value_of)),
         (Function::Max, _) => Ok(values.keys().next_back().map_or(Value::Null, value_of)),
@@ -165,7 +166,7 @@ pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
         (Function::Sum, _) => Ok(Value::Decimal(sum)),
         (Function::Average, Type::Float) => {
             let average = sum as f64 / count as f64;
-            Ok(Value::Float(average.to_bits()))
+            Ok(Value::Float(Double::new(average)))
         }
         // Four more decimal places than the argument, cut off.
         (Function::Average | Function::Count, _) => Ok(Value::Decimal(sum * 10_000 / count)),

@@ -56,6 +56,12 @@ pub fn evaluate(expression: &Expr, row: &Row) -> Result<Value, Failure> {
             Value::Timestamp(moment) => Value::Timestamp(moment + seconds * 1_000_000),
             _ => Value::Null,
         },
+        Expr::Truncate(unit, input) => match value(input)? {
+            Value::Timestamp(moment) => {
+                Value::Timestamp(moment.div_euclid(unit.length()) * unit.length())
+            }
+            _ => Value::Null,
+        },
         Expr::Upper(input) => match value(input)? {
             Value::Text(text) => Value::Text(text.to_uppercase()),
             _ => Value::Null,

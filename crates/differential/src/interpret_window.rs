@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::double::Double;
 use crate::interpret::{Answer, Failure, NoAnswer, ZSet, add};
 use crate::interpret_aggregate::{aggregate, counted_value};
 use crate::interpret_expression::evaluate;
@@ -143,7 +144,7 @@ fn sort(members: &[usize], rows: &[&Row], order: &[SortKey]) -> Vec<usize> {
             );
             compare_by(&first, &second, key)
         });
-        let by_columns = first.iter().zip(second).map(|(a, b)| compare(a, b));
+        let by_columns = first.iter().zip(second).map(|(a, b)| a.cmp(b));
         by_order
             .chain(by_columns)
             .find(|found| found.is_ne())
@@ -158,17 +159,8 @@ fn compare_by(first: &Value, second: &Value, key: &SortKey) -> Ordering {
         (true, false) if key.nulls_first => Ordering::Less,
         (true, false) => Ordering::Greater,
         (false, true) => compare_by(second, first, key).reverse(),
-        (false, false) if key.descending => compare(second, first),
-        (false, false) => compare(first, second),
-    }
-}
-
-fn compare(first: &Value, second: &Value) -> Ordering {
-    match (first, second) {
-        (Value::Float(first), Value::Float(second)) => {
-            f64::from_bits(*first).total_cmp(&f64::from_bits(*second))
-        }
-        _ => first.cmp(second),
+        (false, false) if key.descending => second.cmp(first),
+        (false, false) => first.cmp(second),
     }
 }
 
@@ -198,7 +190,7 @@ fn call_value(call: &WindowCall, ordered: &Ordered<'_>, position: usize) -> Resu
     let groups = &ordered.groups;
     let group = groups[position];
     let int = |number: usize| Ok(Value::Int(number as i64));
-    let float = |number: f64| Ok(Value::Float(number.to_bits()));
+    let float = |number: f64| Ok(Value::Float(Double::new(number)));
     let before_group = groups.iter().filter(|&&other| other < group).count();
     let up_to_group = groups.iter().filter(|&&other| other <= group).count();
     let value_at = |value: &Expr, position: Option<&usize>| match position {

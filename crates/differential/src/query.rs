@@ -70,6 +70,30 @@ pub enum Expr {
     Upper(Box<Expr>),
     /// A time and so many seconds, which may be less than 0.
     Later(Box<Expr>, i64),
+    /// `date_trunc` of a time.
+    Truncate(TimeUnit, Box<Expr>),
+}
+
+/// What `date_trunc` cuts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum TimeUnit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+}
+
+impl TimeUnit {
+    /// The length in microseconds.
+    pub fn length(self) -> i64 {
+        match self {
+            Self::Second => 1_000_000,
+            Self::Minute => 60_000_000,
+            Self::Hour => 3_600_000_000,
+            Self::Day => 86_400_000_000,
+        }
+    }
 }
 
 /// An aggregate function.
@@ -232,6 +256,22 @@ pub enum Query {
         /// What is made distinct.
         input: Box<Query>,
     },
+    /// `WITH n AS (input)`, read twice: its rows, and once more those that the
+    /// predicate chooses.
+    With {
+        /// What is named.
+        input: Box<Query>,
+        /// Which rows are there once more.
+        predicate: Expr,
+    },
+    /// `unnest` of a list made of some columns: a row for each of them, with its
+    /// value behind the others.
+    Unnest {
+        /// Whose rows are repeated.
+        input: Box<Query>,
+        /// The columns of the list, of one type and at least one.
+        columns: Vec<usize>,
+    },
     /// The rows with `window_start` and `window_end` behind their columns.
     TimeWindow {
         /// What is put into windows.
@@ -341,7 +381,7 @@ impl Expr {
             | Self::In(..) => Type::Bool,
             Self::Case(_, value, _) | Self::Coalesce(value, _) => value.data_type(),
             Self::Concat(..) | Self::Upper(_) => Type::Text,
-            Self::Later(..) => Type::Timestamp,
+            Self::Later(..) | Self::Truncate(..) => Type::Timestamp,
         }
     }
 }
@@ -378,6 +418,8 @@ macro_rules! inputs_of {
             | Query::Project { input, .. }
             | Query::GroupBy { input, .. }
             | Query::Distinct { input }
+            | Query::With { input, .. }
+            | Query::Unnest { input, .. }
             | Query::Window { input, .. }
             | Query::TimeWindow { input, .. }
             | Query::Top { input, .. } => vec![input],
@@ -395,7 +437,14 @@ impl Query {
     pub fn types(&self) -> Vec<Type> {
         match self {
             Self::Scan { types, .. } => types.clone(),
-            Self::Filter { input, .. } | Self::Distinct { input } => input.types(),
+            Self::Filter { input, .. } | Self::Distinct { input } | Self::With { input, .. } => {
+                input.types()
+            }
+            Self::Unnest { input, columns } => {
+                let mut types = input.types();
+                types.extend(columns.first().map(|&column| types[column]));
+                types
+            }
             Self::WhereSubquery { input, selects, .. } => {
                 let mut types = input.types();
                 types.extend(selects.then_some(Type::Bool));

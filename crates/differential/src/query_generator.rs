@@ -1,16 +1,14 @@
 //! Random queries over given tables and views.
 
-use crate::generator::{Traits, value};
-use crate::query::{
-    Arithmetic, Call, Comparison, Expr, Function, JoinKind, Order, Query, SubqueryTest,
-};
+use crate::expression_generator::{PRECISION_MAX, reads_column};
+use crate::generator::Traits;
+use crate::query::{Call, Expr, Function, JoinKind, Order, Query, SubqueryTest};
+use crate::query_sql_forms::{cube_sets, rollup_sets};
 use crate::random::Random;
-use crate::value::{Type, Value};
+use crate::value::Type;
 
 /// Wider rows than this are not joined on.
 const COLUMNS_MAX: usize = 8;
-/// Decimals of more digits are not summed or multiplied.
-const PRECISION_MAX: u8 = 24;
 
 /// Makes one query.
 pub struct QueryGenerator<'a> {
@@ -39,7 +37,7 @@ impl QueryGenerator<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.random.below(18) {
+        match self.random.below(20) {
             0 | 1 => {
                 let input = Box::new(self.node(depth - 1));
                 let types = input.types();
@@ -59,12 +57,35 @@ impl QueryGenerator<'_> {
                 input: Box::new(self.node(depth - 1)),
             },
             11 | 12 => self.set_operation(depth),
+            18 => {
+                let input = Box::new(self.node(depth - 1));
+                let predicate = self.condition(&input.types(), 1);
+                Query::With { input, predicate }
+            }
+            19 => self.unnest(depth),
             13 | 14 if !self.traits.large => {
                 let input = self.node(depth - 1);
                 self.over(input, false)
             }
             _ if self.traits.large => self.set_operation(depth),
             _ => self.where_subquery(depth),
+        }
+    }
+
+    fn unnest(&mut self, depth: usize) -> Query {
+        let input = self.node(depth - 1);
+        let types = input.types();
+        if types.len() >= COLUMNS_MAX {
+            return input;
+        }
+        let first = self.random.below(types.len());
+        let mut columns: Vec<usize> = (0..types.len())
+            .filter(|&column| types[column] == types[first] && self.random.one_in(2))
+            .collect();
+        columns.push(first);
+        Query::Unnest {
+            input: Box::new(input),
+            columns,
         }
     }
 
@@ -131,12 +152,7 @@ impl QueryGenerator<'_> {
         let mut sets: Vec<Vec<usize>> = Vec::new();
         let only_columns = keys.iter().all(|key| matches!(key, Expr::Column(..)));
         if !keys.is_empty() && only_columns && self.random.one_in(4) {
-            for _ in 0..self.random.below(3) {
-                let set = (0..keys.len()).filter(|_| self.random.one_in(2));
-                sets.push(set.collect());
-            }
-            // Every key must stand in a set.
-            sets.push((0..keys.len()).collect());
+            sets = self.grouping_sets(keys.len());
         }
         Query::GroupBy {
             input,
@@ -144,6 +160,22 @@ impl QueryGenerator<'_> {
             sets,
             calls,
         }
+    }
+
+    fn grouping_sets(&mut self, key_count: usize) -> Vec<Vec<usize>> {
+        match self.random.below(4) {
+            0 => return rollup_sets(key_count),
+            1 => return cube_sets(key_count),
+            _ => {}
+        }
+        let mut sets: Vec<Vec<usize>> = Vec::new();
+        for _ in 0..self.random.below(3) {
+            let set = (0..key_count).filter(|_| self.random.one_in(2));
+            sets.push(set.collect());
+        }
+        // Every key must stand in a set.
+        sets.push((0..key_count).collect());
+        sets
     }
 
     fn order(&mut self, key: Expr) -> Order {
@@ -167,7 +199,7 @@ impl QueryGenerator<'_> {
             Type::Decimal(precision, _) => precision <= PRECISION_MAX,
             _ => false,
         };
-        let can_order = !matches!(data_type, Type::Bool | Type::Float);
+        let can_order = data_type != Type::Bool;
         let is_small = data_type == Type::Int && !self.traits.extremes;
         let mut order = None;
         let (function, argument) = match self.random.below(12) {
@@ -308,153 +340,6 @@ impl QueryGenerator<'_> {
         }
     }
 
-    pub(crate) fn column(&mut self, types: &[Type]) -> Expr {
-        let column = self.random.below(types.len());
-        Expr::Column(column, types[column])
-    }
-
-    /// An expression of any type.
-    pub(crate) fn expression(&mut self, types: &[Type], depth: usize) -> Expr {
-        let column = self.column(types);
-        if depth == 0 || self.random.one_in(3) {
-            return column;
-        }
-        if self.random.one_in(3) {
-            return self.condition(types, depth - 1);
-        }
-        match column.data_type() {
-            Type::Float => column,
-            Type::Decimal(precision, _) if precision <= PRECISION_MAX / 2 => {
-                self.decimal_arithmetic(column, types)
-            }
-            other => self.of_type(other, types, depth),
-        }
-    }
-
-    fn decimal_arithmetic(&mut self, left: Expr, types: &[Type]) -> Expr {
-        let others: Vec<Expr> = types
-            .iter()
-            .enumerate()
-            .filter(|(_, found)| matches!(found, Type::Decimal(p, _) if *p <= PRECISION_MAX / 2))
-            .map(|(index, found)| Expr::Column(index, *found))
-            .collect();
-        let right = match self.random.pick(&others) {
-            Some(other) if !self.random.one_in(3) => other.clone(),
-            _ => self.literal(Type::Decimal(10, 2), false),
-        };
-        let operators = [Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply];
-        let operator = match &right {
-            // To an optimizer x * 0 is the 0, in its own type.
-            Expr::Literal(Value::Decimal(0), _) => operators[self.random.below(2)],
-            _ => operators[self.random.below(3)],
-        };
-        Expr::Arithmetic(operator, Box::new(left), Box::new(right))
-    }
-
-    fn literal(&mut self, data_type: Type, nullable: bool) -> Expr {
-        let safe = Traits {
-            extremes: false,
-            ..self.traits
-        };
-        Expr::Literal(value(self.random, data_type, nullable, safe), data_type)
-    }
-
-    /// An expression of one type.
-    fn of_type(&mut self, wanted: Type, types: &[Type], depth: usize) -> Expr {
-        if depth == 0 {
-            let columns: Vec<Expr> = types
-                .iter()
-                .enumerate()
-                .filter(|(_, found)| **found == wanted)
-                .map(|(index, found)| Expr::Column(index, *found))
-                .collect();
-            return match self.random.pick(&columns) {
-                Some(column) if !self.random.one_in(6) => column.clone(),
-                _ => self.literal(wanted, true),
-            };
-        }
-        if wanted == Type::Bool {
-            return self.condition(types, depth);
-        }
-        let inner = |generator: &mut Self| Box::new(generator.of_type(wanted, types, depth - 1));
-        match self.random.below(6) {
-            0 => Expr::Coalesce(inner(self), inner(self)),
-            1 => {
-                let (then, otherwise) = (inner(self), inner(self));
-                let condition = Box::new(self.condition(types, depth - 1));
-                Expr::Case(condition, then, otherwise)
-            }
-            2 | 3 if wanted == Type::Int && !self.traits.extremes => {
-                let operators = [Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply];
-                Expr::Arithmetic(operators[self.random.below(3)], inner(self), inner(self))
-            }
-            4 if wanted == Type::Int && !self.traits.extremes => {
-                let operators = [Arithmetic::Divide, Arithmetic::Modulo];
-                let divisor = Expr::Literal(Value::Int(self.random.between(2, 5)), Type::Int);
-                Expr::Arithmetic(
-                    operators[self.random.below(2)],
-                    inner(self),
-                    Box::new(divisor),
-                )
-            }
-            2 if wanted == Type::Text => Expr::Concat(inner(self), inner(self)),
-            3 if wanted == Type::Text => {
-                // SQLite's upper() knows ASCII only, so other letters stay out.
-                let letters = ["a", "b", "aB"];
-                let text = letters[self.random.below(3)].to_owned();
-                let text = Expr::Literal(Value::Text(text), Type::Text);
-                let condition = Box::new(self.condition(types, 0));
-                let null = Expr::Literal(Value::Null, Type::Text);
-                let chosen = Expr::Case(condition, Box::new(text), Box::new(null));
-                Expr::Upper(Box::new(chosen))
-            }
-            _ => self.of_type(wanted, types, 0),
-        }
-    }
-
-    /// An expression of truth.
-    pub(crate) fn condition(&mut self, types: &[Type], depth: usize) -> Expr {
-        if depth > 0 && self.random.one_in(2) {
-            let left = Box::new(self.condition(types, depth - 1));
-            if self.random.one_in(5) {
-                return Expr::Not(left);
-            }
-            let right = Box::new(self.condition(types, depth - 1));
-            return if self.random.one_in(2) {
-                Expr::And(left, right)
-            } else {
-                Expr::Or(left, right)
-            };
-        }
-        let column = self.column(types);
-        let data_type = column.data_type();
-        let column = Box::new(column);
-        match self.random.below(8) {
-            0 => Expr::IsNull(column, self.random.one_in(2)),
-            _ if data_type == Type::Float => Expr::IsNull(column, self.random.one_in(2)),
-            1 | 2 if data_type == Type::Bool => *column,
-            1 | 2 if !matches!(data_type, Type::Decimal(precision, _) if precision > 20) => {
-                // Longer lists than the planner writes as equalities, too.
-                let count = 1 + self.random.below(6);
-                let list = (0..count).map(|_| self.literal(data_type, false)).collect();
-                Expr::In(column, list, self.random.one_in(3))
-            }
-            _ => {
-                let comparisons = [
-                    Comparison::Equal,
-                    Comparison::NotEqual,
-                    Comparison::Less,
-                    Comparison::LessOrEqual,
-                    Comparison::Greater,
-                    Comparison::GreaterOrEqual,
-                ];
-                let comparison = comparisons[self.random.below(6)];
-                let other = Box::new(self.of_type(data_type, types, 0));
-                Expr::Compare(comparison, column, other)
-            }
-        }
-    }
-
     /// One operator over a table, in which rows or groups can fail.
     pub fn failing_query(&mut self) -> Query {
         let (name, types) = &self.known[self.random.below(self.table_count)];
@@ -505,27 +390,6 @@ impl QueryGenerator<'_> {
             calls,
         }
     }
-
-    pub(crate) fn failing_expression(&mut self, types: &[Type], depth: usize) -> Expr {
-        let column = self.column(types);
-        if depth == 0 || column.data_type() != Type::Int {
-            return column;
-        }
-        let operators = [
-            Arithmetic::Add,
-            Arithmetic::Subtract,
-            Arithmetic::Multiply,
-            Arithmetic::Divide,
-            Arithmetic::Modulo,
-        ];
-        let operator = operators[self.random.below(5)];
-        let right = match self.failing_expression(types, depth - 1) {
-            // A column divided by itself is 1 to an optimizer, also if it is 0.
-            other if other.data_type() == Type::Int && other != column => other,
-            _ => Expr::Literal(Value::Int(3), Type::Int),
-        };
-        Expr::Arithmetic(operator, Box::new(column), Box::new(right))
-    }
 }
 
 /// Pairs of columns (left, right) that can be compared.
@@ -539,25 +403,4 @@ fn equal_types(left: &[Type], right: &[Type]) -> Vec<(usize, usize)> {
         }
     }
     pairs
-}
-
-pub(crate) fn reads_column(expression: &Expr) -> bool {
-    match expression {
-        Expr::Column(..) => true,
-        Expr::Literal(..) => false,
-        Expr::Arithmetic(_, left, right)
-        | Expr::Compare(_, left, right)
-        | Expr::And(left, right)
-        | Expr::Or(left, right)
-        | Expr::Coalesce(left, right)
-        | Expr::Concat(left, right) => reads_column(left) || reads_column(right),
-        Expr::Not(input)
-        | Expr::IsNull(input, _)
-        | Expr::In(input, ..)
-        | Expr::Upper(input)
-        | Expr::Later(input, _) => reads_column(input),
-        Expr::Case(condition, then, otherwise) => {
-            reads_column(condition) || reads_column(then) || reads_column(otherwise)
-        }
-    }
 }

@@ -5,8 +5,9 @@
 
 use crate::query::{
     Arithmetic, Call, Comparison, Dialect, Expr, FIRST_DAY, FIRST_MOMENT, Function, JoinKind,
-    Query, SubqueryTest, View, WindowKind,
+    Query, SubqueryTest, TimeUnit, View, WindowKind,
 };
+use crate::query_sql_forms::{grouping_text, uses_using};
 use crate::value::{Type, Value};
 
 impl View {
@@ -70,6 +71,22 @@ impl Expr {
             }
             Self::Concat(left, right) => format!("({} || {})", text(left), text(right)),
             Self::Upper(input) => format!("upper({})", text(input)),
+            Self::Truncate(unit, input) if dialect == Dialect::Sqlite => {
+                let input = text(input);
+                format!("({input} - {input} % {})", unit.length())
+            }
+            Self::Truncate(unit, input) => {
+                let unit = match unit {
+                    TimeUnit::Second => "second",
+                    TimeUnit::Minute => "minute",
+                    TimeUnit::Hour => "hour",
+                    TimeUnit::Day => "day",
+                };
+                format!("date_trunc('{unit}', {})", text(input))
+            }
+            Self::Later(input, seconds) if dialect == Dialect::Sqlite => {
+                format!("({} + ({}))", text(input), seconds * 1_000_000)
+            }
             Self::Later(input, seconds) => {
                 let sign = if *seconds < 0 { "-" } else { "+" };
                 let length = seconds.unsigned_abs();
@@ -165,18 +182,23 @@ impl Query {
                     JoinKind::Right => "RIGHT JOIN",
                     JoinKind::Full => "FULL JOIN",
                 };
+                let sides = format!(
+                    "SELECT {} FROM ({}) AS l {word} ({}) AS r",
+                    columns.join(", "),
+                    left.sql(dialect),
+                    right.sql(dialect)
+                );
+                if uses_using(*kind, keys, condition.as_ref()) {
+                    let names: Vec<String> =
+                        keys.iter().map(|(key, _)| format!("c{key}")).collect();
+                    return format!("{sides} USING ({})", names.join(", "));
+                }
                 let mut terms: Vec<String> = keys
                     .iter()
                     .map(|(left, right)| format!("l.c{left} = r.c{right}"))
                     .collect();
                 terms.extend(condition.iter().map(|term| term.sql(dialect, &of_both)));
-                format!(
-                    "SELECT {} FROM ({}) AS l {word} ({}) AS r ON {}",
-                    columns.join(", "),
-                    left.sql(dialect),
-                    right.sql(dialect),
-                    terms.join(" AND ")
-                )
+                format!("{sides} ON {}", terms.join(" AND "))
             }
             Self::GroupBy {
                 input,
@@ -193,12 +215,7 @@ impl Query {
                 let columns = numbered(keys.iter().cloned().chain(calls).chain(marks));
                 let selected = select("", &columns, input, dialect);
                 if !sets.is_empty() {
-                    let set = |set: &Vec<usize>| {
-                        let names: Vec<&str> = set.iter().map(|&key| keys[key].as_str()).collect();
-                        format!("({})", names.join(", "))
-                    };
-                    let sets: Vec<String> = sets.iter().map(set).collect();
-                    return format!("{selected} GROUP BY GROUPING SETS ({})", sets.join(", "));
+                    return format!("{selected} GROUP BY {}", grouping_text(sets, &keys));
                 }
                 if keys.is_empty() {
                     return selected;
@@ -207,6 +224,21 @@ impl Query {
             }
             Self::Distinct { input } => {
                 select("DISTINCT ", &all_columns(input, "a", 0), input, dialect)
+            }
+            Self::With { input, predicate } => {
+                let columns = all_columns(input, "a", 0).join(", ");
+                format!(
+                    "WITH n AS ({}) SELECT {columns} FROM n AS a UNION ALL SELECT {columns} FROM n AS a WHERE {}",
+                    input.sql(dialect),
+                    predicate.sql(dialect, &of_input)
+                )
+            }
+            Self::Unnest { input, columns } => {
+                let mut selected = all_columns(input, "a", 0);
+                let list: Vec<String> = columns.iter().map(|&column| of_input(column)).collect();
+                let list = list.join(", ");
+                selected.push(format!("unnest(make_array({list})) AS c{}", selected.len()));
+                select("", &selected, input, dialect)
             }
             Self::TimeWindow { input, time, kind } => {
                 let width = input.types().len();
@@ -341,7 +373,8 @@ fn literal(value: &Value, data_type: Type, dialect: Dialect) -> String {
             Value::Int(value) | Value::Timestamp(value) => format!("({value})"),
             Value::Date(value) => format!("({value})"),
             Value::Text(value) => format!("'{}'", value.replace('\'', "''")),
-            Value::Decimal(_) | Value::Float(_) => "'not in this dialect'".to_owned(),
+            Value::Float(value) => format!("({:?})", value.number()),
+            Value::Decimal(_) => "'not in this dialect'".to_owned(),
         };
     }
     match (value, data_type) {
@@ -365,7 +398,8 @@ fn literal(value: &Value, data_type: Type, dialect: Dialect) -> String {
             let second = (value - FIRST_MOMENT) / 1_000_000;
             format!("arrow_cast('2024-01-01T00:00:{second:02}', 'Timestamp(Microsecond, None)')")
         }
-        (Value::Decimal(_) | Value::Float(_), _) => "'no literal'".to_owned(),
+        (Value::Float(value), _) => format!("CAST('{:?}' AS DOUBLE)", value.number()),
+        (Value::Decimal(_), _) => "'no literal'".to_owned(),
     }
 }
 

@@ -4,20 +4,21 @@ use std::fmt::Write;
 
 use crate::run::{Case, Wrong};
 
-/// Seed, tables, SQL, changes and both answers.
-pub fn report(seed: u64, case: &Case, wrong: &Wrong) -> String {
-    let mut text = String::new();
+/// Seed and history, how to run only them, tables, SQL, changes and both answers.
+pub fn report(seed: u64, history: u64, case: &Case, wrong: &Wrong) -> String {
+    let mut text = format!(
+        "seed {seed}, history {history}: {:?} wrong after epoch {} in `{}`\n\
+         alone: SLUICE_DIFFERENTIAL_FIRST={seed} SLUICE_DIFFERENTIAL_SEEDS=1 \
+         SLUICE_DIFFERENTIAL_FIRST_HISTORY={history} SLUICE_DIFFERENTIAL_HISTORIES=1 \
+         cargo test --release -p sluice-differential --test differential -- --nocapture\n",
+        wrong.kind, wrong.epoch, wrong.collection
+    );
     // Writing to a text cannot fail.
-    let _ = write_report(&mut text, seed, case, wrong);
+    let _ = write_case(&mut text, case, wrong);
     text
 }
 
-fn write_report(text: &mut String, seed: u64, case: &Case, wrong: &Wrong) -> std::fmt::Result {
-    writeln!(
-        text,
-        "seed {seed}: {:?} wrong after epoch {} in `{}`",
-        wrong.kind, wrong.epoch, wrong.collection
-    )?;
+fn write_case(text: &mut String, case: &Case, wrong: &Wrong) -> std::fmt::Result {
     for table in &case.tables {
         let is_read = case.views.iter().any(|view| view.query.reads(&table.name));
         if is_read || wrong.collection == table.name {

@@ -189,11 +189,42 @@ struct Found {
     failures: BTreeMap<String, i64>,
 }
 
+/// Plans the views of `case`, which other histories of the same plan share.
+///
+/// # Errors
+/// When the engine refuses the views: why.
+pub fn plan(case: &Case) -> Result<Arc<Program>, String> {
+    let definitions: Vec<_> = case.tables.iter().map(Table::definition).collect();
+    match Program::plan(&definitions, &view_definitions(&case.views)) {
+        Ok(program) => Ok(Arc::new(program)),
+        Err(errors) => {
+            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(texts.join("\n"))
+        }
+    }
+}
+
 /// Runs `case` with the subject that `start` makes.
 ///
 /// # Errors
 /// When an answer is wrong.
 pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
+    match plan(case) {
+        Ok(program) => run_planned(case, program, start),
+        Err(reason) => Ok(Outcome::Refused(reason)),
+    }
+}
+
+/// Runs `case`, whose views `program` holds, with the subject that `start`
+/// makes.
+///
+/// # Errors
+/// When an answer is wrong.
+pub fn run_planned(
+    case: &Case,
+    program: Arc<Program>,
+    start: &Start<'_>,
+) -> Result<Outcome, Box<Wrong>> {
     let breakdown = |epoch: usize, detail: String| {
         Box::new(Wrong {
             kind: WrongKind::Breakdown,
@@ -201,14 +232,6 @@ pub fn run_case(case: &Case, start: &Start<'_>) -> Result<Outcome, Box<Wrong>> {
             collection: String::new(),
             detail,
         })
-    };
-    let definitions: Vec<_> = case.tables.iter().map(Table::definition).collect();
-    let program = match Program::plan(&definitions, &view_definitions(&case.views)) {
-        Ok(program) => Arc::new(program),
-        Err(errors) => {
-            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            return Ok(Outcome::Refused(texts.join("\n")));
-        }
     };
     let types = collection_types(case);
     let mut subject = start(program, case.worker_threads).map_err(|detail| breakdown(0, detail))?;

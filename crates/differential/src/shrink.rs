@@ -372,6 +372,24 @@ fn simpler(query: &Query, keeps_types: bool) -> Vec<Query> {
                 });
             }
         }
+        Query::With { input, predicate } => {
+            found.extend(
+                simpler_expressions(predicate)
+                    .into_iter()
+                    .map(|predicate| Query::With {
+                        input: input.clone(),
+                        predicate,
+                    }),
+            );
+        }
+        Query::Unnest { input, columns } => {
+            let fewer = shorter(columns).into_iter();
+            let fewer = fewer.filter(|columns| !columns.is_empty());
+            found.extend(fewer.map(|columns| Query::Unnest {
+                input: input.clone(),
+                columns,
+            }));
+        }
         Query::Scan { .. }
         | Query::Distinct { .. }
         | Query::UnionAll { .. }
@@ -454,7 +472,8 @@ fn simpler_expressions(expression: &Expr) -> Vec<Expr> {
         | Expr::IsNull(input, _)
         | Expr::In(input, ..)
         | Expr::Upper(input)
-        | Expr::Later(input, _) => {
+        | Expr::Later(input, _)
+        | Expr::Truncate(_, input) => {
             vec![input]
         }
         Expr::Case(condition, then, otherwise) => vec![condition, then, otherwise],

@@ -175,7 +175,11 @@ impl Content {
     /// Applies one change.
     pub fn apply(&mut self, table: &Table, change: &Change) {
         let Some(key_width) = table.key_width else {
-            add(&mut self.log, change.row.clone(), 1);
+            add(
+                &mut self.log,
+                change.row.iter().map(Value::canonical).collect(),
+                1,
+            );
             return;
         };
         let key = change.row[..key_width].to_vec();
@@ -185,7 +189,8 @@ impl Content {
                 self.put(key_before, change.version, None);
             }
         }
-        let row = (!change.is_delete).then(|| change.row.clone());
+        let row = change.row.iter().map(Value::canonical);
+        let row = (!change.is_delete).then(|| row.collect());
         self.put(key, change.version, row);
     }
 

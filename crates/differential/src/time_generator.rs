@@ -14,24 +14,31 @@ const SECOND: i64 = 1_000_000;
 /// So far, in seconds, do event times of an epoch stand before the watermark.
 const AHEAD: i64 = 10;
 
-/// Adds time to a case, if the seed says so.
-pub fn add_time(seed: u64, case: &mut Case, traits: Traits) {
+/// Adds time to a case, if the seed says so: tables and views by the seed,
+/// changes by the chance of the history.
+pub fn add_time(seed: u64, of_history: &mut Random, case: &mut Case, traits: Traits) {
     // Chance of its own, so that the rest of the case is as without time.
     let mut random = Random::new(seed ^ 0x7135_1e55_0000_0000);
     if traits.large || !random.one_in(2) {
         return;
     }
+    let first_table = case.tables.len();
     let mut generator = TimeGenerator {
         random: &mut random,
-        first_table: case.tables.len(),
+        first_table,
         traits,
     };
     // The other oracles know no windows.
     case.ask_batch = false;
     case.ask_sqlite = false;
     case.tables.extend(generator.tables());
-    generator.add_changes(case);
     generator.add_views(case);
+    let mut changes = TimeGenerator {
+        random: of_history,
+        first_table,
+        traits,
+    };
+    changes.add_changes(case);
 }
 
 struct TimeGenerator<'a> {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit,
     TimestampMicrosecondType,
 };
+
+use crate::double::Double;
 
 /// Type of a column or expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +28,7 @@ pub enum Type {
     Date,
     /// TIMESTAMP in microseconds, without a zone.
     Timestamp,
-    /// DOUBLE: only the average of integers gives one.
+    /// DOUBLE.
     Float,
 }
 
@@ -62,14 +64,22 @@ pub enum Value {
     Date(i32),
     /// Microseconds since 1970-01-01.
     Timestamp(i64),
-    /// The bits of a DOUBLE; compared for equality only.
-    Float(u64),
+    /// A DOUBLE.
+    Float(Double),
 }
 
 impl Value {
     /// True for NULL.
     pub fn is_null(&self) -> bool {
         *self == Self::Null
+    }
+
+    /// The value as a table holds it: there is one zero and one NaN.
+    pub fn canonical(&self) -> Self {
+        match self {
+            Self::Float(double) => Self::Float(double.canonical()),
+            other => other.clone(),
+        }
     }
 }
 
@@ -115,7 +125,10 @@ pub fn to_array(data_type: Type, values: &[&Value]) -> Result<ArrayRef, String> 
                 },
             )))
         }
-        Type::Float => return Err("tables have no DOUBLE columns here".to_owned()),
+        Type::Float => Arc::new(Float64Array::from_iter(values.map(|value| match value {
+            Value::Float(value) => Some(value.number()),
+            _ => None,
+        }))),
     })
 }
 
@@ -140,6 +153,9 @@ pub fn from_array(data_type: Type, array: &dyn Array, row: usize) -> Result<Valu
         Type::Timestamp => {
             Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row))
         }
-        Type::Float => Value::Float(array.as_primitive::<Float64Type>().value(row).to_bits()),
+        Type::Float => {
+            let number = array.as_primitive::<Float64Type>().value(row);
+            Value::Float(Double::new(number))
+        }
     })
 }

@@ -5,8 +5,9 @@
 //! other databases take any order. So elsewhere ORDER BY names all columns, or
 //! the functions are such that equal rows get equal results.
 
+use crate::expression_generator::reads_column;
 use crate::query::{Call, Expr, Function, Query};
-use crate::query_generator::{QueryGenerator, reads_column};
+use crate::query_generator::QueryGenerator;
 use crate::value::{Type, Value};
 use crate::window::{Bound, Frame, FrameUnit, SortKey, Top, TopForm, WindowCall, WindowFunction};
 

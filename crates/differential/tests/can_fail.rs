@@ -1,5 +1,6 @@
 //! The harness finds what it is for: an engine that forgets a retraction, one
-//! that forgets what came before a restart, and it makes the case small.
+//! that forgets what came before a restart, and it makes the case small. An
+//! engine that mistakes a form of SQL is in `mistaken_forms.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluice_core::{Delta, TableChanges};
+use sluice_differential::check_seed;
 use sluice_differential::generator::generate;
 use sluice_differential::run::{Case, RealEngine, Start, Subject, Wrong, WrongKind, run_case};
 use sluice_differential::{report::report, shrink::shrink};
@@ -72,7 +74,7 @@ impl Subject for ForgetsCheckpoints {
 
 fn first_wrong(start: &Start<'_>) -> (u64, Case, Wrong) {
     for seed in 0..100 {
-        let case = generate(seed);
+        let case = generate(seed, 0);
         if let Err(wrong) = run_case(&case, start) {
             if wrong.kind != WrongKind::Rows {
                 continue;
@@ -82,6 +84,11 @@ fn first_wrong(start: &Start<'_>) -> (u64, Case, Wrong) {
         }
     }
     panic!("no case showed the error");
+}
+
+fn forgets_checkpoints(program: Arc<Program>, threads: usize) -> Result<Box<dyn Subject>, String> {
+    let engine = RealEngine::start(program.clone(), threads)?;
+    Ok(Box::new(ForgetsCheckpoints { engine, program }))
 }
 
 fn changes(case: &Case) -> usize {
@@ -96,24 +103,24 @@ fn a_dropped_retraction_is_found_and_made_small() {
         Ok(Box::new(DropsRetractions(engine)))
     };
     let (seed, case, wrong) = first_wrong(start);
-    let text = report(seed, &case, &wrong);
+    let text = report(seed, 0, &case, &wrong);
     println!("{text}");
     assert_eq!(wrong.kind, WrongKind::Rows);
-    assert_eq!(case.views.len(), 1, "{text}");
+    // A view that reads another one is not put into it.
+    assert!(case.views.len() <= 2, "{text}");
     assert!(changes(&case) <= 3, "{text}");
     assert!(case.epochs.len() <= 2, "{text}");
+    let alone = format!("SLUICE_DIFFERENTIAL_FIRST={seed} ");
+    assert!(text.contains(&alone), "{text}");
     assert!(text.contains("CREATE MATERIALIZED VIEW"));
     assert!(text.contains("in interpreter"));
 }
 
 #[test]
 fn a_lost_state_is_found_and_made_small() {
-    let start: &Start<'_> = &|program, threads| {
-        let engine = RealEngine::start(program.clone(), threads)?;
-        Ok(Box::new(ForgetsCheckpoints { engine, program }))
-    };
+    let start: &Start<'_> = &forgets_checkpoints;
     let (seed, case, wrong) = first_wrong(start);
-    let text = report(seed, &case, &wrong);
+    let text = report(seed, 0, &case, &wrong);
     println!("{text}");
     assert!(changes(&case) <= 3, "{text}");
     let restarts = case
@@ -121,4 +128,21 @@ fn a_lost_state_is_found_and_made_small() {
         .iter()
         .filter(|epoch| epoch.restart_threads.is_some());
     assert_eq!(restarts.count(), 1, "{text}");
+}
+
+#[test]
+fn a_report_names_the_one_history_that_shows_it() {
+    let histories = 1..5;
+    let mut reports =
+        (0..100).filter_map(|seed| check_seed(seed, histories.clone(), &forgets_checkpoints).err());
+    let text = reports.next().unwrap();
+    let named = |name: &str| -> u64 {
+        let (_, rest) = text.split_once(&format!("{name}=")).unwrap();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    };
+    let seed = named("SLUICE_DIFFERENTIAL_FIRST");
+    let history = named("SLUICE_DIFFERENTIAL_FIRST_HISTORY");
+    assert!(histories.contains(&history), "{text}");
+    let alone = check_seed(seed, history..history + 1, &forgets_checkpoints);
+    assert_eq!(alone.unwrap_err(), text);
 }
