@@ -61,6 +61,7 @@ mod optimize;
 mod outer_join;
 mod partner_weights;
 mod place;
+mod plain_views;
 mod plan_error;
 mod pre_aggregate;
 mod prints;

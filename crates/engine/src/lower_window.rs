@@ -15,7 +15,7 @@ use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::windows::create_window_expr;
 
-use sluice_functions::UNIQ_STATE;
+use sluice_functions::{EMA, UNIQ_STATE, ema_weight};
 
 use crate::evaluation_errors::COMMON_EXPRESSION;
 use crate::exact_window_sum::ExactWindowSum;
@@ -230,6 +230,9 @@ impl Call {
             .map(|(key, options)| PhysicalSortExpr::new(column(key), options))
             .collect();
         let name = self.definition.name();
+        if name == EMA {
+            ema_weight(&self.arguments)?;
+        }
         let compiled = create_window_expr(
             &self.definition,
             format!("window_output_{number}"),

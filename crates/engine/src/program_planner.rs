@@ -14,7 +14,8 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use sluice_core::{TableDefinition, TableKind, stable_hash};
 use sluice_functions::{
-    DatesAsMoments, FloatsInOperators, Functions, IntervalProducts, UNIQ_IDS, analyzer_rules,
+    DatesAsMoments, FloatsInOperators, Functions, IntervalProducts, TextsInOperators, UNIQ_IDS,
+    analyzer_rules,
 };
 use sluice_syntax::text_of;
 
@@ -25,6 +26,7 @@ use crate::cost_warnings::cost_warnings;
 use crate::graph::{Graph, Node, NodeKind};
 use crate::lower::{Lowering, Refusal};
 use crate::optimize::{optimize, subquery_rules};
+use crate::plain_views::PlainViews;
 use crate::prints::{self, Prints};
 use crate::program::{Collection, PLANNER_VERSION, Program, ViewDefinition, ViewShape};
 use crate::time::bounds::{arrangement_limits, bounds_of_graph, state_limits};
@@ -46,6 +48,7 @@ pub(crate) struct Planner {
     view_prints: BTreeMap<String, u64>,
     collections: Vec<Collection>,
     query_views: Vec<(String, String)>,
+    plain_views: PlainViews,
     shapes: BTreeMap<String, ViewShape>,
     warnings: Vec<String>,
     pub(crate) errors: Vec<PlanError>,
@@ -72,6 +75,7 @@ impl Planner {
             view_prints: BTreeMap::new(),
             collections: Vec::new(),
             query_views: Vec::new(),
+            plain_views: PlainViews::default(),
             shapes: BTreeMap::new(),
             warnings: Vec::new(),
             errors: Vec::new(),
@@ -286,6 +290,9 @@ impl Planner {
                 Err(error) => return self.planning_error(definition, view, &error),
             };
             let schema = analyzed.schema().inner().clone();
+            if let Err(error) = self.plain_views.add(&view.name, analyzed) {
+                return self.planning_error(definition, view, &error);
+            }
             self.shapes.insert(view.name.clone(), shape(schema.clone()));
             self.register(&view.name, schema);
             self.query_views
@@ -509,6 +516,7 @@ fn session_state(tables: &[TableDefinition], functions: &Functions) -> SessionSt
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_expr_planners(vec![
+            Arc::new(TextsInOperators),
             Arc::new(FloatsInOperators),
             Arc::new(IntervalProducts),
         ])

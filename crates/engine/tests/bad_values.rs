@@ -158,6 +158,33 @@ fn a_length_out_of_a_row_takes_no_more_memory_than_there_is() {
 }
 
 #[test]
+fn numbers_without_an_answer_cost_their_row() {
+    let rows = [(1, 4, 0.5), (2, 0, -1.5), (3, 1, 2000.0)];
+    for (expression, kept, problem) in [
+        ("ln(f)", &[1, 3][..], "cannot take a logarithm"),
+        ("log(n + 2, f)", &[1, 3], "cannot take a logarithm"),
+        ("log(n + 1, 8)", &[1, 3], "Divide by zero"),
+        ("exp(f)", &[1, 2], "value out of range"),
+        ("power(f, 200)", &[1, 2], "value out of range"),
+        ("power(f, 0.5)", &[1, 3], "complex result"),
+        ("power(n, -1)", &[1, 3], "zero raised to a negative power"),
+        ("sqrt(f)", &[1, 3], "cannot take square root"),
+        ("asin(f)", &[1], "input is out of range"),
+        ("acosh(f)", &[3], "input is out of range"),
+    ] {
+        let select = format!("SELECT k, {expression} AS x FROM t");
+        let (found, errors) = answer(&select, &rows);
+        let found = found.iter().filter_map(|row| row.split_once(' '));
+        let found: Vec<i64> = found.map(|(key, _)| key.parse().unwrap()).collect();
+        assert_eq!(found, kept, "{expression}");
+        assert_eq!(errors.len(), rows.len() - kept.len(), "{expression}");
+        for (message, _) in errors {
+            assert!(message.contains(problem), "{expression}: {message}");
+        }
+    }
+}
+
+#[test]
 fn many_long_values_are_made_few_at_a_time() {
     let rows: Vec<(i64, i64, f64)> = (0..5_000).map(|key| (key, 30_000, 0.0)).collect();
     let select = "SELECT sum(length(made)) AS made FROM (SELECT lpad('x', n) AS made FROM t)";

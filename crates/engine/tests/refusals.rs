@@ -56,6 +56,15 @@ fn error_of(select: &str) -> String {
 fn unsupported_constructs_are_refused_with_line_and_column() {
     let cases = [
         ("SELECT a FROM t ORDER BY a", "ORDER BY"),
+        (
+            "SELECT a, ema(b, 2) OVER (ORDER BY a) FROM t",
+            "a constant above 0 and at most 1",
+        ),
+        (
+            "SELECT a, ema(b, 1.0 / a) OVER (ORDER BY a) FROM t",
+            "a constant above 0 and at most 1",
+        ),
+        ("SELECT a, ema(b) OVER (ORDER BY a) FROM t", "ema"),
         ("SELECT a FROM t LIMIT 3", "LIMIT"),
         (
             "SELECT a FROM t FULL JOIN (SELECT b AS a FROM t) AS u USING (a)",

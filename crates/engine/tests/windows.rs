@@ -381,6 +381,18 @@ fn simple_and_exponential_moving_averages() {
     assert_eq!(run.rows("v"), ["1 4.0", "2 6.0", "3 4.0"]);
     run.step("prices", UPSERT, &[&price(1, 0.0)]);
     assert_eq!(run.rows("v"), ["1 0.0", "2 4.0", "3 3.0"]);
+    let mut run = Run::new("SELECT day, ema(price, 0.5) OVER (ORDER BY day) AS ema FROM prices");
+    run.step(
+        "prices",
+        UPSERT,
+        &[&price(1, 4.0), &price(2, 8.0), &price(3, 2.0)],
+    );
+    assert_eq!(run.rows("v"), ["1 4.0", "2 6.0", "3 4.0"]);
+    run.restart();
+    run.step("prices", UPSERT, &[&price(1, 0.0)]);
+    assert_eq!(run.rows("v"), ["1 0.0", "2 4.0", "3 3.0"]);
+    run.step("prices", ChangeKind::Delete, &[&[Int(1)]]);
+    assert_eq!(run.rows("v"), ["2 8.0", "3 5.0"]);
 }
 
 #[test]

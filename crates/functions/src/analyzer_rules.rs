@@ -14,6 +14,7 @@ use crate::order_by_names::OrderByNames;
 use crate::planned_parts::PlannedParts;
 use crate::rounded_integers::RoundedIntegers;
 use crate::signed_differences::SignedDifferences;
+use crate::texts_beside_booleans::TextsBesideBooleans;
 use crate::texts_without_zone::TextsWithoutZone;
 use crate::zone_after_zone::ZoneAfterZone;
 
@@ -26,6 +27,7 @@ pub fn rules_before_types(dates: DatesAsMoments) -> AnalyzerRules {
     vec![
         Arc::new(PlannedParts),
         Arc::new(OrderByNames),
+        Arc::new(TextsBesideBooleans),
         Arc::new(Extracts::new()),
         Arc::new(ListPlaces::new()),
         Arc::new(ZoneAfterZone),

@@ -8,7 +8,9 @@
 //! | `date_trunc(unit, moment)`: DataFusion's, faster in time zones | `date_trunc.rs` |
 //! | `to_char`, `to_timestamp`, `to_date` with patterns of PostgreSQL | `date_patterns` |
 //! | `split_words(text)`: the words of a text, Chinese included | `split_words.rs` over `words.rs` |
-//! | `round`, `ln`, `log`, `array_length`, `array_remove`, `array_replace`, `encode`, `regexp_replace`: DataFusion's, with PostgreSQL's answers | `postgres_answers.rs`, `replacements.rs` |
+//! | `round`, `array_length`, `array_remove`, `array_replace`, `encode`, `regexp_replace`: DataFusion's, with PostgreSQL's answers | `postgres_answers.rs`, `replacements.rs` |
+//! | `ema(value, alpha) OVER (…)`: the exponential moving average | `ema.rs` |
+//! | `ln`, `log`, `power`, `exp`, `asin` and others of numbers: DataFusion's, with errors for numbers that have no answer | `number_range.rs` |
 //! | `uniq_state(value, 'domain')`, `uniq_merge(state)`, `uniq_count(state)`: counts of unique values that add up | `uniq_state.rs`, `uniq_groups.rs`, `uniq_merge.rs`, `uniq_count.rs` over `uniq_set.rs` |
 //!
 //! | rule | file |
@@ -35,6 +37,7 @@
 //! | intervals are compared by their length | `interval_order.rs` over `interval_length.rs`, `interval_extremes.rs` |
 //! | casts of texts to intervals: `'5'` is of seconds | `interval_texts.rs` |
 //! | `'2026-01-01 10:00:00+02'::timestamp`: the zone is left out | `texts_without_zone.rs` |
+//! | texts beside truth values: `flag = 't'` | `texts_beside_booleans.rs` |
 //! | `nullif(x, y)` answers `x` as it is, whatever it is compared as | `null_if_equal.rs` |
 //! | no function takes all memory | `bounded.rs`, `percentiles.rs`, `coalesced.rs` |
 //! | dates that meet moments: `t >= DATE '…'` | `dates_as_moments.rs` |
@@ -54,6 +57,7 @@ mod date_part;
 mod date_patterns;
 mod date_trunc;
 mod dates_as_moments;
+mod ema;
 mod floats_beside_decimals;
 mod floats_in_lists;
 mod guarded_arguments;
@@ -74,6 +78,7 @@ mod nearest_float;
 mod negative_intervals;
 mod null_if_equal;
 mod null_in_lists;
+mod number_range;
 mod one_float;
 mod one_row_subqueries;
 mod order_by_names;
@@ -92,6 +97,7 @@ mod skipped_rows;
 mod spans;
 mod split_words;
 mod statement_room;
+mod texts_beside_booleans;
 mod texts_without_zone;
 mod uniq_count;
 mod uniq_groups;
@@ -107,11 +113,12 @@ use std::sync::Arc;
 
 use datafusion::error::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use analyzer_rules::{analyzer_rules, rules_before_types};
 pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
+pub use ema::{EMA, ema_weight};
 pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
 pub use interval_products::IntervalProducts;
@@ -121,10 +128,12 @@ pub use local_moments::offset_at;
 pub use local_times::{by_local_time, is_begun, is_utc};
 pub use negative_intervals::bracket_negative_intervals;
 pub use one_float::is_comparison;
+pub use planned_parts::check_planned_parts;
 pub use quantified::compare_with_any;
 pub use rewriting::rewritten;
 pub use row_comparisons::compare_rows_by_value;
 pub use statement_room::StatementTooLong;
+pub use texts_beside_booleans::TextsInOperators;
 pub use uniq_merge::UNIQ_MERGE;
 pub use uniq_set::{UniqError, UniqSet, UniqSets};
 pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
@@ -136,6 +145,7 @@ use crate::coalesced::coalesced;
 use crate::correlated_subqueries::CorrelatedSubqueries;
 use crate::date_part::DatePart;
 use crate::date_trunc::DateTrunc;
+use crate::ema::Ema;
 use crate::floats_in_lists::floats_in_lists;
 use crate::guarded_arguments::GuardedArguments;
 use crate::guarded_cases::GuardedCases;
@@ -278,6 +288,7 @@ impl Functions {
         for function in aggregates {
             session.register_udaf(Arc::new(function))?;
         }
+        session.register_udwf(Arc::new(WindowUDF::from(Ema::new())))?;
         session.add_analyzer_rule(Arc::new(MissingRows::new()));
         session.add_analyzer_rule(Arc::new(ListsApart::new()));
         session.add_analyzer_rule(Arc::new(OneFloat::new()));

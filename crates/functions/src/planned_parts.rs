@@ -39,10 +39,19 @@ impl AnalyzerRule for PlannedParts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        check_nodes(&plan)?;
-        columns_of(&plan)?;
+        check_planned_parts(&plan)?;
         Ok(plan)
     }
+}
+
+/// Refuses a plan of which DataFusion would make too much.
+///
+/// # Errors
+/// When it has too many nodes, or an expression would have too many parts.
+pub fn check_planned_parts(plan: &LogicalPlan) -> Result<()> {
+    check_nodes(plan)?;
+    columns_of(plan)?;
+    Ok(())
 }
 
 fn check_nodes(plan: &LogicalPlan) -> Result<()> {

@@ -4,7 +4,7 @@
 //! | call | DataFusion | PostgreSQL, and here |
 //! |---|---|---|
 //! | `round(2.5::float8)` | 3 | 2: halves of doubles go to the even number |
-//! | `ln(0)`, `log(-1)` | -Infinity, NaN | an error |
+//! | `ln(0)`, `exp(1000)`, `asin(2)` | -Infinity, Infinity, NaN | an error (`number_range.rs`) |
 //! | `array_length(ARRAY[]::int[], 1)` | 0 | NULL |
 //! | `array_remove(list, 1)`, `array_replace(list, 1, 2)` | the first 1 | each |
 //! | `encode('a', 'base64')` | `YQ` | `YQ==` |
@@ -14,9 +14,8 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, UInt64Array};
-use arrow::compute::kernels::cmp::lt_eq;
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, UInt64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::math;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -26,6 +25,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::by_array::by_array;
+use crate::number_range::NumberRange;
 use crate::replacements::replacements;
 use crate::wrapped::asks_wrapped;
 
@@ -54,8 +54,8 @@ pub(crate) fn round() -> Arc<ScalarUDF> {
 enum Answer {
     /// Halves of floats go to the even number.
     Halves,
-    /// Zero and negative numbers have no logarithm.
-    Logarithm,
+    /// Numbers without an answer are errors.
+    InRange(NumberRange),
     /// A list without values has no length in any dimension.
     Length,
     /// Base64 is filled up to whole groups of four, and encodings have their names in
@@ -73,12 +73,23 @@ pub(crate) const ENCODINGS: [&str; 3] = [BASE64, "hex", FILLED_BASE64];
 const BASE64: &str = "base64";
 const FILLED_BASE64: &str = "base64pad";
 
-const ANSWERS: [(&str, Answer); 9] = [
+const ANSWERS: [(&str, Answer); 20] = [
     ("round", Answer::Halves),
-    ("ln", Answer::Logarithm),
-    ("log", Answer::Logarithm),
-    ("log2", Answer::Logarithm),
-    ("log10", Answer::Logarithm),
+    ("ln", Answer::InRange(NumberRange::Logarithm)),
+    ("log", Answer::InRange(NumberRange::Logarithm)),
+    ("log2", Answer::InRange(NumberRange::Logarithm)),
+    ("log10", Answer::InRange(NumberRange::Logarithm)),
+    ("power", Answer::InRange(NumberRange::Power)),
+    ("exp", Answer::InRange(NumberRange::FiniteAnswer)),
+    ("degrees", Answer::InRange(NumberRange::FiniteAnswer)),
+    ("sin", Answer::InRange(NumberRange::Finite)),
+    ("cos", Answer::InRange(NumberRange::Finite)),
+    ("tan", Answer::InRange(NumberRange::Finite)),
+    ("cot", Answer::InRange(NumberRange::Finite)),
+    ("asin", Answer::InRange(NumberRange::UpToOne)),
+    ("acos", Answer::InRange(NumberRange::UpToOne)),
+    ("atanh", Answer::InRange(NumberRange::UpToOne)),
+    ("acosh", Answer::InRange(NumberRange::FromOne)),
     ("array_length", Answer::Length),
     ("encode", Answer::Encoded),
     ("decode", Answer::Decoded),
@@ -126,6 +137,10 @@ impl ScalarUDFImpl for PostgresAnswer {
         arguments: Vec<Expr>,
         context: &SimplifyContext,
     ) -> Result<ExprSimplifyResult> {
+        // It would leave out what is an error: `log(x, x)` is 1 to it whatever x is.
+        if self.answer == Answer::InRange(NumberRange::Logarithm) {
+            return Ok(ExprSimplifyResult::Original(arguments));
+        }
         self.inner.simplify(arguments, context)
     }
 
@@ -139,7 +154,13 @@ impl ScalarUDFImpl for PostgresAnswer {
                     return by_array(number, &|numbers| Ok(halves_to_even(numbers)));
                 }
             }
-            Answer::Logarithm => values.iter().try_for_each(check_positive)?,
+            Answer::InRange(range) => {
+                let given = values.clone();
+                range.check_arguments(self.name(), &given)?;
+                let answer = self.inner.invoke_with_args(arguments)?;
+                range.check_answer(self.name(), &given, &answer)?;
+                return Ok(answer);
+            }
             Answer::Length => {
                 let has_dimension = values.len() > 1;
                 let lengths = self.inner.invoke_with_args(arguments)?;
@@ -178,21 +199,6 @@ fn halves_to_even(numbers: &ArrayRef) -> ArrayRef {
             let numbers = numbers.as_primitive::<Float64Type>();
             Arc::new(numbers.unary::<_, Float64Type>(f64::round_ties_even))
         }
-    }
-}
-
-fn check_positive(number: &ColumnarValue) -> Result<()> {
-    let data_type = number.data_type();
-    if data_type.is_null() {
-        return Ok(());
-    }
-    let zero = ScalarValue::new_zero(&data_type)?.to_scalar()?;
-    let without_logarithm = lt_eq(&number.to_array(1)?, &zero)?;
-    match without_logarithm.true_count() {
-        0 => Ok(()),
-        _ => exec_err!(
-            "cannot take a logarithm of zero or of a negative number: leave such numbers out, as in CASE WHEN x > 0 THEN ln(x) END"
-        ),
     }
 }
 

@@ -75,7 +75,22 @@ fn errors_of_values_have_the_codes_of_postgresql() {
             "SELECT log10(n - 2) FROM (VALUES (1), (2)) AS v(n)",
             "2201E",
         ),
+        ("SELECT log(0, 8)", "2201E"),
+        ("SELECT log(1.0, 8)", "22012"),
         ("SELECT sqrt(-1)", "2201F"),
+        ("SELECT power(-8, 0.5)", "2201F"),
+        ("SELECT power(0, -1)", "2201F"),
+        ("SELECT power(1e200::float8, 2)", "22003"),
+        (
+            "SELECT exp(n) FROM (VALUES (1::float8), (1000)) AS v(n)",
+            "22003",
+        ),
+        ("SELECT asin(1.5)", "22003"),
+        ("SELECT cos('Infinity'::float8)", "22003"),
+        (
+            "SELECT lcm(9223372036854775807, 9223372036854775806)",
+            "22003",
+        ),
         // invalid_regular_expression, invalid_parameter_value, cardinality_violation
         ("SELECT 'a' ~ '('", "2201B"),
         ("SELECT now() AT TIME ZONE 'Mars/Base'", "22023"),
@@ -96,6 +111,75 @@ fn errors_of_values_have_the_codes_of_postgresql() {
         let words = client.ask(statement).words;
         assert_eq!(words.last().map(String::as_str), Some(code), "{statement}");
         client.ask("ROLLBACK");
+    }
+}
+
+#[test]
+fn errors_of_statements_have_the_codes_of_postgresql() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    for (statement, code) in [
+        // undefined_table
+        ("SELECT * FROM nothing", "42P01"),
+        ("SELECT visits.id FROM orders", "42P01"),
+        ("SELECT visits.* FROM orders", "42P01"),
+        // undefined_column, ambiguous_column
+        ("SELECT nothing FROM orders", "42703"),
+        ("SELECT orders.nothing FROM orders", "42703"),
+        ("SELECT id FROM orders WHERE nothing > 1", "42703"),
+        ("SELECT id FROM orders, other_orders", "42702"),
+        // duplicate_alias
+        ("SELECT 1 FROM orders, orders", "42712"),
+        (
+            "WITH a AS (SELECT 1 AS x), a AS (SELECT 2 AS x) SELECT x FROM a",
+            "42712",
+        ),
+        // undefined_function, which operators are too
+        ("SELECT nothing(id) FROM orders", "42883"),
+        ("SELECT abs(id, id) FROM orders", "42883"),
+        ("SELECT lower()", "42883"),
+        ("SELECT id + true FROM orders", "42883"),
+        ("SELECT id FROM orders WHERE id = true", "42883"),
+        ("SELECT id FROM orders WHERE buyer = true", "42883"),
+        ("SELECT id FROM orders WHERE id IN (true)", "42883"),
+        // datatype_mismatch, cannot_coerce
+        ("SELECT id FROM orders WHERE id", "42804"),
+        ("SELECT id FROM orders WHERE id AND true", "42804"),
+        (
+            "SELECT CASE WHEN id > 1 THEN 1 ELSE true END FROM orders",
+            "42804",
+        ),
+        ("SELECT 1 UNION SELECT true", "42804"),
+        ("SELECT true::date", "42846"),
+        // grouping_error
+        ("SELECT buyer, count(*) FROM orders", "42803"),
+        ("SELECT id FROM orders GROUP BY buyer", "42803"),
+        ("SELECT id FROM orders HAVING id > 1", "42803"),
+        ("SELECT id FROM orders WHERE count(*) > 1", "42803"),
+        ("SELECT sum(count(*)) FROM orders", "42803"),
+        // invalid_column_reference
+        ("SELECT buyer FROM orders ORDER BY 5", "42P10"),
+        ("SELECT buyer FROM orders GROUP BY 5", "42P10"),
+        // windowing_error
+        (
+            "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED FOLLOWING AND UNBOUNDED FOLLOWING) FROM orders",
+            "42P20",
+        ),
+        // syntax_error
+        ("SELECT id FROM orders WHERE", "42601"),
+        ("SELECT *", "42601"),
+        ("SELECT 1 UNION SELECT 1, 2", "42601"),
+        ("SELECT * FROM (VALUES (1), (1, 2)) AS v", "42601"),
+        ("SELECT (SELECT id, buyer FROM orders LIMIT 1)", "42601"),
+        // feature_not_supported
+        ("SELECT array_filter(ARRAY[1, 2], x -> x > 1)", "0A000"),
+        // invalid_row_count_in_limit_clause, and for OFFSET
+        ("SELECT id FROM orders LIMIT -1", "2201W"),
+        ("SELECT id FROM orders OFFSET -1", "2201X"),
+    ] {
+        assert_eq!(client.ask(statement), told(&[code], 'I'), "{statement}");
+        let prepared = client.prepared(statement).0;
+        assert_eq!(prepared, told(&[code], 'I'), "{statement}");
     }
 }
 
@@ -122,7 +206,7 @@ fn errors_are_told_by_their_root() {
         ),
         (
             "SELECT id FROM orders LIMIT -1",
-            "42000",
+            "2201W",
             "Error during planning: LIMIT must be >= 0, '-1' was provided",
         ),
     ] {

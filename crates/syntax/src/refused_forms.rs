@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Query, SetExpr, SetOperator, SetQuantifier,
-    TableFactor, TypedString, Visitor,
+    ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Function, Query, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, TypedString, Visitor,
 };
 
 use crate::Part;
@@ -65,9 +65,48 @@ impl Visitor for Finder {
             Expr::AtTimeZone { .. } if zones_of(expr) > ZONES_MAX => Some(
                 "more than two AT TIME ZONE behind each other are not supported: two of them say what the clocks of one zone show at a time of another, and a third begins again",
             ),
+            Expr::Function(call) => problem_of_call(call),
             _ => None,
         })
     }
+}
+
+/// Functions that take a function, each with why a call is refused.
+macro_rules! taking_functions {
+    ($($name:literal),+ $(,)?) => {
+        &[$((
+            $name,
+            concat!(
+                "`",
+                $name,
+                "` takes a function, which is not supported: unnest the list in a subquery, and write what the function says over its values",
+            ),
+        )),+]
+    };
+}
+
+/// Those of DataFusion, and their like of other systems.
+const TAKING_FUNCTIONS: &[(&str, &str)] = taking_functions![
+    "array_any_match",
+    "any_match",
+    "list_any_match",
+    "array_filter",
+    "list_filter",
+    "array_first",
+    "list_first",
+    "array_transform",
+    "list_transform",
+    "array_reduce",
+    "list_reduce",
+    "reduce",
+];
+
+/// A function would be read as a comparison, or as a path into JSON.
+fn problem_of_call(call: &Function) -> Option<&'static str> {
+    let name = call.name.0.last()?.as_ident()?;
+    let mut taking = TAKING_FUNCTIONS.iter();
+    let found = taking.find(|(taking, _)| taking.eq_ignore_ascii_case(&name.value));
+    found.map(|(_, problem)| *problem)
 }
 
 /// The planner divides by zero where it looks for the same number in another type.
@@ -190,6 +229,15 @@ mod tests {
                 "SELECT count(*) FROM t GROUP BY CUBE (a, b, c, d, e, f, g, h, i, j, k, l, m)",
                 Some("4096 grouping sets"),
             ),
+            (
+                "SELECT array_filter(a, x -> x > 1) FROM t",
+                Some("`array_filter` takes a function"),
+            ),
+            (
+                "SELECT 1 FROM t WHERE List_Any_Match(a, x -> x > 1)",
+                Some("`list_any_match` takes a function"),
+            ),
+            ("SELECT reduce, array_distinct(a) FROM t", None),
             ("SELECT a FROM t UNION ALL SELECT a FROM u", None),
             ("SELECT a FROM t EXCEPT SELECT a FROM u", None),
             ("SELECT a::varchar(3), b::text[] FROM t", None),

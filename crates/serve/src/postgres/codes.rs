@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 
+use super::planning_codes::{code_of_name, code_of_plan, code_of_words};
 use super::value_codes::code_of_value;
 use crate::ServeError;
 use crate::error::root_text;
@@ -59,16 +60,14 @@ pub(super) fn of_datafusion(found: &DataFusionError) -> PgWireError {
         DataFusionError::ResourcesExhausted(detail) => error("53200", detail.clone()),
         // 42601: syntax_error.
         DataFusionError::SQL(problem, _) => error("42601", problem.to_string()),
-        // 42P01: undefined_table.
-        DataFusionError::Plan(problem) if is_no_table(problem) => error("42P01", text),
         DataFusionError::SchemaError(problem, _) => {
-            // 42703: undefined_column.
-            error("42703", problem.to_string())
+            error(code_of_name(problem), problem.to_string())
         }
         // 0A000: feature_not_supported.
-        DataFusionError::NotImplemented(_) => error("0A000", text),
-        // 42000: syntax_error_or_access_rule_violation.
-        DataFusionError::Plan(_) => error("42000", text),
+        DataFusionError::NotImplemented(problem) => {
+            error(code_of_words(problem).unwrap_or("0A000"), text)
+        }
+        DataFusionError::Plan(problem) => error(code_of_plan(problem), text),
         _ => of_value(root, text),
     }
 }
@@ -93,15 +92,18 @@ fn of_external(
 
 /// An error that a value may have made.
 fn of_value(root: &DataFusionError, text: String) -> PgWireError {
-    let code = code_of_value(root, &text).unwrap_or("XX000");
+    let code = code_of_value(root, &text).or_else(|| match root {
+        DataFusionError::Execution(problem) | DataFusionError::Internal(problem) => {
+            code_of_words(problem)
+        }
+        _ => None,
+    });
+    // XX000: internal_error.
+    let code = code.unwrap_or("XX000");
     match text.strip_prefix("Arithmetic overflow: ") {
         Some(overflow) => error(code, format!("value out of range: {overflow}")),
         None => error(code, text),
     }
-}
-
-fn is_no_table(problem: &str) -> bool {
-    problem.starts_with("table '") && problem.ends_with("' not found")
 }
 
 /// An error with the code that clients know it by.

@@ -20,9 +20,13 @@ const SEVERAL_ROWS: &str = "21000";
 const TOO_MUCH: &str = "54000";
 
 /// How texts of errors begin that name no value before.
-const BEGINNINGS: [(&str, &str); 43] = [
+const BEGINNINGS: [(&str, &str); 48] = [
     ("Can't cast value ", OUT_OF_RANGE),
     ("value of ", OUT_OF_RANGE),
+    ("value out of range: ", OUT_OF_RANGE),
+    ("input is out of range: ", OUT_OF_RANGE),
+    ("Signed integer overflow", OUT_OF_RANGE),
+    ("Overflow while rounding ", OUT_OF_RANGE),
     ("Cannot cast to Decimal", OUT_OF_RANGE),
     ("parse decimal overflow", OUT_OF_RANGE),
     ("Decimal overflow", OUT_OF_RANGE),
@@ -54,6 +58,7 @@ const BEGINNINGS: [(&str, &str); 43] = [
     ("cannot take a logarithm of zero or", LOGARITHM),
     ("cannot take square root of", POWER),
     ("zero raised to a negative power", POWER),
+    ("a negative number raised to a non-integer power", POWER),
     ("negative count not allowed", SUBSTRING),
     ("NTILE requires ", NTILE),
     ("regex parse error", REGULAR_EXPRESSION),
