@@ -1,6 +1,6 @@
 //! What the parts of Sluice share: the words (records, deltas, epochs, tables),
-//! the clock and disk through which the outside world comes in, and how long all
-//! sources wait before they try a server again.
+//! the clock and disk through which the outside world comes in, spans of traces, and
+//! how long all sources wait before they try a server again.
 //!
 //! What only one crate needs has no place here. Nothing here depends on another
 //! crate of the workspace, and every other crate may depend on it.
@@ -20,6 +20,7 @@ mod shard;
 mod simulated_disk;
 mod sql_size;
 mod table;
+mod trace;
 
 pub use back_off::BackOff;
 pub use backfill::BackfilledRow;
@@ -40,3 +41,4 @@ pub use sql_size::{
     PLANNING_STACK_BYTES, SQL_INNER_CALLS_MAX, SQL_OPERATORS_MAX, too_many_operators,
 };
 pub use table::{ColumnDefinition, TableDefinition, TableKind};
+pub use trace::{Attribute, OpenSpan, Span, SpanContext, SpanKind, Spans, TakeSpans};

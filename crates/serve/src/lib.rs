@@ -47,7 +47,7 @@ pub use error::ServeError;
 pub use explain::RunningViews;
 pub use http::{
     ConnectionLimits, HasKey, HttpLimits, HttpListener, HttpState, Rules, WarehouseInfo, guarded,
-    router,
+    router, traced,
 };
 pub use letter_retry::{LetterPlace, RetryLetters, RetryReport};
 pub use live_feed::LiveFeed;

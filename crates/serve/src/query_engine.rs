@@ -23,8 +23,8 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::StreamExt;
 use parking_lot::{Mutex, RwLock};
-use sluice_core::{Epoch, too_many_operators};
-use sluice_functions::{FloatsInOperators, Functions, IntervalProducts};
+use sluice_core::{Epoch, Spans, too_many_operators};
+use sluice_functions::{FloatsInOperators, Functions, IntervalProducts, TextsInOperators};
 use sluice_scan::{CodedGroups, checked_sum, float_extremes};
 use sluice_store::Snapshot;
 use tokio::runtime::Handle;
@@ -83,6 +83,8 @@ pub struct QueryOptions {
     pub auditor: Option<Arc<dyn Auditor>>,
     /// Where statements of PostgreSQL clients are counted.
     pub metrics: Arc<Metrics>,
+    /// Told of every statement of PostgreSQL clients.
+    pub spans: Spans,
     /// Connections of PostgreSQL clients at one time.
     pub connections_max: usize,
     /// The threads that compute answers to HTTP clients, so that a long
@@ -105,6 +107,7 @@ impl Default for QueryOptions {
             access: Arc::default(),
             auditor: None,
             metrics: Arc::default(),
+            spans: Spans::default(),
             connections_max: 100,
             threads: None,
         }
@@ -292,6 +295,7 @@ impl QueryEngine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_expr_planners(vec![
+                Arc::new(TextsInOperators),
                 Arc::new(FloatsInOperators),
                 Arc::new(IntervalProducts),
             ])

@@ -117,6 +117,11 @@ impl Session {
         self.asked.lock().1 += rows as u64;
     }
 
+    /// Rows that were made for the answer so far.
+    pub(crate) fn rows_made(&self) -> u64 {
+        self.asked.lock().1
+    }
+
     /// The statement that is answered.
     pub(crate) fn asked(&self) -> Option<String> {
         self.asked.lock().0.clone()

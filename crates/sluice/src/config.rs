@@ -11,6 +11,7 @@ use crate::access::{PersonalText, UserText};
 use crate::audit_log::AuditText;
 use crate::failure::Failure;
 use crate::secret::named_secret;
+use crate::traces::TracesText;
 use crate::watching::{AlarmsText, MailText};
 
 /// Where the parts of the warehouse run.
@@ -79,6 +80,9 @@ pub struct Config {
     /// What is kept of what was asked.
     #[serde(default)]
     pub audit: AuditText,
+    /// Where it is told what epochs, requests and statements took.
+    #[serde(default)]
+    pub traces: Option<TracesText>,
     /// The project's own settings, put for `${name}` in its files.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
@@ -292,6 +296,11 @@ impl Config {
                 return Err(problem(path, text, listen.span().start, &message, help));
             }
         }
+        if let Some(traces) = &config.traces {
+            let checked = traces.check();
+            checked
+                .map_err(|wrong| problem(path, text, wrong.offset, &wrong.message, wrong.help))?;
+        }
         for (name, value) in &config.settings {
             if value.is_table() || value.as_array().is_some_and(|items| !are_texts(items)) {
                 let message =
@@ -470,6 +479,19 @@ mod tests {
         let error = parse("name = \"a\"\nlisten.postgres = \"5433\"\n").unwrap_err();
         assert!(
             error.starts_with("w.toml:2:19: `5433` is no address"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_address_for_traces_is_refused_with_its_place() {
+        let error = parse("name = \"a\"\n[traces]\nendpoint = \"collector\"\n").unwrap_err();
+        assert!(
+            error.starts_with("w.toml:3:12: `endpoint` of [traces] is no address"),
+            "{error}"
+        );
+        assert!(
+            error.contains("help: write scheme, host and port"),
             "{error}"
         );
     }

@@ -40,6 +40,7 @@ mod source_gauges;
 mod sql;
 mod state_memory;
 mod summary;
+mod traces;
 mod waiting_disk;
 mod watching;
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_capture::Collector;
-use sluice_core::SystemClock;
+use sluice_core::{Spans, SystemClock};
 use sluice_engine::Program;
 use sluice_functions::Functions;
 use sluice_serve::{
     Access, Auditor, ColumnMeaning, HasKey, HttpLimits, HttpListener, HttpState, KeepPanels,
     LiveFeed, Metrics, Panels, PostgresListener, QueryEngine, QueryOptions, RetryLetters, Rules,
-    RunningViews, SnapshotSource, TakeRows, Tls, WarehouseInfo, guarded,
+    RunningViews, SnapshotSource, TakeRows, Tls, WarehouseInfo, guarded, traced,
 };
 use sluice_watch::{Alert, Watcher};
 use tokio::runtime::{Handle, Runtime};
@@ -50,6 +50,8 @@ pub struct ServingParts {
     pub auditor: Option<Arc<dyn Auditor>>,
     /// Encryption of both addresses.
     pub tls: Option<Arc<Tls>>,
+    /// Told of every request and statement.
+    pub spans: Spans,
     /// What Sugar BI must send; without it, it is not answered.
     pub sugar_token: Option<String>,
 }
@@ -108,6 +110,7 @@ impl Serving {
                 access: parts.access.clone(),
                 auditor: parts.auditor.clone(),
                 metrics: parts.metrics.clone(),
+                spans: parts.spans.clone(),
                 table_meanings: parts.docs.table_meanings(),
                 threads: Some(answers.handle().clone()),
             },
@@ -179,7 +182,7 @@ impl Serving {
             clock: Arc::new(SystemClock),
             auditor: parts.auditor,
         };
-        let router = guarded(router, rules);
+        let router = traced(guarded(router, rules), parts.spans);
         let serve = listener.serve(router, until_stopped());
         connections.spawn(async move {
             if let Err(error) = serve.await {
@@ -289,6 +292,8 @@ pub struct EngineSettings {
     pub auditor: Option<Arc<dyn Auditor>>,
     /// Where statements are counted.
     pub metrics: Arc<Metrics>,
+    /// Told of every statement.
+    pub spans: Spans,
     /// What tables and views mean.
     pub table_meanings: BTreeMap<String, String>,
     /// The threads that compute answers to HTTP clients.
@@ -318,6 +323,7 @@ pub fn query_engine(
         access: settings.access,
         auditor: settings.auditor,
         metrics: settings.metrics,
+        spans: settings.spans,
         table_meanings: settings.table_meanings,
         threads: settings.threads,
         ..QueryOptions::default()

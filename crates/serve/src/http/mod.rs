@@ -21,9 +21,11 @@ mod panel_metrics;
 mod panels;
 mod percent;
 mod problem;
+mod request_span;
 mod saved_panels;
 mod sql;
 mod sugar;
+mod traceparent;
 mod xlsx;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +61,7 @@ use crate::take_rows::TakeRows;
 pub use access::{HasKey, Rules, guarded};
 pub use connection::ConnectionLimits;
 pub use listener::HttpListener;
+pub use request_span::traced;
 
 /// So many rows are written without leaving the thread.
 const ROWS_AT_ONCE_MAX: usize = 5_000;

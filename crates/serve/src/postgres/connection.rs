@@ -24,6 +24,7 @@ use tokio_util::codec::Framed;
 use super::codes::{fatal, with_code};
 use super::handlers::{Handlers, Statement};
 use super::sign_in::{Startup, TOO_MANY_TRIES};
+use super::statement_span::tell;
 use super::stream::{Bytes, WireStream};
 use crate::audit;
 use crate::session::SESSION;
@@ -262,17 +263,23 @@ async fn converse(
         );
         let answered = answered.await;
         waited += begin.elapsed();
-        if is_asked || answered.is_err() {
-            let took = std::mem::take(&mut waited);
+        let is_told = is_asked || answered.is_err();
+        let took = match is_told {
+            true => std::mem::take(&mut waited),
+            false => Duration::ZERO,
+        };
+        if is_told {
             handlers.times.count(took, answered.is_ok());
         }
         if let Err(problem) = answered {
             let info = ErrorInfo::from(with_code(problem));
+            tell(&handlers.spans, took, Some(&info.code));
             note(handlers, socket, "statement", begin, &info.code);
             let problem = PgWireError::UserError(Box::new(info));
             handlers.take_back(socket).await?;
             process_error(socket, problem, is_extended).await?;
         } else if is_asked {
+            tell(&handlers.spans, took, None);
             note(handlers, socket, "statement", begin, "ok");
         }
     }

@@ -10,6 +10,7 @@ use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::HookClient;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use sluice_core::Spans;
 
 use super::copy_out::CopyHook;
 use super::cursors::CursorHook;
@@ -40,6 +41,8 @@ pub(super) struct Handlers {
     pub(super) extended: Arc<Extended>,
     /// How many statements are asked, and how long they take.
     pub(super) times: StatementTimes,
+    /// Told of every statement.
+    pub(super) spans: Spans,
     settings: SettingsHook,
     door: Arc<Door>,
 }
@@ -71,6 +74,7 @@ impl Handlers {
             }),
             simple: Arc::new(Simple::new(services, settings.clone())),
             times: StatementTimes::new(&engine.options.metrics, "postgres"),
+            spans: engine.options.spans.clone(),
             settings,
             door: Arc::new(door),
         }

@@ -43,6 +43,11 @@ pub fn run(
     for problem in &missing {
         reporter.warn(problem);
     }
+    if let Some(traces) = &project.config.traces
+        && let Err(problem) = traces.headers(&project.folder)
+    {
+        reporter.warn(&problem.to_string());
+    }
     let alerts = load_alerts(&project)?;
     let reports = load_reports(&project)?;
     check_alerts(&project, &program, &alerts, &reports)?;

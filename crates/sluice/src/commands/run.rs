@@ -44,6 +44,7 @@ use crate::source_connections;
 use crate::source_gauges::SourceGauges;
 use crate::state_memory;
 use crate::summary::{self, Took};
+use crate::traces::Traces;
 use crate::waiting_disk::WaitingDisk;
 use crate::watching::{WatchThreads, add_tables, audits_interval, open_reporting, open_watcher};
 
@@ -193,8 +194,11 @@ fn run_to_end(
     address::withdraw(&state);
 
     state_memory::install(&project.config.limits, &state)?;
+    let metrics = Arc::new(Metrics::default());
+    let traces = Traces::start(&project, &metrics, reporter)?;
     let start_us = SystemClock.now_us();
     let surroundings = Surroundings {
+        spans: traces.spans(),
         stop: stop.clone(),
         disk: Arc::new(disk.clone()),
         ..Surroundings::of_machine(reporter)
@@ -220,7 +224,6 @@ fn run_to_end(
     let collector = Arc::new(collector(&project, submissions.clone())?);
     let live = Arc::new(LiveFeed::new(published.snapshot()));
     warehouse.publish_to(live.clone());
-    let metrics = Arc::new(Metrics::default());
     disk.tell(metrics.gauge(
         "sluice_disk_waits",
         "Writes that wait for room on the disk of the state; while it is not 0, sources and clients wait.",
@@ -246,6 +249,7 @@ fn run_to_end(
         access: Arc::new(access),
         auditor: audit.map(|audit| Arc::new(audit) as Arc<dyn Auditor>),
         tls: tls.map(Arc::new),
+        spans: traces.spans(),
         sugar_token: project.config.sugar.token(&project.folder)?,
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
@@ -373,6 +377,7 @@ fn run_to_end(
         Ok(ended)
     });
     serving.stop();
+    traces.stop();
     address::withdraw(&state);
     let ended = outcome?;
     if ended == Ended::Erased {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
-use sluice_core::{Disk, ManualClock, OpenMode, SimulatedDisk, stable_hash};
+use sluice_core::{Disk, ManualClock, OpenMode, SimulatedDisk, Spans, stable_hash};
 
 use self::fuzz_rounds::rounds;
 use self::mutator::{Mutator, Watch};
@@ -43,6 +43,7 @@ pub fn open(definitions: &Definitions, disk: &SimulatedDisk) -> Result<Recovery,
         checkpoint_writer: CheckpointWriter::Caller,
         collected_rows_min: 2,
         reporter: Reporter::silent(),
+        spans: Spans::default(),
         stop: Arc::default(),
     };
     let Definitions { project, program } = definitions;

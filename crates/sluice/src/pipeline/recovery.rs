@@ -129,6 +129,7 @@ pub fn recover(
             live: None,
             durable_epoch: Some(epoch),
             writing: None,
+            epoch_span: None,
             sources,
             options,
             records_max,
@@ -194,6 +195,7 @@ pub fn recover(
         // Only the empty warehouse, epoch 0, can be written down without rows.
         durable_epoch: (first > 1).then_some(first - 1),
         writing: None,
+        epoch_span: None,
         sources: project.sources.clone(),
         options,
         records_max,

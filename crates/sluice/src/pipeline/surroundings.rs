@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use sluice_core::{Clock, Disk, RealDisk, SystemClock};
+use sluice_core::{Clock, Disk, RealDisk, Spans, SystemClock};
 use sluice_engine::EngineOptions;
 
 use crate::report::Reporter;
@@ -35,6 +35,8 @@ pub struct Surroundings {
     pub collected_rows_min: usize,
     /// Told of long work.
     pub reporter: Reporter,
+    /// Told what each epoch and each checkpoint took.
+    pub spans: Spans,
     /// Set when nobody waits for a source any more.
     pub stop: Arc<AtomicBool>,
 }
@@ -48,6 +50,7 @@ impl Surroundings {
             checkpoint_writer: CheckpointWriter::Thread,
             collected_rows_min: EngineOptions::default().collected_rows_min,
             reporter,
+            spans: Spans::default(),
             stop: Arc::default(),
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use sluice_core::{Delta, Epoch, EpochCut, PartitionId, RecordKind};
+use sluice_core::{
+    Delta, Epoch, EpochCut, OpenSpan, PartitionId, RecordKind, SpanContext, SpanKind,
+};
 use sluice_engine::{EngineMetrics, EngineOptions, OperatorReport};
 use sluice_log::Log;
 use sluice_mask::Masks;
@@ -60,6 +62,8 @@ pub struct Warehouse {
     /// Epoch of the last checkpoint; `None` while there is none.
     pub(super) durable_epoch: Option<Epoch>,
     pub(super) writing: Option<WritingCheckpoint>,
+    /// The span of the last epoch, of which a checkpoint of it is a part.
+    pub(super) epoch_span: Option<SpanContext>,
     /// The topics and tables in force.
     pub(super) sources: Arc<Sources>,
     pub(super) options: EngineOptions,
@@ -80,19 +84,37 @@ impl Warehouse {
         if self.rebuild.as_ref().is_some_and(Rebuild::must_wait) {
             return Ok(false);
         }
-        match self.cut.next(&self.log)? {
-            Some(content) => {
-                self.run_content(&content)?;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
+        let spans = &self.surroundings.spans;
+        let mut span = spans.begin("epoch", SpanKind::Internal, None);
+        let cut_span = span.part("cut");
+        let Some(content) = self.cut.next(&self.log)? else {
+            cut_span.discard();
+            span.discard();
+            return Ok(false);
+        };
+        drop(cut_span);
+        self.epoch_span = span.context();
+        self.run_as_part_of(&mut span, &content)?;
+        Ok(true)
     }
 
     /// Runs an epoch whose cut is recorded.
     pub(super) fn run_content(&mut self, content: &EpochContent) -> Result<(), Failure> {
+        self.run_as_part_of(&mut OpenSpan::default(), content)
+    }
+
+    fn run_as_part_of(
+        &mut self,
+        span: &mut OpenSpan,
+        content: &EpochContent,
+    ) -> Result<(), Failure> {
         let before = self.start_of_epoch(content);
+        let step = span.part("route");
         let mut routed = self.route.run(content)?;
+        drop(step);
+        span.set("sluice.epoch", content.cut.epoch);
+        span.set("sluice.records", content.record_count());
+        span.set("sluice.dead_letters", routed.dead_letters);
         self.progress.epochs += 1;
         self.progress.records += content.record_count();
         self.progress.dead_letters += routed.dead_letters;
@@ -102,8 +124,14 @@ impl Warehouse {
         let mut changes = routed.changes.iter();
         self.has_new_rules |=
             changes.any(|it| it.table == DIVERSION_RULES && it.rows.num_rows() > 0);
+        let step = span.part("engine");
         let output = self.engine.run(content.cut.epoch, routed)?;
+        drop(step);
+        let changed = output.deltas.values().map(|delta| delta.len() as u64);
+        span.set("sluice.rows_changed", changed.sum::<u64>());
+        let step = span.part("store");
         self.store.run(&output, &event_times)?;
+        drop(step);
         if let Some(rules) = output.deltas.get(DIVERSION_RULES) {
             self.note_rules(rules, &before);
         }
@@ -249,6 +277,8 @@ impl Warehouse {
         if self.durable_epoch == Some(epoch) || self.writing.is_some() {
             return Ok(None);
         }
+        let spans = &self.surroundings.spans;
+        let span = spans.begin_part("checkpoint collect", self.epoch_span);
         let engine = self.engine.checkpoint()?;
         let definitions = self.definitions.clone();
         let ends = cut.end_offsets.clone();
@@ -262,7 +292,10 @@ impl Warehouse {
         )?;
         let state_bytes = request.changed_parts.values().map(Vec::len).sum::<usize>();
         let job = self.store.begin_checkpoint(request)?;
-        let work = Writing::start(job, &self.surroundings)?;
+        drop(span);
+        let mut span = spans.begin_part("checkpoint write", self.epoch_span);
+        span.set("sluice.epoch", epoch);
+        let work = Writing::start(job, &self.surroundings, span)?;
         self.writing = Some(WritingCheckpoint { epoch, ends, work });
         Ok(Some(state_bytes as u64))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use sluice_core::{Epoch, PartitionId};
+use sluice_core::{Epoch, OpenSpan, PartitionId};
 use sluice_store::{CheckpointJob, StateJob, StoreError, WrittenCheckpoint, WrittenRows};
 
 use super::surroundings::{CheckpointWriter, Surroundings};
@@ -37,8 +37,14 @@ pub(super) enum Writing {
 }
 
 impl Writing {
-    pub(super) fn start(job: CheckpointJob, surroundings: &Surroundings) -> Result<Self, Failure> {
+    /// Begins to write, of which `span` tells if it is done in a thread of its own.
+    pub(super) fn start(
+        job: CheckpointJob,
+        surroundings: &Surroundings,
+        mut span: OpenSpan,
+    ) -> Result<Self, Failure> {
         if surroundings.checkpoint_writer == CheckpointWriter::Caller {
+            span.discard();
             return Ok(Self::Caller(Box::new(job)));
         }
         let rows = RowsPlace::default();
@@ -48,6 +54,10 @@ impl Writing {
             .name("checkpoint".to_owned())
             .spawn(move || {
                 let written = write(job, &place);
+                if written.is_err() {
+                    span.fail();
+                }
+                drop(span);
                 // What was collected for the checkpoint is free by now.
                 sluice_memory::give_freed_memory_back(clock.now_us());
                 written

@@ -24,7 +24,8 @@ use std::sync::atomic::AtomicBool;
 use arrow::util::display::array_value_to_string;
 use parking_lot::Mutex;
 use sluice_core::{
-    Disk, Epoch, FaultPlan, FileRange, ManualClock, OpenMode, Record, SimulatedDisk, stable_hash,
+    Disk, Epoch, FaultPlan, FileRange, ManualClock, OpenMode, Record, SimulatedDisk, Spans,
+    stable_hash,
 };
 use sluice_log::{Log, LogError};
 use sluice_store::Snapshot;
@@ -313,6 +314,7 @@ impl<'a> World<'a> {
             checkpoint_writer: CheckpointWriter::Caller,
             collected_rows_min: 2,
             reporter: Reporter::silent(),
+            spans: Spans::default(),
             stop: Arc::default(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
@@ -519,6 +521,7 @@ impl<'a> World<'a> {
             checkpoint_writer: CheckpointWriter::Caller,
             collected_rows_min: 2,
             reporter: Reporter::silent(),
+            spans: Spans::default(),
             stop: Arc::default(),
         };
         let Definitions { project, program } = &self.definitions[self.current];
