@@ -2,7 +2,8 @@
 //! program copies and follows it, is killed again and again, and the server
 //! ends too: in the end every table is the server's, row by row and type by
 //! type, every view is what the log gives, and no reader saw half a
-//! transaction. The same while definitions of tables change.
+//! transaction. The same while definitions of tables change, while tables join the
+//! source, and through a broker of Kafka.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,31 +14,42 @@
 
 #[path = "captured_shop/asker.rs"]
 mod asker;
+#[path = "../../kafka/tests/common/mod.rs"]
+mod brokers;
 #[path = "captured_shop/changes.rs"]
 mod changes;
 mod common;
 #[path = "captured_shop/database.rs"]
 mod database;
+#[path = "captured_shop/joining.rs"]
+mod joining;
+#[path = "captured_shop/kafka.rs"]
+mod kafka;
 #[path = "../../mysql/tests/common/mod.rs"]
 mod mysql;
 #[path = "../../postgres/tests/common/mod.rs"]
 mod postgres;
 #[path = "captured_shop/tables.rs"]
 mod tables;
+#[path = "captured_shop/traffic.rs"]
+mod traffic;
+#[path = "common/world.rs"]
+mod world;
 
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sluice_core::{Clock as _, SystemClock};
 
-use asker::{Asker, MAKE_COPIED_LAST};
+use asker::Asker;
+use brokers::Broker;
 use changes::definitions_change_at_full_speed;
-use common::{Running, ask, replay_command, sluice, succeed};
-use database::{Database, Place};
-use tables::{Table, assert_same, tables};
+use common::{Running, ask, replay_command, succeed};
+use database::Database;
+use joining::tables_join_at_full_speed;
+use kafka::through_kafka;
+use tables::{Table, assert_same};
+use traffic::{Random, Traffic};
 
 const MODELS: [(&str, &str); 3] = [
     (
@@ -54,26 +66,24 @@ const MODELS: [(&str, &str); 3] = [
     ),
 ];
 
-/// A project of these tables and models; `topic` is what is said of the topic itself.
-fn write_project(
-    project: &Path,
-    database: &Database,
-    topic: &str,
-    tables: &[Table],
-    models: &[(&str, &str)],
-) {
-    std::fs::create_dir_all(project.join("sources")).unwrap();
-    std::fs::create_dir_all(project.join("models")).unwrap();
-    std::fs::write(
-        project.join("warehouse.toml"),
-        "name = \"shop\"\n[limits]\ncheckpoint_interval_ms = 500\n",
-    )
-    .unwrap();
-    let is_postgres = matches!(database, Database::Postgres(_));
-    let mut sources = format!("{topic}[topic.shop.capture]\n{}\n", database.capture());
+/// What `warehouse.toml` says.
+const PROJECT: &str = "name = \"shop\"\n[limits]\ncheckpoint_interval_ms = 500\n";
+
+/// What `sources/*.toml` says of these tables; `topic` is what is said of the topic
+/// itself, `capture` where its records come from.
+fn sources(topic: &str, capture: &str, tables: &[Table], is_postgres: bool) -> String {
+    let mut sources = format!("{topic}[topic.shop.capture]\n{capture}\n");
     for table in tables {
         sources.push_str(&table.definition(is_postgres));
     }
+    sources
+}
+
+/// A project of these sources and models.
+fn write_project(project: &Path, sources: &str, models: &[(&str, &str)]) {
+    std::fs::create_dir_all(project.join("sources")).unwrap();
+    std::fs::create_dir_all(project.join("models")).unwrap();
+    std::fs::write(project.join("warehouse.toml"), PROJECT).unwrap();
     std::fs::write(project.join("sources/shop.toml"), sources).unwrap();
     for (name, query) in models {
         let text = format!("CREATE MATERIALIZED VIEW {name} AS {query}");
@@ -84,87 +94,17 @@ fn write_project(
 /// Accounts with what is on them, and orders whose total is not their lines and freight.
 const QUESTION: &str = "SELECT c.n, a.n, a.cents, w.n FROM (SELECT count(*) AS n FROM zz_copied) AS c CROSS JOIN (SELECT count(*) AS n, sum(cents) AS cents FROM account) AS a CROSS JOIN (SELECT count(*) AS n FROM order_info AS o FULL JOIN (SELECT order_id, sum(split_total_amount) AS goods FROM order_detail GROUP BY order_id) AS d ON d.order_id = o.id WHERE o.id IS NULL OR d.order_id IS NULL OR o.total_amount <> d.goods + o.feight_fee - o.feight_fee_reduce) AS w";
 
-/// Pseudo-random numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit.max(1)
-    }
-}
-
-/// Moves money and changes what the shop wrote, over connections that may end.
-fn write_until(stop: &AtomicBool, place: &Place) -> u64 {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mut count = 0;
-    while !stop.load(Ordering::SeqCst) {
-        let Some(mut client) = place.connect() else {
-            std::thread::sleep(Duration::from_millis(50));
-            continue;
-        };
-        while !stop.load(Ordering::SeqCst) {
-            count += 1;
-            let (from, to) = (random.below(20) + 1, random.below(20) + 1);
-            let id = random.below(2_000) + 1;
-            let change = match random.below(4) {
-                0 => format!("UPDATE order_info SET channel = 'é{count}' WHERE id = {id}"),
-                1 => format!("DELETE FROM cart_info WHERE id = {id}"),
-                2 => format!("UPDATE user_info SET birthday = NULL WHERE id = {id}"),
-                _ => format!(
-                    "UPDATE sku_info SET price = price + 0.01, operate_time = NULL WHERE id = {}",
-                    id % 40
-                ),
-            };
-            let statements = [
-                "BEGIN".to_owned(),
-                format!("UPDATE account SET cents = cents - 3 WHERE id = {from}"),
-                change,
-                format!("UPDATE account SET cents = cents + 3 WHERE id = {to}"),
-                "COMMIT".to_owned(),
-            ];
-            if statements.iter().any(|sql| client.query(sql).is_err()) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(3));
-        }
-    }
-    count
-}
-
 fn killed_again_and_again(mut database: Database) {
-    let accounts = (1..=20).map(|id| format!("({id}, 1000)"));
-    let accounts: Vec<String> = accounts.collect();
-    database.ask("CREATE TABLE account (id INT PRIMARY KEY, cents BIGINT NOT NULL)");
-    database.ask(&format!(
-        "INSERT INTO account VALUES {}",
-        accounts.join(",")
-    ));
-    for statement in MAKE_COPIED_LAST {
-        database.ask(statement);
-    }
-    let mut shop = sluice()
-        .args(["shop", "--into", &database.url(), "--hours", "12"])
-        .args(["--rate", "3", "--devices", "3000"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let tables = tables(&database);
+    let (traffic, tables) = Traffic::start(&database);
     let folder = tempfile::tempdir().unwrap();
     let (project, state) = (folder.path().join("project"), folder.path().join("state"));
-    write_project(&project, &database, "", &tables, &MODELS);
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let (stop, place) = (stop.clone(), database.place());
-        std::thread::spawn(move || write_until(&stop, &place))
-    };
+    let is_postgres = database.is_postgres();
+    let sources = sources("", &database.capture(&["*"]), &tables, is_postgres);
+    write_project(&project, &sources, &MODELS);
     let asker = Asker::start(QUESTION, &["20", "20000", "0"]);
     let seed = SystemClock.now_us().unsigned_abs();
     eprintln!("seed {seed}");
-    let mut random = Random(seed | 1);
+    let mut random = Random::of(seed);
     for round in 0..6 {
         let running = Running::start(&project, &state, &[]);
         asker.turn_to(&running.http);
@@ -187,12 +127,8 @@ fn killed_again_and_again(mut database: Database) {
     let running = Running::start(&project, &state, &[]);
     asker.turn_to(&running.http);
     asker.wait_for(50);
-    stop.store(true, Ordering::SeqCst);
-    let written = writer.join().unwrap();
+    let written = traffic.end();
     assert!(written > 100, "{written} transactions were written");
-    // It has ended, or the server's end has ended it.
-    let _ = shop.kill();
-    shop.wait().unwrap();
 
     let rows = tables
         .iter()
@@ -219,46 +155,74 @@ fn killed_again_and_again(mut database: Database) {
     );
 }
 
+fn mariadb() -> Option<Database> {
+    let server = mysql::Server::start()?;
+    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
+    Some(Database::MySql(server))
+}
+
+fn mysql() -> Option<Database> {
+    let more = ["--server-id=1", "--binlog-row-metadata=FULL"];
+    let server = mysql::Server::start_as(mysql::Kind::MySql, &more)?;
+    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
+    Some(Database::MySql(server))
+}
+
+fn postgresql() -> Option<Database> {
+    postgres::Server::start(&[]).map(Database::Postgres)
+}
+
+/// Runs a test on a server; where it is not installed, that was said.
+fn on(database: Option<Database>, test: impl FnOnce(Database)) {
+    if let Some(database) = database {
+        test(database);
+    }
+}
+
 #[test]
 fn mariadb_s_shop_is_the_warehouse_s() {
-    let Some(server) = mysql::Server::start() else {
-        return;
-    };
-    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
-    killed_again_and_again(Database::MySql(server));
+    on(mariadb(), killed_again_and_again);
 }
 
 #[test]
 fn mysql_s_shop_is_the_warehouse_s() {
-    let more = ["--server-id=1", "--binlog-row-metadata=FULL"];
-    let Some(server) = mysql::Server::start_as(mysql::Kind::MySql, &more) else {
-        return;
-    };
-    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
-    killed_again_and_again(Database::MySql(server));
+    on(mysql(), killed_again_and_again);
 }
 
 #[test]
 fn postgresql_s_shop_is_the_warehouse_s() {
-    let Some(server) = postgres::Server::start(&[]) else {
-        return;
-    };
-    killed_again_and_again(Database::Postgres(server));
+    on(postgresql(), killed_again_and_again);
 }
 
 #[test]
 fn definitions_that_change_on_mariadb_lose_nothing() {
-    let Some(server) = mysql::Server::start() else {
-        return;
-    };
-    server.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]);
-    definitions_change_at_full_speed(Database::MySql(server));
+    on(mariadb(), definitions_change_at_full_speed);
 }
 
 #[test]
 fn definitions_that_change_on_postgresql_lose_nothing() {
-    let Some(server) = postgres::Server::start(&[]) else {
+    on(postgresql(), definitions_change_at_full_speed);
+}
+
+#[test]
+fn tables_that_join_on_mariadb_are_whole() {
+    on(mariadb(), tables_join_at_full_speed);
+}
+
+#[test]
+fn tables_that_join_on_mysql_are_whole() {
+    on(mysql(), tables_join_at_full_speed);
+}
+
+#[test]
+fn tables_that_join_on_postgresql_are_whole() {
+    on(postgresql(), tables_join_at_full_speed);
+}
+
+#[test]
+fn the_shop_s_changes_come_through_kafka() {
+    let Some(broker) = Broker::start() else {
         return;
     };
-    definitions_change_at_full_speed(Database::Postgres(server));
+    on(mariadb(), |database| through_kafka(database, broker));
 }

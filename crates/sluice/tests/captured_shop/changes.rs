@@ -9,7 +9,7 @@ use crate::asker::{Asker, COPIED_LAST, MAKE_COPIED_LAST};
 use crate::common::{Running, ask, ask_long_until, ask_until, replay_command, succeed};
 use crate::database::{Database, Place};
 use crate::tables::{Table, assert_same};
-use crate::write_project;
+use crate::{sources, write_project};
 
 const ITEMS: i64 = 200;
 
@@ -218,7 +218,9 @@ pub fn definitions_change_at_full_speed(database: Database) {
     let tables = tables();
     // What was a table's has no definition while it has another name.
     let topic = "[topic.shop]\nunplaced = \"drop\"\n";
-    write_project(&project, &database, topic, &tables, &MODELS);
+    let is_postgres = database.is_postgres();
+    let sources = sources(topic, &database.capture(&["*"]), &tables, is_postgres);
+    write_project(&project, &sources, &MODELS);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let (stop, place) = (stop.clone(), database.place());

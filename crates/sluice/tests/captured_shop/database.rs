@@ -117,16 +117,33 @@ impl Database {
         }
     }
 
-    pub fn capture(&self) -> String {
-        match self {
-            Self::MySql(server) => format!(
-                "kind = \"mysql\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"root\"\ntables = [\"shop.*\"]\n",
-                server.address.port
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// These tables as a source; `*` stands for all.
+    pub fn capture(&self, tables: &[&str]) -> String {
+        let (server, schema) = match self {
+            Self::MySql(server) => (
+                format!(
+                    "kind = \"mysql\"\nport = {}\nuser = \"root\"",
+                    server.address.port
+                ),
+                "shop",
             ),
-            Self::Postgres(server) => format!(
-                "kind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"shop\"\nuser = \"admin\"\npublications = [\"sluice\"]\n",
-                server.address.port
+            Self::Postgres(server) => (
+                format!(
+                    "kind = \"postgres\"\nport = {}\ndatabase = \"shop\"\nuser = \"admin\"\npublications = [\"sluice\"]",
+                    server.address.port
+                ),
+                "public",
             ),
-        }
+        };
+        let tables = tables.iter().map(|table| format!("\"{schema}.{table}\""));
+        let tables: Vec<String> = tables.collect();
+        format!(
+            "{server}\nhost = \"127.0.0.1\"\ntables = [{}]\n",
+            tables.join(", ")
+        )
     }
 }
