@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::binlog::gtid::GtidSet;
+use crate::binlog::gtid::{GtidSet, TEXT_BYTES_MAX};
 use crate::ddl::Schemas;
 use crate::filter::TableFilter;
 use crate::input::{BadBytes, Input, name_text};
@@ -184,14 +184,14 @@ pub(crate) fn rows_step(rows: u64, gtid: &str) -> Vec<u8> {
     bytes
 }
 
-/// The step of a transaction's last row. `gtid` is its identity, or empty.
-pub(crate) fn commit_step(file: &str, offset: u64, transactions: u64, gtid: &str) -> Vec<u8> {
+/// The step of a transaction's last row. `gtids` are the transactions that were read,
+/// itself among them ([`GtidSet::up_to`]), or empty.
+pub(crate) fn commit_step(file: &str, offset: u64, transactions: u64, gtids: &str) -> Vec<u8> {
     let mut bytes = vec![STEP_MARK, COMMIT];
     bytes.extend(offset.to_le_bytes());
     bytes.extend(transactions.to_le_bytes());
-    // Identities are far shorter than 250 bytes.
-    bytes.push(gtid.len().min(250) as u8);
-    bytes.extend(gtid.bytes().take(250));
+    bytes.push(gtids.len().min(TEXT_BYTES_MAX) as u8);
+    bytes.extend(gtids.bytes().take(TEXT_BYTES_MAX));
     bytes.extend(file.bytes());
     bytes
 }

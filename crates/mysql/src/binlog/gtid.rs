@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::{BadBytes, Input};
 
+/// Bytes of a set as text that the record of a transaction takes.
+pub const TEXT_BYTES_MAX: usize = 250;
+
 /// Identity of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gtid {
@@ -169,6 +172,26 @@ impl GtidSet {
         }
     }
 
+    /// What the record of a transaction of the set says was read: all of the set, so that
+    /// transactions without a row that is taken are not asked for once more, of which a
+    /// table that joins later would get old rows. Of a set that is too long for it
+    /// ([`TEXT_BYTES_MAX`]) the transaction with those beside it.
+    pub fn up_to(&self, gtid: &Gtid) -> String {
+        let all = self.to_string();
+        if all.len() <= TEXT_BYTES_MAX {
+            return all;
+        }
+        let Gtid::MySql { server, number } = gtid else {
+            return gtid.to_string();
+        };
+        let mut intervals = self.mysql.get(server).into_iter().flatten();
+        let interval = intervals.find(|(first, last)| (first..=last).contains(&number));
+        match interval {
+            Some((first, last)) => format!("{server}:{first}-{last}"),
+            None => gtid.to_string(),
+        }
+    }
+
     /// The bytes of a set of MySQL's, for the request of the log. Last numbers
     /// are exclusive there.
     pub fn encode_mysql(&self) -> Vec<u8> {
@@ -287,5 +310,44 @@ mod tests {
         for bad in ["x", "1-2", "zz:1", "0-1-x"] {
             assert!(bad.parse::<GtidSet>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_record_of_a_transaction_says_what_was_read_before_it() {
+        let server = |letter: char| {
+            format!(
+                "{0}-{1}-{1}-{1}-{2}",
+                letter.to_string().repeat(8),
+                letter.to_string().repeat(4),
+                letter.to_string().repeat(12)
+            )
+        };
+        let gtid = |letter: char, number| Gtid::MySql {
+            server: server(letter),
+            number,
+        };
+        let mut set: GtidSet = format!("{}:1-5", server('a')).parse().unwrap();
+        for number in 6..=9 {
+            set.add(&gtid('a', number));
+        }
+        assert_eq!(set.up_to(&gtid('a', 9)), format!("{}:1-9", server('a')));
+        for letter in 'b'..='f' {
+            set.add(&gtid(letter, 1));
+        }
+        set.add(&gtid('a', 12));
+        set.add(&gtid('a', 13));
+        // Too long a set: those beside it.
+        assert!(set.to_string().len() <= TEXT_BYTES_MAX);
+        assert_eq!(set.up_to(&gtid('a', 13)), set.to_string());
+        set.add(&gtid('0', 1));
+        assert!(set.to_string().len() > TEXT_BYTES_MAX);
+        let found = set.up_to(&gtid('a', 13));
+        assert_eq!(found, format!("{}:12-13", server('a')));
+        let position: GtidSet = found.parse().unwrap();
+        assert!(position.contains(&gtid('a', 12)));
+        let mariadb: Gtid = "0-1-9".parse().unwrap();
+        let mut set = GtidSet::default();
+        set.add(&mariadb);
+        assert_eq!(set.up_to(&mariadb), "0-1-9");
     }
 }

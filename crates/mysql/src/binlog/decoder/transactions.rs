@@ -154,14 +154,15 @@ impl Decoder {
         self.position.rows = 0;
         self.has_moved = true;
         if let Some(record) = &mut self.held {
-            let gtid = gtid.map(|gtid| gtid.to_string()).unwrap_or_default();
+            let gtids = gtid.map(|gtid| self.position.gtids.up_to(&gtid));
+            let gtids = gtids.unwrap_or_default();
             let DatabasePosition {
                 file,
                 offset,
                 transactions,
                 ..
             } = &self.position;
-            record.position = Bytes::from(commit_step(file, *offset, *transactions, &gtid));
+            record.position = Bytes::from(commit_step(file, *offset, *transactions, &gtids));
             self.has_moved = false;
             self.release_held(true, context);
         } else if was_taken_before && let Some(open) = &self.transaction {
