@@ -5,7 +5,10 @@ use sluice_core::{Record, RecordKind};
 
 use super::copy::{self, Part};
 use super::settings::Server;
-use super::{LOOK_INTERVAL_US, ServerError, ServerOptions, ServerSource, catalog, settings};
+use super::{
+    LOOK_INTERVAL_US, PART_INTERVAL_US_MAX, ServerError, ServerOptions, ServerSource, catalog,
+    settings,
+};
 use crate::binlog::decoder::Decoded;
 use crate::message::{table_part, truncated};
 use crate::net::connection::{Connection, ConnectionError};
@@ -159,11 +162,11 @@ impl ServerSource {
         let (None, Some((table, progress))) = (&self.part, next) else {
             return Ok(());
         };
-        // A stream that is far behind comes first.
-        if !is_quiet
+        // A stream that is far behind comes first, but not always: it may stay behind.
+        let is_far_behind = !is_quiet
             && self.decoder.newest_s() > 0
-            && now_us / 1_000_000 - i64::from(self.decoder.newest_s()) > 5
-        {
+            && now_us / 1_000_000 - i64::from(self.decoder.newest_s()) > 5;
+        if is_far_behind && now_us - self.part_us < PART_INTERVAL_US_MAX {
             return Ok(());
         }
         let Some(schema) = position.schemas.get(table) else {
@@ -215,7 +218,10 @@ impl ServerSource {
             rows,
         );
         match read {
-            Ok(part) => self.part = part,
+            Ok(part) => {
+                self.part = part;
+                self.part_us = now_us;
+            }
             // The table changes at this moment; the stream will say how.
             Err(ServerError::Connection(ConnectionError::Server {
                 code: 1054 | 1146 | 1412,

@@ -34,6 +34,8 @@ const HEARTBEAT_NS: u64 = 2_000_000_000;
 const POSITION_INTERVAL_US: i64 = 10_000_000;
 /// Time between two looks how much of the log is left.
 const LOOK_INTERVAL_US: i64 = 10_000_000;
+/// Time between two parts of a copy while reading is far behind, at most.
+const PART_INTERVAL_US_MAX: i64 = 5_000_000;
 /// Bytes of events in one batch, about.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -160,6 +162,8 @@ pub struct ServerSource {
     decoder: Decoder,
     open: Option<Open>,
     part: Option<Part>,
+    /// When a part was read last.
+    part_us: i64,
     copy_report: CopyReport,
     /// Which address is tried next.
     address: usize,
@@ -182,6 +186,7 @@ impl ServerSource {
             clock,
             open: None,
             part: None,
+            part_us: 0,
             copy_report: CopyReport::default(),
             address: 0,
             back_off: BackOff::default(),
