@@ -12,6 +12,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::{Server, Tables, assert_equal, copied};
@@ -293,6 +294,54 @@ fn a_table_that_takes_the_name_of_another_takes_its_place() {
     server.run("DELETE FROM t WHERE id > 50");
     tables.drain(&server, &mut source);
     assert_equal(&of(&tables.rows), &of(&copied(&server)));
+}
+
+/// Gives a table another name in a transaction that ends once somebody waits for the
+/// table, who has looked it up by its old name by then.
+fn rename_when_waited_for(server: &Server, old: &str, new: &str) -> JoinHandle<()> {
+    let (mut holder, mut watcher) = (server.client(), server.client());
+    let rename = format!("ALTER TABLE {old} RENAME TO {new}");
+    holder.query("BEGIN").unwrap();
+    holder.query(&rename).unwrap();
+    std::thread::spawn(move || {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'";
+        for _ in 0..1_000 {
+            if watcher.query(waiting).unwrap()[0][0].as_deref() != Some("0") {
+                holder.query("COMMIT").unwrap();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("nobody waits for {rename}");
+    })
+}
+
+#[test]
+fn a_table_that_gets_another_name_while_its_copy_begins_is_copied_by_that() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let make = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)";
+    server.run(make);
+    let mut tables = Tables::default();
+    let mut source = server.source("names", PostgresPosition::default());
+    // Of the first copy, and of one that begins while the stream is read.
+    for (name, count) in [("first", 100), ("second", 200)] {
+        let renamed = rename_when_waited_for(&server, "t", name);
+        while !renamed.is_finished() {
+            tables.take(source.poll().unwrap().records);
+        }
+        renamed.join().unwrap();
+        let start = std::time::Instant::now();
+        while tables.rows.len() < count {
+            tables.take(source.poll().unwrap().records);
+            let waited = start.elapsed();
+            assert!(waited < Duration::from_secs(60), "{:?}", tables.position);
+        }
+        server.run(make);
+    }
+    tables.drain(&server, &mut source);
+    assert_equal(&tables.rows, &copied(&server));
 }
 
 #[test]

@@ -33,6 +33,10 @@ use crate::schema::{TableName, literal, quoted};
 const ROW_TIME: Duration = Duration::from_millis(100);
 /// How long the server may take to begin a copy.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// Codes of refusals (PostgreSQL's documentation, appendix A).
+const UNDEFINED_TABLE: &str = "42P01";
+const UNDEFINED_SCHEMA: &str = "3F000";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// Since this version slots can follow to standbys (`sync_replication_slots`).
 const FOLLOWING_SLOTS_VERSION: u32 = 170_000;
 /// A slot cannot be made before the transactions that run have ended.
@@ -90,13 +94,14 @@ impl NewSlot<'_> {
 }
 
 impl Snapshot {
-    /// Makes a slot, and a transaction with its snapshot.
+    /// Makes a slot, and a transaction with its snapshot. Nothing if a table got
+    /// another name or was dropped since it was looked for.
     pub(super) fn begin(
         address: &Address,
         replication: &mut Connection,
         slot: NewSlot<'_>,
         tables: &[TableName],
-    ) -> Result<Self, ServerError> {
+    ) -> Result<Option<Self>, ServerError> {
         let mut connection = Connection::open(address, Purpose::Statements)?;
         connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         // A table that is written anew behind a snapshot is empty for it: so
@@ -104,13 +109,15 @@ impl Snapshot {
         for table in tables {
             let name = format!("{}.{}", quoted(&table.schema), quoted(&table.table));
             let locked = connection.query(&format!("LOCK TABLE {name} IN ACCESS SHARE MODE"));
-            locked.map_err(|error| match error.code() {
-                "42501" => ServerError::Table {
+            let Err(error) = locked else { continue };
+            return match error.code() {
+                UNDEFINED_TABLE | UNDEFINED_SCHEMA => Ok(None),
+                INSUFFICIENT_PRIVILEGE => Err(ServerError::Table {
                     user: address.user.clone(),
                     table: table.clone(),
-                },
-                _ => error.into(),
-            })?;
+                }),
+                _ => Err(error.into()),
+            };
         }
         replication.set_answer_time(SLOT_TIME)?;
         let made = replication.query(&slot.command());
@@ -127,13 +134,13 @@ impl Snapshot {
         };
         let at: Lsn = at.parse()?;
         connection.query(&format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot)))?;
-        Ok(Self {
+        Ok(Some(Self {
             connection,
             at,
             tables: tables.to_vec(),
             is_caught_up: false,
             open: None,
-        })
+        }))
     }
 
     /// Whether a table is being copied.

@@ -39,7 +39,11 @@ impl ServerSource {
         let address = self.address().clone();
         let mut replication = open.take_replication(&address)?;
         let names: Vec<TableName> = tables.iter().map(|(table, _)| table.clone()).collect();
-        let mut snapshot = Snapshot::begin(&address, &mut replication, slot, &names)?;
+        let snapshot = Snapshot::begin(&address, &mut replication, slot, &names)?;
+        // Definitions changed meanwhile: all is looked at again.
+        let Some(mut snapshot) = snapshot else {
+            return Ok(());
+        };
         snapshot.is_caught_up = true;
         let copy = |(table, relation)| TableCopy {
             table,
@@ -112,9 +116,11 @@ impl ServerSource {
                 out.records.push(self.decoder.record_state(step, now_us));
                 return Ok(());
             }
-            let snapshot = self.later_snapshot(open, out)?;
-            self.decoder.stop_at(snapshot.at);
-            open.snapshot = Some(snapshot);
+            // Without one, definitions changed meanwhile: all is looked at again.
+            if let Some(snapshot) = self.later_snapshot(open, out)? {
+                self.decoder.stop_at(snapshot.at);
+                open.snapshot = Some(snapshot);
+            }
             return Ok(());
         };
         if !snapshot.is_caught_up {
@@ -280,7 +286,7 @@ impl ServerSource {
         &mut self,
         open: &mut Open,
         out: &mut Decoded,
-    ) -> Result<Snapshot, ServerError> {
+    ) -> Result<Option<Snapshot>, ServerError> {
         let published = self.check_tables(open, out)?;
         let copies = self.decoder.position().copies.iter();
         let is_published = |copy: &&TableCopy| published.iter().any(|(it, _)| *it == copy.table);

@@ -60,14 +60,12 @@ impl Asker {
         http.clone_into(&mut self.shared.http.lock());
     }
 
-    /// Waits until it was asked so often more, of whole tables, or has seen what must
-    /// not be.
+    /// Waits until it was asked so often more, of whole tables.
     pub fn wait_for(&self, times: u64) {
         let (before, start) = (self.shared.asked.load(Ordering::SeqCst), Instant::now());
-        while !self.thread.is_finished() && start.elapsed() < Duration::from_secs(120) {
-            if self.shared.asked.load(Ordering::SeqCst) >= before + times {
-                return;
-            }
+        while self.shared.asked.load(Ordering::SeqCst) < before + times {
+            assert!(!self.thread.is_finished(), "it saw what must not be");
+            assert!(start.elapsed().as_secs() < 120, "nothing answers");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -247,8 +247,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            // One that ended by itself tells why.
+            let said = self.said();
+            eprintln!("a warehouse, ended: {ended:?}, said:\n{said}");
+        }
     }
 }
 
