@@ -5,11 +5,12 @@
 use std::mem::size_of;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
+use sluice_core::{Reader, Writer};
 
 use crate::exact_float::ExactFloat;
 
@@ -106,14 +107,28 @@ impl Accumulator for ExactSum {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Err(partial_error())
+        let mut sum = Writer::new();
+        self.sum.save(&mut sum);
+        Ok(vec![
+            ScalarValue::Binary(Some(sum.finish())),
+            ScalarValue::Int64(Some(self.count)),
+        ])
     }
 
-    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
-        Err(partial_error())
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [sums, counts] = states else {
+            return Err(DataFusionError::Internal("not the state of a sum".into()));
+        };
+        let counts = counts.as_primitive::<Int64Type>();
+        for (sum, count) in sums.as_binary::<i32>().iter().zip(counts) {
+            let (Some(sum), Some(count)) = (sum, count) else {
+                continue;
+            };
+            let sum = ExactFloat::load(&mut Reader::new(sum));
+            let sum = sum.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            self.sum.merge(&sum);
+            self.count += count;
+        }
+        Ok(())
     }
-}
-
-fn partial_error() -> DataFusionError {
-    DataFusionError::Internal("a window has no partial sums".into())
 }

@@ -34,6 +34,9 @@ pub struct OperatorReport {
     pub index_rows: u64,
     /// About how many bytes they take in memory.
     pub index_bytes: u64,
+    /// Rows of its state that it has read again since the start; window functions
+    /// count them.
+    pub rows_evaluated: u64,
     /// What it has done since the start.
     pub work: OperatorWork,
 }
@@ -71,6 +74,9 @@ impl OperatorReport {
             if rows > 0 {
                 let _ = write!(line, ", {what} {rows} rows of {bytes} bytes");
             }
+        }
+        if self.rows_evaluated > 0 {
+            let _ = write!(line, ", evaluated {} rows", self.rows_evaluated);
         }
         if self.append_only {
             line.push_str(", only adds");
@@ -146,7 +152,9 @@ pub(crate) fn describe(kind: &NodeKind) -> (&'static str, String) {
         } => (output.label(), optional(residual)),
         NodeKind::Window(spec) => {
             let calls = spec.calls.iter();
-            let names: Vec<String> = calls.map(|call| call.name().to_owned()).collect();
+            let names: Vec<String> = calls
+                .map(|call| call.expression.name().to_owned())
+                .collect();
             ("window functions", names.join(", "))
         }
         NodeKind::TopK(spec) => {

@@ -15,7 +15,7 @@
 //! | group by, distinct | −(row before) + (row after), for touched groups only | `aggregate.rs`, `pre_aggregate.rs` |
 //! | ids of unique values | linear: a value keeps its id | `uniq_ids.rs`, `id_domains.rs` |
 //! | windows of time, joins with versions, what watermarks close | see there | `time/mod.rs` |
-//! | window function | −(rows before) + (rows after), for touched partitions only | `window.rs` |
+//! | window function | −(rows before) + (rows after), for touched partitions only; of large ones only for rows that a change reaches | `window.rs` |
 //! | ORDER BY … LIMIT, DISTINCT ON, `rank <= k` | −(first k before) + (first k after), from an ordered tree | `top_k.rs` |
 //!
 //! [`Program::plan`] checks and plans all views of a warehouse; [`Engine::step`]

@@ -11,7 +11,6 @@ use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction};
 use datafusion::logical_expr::logical_plan::Window;
 use datafusion::logical_expr::{AggregateUDF, Expr, WindowFrame, WindowFunctionDefinition};
 use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn};
-use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::windows::create_window_expr;
 
@@ -23,7 +22,7 @@ use crate::expression::compile;
 use crate::graph::{ArrangementSpec, Node, NodeKind};
 use crate::lower::{Lowering, Refusal, refuse};
 use crate::map::passed_column;
-use crate::window::WindowSpec;
+use crate::window::{CallForm, WindowCall, WindowSpec};
 
 /// Sums of integers are made in this type, which holds 10^18 of the greatest
 /// ones, and cast back, so that only rows whose own sum does not fit fail.
@@ -218,7 +217,7 @@ struct Call {
 }
 
 impl Call {
-    fn compile(&self, number: usize, schema: &SchemaRef) -> Result<Arc<dyn WindowExpr>, Refusal> {
+    fn compile(&self, number: usize, schema: &SchemaRef) -> Result<WindowCall, Refusal> {
         let column = |column: usize| -> Arc<dyn PhysicalExpr> {
             Arc::new(PhysicalColumn::new(schema.field(column).name(), column))
         };
@@ -256,7 +255,20 @@ impl Call {
                 "let the frame start at UNBOUNDED PRECEDING, or make it a plain CREATE VIEW, which is computed when asked",
             );
         }
-        Ok(compiled)
+        let form = CallForm {
+            definition: &self.definition,
+            arguments: &self.arguments,
+            schema,
+            filter: self.filter.as_ref(),
+            frame: &self.frame,
+            ignores_nulls: self.ignores_nulls,
+            is_ordered: !order.is_empty(),
+        };
+        Ok(WindowCall {
+            function: name.to_owned(),
+            follow: form.follow(),
+            expression: compiled,
+        })
     }
 }
 
@@ -347,13 +359,13 @@ impl Lowering<'_> {
         &mut self,
         input: usize,
         keys: &Keys,
-        calls: Vec<Arc<dyn WindowExpr>>,
+        calls: Vec<WindowCall>,
     ) -> Result<usize, Refusal> {
         let input_schema = self.graph.nodes[input].schema.clone();
         let unique_key = self.graph.nodes[input].unique_key.clone();
         let mut fields: Vec<FieldRef> = input_schema.fields().iter().cloned().collect();
         for call in &calls {
-            fields.push(call.field()?);
+            fields.push(call.expression.field()?);
         }
         let arrangement = self.graph.arrange(ArrangementSpec {
             node: input,

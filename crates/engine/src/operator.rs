@@ -68,6 +68,12 @@ pub(crate) trait Operator: Send {
         0
     }
 
+    /// Rows of its state that it has read again since the program started, where it
+    /// counts them.
+    fn rows_evaluated(&self) -> u64 {
+        0
+    }
+
     /// From now on [`Operator::drop_before`] may be called, with times of this
     /// column of the output. Called once, before any step or load.
     fn prepare_to_drop(&mut self, _column: usize) {}

@@ -1,30 +1,42 @@
-//! Window functions: for every partition that the epoch touches, all rows with
-//! their results before are retracted and those after are added.
+//! Window functions: results before the epoch are retracted and those after it are
+//! added, for partitions that the epoch touches.
 //!
 //! The rows live in an arrangement by the PARTITION BY columns, which knows
-//! both moments, so that this operator keeps nothing itself: results are
-//! computed again rather than kept. A change costs the size of its partition.
+//! both moments; results are computed again rather than kept. A partition of many
+//! rows whose functions allow it (`reach.rs`) has an order in memory beside
+//! (`order.rs`), and of it only what a change can reach is computed (`follow.rs`): rows
+//! near it, or all rows behind it from a position on at which the state of running
+//! functions is known (`running.rs`). Rows at the end of the order then cost no more
+//! than themselves. All other partitions are computed as a whole (`whole.rs`), and so
+//! is one in which a function fails, for then none of its rows has a result.
 //!
 //! Rows that ORDER BY leaves equal follow each other by their remaining
 //! columns, so that the answer depends on the rows alone and not on when, in
 //! what order or on which shard they came.
 
-use std::ops::Range;
+mod follow;
+mod order;
+mod reach;
+mod running;
+mod slice;
+mod whole;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{SortOptions, concat, take_record_batch};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use datafusion::error::DataFusionError;
 use datafusion::physical_expr::window::WindowExpr;
 use sluice_core::{Delta, VIRTUAL_SHARDS};
-use sluice_functions::canonical;
 
 use crate::EngineError;
-use crate::arrangement::{Arrangement, RowRef};
-use crate::key::{RowCodec, for_each_shard};
-use crate::library_panics::caught;
+use crate::arrangement::{Arrangement, EntryRef, RowRef};
+use crate::key::{EncodedRows, RowCodec, for_each_shard};
 use crate::operator::{Operator, StepContext};
+use follow::Following;
+use order::{ORDERED_ROWS_MIN, PartitionOrder};
+pub(crate) use reach::{CallForm, Follow};
 
 /// What a window node computes: calls with one PARTITION BY and ORDER BY.
 #[derive(Debug, Clone)]
@@ -32,9 +44,30 @@ pub(crate) struct WindowSpec {
     /// The input by the PARTITION BY columns.
     pub(crate) arrangement: usize,
     pub(crate) order: Vec<(usize, SortOptions)>,
-    pub(crate) calls: Vec<Arc<dyn WindowExpr>>,
+    pub(crate) calls: Vec<WindowCall>,
     pub(crate) input_schema: SchemaRef,
 }
+
+/// One call of a window function.
+#[derive(Debug, Clone)]
+pub(crate) struct WindowCall {
+    /// The function's name.
+    pub(crate) function: String,
+    pub(crate) expression: Arc<dyn WindowExpr>,
+    /// How its results follow a change; `None` where only the whole partition tells them.
+    pub(crate) follow: Option<Follow>,
+}
+
+impl WindowSpec {
+    /// How the results of all calls follow a change. Where those of one do not, nothing
+    /// is gained by the others.
+    pub(crate) fn follows(&self) -> Option<Vec<Follow>> {
+        self.calls.iter().map(|call| call.follow.clone()).collect()
+    }
+}
+
+/// Orders of partitions by the partitions' keys.
+type Orders = BTreeMap<Box<[u8]>, PartitionOrder>;
 
 /// See the module.
 pub(crate) struct Window {
@@ -43,6 +76,22 @@ pub(crate) struct Window {
     order_codec: RowCodec,
     /// The input's columns and behind them one for each call.
     schema: SchemaRef,
+    following: Option<Following>,
+    /// Of each shard.
+    orders: Vec<Orders>,
+    rows_evaluated: u64,
+}
+
+/// Rows with their results at one moment.
+struct Image {
+    rows: RecordBatch,
+    weight: i64,
+    /// Partitions whose evaluation failed, and why.
+    failures: Vec<(RecordBatch, String)>,
+    /// Their numbers.
+    failed: Vec<usize>,
+    /// How many rows were read for it.
+    rows_evaluated: u64,
 }
 
 impl Window {
@@ -59,158 +108,117 @@ impl Window {
         Ok(Self {
             view,
             order_codec: RowCodec::with_order(&order)?,
+            following: spec.follows().map(Following::of),
+            orders: (0..VIRTUAL_SHARDS).map(|_| Orders::new()).collect(),
+            rows_evaluated: 0,
             spec,
             schema,
         })
     }
-}
 
-/// The distinct rows of the touched partitions of some shards, partition by
-/// partition; in each partition in the order of the window.
-struct Touched<'a> {
-    rows: Vec<RowRef<'a>>,
-    batch: RecordBatch,
-    /// Row numbers, in order.
-    sorted: Vec<u32>,
-    /// Where each partition ends in `sorted`.
-    ends: Vec<usize>,
-}
-
-/// The partitions at one moment.
-struct Image {
-    rows: RecordBatch,
-    weight: i64,
-    /// Partitions whose evaluation failed, and why.
-    failures: Vec<(RecordBatch, String)>,
-}
-
-impl Window {
-    fn touched<'a>(
+    /// The ORDER BY columns of rows in byte form.
+    fn orders_of(
         &self,
-        arrangement: &'a Arrangement,
-        shards: Range<usize>,
-    ) -> Result<Touched<'a>, EngineError> {
-        let mut rows: Vec<RowRef<'_>> = Vec::new();
-        let mut ends = Vec::new();
-        for shard in &arrangement.shards[shards] {
-            for entry in shard.touched() {
-                if entry.rows().any(|row| row.weight != row.old_weight) {
-                    let is_there = |row: &RowRef<'_>| row.weight != 0 || row.old_weight != 0;
-                    rows.extend(entry.rows().filter(is_there));
-                    ends.push(rows.len());
-                }
-            }
-        }
-        if let Some(row) = rows.iter().find(|row| row.weight < 0) {
-            return Err(EngineError::Invariant(format!(
-                "a window holds a row {} times; a row was retracted that was never added",
-                row.weight
-            )));
-        }
-        let bytes = rows.iter().map(|row| row.bytes);
-        let columns = arrangement.row_codec.decode(bytes)?;
-        let order_columns: Vec<ArrayRef> = self
-            .spec
-            .order
-            .iter()
-            .map(|&(column, _)| columns[column].clone())
-            .collect();
-        let keys = self.order_codec.encode(&order_columns, rows.len())?;
-        let mut sorted: Vec<u32> = (0..rows.len() as u32).collect();
-        let mut start = 0;
-        for &end in &ends {
-            sorted[start..end].sort_unstable_by(|&first, &second| {
-                let (first, second) = (first as usize, second as usize);
-                keys.get(first)
-                    .cmp(keys.get(second))
-                    .then_with(|| rows[first].bytes.cmp(rows[second].bytes))
-            });
-            start = end;
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let schema = self.spec.input_schema.clone();
-        Ok(Touched {
-            batch: RecordBatch::try_new_with_options(schema, columns, &options)?,
-            rows,
-            sorted,
-            ends,
-        })
+        columns: &[ArrayRef],
+        row_count: usize,
+    ) -> Result<EncodedRows, EngineError> {
+        let order = self.spec.order.iter();
+        let columns: Vec<ArrayRef> = order.map(|&(column, _)| columns[column].clone()).collect();
+        self.order_codec.encode(&columns, row_count)
     }
 
-    /// The partitions before and after the epoch.
-    fn images(&self, touched: &Touched<'_>) -> Result<[Image; 2], EngineError> {
-        Ok([
-            self.image(touched, -1, |row| row.old_weight)?,
-            self.image(touched, 1, |row| row.weight)?,
-        ])
-    }
-
-    fn image(
+    /// What changes in some shards, from `first_shard` on, which have these orders.
+    fn changes(
         &self,
-        touched: &Touched<'_>,
-        weight: i64,
-        copies: impl Fn(RowRef<'_>) -> i64,
-    ) -> Result<Image, EngineError> {
-        let mut indices: Vec<u32> = Vec::with_capacity(touched.rows.len());
-        let mut partitions: Vec<Range<usize>> = Vec::with_capacity(touched.ends.len());
-        let mut start = 0;
-        for &end in &touched.ends {
-            let first = indices.len();
-            for &row in &touched.sorted[start..end] {
-                // A row of weight w is w rows.
-                let count = copies(touched.rows[row as usize]) as usize;
-                indices.extend(std::iter::repeat_n(row, count));
-            }
-            if indices.len() > first {
-                partitions.push(first..indices.len());
-            }
-            start = end;
-        }
-        let rows = take_rows(&touched.batch, indices)?;
-        let mut results: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.spec.calls.len()];
-        let mut kept: Vec<RecordBatch> = Vec::new();
-        let mut failures = Vec::new();
-        for partition in partitions {
-            let slice = rows.slice(partition.start, partition.len());
-            match caught(|| self.evaluate(&slice)) {
-                Ok(arrays) => {
-                    for (results, array) in results.iter_mut().zip(arrays) {
-                        results.push(array);
+        arrangement: &Arrangement,
+        first_shard: usize,
+        orders: &mut [Orders],
+    ) -> Result<Vec<Image>, EngineError> {
+        let mut images = Vec::new();
+        let mut whole: Vec<(usize, EntryRef<'_>)> = Vec::new();
+        for (offset, orders) in orders.iter_mut().enumerate() {
+            let shard = &arrangement.shards[first_shard + offset];
+            let mut rows_of: BTreeMap<&[u8], Vec<RowRef<'_>>> = BTreeMap::new();
+            if !orders.is_empty() {
+                for (partition, row) in shard.changed_rows() {
+                    if orders.contains_key(partition.key()) {
+                        rows_of.entry(partition.key()).or_default().push(row);
                     }
-                    kept.push(slice);
                 }
-                Err(error) => failures.push((slice, error.strip_backtrace())),
+            }
+            for partition in shard.touched() {
+                let key = partition.key();
+                let (Some(order), Some(following)) = (orders.get_mut(key), &self.following) else {
+                    if partition.rows().any(|row| row.weight != row.old_weight) {
+                        whole.push((offset, partition));
+                    }
+                    continue;
+                };
+                let Some(rows) = rows_of.get(key) else {
+                    continue;
+                };
+                match self.follow(following, arrangement, order, rows)? {
+                    Some(changed) => {
+                        images.extend(changed);
+                        if order.len() < ORDERED_ROWS_MIN / 2 {
+                            orders.remove(key);
+                        }
+                    }
+                    None => {
+                        orders.remove(key);
+                        whole.push((offset, partition));
+                    }
+                }
             }
         }
-        let rows = if failures.is_empty() {
-            rows
-        } else {
-            arrow::compute::concat_batches(&self.spec.input_schema, &kept)?
-        };
-        let mut columns = rows.columns().to_vec();
-        for (call, parts) in results.iter().enumerate() {
-            let field = self.schema.field(rows.num_columns() + call);
-            columns.push(if parts.is_empty() {
-                arrow::array::new_empty_array(field.data_type())
-            } else {
-                let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-                concat(&parts)?
-            });
+        if whole.is_empty() {
+            return Ok(images);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        Ok(Image {
-            rows: RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?,
-            weight,
-            failures,
-        })
+        let partitions = whole.iter().map(|&(_, partition)| partition);
+        let touched = self.touched(arrangement, partitions)?;
+        let [before, after] = self.images(&touched)?;
+        if self.following.is_some() {
+            let known = whole.iter().zip(touched.orders_after());
+            for (number, (&(offset, partition), order)) in known.enumerate() {
+                if let Some(order) = order
+                    && !after.failed.contains(&number)
+                {
+                    orders[offset].insert(partition.key().into(), order);
+                }
+            }
+        }
+        images.extend([before, after]);
+        Ok(images)
     }
+}
 
-    /// The results of all calls over one partition in order.
-    fn evaluate(&self, partition: &RecordBatch) -> Result<Vec<ArrayRef>, DataFusionError> {
-        let calls = self.spec.calls.iter();
-        let results = calls.map(|call| Ok(canonical(&call.evaluate(partition)?)?));
-        results.collect()
+/// A row behind its ORDER BY columns.
+fn row_key(order_columns: &[u8], row: &[u8]) -> Vec<u8> {
+    [order_columns, row].concat()
+}
+
+fn check_weights(rows: &[RowRef<'_>]) -> Result<(), EngineError> {
+    match rows.iter().find(|row| row.weight < 0) {
+        Some(row) => Err(EngineError::Invariant(format!(
+            "a window holds a row {} times; a row was retracted that was never added",
+            row.weight
+        ))),
+        None => Ok(()),
     }
+}
+
+/// A batch, also of rows without columns.
+fn batch_of(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    row_count: usize,
+) -> Result<RecordBatch, EngineError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(row_count));
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &options,
+    )?)
 }
 
 /// Takes rows also of a batch without columns, as `count(*) OVER ()` reads.
@@ -218,9 +226,7 @@ fn take_rows(batch: &RecordBatch, indices: Vec<u32>) -> Result<RecordBatch, Engi
     if batch.num_columns() > 0 {
         return Ok(take_record_batch(batch, &UInt32Array::from(indices))?);
     }
-    let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
-    let rows = RecordBatch::try_new_with_options(batch.schema(), vec![], &options)?;
-    Ok(rows)
+    batch_of(&batch.schema(), vec![], indices.len())
 }
 
 impl Operator for Window {
@@ -233,31 +239,25 @@ impl Operator for Window {
         if arrangement.current.is_none() {
             return Ok(Delta::empty(self.schema.clone()));
         }
+        let touched = arrangement.shards.iter().flat_map(|shard| shard.touched());
+        let row_count: usize = touched.map(|partition| partition.row_count()).sum();
         // Many partitions in one batch cost less than a batch for each shard,
         // unless there are threads to share the work.
-        let row_count: usize = arrangement
-            .shards
-            .iter()
-            .flat_map(|shard| shard.touched())
-            .map(|entry| entry.rows().count())
-            .sum();
-        let mut ranges: Vec<Range<usize>> = if context.threads > 1 {
-            (0..VIRTUAL_SHARDS).map(|shard| shard..shard + 1).collect()
-        } else {
-            vec![0..VIRTUAL_SHARDS; 1]
+        let width = match context.threads > 1 {
+            true => 1,
+            false => VIRTUAL_SHARDS,
         };
+        let mut orders = std::mem::take(&mut self.orders);
+        let mut parts: Vec<&mut [Orders]> = orders.chunks_mut(width).collect();
         let this = &*self;
-        let images = for_each_shard(context.threads, row_count, &mut ranges, |_, range| {
-            let touched = this.touched(arrangement, range.clone())?;
-            if touched.rows.is_empty() {
-                return Ok(None);
-            }
-            this.images(&touched).map(Some)
+        let images = for_each_shard(context.threads, row_count, &mut parts, |number, orders| {
+            this.changes(arrangement, number * width, orders)
         });
+        self.orders = orders;
         let mut parts = Vec::new();
         for images in images {
-            let images: Option<[Image; 2]> = images?;
-            for image in images.into_iter().flatten() {
+            for image in images? {
+                self.rows_evaluated += image.rows_evaluated;
                 for (rows, message) in &image.failures {
                     for row in 0..rows.num_rows() {
                         let message = message.clone();
@@ -271,5 +271,14 @@ impl Operator for Window {
             }
         }
         Ok(Delta::concat(&self.schema, &parts)?.consolidate()?)
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let orders = self.orders.iter().flat_map(BTreeMap::values);
+        orders.map(|order| order.memory_bytes() as u64).sum()
+    }
+
+    fn rows_evaluated(&self) -> u64 {
+        self.rows_evaluated
     }
 }

@@ -12,8 +12,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use sluice_core::{
-    ChangeKind, ColumnDefinition, Delta, PartitionId, SourceVersion, TableChanges, TableDefinition,
-    TableKind,
+    ChangeKind, ColumnDefinition, Delta, PartitionId, Random, SourceVersion, TableChanges,
+    TableDefinition, TableKind,
 };
 use sluice_engine::{Engine, EngineOptions, Program, ViewDefinition};
 
@@ -331,17 +331,6 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT id, city FROM orders QUALIFY row_number() OVER (PARTITION BY name ORDER BY id) = 1",
     ),
 ];
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 fn column(name: &str, data_type: DataType, nullable: bool) -> ColumnDefinition {
     ColumnDefinition {

@@ -54,6 +54,14 @@ pub fn ema_weight(arguments: &[Arc<dyn PhysicalExpr>]) -> Result<f64> {
     }
 }
 
+/// The average behind a row with `value`, of which the one before it is `average`.
+pub fn next_average(weight: f64, average: Option<f64>, value: Option<f64>) -> Option<f64> {
+    match (average, value) {
+        (Some(before), Some(value)) => Some(weight * value + (1.0 - weight) * before),
+        (average, value) => value.or(average),
+    }
+}
+
 impl WindowUDFImpl for Ema {
     fn name(&self) -> &str {
         EMA
@@ -104,12 +112,7 @@ impl PartitionEvaluator for Averages {
         };
         let mut average = None;
         let averages = values.iter().map(|value| {
-            if let Some(value) = value {
-                average = Some(match average {
-                    None => value,
-                    Some(before) => self.weight * value + (1.0 - self.weight) * before,
-                });
-            }
+            average = next_average(self.weight, average, value);
             average
         });
         Ok(Arc::new(averages.collect::<Float64Array>()))

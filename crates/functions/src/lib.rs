@@ -118,7 +118,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use analyzer_rules::{analyzer_rules, rules_before_types};
 pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
-pub use ema::{EMA, ema_weight};
+pub use ema::{EMA, ema_weight, next_average};
 pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
 pub use interval_products::IntervalProducts;

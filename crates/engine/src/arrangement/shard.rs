@@ -90,6 +90,12 @@ impl<'a> EntryRef<'a> {
         self.shard.keys.hash(self.number)
     }
 
+    /// Number of different rows, among them those that are gone since the last
+    /// checkpoint.
+    pub(crate) fn row_count(&self) -> usize {
+        self.entry().row_count as usize
+    }
+
     /// Sum of the weights with the epoch's changes.
     pub(crate) fn total(&self) -> i64 {
         self.entry().total

@@ -16,6 +16,10 @@ impl Engine {
                 }
                 Running::Operator(operator) => (operator.state_rows(), operator.state_bytes()),
             };
+            let rows_evaluated = match running {
+                Running::Operator(operator) => operator.rows_evaluated(),
+                _ => 0,
+            };
             reports.push(OperatorReport {
                 number,
                 view: node.view.clone(),
@@ -25,6 +29,7 @@ impl Engine {
                 append_only: node.append_only,
                 state_rows,
                 state_bytes,
+                rows_evaluated,
                 work: self.work[number],
                 ..OperatorReport::default()
             });
