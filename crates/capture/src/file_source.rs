@@ -15,68 +15,19 @@ use bytes::Bytes;
 use sluice_core::{Clock, FileRange, Record, RecordKind};
 
 use crate::collected::Collected;
+use crate::file_source_options::{FileFormat, FileSourceOptions};
 use crate::folder::{FileState, Folder, FoundFile, key_of};
 use crate::held_files::HeldFiles;
 use crate::position::{FileKey, FilePosition, HEAD_BYTES_MAX, encode_all};
 use crate::read_lines::{
     LineForm, ReadLines, continues, read_header, read_lines, with_longer_head,
 };
+use crate::troubles::Troubles;
 use crate::{CaptureError, FilePositions};
 
 /// A file of the same name goes on where its predecessor ended only if so many
 /// bytes were read: shorter ones are too easily alike.
 const SAME_NAME_BYTES_MIN: u64 = 64;
-
-/// Form of the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
-    /// One JSON value a line.
-    Ndjson,
-    /// Comma-separated values (RFC 4180).
-    Csv {
-        /// The separator.
-        delimiter: u8,
-        /// Whether the first line names the columns.
-        has_header: bool,
-    },
-}
-
-/// Settings of a file source.
-#[derive(Debug, Clone)]
-pub struct FileSourceOptions {
-    /// Name, for messages.
-    pub name: String,
-    /// Path of the files; `*` in the last part stands for any characters.
-    pub glob: String,
-    /// Form of the files.
-    pub format: FileFormat,
-    /// Wait for the rest of a last line without a line break; if false it
-    /// counts as complete.
-    pub follow: bool,
-    /// Bytes that one poll returns, about.
-    pub batch_bytes_max: usize,
-    /// A longer line is cut to this length, with a warning, and marked so that
-    /// it becomes a dead letter.
-    pub line_bytes_max: usize,
-    /// Say where lines lie instead of giving them out; the files must then
-    /// stay as they are.
-    pub own_log: bool,
-}
-
-impl FileSourceOptions {
-    /// Default limits.
-    pub fn new(name: String, glob: String, format: FileFormat) -> Self {
-        Self {
-            name,
-            glob,
-            format,
-            follow: true,
-            batch_bytes_max: 1 << 20,
-            line_bytes_max: 8 << 20,
-            own_log: false,
-        }
-    }
-}
 
 /// What one poll gave.
 #[derive(Debug, Default)]
@@ -114,8 +65,8 @@ pub struct FileSource {
     headers: BTreeMap<FileKey, Bytes>,
     /// File whose header was emitted last.
     header_of: Option<FileKey>,
-    /// Troubles that were told, by path.
-    troubles: BTreeMap<PathBuf, String>,
+    /// What cannot be read at present.
+    troubles: Troubles,
     /// Of a source that is its own log: how much of a file is durable.
     durable: BTreeMap<FileKey, u64>,
 }
@@ -131,13 +82,17 @@ impl FileSource {
     /// Opens the source; reading starts where `positions` say.
     ///
     /// # Errors
-    /// When the path is none, or its folder is missing or may not be read.
+    /// When the path is none. When its folder is missing or may not be read,
+    /// unless the options say that it may be.
     pub fn open(
         options: FileSourceOptions,
         clock: Arc<dyn Clock>,
         positions: FilePositions,
     ) -> Result<Self, CaptureError> {
         let folder = Folder::new(&options.glob)?;
+        if !options.folder_may_be_missing {
+            folder.check()?;
+        }
         let (csv_delimiter, has_header) = match options.format {
             FileFormat::Ndjson => (None, false),
             FileFormat::Csv {
@@ -166,7 +121,7 @@ impl FileSource {
             held: HeldFiles::default(),
             headers: BTreeMap::new(),
             header_of: None,
-            troubles: BTreeMap::new(),
+            troubles: Troubles::default(),
             durable: BTreeMap::new(),
         })
     }
@@ -185,7 +140,7 @@ impl FileSource {
             let path = pending.found.path.clone();
             match self.read_file(&mut pending, &mut collected) {
                 Ok(has_more) => {
-                    self.troubles.remove(&path);
+                    self.troubles.end(&path);
                     if has_more {
                         self.round.push_front(pending);
                     }
@@ -229,17 +184,21 @@ impl FileSource {
         })
     }
 
+    /// Why the folder, or else one of its files, cannot be read, as long as it
+    /// cannot.
+    pub fn trouble(&self) -> Option<&str> {
+        self.troubles.first()
+    }
+
     /// Warns of a trouble, once as long as it lasts.
     fn tell(&mut self, path: &Path, error: &io::Error, collected: &mut Collected) {
-        let text = format!(
-            "{}: cannot be read: {error}; it is tried again (source `{}`)",
-            path.display(),
+        let Some(trouble) = self.troubles.begin(path, error) else {
+            return;
+        };
+        collected.warnings.push(format!(
+            "{trouble}; it is tried again (source `{}`)",
             self.options.name
-        );
-        if self.troubles.get(path) != Some(&text) {
-            collected.warnings.push(text.clone());
-            self.troubles.insert(path.to_path_buf(), text);
-        }
+        ));
     }
 
     fn start_round(&mut self, collected: &mut Collected) {
@@ -251,7 +210,14 @@ impl FileSource {
                 return self.tell(&path, &error, collected);
             }
         };
-        self.troubles.remove(&self.folder.path);
+        if self.troubles.end(&self.folder.path) {
+            collected.warnings.push(format!(
+                "{}: can be read again (source `{}`)",
+                self.folder.path.display(),
+                self.options.name
+            ));
+        }
+        self.troubles.keep(|path| listing.has(path));
         for (path, error) in &listing.refused {
             self.tell(path, error, collected);
         }

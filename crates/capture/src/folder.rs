@@ -15,6 +15,8 @@ use crate::position::FileKey;
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     name_pattern: String,
+    /// The file system that it was on when it last held files.
+    device: Option<u64>,
 }
 
 /// A file that is there.
@@ -45,6 +47,15 @@ pub(crate) struct Listing {
     pub(crate) refused: Vec<(PathBuf, io::Error)>,
 }
 
+impl Listing {
+    /// Whether something of this path is in the folder.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let by_path = |file: &FoundFile| file.path.as_path().cmp(path);
+        self.files.binary_search_by(by_path).is_ok()
+            || self.refused.iter().any(|(refused, _)| refused == path)
+    }
+}
+
 impl FileState {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         let nanoseconds = i128::from(metadata.mtime_nsec());
@@ -64,6 +75,9 @@ pub(crate) fn key_of(metadata: &Metadata) -> FileKey {
 
 impl Folder {
     /// Takes a path apart into its folder and the pattern of the names.
+    ///
+    /// # Errors
+    /// When the path is none.
     pub(crate) fn new(glob: &str) -> Result<Self, CaptureError> {
         let path = Path::new(glob);
         let Some(name_pattern) = path.file_name().and_then(|name| name.to_str()) else {
@@ -76,22 +90,36 @@ impl Folder {
         if folder.to_string_lossy().contains('*') {
             return Err(CaptureError::BadPath(glob.to_owned()));
         }
-        if !folder.is_dir() {
-            return Err(CaptureError::MissingFolder(folder.display().to_string()));
-        }
-        let opened = fs::read_dir(&folder).map_err(|source| CaptureError::Io {
-            path: folder.display().to_string(),
-            source,
-        });
-        opened.map(|_| Self {
+        Ok(Self {
             path: folder,
             name_pattern: name_pattern.to_owned(),
+            device: None,
         })
     }
 
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// When it is missing or may not be read.
+    pub(crate) fn check(&self) -> Result<(), CaptureError> {
+        let path = self.path.display().to_string();
+        if !self.path.is_dir() {
+            return Err(CaptureError::MissingFolder(path));
+        }
+        if let Err(source) = fs::read_dir(&self.path) {
+            return Err(CaptureError::Io { path, source });
+        }
+        Ok(())
+    }
+
     /// The files that the pattern means, and those whose inode is known.
-    pub(crate) fn list(&self, is_known_inode: impl Fn(u64) -> bool) -> io::Result<Listing> {
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or seems to be the empty place where a
+    /// disk was mounted.
+    pub(crate) fn list(&mut self, is_known_inode: impl Fn(u64) -> bool) -> io::Result<Listing> {
         let mut listing = Listing::default();
+        let device = fs::metadata(&self.path)?.dev();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -114,6 +142,13 @@ impl Folder {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => listing.refused.push((path, error)),
             }
+        }
+        if listing.files.iter().any(|file| file.in_pattern) {
+            self.device = Some(device);
+        } else if self.device.is_some_and(|known| known != device) {
+            return Err(io::Error::other(
+                "it holds none of the files and is on another file system than they were; their disk may not be mounted",
+            ));
         }
         // A file with several names is read once, under the first that the
         // pattern means.

@@ -85,6 +85,16 @@ impl SourcePosition {
         }
     }
 
+    /// Whether the source was read at all, and not only looked at.
+    pub fn is_begun(&self) -> bool {
+        match self {
+            Self::Start => false,
+            Self::Database(position) => !position.file.is_empty(),
+            Self::Postgres(position) => position.lsn.0 != 0,
+            Self::Files(_) | Self::Cursor(_) | Self::Kafka(_) => true,
+        }
+    }
+
     /// The positions of files, if it is a file source's.
     pub fn into_files(self) -> FilePositions {
         match self {

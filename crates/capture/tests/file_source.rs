@@ -10,6 +10,7 @@ mod files;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
 use files::{CSV, Files};
 use sluice_capture::FileFormat::Ndjson;
@@ -323,10 +324,103 @@ fn a_file_that_cannot_be_read_is_told_once_and_read_later() {
     assert_eq!(files.read(), NONE);
     assert_eq!(files.warnings.len(), 1);
     assert!(files.warnings[0].contains("a.log: cannot be read"));
+    let trouble = files.source.trouble().unwrap();
+    assert!(files.warnings[0].starts_with(trouble), "{trouble}");
     files.remove("a.log");
     files.append("a.log", "2\n");
     assert_eq!(files.read(), ["2"]);
     assert_eq!(files.warnings.len(), 1);
+    assert_eq!(files.source.trouble(), None);
+    // One that goes away is none any longer.
+    symlink("c.log", files.path("c.log")).unwrap();
+    assert_eq!(files.read(), NONE);
+    assert!(files.source.trouble().unwrap().contains("c.log"));
+    files.remove("c.log");
+    assert_eq!(files.read(), NONE);
+    assert_eq!(files.source.trouble(), None);
+}
+
+/// Files in a folder of this name, which `make` makes.
+fn files_in(name: &str, make: impl FnOnce(&Path)) -> Files {
+    Files::with(Ndjson, |options| {
+        let glob = options.glob.replace("*.log", &format!("{name}/*.log"));
+        make(Path::new(&glob).parent().unwrap());
+        options.glob = glob;
+        options.folder_may_be_missing = true;
+    })
+}
+
+#[test]
+fn a_folder_that_vanishes_is_a_trouble_until_it_is_back() {
+    let mut files = files_in("logs", |folder| fs::create_dir(folder).unwrap());
+    files.append("logs/a.log", "1\n");
+    assert_eq!(files.read(), ["1"]);
+    assert_eq!(files.source.trouble(), None);
+
+    files.rename("logs", "away");
+    files.append("away/a.log", "2\n");
+    for _ in 0..3 {
+        assert_eq!(files.read(), NONE);
+    }
+    let trouble = files.source.trouble().unwrap().to_owned();
+    assert!(trouble.contains("/logs: cannot be read: "), "{trouble}");
+    assert_eq!(files.warnings.len(), 1, "{:?}", files.warnings);
+    assert!(files.warnings[0].starts_with(&trouble));
+    files.rename("away", "logs");
+    files.append("logs/b.log", "3\n");
+    assert_eq!(files.read(), ["2", "3"]);
+    assert_eq!(files.source.trouble(), None);
+    assert!(files.warnings[1].contains("/logs: can be read again"));
+
+    // Made anew, with a file in its place meanwhile.
+    fs::remove_dir_all(files.path("logs")).unwrap();
+    assert_eq!(files.read(), NONE);
+    assert!(files.source.trouble().is_some());
+    files.append("logs", "no folder");
+    assert_eq!(files.read(), NONE);
+    assert!(files.source.trouble().is_some_and(|new| new != trouble));
+    files.remove("logs");
+    fs::create_dir(files.path("logs")).unwrap();
+    assert_eq!(files.read(), NONE);
+    assert_eq!(files.source.trouble(), None, "an empty folder is none");
+    files.append("logs/a.log", "4\n");
+    assert_eq!(files.read(), ["4"]);
+}
+
+#[test]
+fn the_place_of_a_disk_that_is_not_mounted_is_a_trouble() {
+    let mut files = files_in("logs", |folder| {
+        fs::create_dir(folder.with_file_name("disk")).unwrap();
+        symlink("disk", folder).unwrap();
+    });
+    files.append("logs/a.log", "1\n");
+    assert_eq!(files.read(), ["1"]);
+    // A folder without such files, on another file system.
+    let elsewhere = Path::new("/proc/self/task");
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    assert_ne!(device(elsewhere), device(&files.path("disk")));
+    files.remove("logs");
+    symlink(elsewhere, files.path("logs")).unwrap();
+    assert_eq!(files.read(), NONE);
+    let trouble = files.source.trouble().unwrap();
+    assert!(trouble.contains("may not be mounted"), "{trouble}");
+    files.remove("logs");
+    symlink("disk", files.path("logs")).unwrap();
+    files.append("logs/a.log", "2\n");
+    assert_eq!(files.read(), ["2"]);
+    assert_eq!(files.source.trouble(), None);
+    assert_eq!(files.warnings.len(), 2, "{:?}", files.warnings);
+}
+
+#[test]
+fn a_folder_that_may_be_missing_is_waited_for() {
+    let mut files = files_in("logs", |_| ());
+    assert_eq!(files.read(), NONE);
+    assert!(files.source.trouble().unwrap().contains("/logs: "));
+    fs::create_dir(files.path("logs")).unwrap();
+    files.append("logs/a.log", "1\n");
+    assert_eq!(files.read(), ["1"]);
+    assert_eq!(files.source.trouble(), None);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Running, ask, fail, root, run_command, sluice, succeed, write_files};
+use common::{Running, ask, ask_until, fail, root, run_command, sluice, succeed, write_files};
 use mail::{MailBox, certificate};
 use stopping_source::{orders_source, quick_alarm, shop};
 
@@ -181,6 +181,60 @@ fn the_owner_of_a_stopped_source_is_told_in_time_and_of_its_recovery() {
         error.contains("there is no alarm `nope`; known: source_stopped"),
         "{error}"
     );
+    drop(running);
+}
+
+/// The source `orders` of files in a folder, which somebody owns.
+const ARRIVING: &str = r#"[topic.orders]
+owner = "orders-team"
+[topic.orders.capture]
+kind = "file"
+path = "arriving/*.ndjson"
+format = "ndjson"
+
+[table.orders]
+topic = "orders"
+columns = [{ name = "id", from = "/id", type = "int64" }]
+"#;
+
+#[test]
+fn the_owner_of_files_whose_folder_vanishes_is_told_and_of_its_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mail_box = MailBox::start();
+    let project = project(folder.path(), "", &mail_box);
+    write_files(
+        &project,
+        &[
+            ("sources/orders.toml", ARRIVING),
+            ("arriving/a.ndjson", "{\"id\":1}\n"),
+        ],
+    );
+    let running = run(&project, &state);
+    ask_until(&state, "SELECT count(*) FROM orders", &["1"]);
+    let is = "SELECT state, error IS NULL, failing_since IS NULL FROM sluice_sources";
+    ask_until(&state, is, &["running,true,true"]);
+
+    let (arriving, away) = (project.join("arriving"), project.join("away"));
+    std::fs::rename(&arriving, &away).unwrap();
+    ask_until(&state, is, &["failing,false,false"]);
+    let error = &ask(&state, "SELECT error FROM sluice_sources")[0];
+    assert!(error.contains("/arriving: cannot be read: "), "{error}");
+    let up = "SELECT value > 0 FROM sluice_metrics WHERE name = 'sluice_source_up'";
+    ask_until(&state, up, &["false"]);
+    wait_for("a mail", || !mail_box.mails.lock().is_empty());
+    let first = mail_box.mails.lock()[0].clone();
+    assert_eq!(first.to, ["li@shop.example"]);
+    assert!(first.text().contains("/arriving: cannot be read: "));
+
+    write_files(&away, &[("b.ndjson", "{\"id\":2}\n")]);
+    std::fs::rename(&away, &arriving).unwrap();
+    ask_until(&state, "SELECT count(*) FROM orders", &["2"]);
+    ask_until(&state, is, &["running,true,true"]);
+    ask_until(&state, up, &["true"]);
+    wait_for("a mail of the return", || mail_box.mails.lock().len() == 2);
+    let subject = mail_box.mails.lock()[1].header("Subject");
+    assert_eq!(subject, "[shop] resolved: A source has stopped");
     drop(running);
 }
 

@@ -33,6 +33,18 @@ columns = [
 ]
 "#;
 
+const VISITS: &str = r#"
+[topic.visits]
+[topic.visits.capture]
+kind = "file"
+path = "visits*.ndjson"
+format = "ndjson"
+
+[table.visit]
+topic = "visits"
+columns = [{ name = "number", from = "/n", type = "int64" }]
+"#;
+
 const BY_SHOP: &str = "CREATE MATERIALIZED VIEW by_shop AS
 SELECT shop, count(*) AS sales FROM sale GROUP BY shop";
 const OTHERS: &str = "CREATE MATERIALIZED VIEW letters AS
@@ -81,17 +93,9 @@ columns = [{ name = "shop", from = "/shop", type = "int64" }]
 topic = "sales"
 history = "none"
 columns = [{ name = "number", from = "/n", type = "int64" }]
-
-[topic.visits]
-[topic.visits.capture]
-kind = "file"
-path = "visits*.ndjson"
-format = "ndjson"
-
-[table.visit]
-topic = "visits"
-columns = [{ name = "number", from = "/n", type = "int64" }]
 "#;
+    let more = format!("{more}{VISITS}");
+    let more = more.as_str();
     world.feed("visits", 0, 0, 700);
     world.sources("more", more);
     let mut seen: Vec<Vec<String>> = Vec::new();
@@ -153,6 +157,24 @@ columns = [{ name = "number", from = "/n", type = "int64" }]
     assert!(!said.contains("computing everything again"), "{said}");
     succeed(&mut world.until_idle());
     succeed(&mut world.replay());
+}
+
+#[test]
+fn a_new_source_whose_folder_is_missing_fails_alone_until_it_is_there() {
+    let world = new_world();
+    world.feed("sales", 0, 0, 1_000);
+    let running = world.start();
+    let count = "SELECT count(*) FROM sale";
+    wait("all sales", || world.says(count, "910"));
+    world.sources("visits", &VISITS.replace("visits*", "arriving/visits*"));
+    let state = "SELECT state FROM sluice_sources WHERE source = 'visits'";
+    wait("the source to fail", || world.says(state, "failing"));
+    world.feed("sales", 1, 1_000, 1_000);
+    wait("more sales", || world.says(count, "1820"));
+    world.feed("arriving/visits", 0, 0, 70);
+    wait("visits", || world.says("SELECT count(*) FROM visit", "70"));
+    wait("the source to run", || world.says(state, "running"));
+    running.kill();
 }
 
 #[test]

@@ -342,7 +342,11 @@ fn a_server_without_starttls_hears_no_password_and_gets_no_mail() {
     let Some(server) = Server::start_plain() else {
         return;
     };
-    refuse(&server, "127.0.0.1", "authority", "454 TLS not available");
+    let (running, world) = refuse(&server, "127.0.0.1", "authority", "454 TLS not available");
+    let told = listed(&world);
+    let advice = "set mail.tls = \"implicit\" where it encrypts from the first byte";
+    assert!(told.contains(advice), "{told}");
+    drop(running);
 }
 
 #[test]

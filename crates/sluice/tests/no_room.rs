@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Running, ask, run_command, succeed};
+use common::{Running, ask, run_command, succeed, write_files};
 use world::{World, wait};
 
 const RECORDS: usize = 400_000;
@@ -54,11 +54,6 @@ const PLACES: &str = "CREATE MATERIALIZED VIEW places AS
 SELECT place, count(*) AS visits, count(DISTINCT device) AS devices FROM visit GROUP BY place";
 const DEVICES: &str = "CREATE MATERIALIZED VIEW devices AS
 SELECT device, count(*) AS visits FROM visit GROUP BY device";
-
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
 
 fn records() -> String {
     let mut text = String::new();
@@ -105,11 +100,16 @@ fn without_room_everything_waits_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");
     let state = folder.path().join("state");
-    write(&project.join("warehouse.toml"), "name = \"visits\"\n");
-    write(&project.join("sources/visits.toml"), SOURCES);
-    write(&project.join("models/places.sql"), PLACES);
-    write(&project.join("models/devices.sql"), DEVICES);
-    write(&project.join("visits.ndjson"), &records());
+    write_files(
+        &project,
+        &[
+            ("warehouse.toml", "name = \"visits\"\n"),
+            ("sources/visits.toml", SOURCES),
+            ("models/places.sql", PLACES),
+            ("models/devices.sql", DEVICES),
+            ("visits.ndjson", &records()),
+        ],
+    );
 
     let limits = [
         "--set",

@@ -9,9 +9,8 @@
 mod common;
 
 use std::fmt::Write;
-use std::path::Path;
 
-use common::{ask, replay_command, run_command, succeed};
+use common::{ask, replay_command, run_command, succeed, write_files};
 
 const SOURCES: &str = r#"
 [topic.visits]
@@ -34,12 +33,6 @@ columns = [
 const VIEW: &str = "CREATE MATERIALIZED VIEW visits_a_day AS
 SELECT CAST(at AS DATE) AS day, count(*) AS visits FROM visit GROUP BY CAST(at AS DATE)";
 
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test writes its project")]
-    std::fs::write(path, text).unwrap();
-}
-
 /// Ten visits on each day of March.
 fn visits(days: std::ops::RangeInclusive<u32>) -> String {
     let mut lines = String::new();
@@ -61,10 +54,11 @@ fn a_table_keeps_its_days_and_a_view_keeps_what_it_counted() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");
     let state = folder.path().join("state");
-    write(&project.join("warehouse.toml"), "name = \"visits\"\n");
-    write(&project.join("sources/visits.toml"), SOURCES);
-    write(&project.join("models/visits_a_day.sql"), VIEW);
-    write(&project.join("a.ndjson"), &visits(1..=10));
+    let write = |file: &str, text: &str| write_files(&project, &[(file, text)]);
+    write("warehouse.toml", "name = \"visits\"\n");
+    write("sources/visits.toml", SOURCES);
+    write("models/visits_a_day.sql", VIEW);
+    write("a.ndjson", &visits(1..=10));
     let run = || succeed(run_command(&project, &state).arg("--until-idle"));
     let first_and_count = || ask(&state, "SELECT min(number), count(*) FROM visit");
     let replay = || succeed(&mut replay_command(&project, &state));
@@ -72,7 +66,7 @@ fn a_table_keeps_its_days_and_a_view_keeps_what_it_counted() {
     // The 10th and three days before it.
     assert_eq!(first_and_count(), ["70,40"]);
     replay();
-    write(&project.join("b.ndjson"), &visits(11..=20));
+    write("b.ndjson", &visits(11..=20));
     run();
     assert_eq!(first_and_count(), ["170,40"]);
     let counted = "SELECT count(*), sum(visits) FROM visits_a_day";
@@ -80,7 +74,7 @@ fn a_table_keeps_its_days_and_a_view_keeps_what_it_counted() {
     replay();
     // A change of it is a change of definitions.
     let sources = SOURCES.replace("3 days", "5 days");
-    write(&project.join("sources/visits.toml"), &sources);
+    write("sources/visits.toml", &sources);
     run();
     assert_eq!(first_and_count(), ["150,60"]);
     assert_eq!(ask(&state, counted), ["20,200"]);

@@ -9,9 +9,7 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{ask, fail, run_command, sluice, succeed};
+use common::{ask, fail, run_command, sluice, succeed, write_files};
 
 const SOURCES: &str = r#"
 [topic.visits]
@@ -32,26 +30,21 @@ columns = [
 const VIEW: &str = "CREATE MATERIALIZED VIEW place_visits AS
 SELECT place, count(*) AS visits, sum(pieces) AS pieces FROM visit GROUP BY place";
 
-fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test writes its project")]
-    std::fs::write(path, text).unwrap();
-}
-
 #[test]
 fn rows_of_an_unstored_table_reach_its_views_and_stay_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");
     let state = folder.path().join("state");
-    write(&project.join("warehouse.toml"), "name = \"visits\"\n");
-    write(&project.join("sources/visits.toml"), SOURCES);
-    write(&project.join("models/place_visits.sql"), VIEW);
+    let write = |file: &str, text: &str| write_files(&project, &[(file, text)]);
+    write("warehouse.toml", "name = \"visits\"\n");
+    write("sources/visits.toml", SOURCES);
+    write("models/place_visits.sql", VIEW);
     let lines = "{\"place\":\"a\",\"n\":1}\n{\"place\":\"b\",\"n\":2}\n";
-    write(&project.join("a.ndjson"), lines);
+    write("a.ndjson", lines);
     let run = || succeed(run_command(&project, &state).arg("--until-idle"));
     run();
     // From a checkpoint on.
-    write(&project.join("b.ndjson"), lines);
+    write("b.ndjson", lines);
     run();
     let answer = || ask(&state, "SELECT * FROM place_visits ORDER BY place");
     assert_eq!(answer(), ["a,2,2", "b,2,4"]);
@@ -70,15 +63,15 @@ fn rows_of_an_unstored_table_reach_its_views_and_stay_nowhere_else() {
     assert!(errors.contains("visit"), "{errors}");
     succeed(command("replay").arg(&project).arg("--state").arg(&state));
 
-    let plain = project.join("models/asked.sql");
-    write(&plain, "CREATE VIEW asked AS SELECT place FROM visit");
+    let plain = "models/asked.sql";
+    write(plain, "CREATE VIEW asked AS SELECT place FROM visit");
     let errors = fail(command("check").arg(&project), 2);
     assert!(errors.contains("`visit`, which is not stored"), "{errors}");
-    std::fs::remove_file(&plain).unwrap();
+    std::fs::remove_file(project.join(plain)).unwrap();
 
     // Stored from now on: everything is computed again, with its rows.
     let stored = SOURCES.replace("stored = false\n", "");
-    write(&project.join("sources/visits.toml"), &stored);
+    write("sources/visits.toml", &stored);
     run();
     assert_eq!(answer(), ["a,2,2", "b,2,4"]);
     assert_eq!(ask(&state, "SELECT count(*) FROM visit"), ["4"]);

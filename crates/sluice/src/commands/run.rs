@@ -527,6 +527,8 @@ impl Worker<'_> {
                 // A restart should not have to compute the new views again.
                 next_checkpoint_us = 0;
             }
+            let must_end = ends_when == EndsWhen::Idle;
+            capture.look_after_refused(must_end, || warehouse.positions())?;
             let now_us = SystemClock.now_us();
             if now_us - looked_us >= UNWRITTEN_INTERVAL_US {
                 looked_us = now_us;

@@ -16,9 +16,9 @@ use sluice_postgres::server::ServerSource as PostgresSource;
 use sluice_route::{CaptureDefinition, CaptureKind, MySqlServer, Tls};
 
 use super::capture_postgres as postgres;
-use super::capture_step::{Shared, secret};
+use super::capture_step::{CaptureEnd, Shared, secret};
 use super::door::Door;
-use super::source_states::ServerLag;
+use super::source_states::{ServerLag, count_data};
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -179,8 +179,24 @@ pub(super) fn tls_mode(
     })
 }
 
+/// A server, and those that may take its place: `at` gives the first one at another
+/// machine and port.
+pub(super) fn with_others<A>(
+    first: A,
+    others: &[String],
+    at: impl Fn(&A, String, u16) -> A,
+) -> Result<Vec<A>, Failure> {
+    let mut addresses = Vec::with_capacity(1 + others.len());
+    for other in others {
+        let (host, port) = other_place(other)?;
+        addresses.push(at(&first, host, port));
+    }
+    addresses.insert(0, first);
+    Ok(addresses)
+}
+
 /// Machine and port of a server that may take another one's place.
-pub(super) fn other_place(text: &str) -> Result<(String, u16), Failure> {
+fn other_place(text: &str) -> Result<(String, u16), Failure> {
     let place = text.rsplit_once(':');
     let place = place.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
     let unknown = || Failure::Definitions(format!("`{text}` in `failover` is no `host:port`"));
@@ -197,16 +213,11 @@ fn addresses(project: &Project, server: &MySqlServer) -> Result<Vec<Address>, Fa
         password,
         tls: tls_mode(project, server.tls, server.tls_ca.as_deref())?,
     };
-    let mut addresses = vec![first.clone()];
-    for other in &server.failover {
-        let (host, port) = other_place(other)?;
-        addresses.push(Address {
-            host,
-            port,
-            ..first.clone()
-        });
-    }
-    Ok(addresses)
+    with_others(first, &server.failover, |first, host, port| Address {
+        host,
+        port,
+        ..first.clone()
+    })
 }
 
 /// Follows one database.
@@ -215,21 +226,25 @@ pub(super) fn follow_database(
     log: &Door,
     mut source: DatabaseSource,
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<(), CaptureEnd> {
     while !shared.is_stopping() {
         if shared.is_paused() {
             std::thread::park_timeout(IDLE_WAIT);
             continue;
         }
-        let mut batch = source.poll()?;
+        let mut batch = match source.poll() {
+            Ok(batch) => batch,
+            Err(failure) => {
+                return Err(CaptureEnd::Refused(source.partition.topic, failure));
+            }
+        };
         for note in &batch.notes {
             reporter.info(note);
         }
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
-        let sizes = batch.records.iter().map(|record| record.payload.len());
-        let (count, bytes) = (batch.records.len(), sizes.sum());
+        let (count, bytes) = count_data(&batch.records);
         let topic = &source.partition.topic;
         let trouble = source.trouble();
         shared

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_capture::SourcePosition;
-use sluice_core::{PartitionId, Record, RecordKind, SystemClock};
+use sluice_core::{PartitionId, Record, SystemClock};
 use sluice_kafka::options::{
     Include, KafkaOptions, KeyFormat, OWN_PROPERTIES, RegistryOptions, Sasl, Secret, Start, Tls,
     ValueFormat,
@@ -17,9 +17,10 @@ use sluice_route::{
     KafkaStart, Tls as TlsText,
 };
 
-use super::capture_step::Shared;
+use super::capture_step::{CaptureEnd, Shared};
 use super::door::{Door, DoorError};
 use super::kafka_log::KafkaLog;
+use super::source_states::count_data;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
 use crate::report::Reporter;
@@ -196,7 +197,7 @@ pub(super) fn follow_kafka(
     log: &Door,
     mut topics: KafkaTopics,
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<(), CaptureEnd> {
     let KafkaTopics {
         partition,
         source,
@@ -210,18 +211,15 @@ pub(super) fn follow_kafka(
             continue;
         }
         let polled = source.poll();
-        let batch = polled.doing(&format!("reading the source of topic `{topic}`"))?;
+        let polled = polled.doing(&format!("reading the source of topic `{topic}`"));
+        let batch = polled.map_err(|failure| CaptureEnd::Refused(topic.clone(), failure))?;
         for note in &batch.notes {
             reporter.info(note);
         }
         for warning in &batch.warnings {
             reporter.warn(warning);
         }
-        let data = batch.records.iter();
-        let data = data.filter(|record| record.kind == RecordKind::Data);
-        let (count, bytes) = data.fold((0, 0), |(count, bytes), record| {
-            (count + 1, bytes + record.payload.len())
-        });
+        let (count, bytes) = count_data(&batch.records);
         let states = &shared.states;
         states.note(&topic, count, bytes, batch.at_end, source.trouble());
         states.note_unread(&topic, source.unread());

@@ -6,7 +6,7 @@ use sluice_postgres::pgoutput::decoder::Wanted;
 use sluice_postgres::server::ServerOptions;
 use sluice_route::PostgresServer;
 
-use super::capture_database::{other_place, password, rules_table, tls_mode};
+use super::capture_database::{password, rules_table, tls_mode, with_others};
 use crate::failure::Failure;
 use crate::project::Project;
 
@@ -28,15 +28,11 @@ pub(super) fn options(
         password: password(server.password.as_deref())?,
         tls: tls_mode(project, server.tls, server.tls_ca.as_deref())?,
     };
-    let mut addresses = vec![first.clone()];
-    for other in &server.failover {
-        let (host, port) = other_place(other)?;
-        addresses.push(Address {
-            host,
-            port,
-            ..first.clone()
-        });
-    }
+    let addresses = with_others(first, &server.failover, |first, host, port| Address {
+        host,
+        port,
+        ..first.clone()
+    })?;
     Ok(ServerOptions {
         name: topic.to_owned(),
         addresses,

@@ -19,6 +19,7 @@ use super::capture_database::{DatabaseSource, follow_database};
 use super::capture_kafka::{KafkaTopics, check_kafka_secrets, follow_kafka};
 use super::capture_threads::{Source, follow_files, follow_poll, take_submissions};
 use super::door::Door;
+use super::refused_sources::RefusedSource;
 use super::route_step::Positions;
 use super::source_states::SourceStates;
 use crate::failure::{Doing, Failure};
@@ -38,6 +39,23 @@ struct News {
     /// Something became durable since the pipeline last looked.
     has_records: bool,
     failure: Option<Failure>,
+    /// What sources were refused with, by topic.
+    refused: Vec<(String, Failure)>,
+}
+
+/// Why a capture thread ends without being told to.
+#[derive(Debug)]
+pub(super) enum CaptureEnd {
+    /// This topic's source is refused; what it gave before is durable.
+    Refused(String, Failure),
+    /// Nothing can be captured.
+    Broken(Failure),
+}
+
+impl From<Failure> for CaptureEnd {
+    fn from(failure: Failure) -> Self {
+        Self::Broken(failure)
+    }
 }
 
 /// What one capture thread and the pipeline tell each other.
@@ -72,10 +90,14 @@ impl Shared {
         self.common.changed.notify_all();
     }
 
-    fn tell_end(&self, outcome: Result<(), Failure>) {
+    fn tell_end(&self, outcome: Result<(), CaptureEnd>) {
         let mut news = self.common.news.lock();
-        if let Err(failure) = outcome {
-            news.failure.get_or_insert(failure);
+        match outcome {
+            Ok(()) => (),
+            Err(CaptureEnd::Refused(topic, failure)) => news.refused.push((topic, failure)),
+            Err(CaptureEnd::Broken(failure)) => {
+                news.failure.get_or_insert(failure);
+            }
         }
         news.has_records = true;
         self.common.changed.notify_all();
@@ -84,8 +106,10 @@ impl Shared {
 
 /// A thread, and what it captures.
 #[derive(Debug)]
-struct Unit {
-    captures: Vec<CaptureDefinition>,
+pub(super) struct Unit {
+    pub(super) captures: Vec<CaptureDefinition>,
+    /// Whether it is the first start that reads them.
+    pub(super) is_new: bool,
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
@@ -94,14 +118,16 @@ struct Unit {
 #[derive(Debug)]
 pub struct Capture {
     common: Arc<Common>,
-    units: Vec<Unit>,
+    pub(super) units: Vec<Unit>,
+    pub(super) refused: Vec<RefusedSource>,
+    pub(super) project: Project,
     log: Arc<Door>,
-    states: SourceStates,
+    pub(super) states: SourceStates,
     submissions: Arc<Submissions>,
-    reporter: Reporter,
+    pub(super) reporter: Reporter,
 }
 
-type ThreadBody = Box<dyn FnOnce(&Shared) -> Result<(), Failure> + Send>;
+type ThreadBody = Box<dyn FnOnce(&Shared) -> Result<(), CaptureEnd> + Send>;
 
 /// Captures that share a thread: all files, all that clients send, and each
 /// other one alone.
@@ -134,32 +160,41 @@ impl Capture {
         let mut capture = Self {
             common: Arc::default(),
             units: Vec::new(),
+            refused: Vec::new(),
+            project: project.clone(),
             log: Arc::new(Door::new(log.clone(), masks.clone())),
             states,
             submissions,
             reporter,
         };
         for captures in units_of(project.sources.captures()) {
-            capture.start_unit(project, captures, &mut positions)?;
+            capture.start_unit(captures, &mut positions, false)?;
         }
         Ok(capture)
     }
 
-    fn start_unit(
+    /// In a warehouse that works already (`is_running`), a source whose folder is
+    /// missing fails alone, until it is there; and so does, at any time, one that was
+    /// read before.
+    pub(super) fn start_unit(
         &mut self,
-        project: &Project,
         captures: Vec<CaptureDefinition>,
         positions: &mut Positions,
+        is_running: bool,
     ) -> Result<(), Failure> {
-        let (log, reporter) = (self.log.clone(), self.reporter);
+        let (log, reporter, project) = (self.log.clone(), self.reporter, &self.project);
         let mut files = Vec::new();
         let mut body: Option<(&str, ThreadBody)> = None;
+        let mut is_new = !is_running;
         for capture in &captures {
             let position = positions.remove(&capture.topic).unwrap_or_default();
+            let is_known = is_running || position.is_begun();
+            is_new &= !is_known;
             let log = log.clone();
             match &capture.kind {
                 CaptureKind::File { .. } => {
-                    files.push(Source::open_files(project, capture, position)?);
+                    let source = Source::open_files(project, capture, position, is_known)?;
+                    files.push(source);
                 }
                 CaptureKind::Poll { .. } => {
                     let source = Source::open_poll(capture, position)?;
@@ -209,6 +244,7 @@ impl Capture {
             .doing("starting a capture thread")?;
         self.units.push(Unit {
             captures,
+            is_new,
             shared,
             thread,
         });
@@ -245,6 +281,8 @@ impl Capture {
                 None => leaving.push(unit),
             }
         }
+        self.project = project.clone();
+        self.keep_refused(&mut wanted);
         if wanted.is_empty() && leaving.is_empty() {
             return Ok(());
         }
@@ -255,9 +293,14 @@ impl Capture {
         }
         let mut positions = positions()?;
         for captures in wanted {
-            self.start_unit(project, captures, &mut positions)?;
+            self.start_unit(captures, &mut positions, true)?;
         }
         Ok(())
+    }
+
+    /// What sources were refused with since it was asked, by topic.
+    pub(super) fn take_refusals(&self) -> Vec<(String, Failure)> {
+        std::mem::take(&mut self.common.news.lock().refused)
     }
 
     /// Waits until records became durable, or the time is over.
@@ -309,7 +352,7 @@ impl Capture {
 }
 
 /// Ends threads after the batches that they work on.
-fn end(units: Vec<Unit>) -> Result<(), Failure> {
+pub(super) fn end(units: Vec<Unit>) -> Result<(), Failure> {
     for unit in &units {
         unit.shared.stop.store(true, Ordering::Release);
         unit.thread.thread().unpark();

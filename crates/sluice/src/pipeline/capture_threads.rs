@@ -10,7 +10,7 @@ use sluice_capture::{
 use sluice_core::{PartitionId, SystemClock};
 use sluice_route::{CaptureDefinition, CaptureKind};
 
-use super::capture_step::{Shared, secret};
+use super::capture_step::{CaptureEnd, Shared, secret};
 use super::door::Door;
 use crate::failure::{Doing, Failure};
 use crate::project::Project;
@@ -44,10 +44,13 @@ fn only_partition(topic: &str) -> PartitionId {
 }
 
 impl Source<FileSource> {
+    /// A folder that is missing is an error, or, if it `may_be_missing`, waited
+    /// for.
     pub(super) fn open_files(
         project: &Project,
         capture: &CaptureDefinition,
         position: SourcePosition,
+        may_be_missing: bool,
     ) -> Result<Self, Failure> {
         let what = format!("opening the source of topic `{}`", capture.topic);
         let CaptureKind::File {
@@ -71,6 +74,7 @@ impl Source<FileSource> {
         let options = FileSourceOptions {
             follow: *follow,
             own_log: *own_log,
+            folder_may_be_missing: may_be_missing,
             ..FileSourceOptions::new(capture.topic.clone(), project.resolve(path), format)
         };
         let source =
@@ -137,7 +141,7 @@ pub(super) fn follow_files(
     log: &Door,
     mut sources: Vec<Source<FileSource>>,
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<(), CaptureEnd> {
     let mut unsynced_bytes = 0;
     let mut idle_wait = IDLE_WAIT_MIN;
     while !shared.is_stopping() {
@@ -156,7 +160,8 @@ pub(super) fn follow_files(
             let (records, at_end) = (record_count(&batch), batch.at_end);
             let bytes = append(source, batch, log, reporter)?;
             let topic = &source.partition.topic;
-            shared.states.note(topic, records, bytes, at_end, None);
+            let trouble = source.source.trouble();
+            shared.states.note(topic, records, bytes, at_end, trouble);
             unsynced_bytes += bytes;
         }
         // Whatever is waiting is synced together: many small batches under
@@ -175,7 +180,7 @@ pub(super) fn follow_files(
             idle_wait = IDLE_WAIT_MAX.min(idle_wait * 2);
         }
     }
-    log.sync().doing("making the log durable")
+    Ok(log.sync().doing("making the log durable")?)
 }
 
 /// Asks one address again and again.
@@ -184,7 +189,7 @@ pub(super) fn follow_poll(
     log: &Door,
     mut source: Source<PollSource>,
     reporter: Reporter,
-) -> Result<(), Failure> {
+) -> Result<(), CaptureEnd> {
     while !shared.is_stopping() {
         if shared.is_paused() {
             std::thread::park_timeout(IDLE_WAIT_MAX);
@@ -252,7 +257,7 @@ pub(super) fn take_submissions(
     shared: &Shared,
     log: &Door,
     submissions: &Submissions,
-) -> Result<(), Failure> {
+) -> Result<(), CaptureEnd> {
     loop {
         let is_stopping = shared.is_stopping();
         let mut taken = submissions.take_all(IDLE_WAIT_MAX);

@@ -28,6 +28,7 @@ mod log_replay;
 mod models_change;
 mod rebuild;
 mod recovery;
+mod refused_sources;
 mod route_step;
 mod row_taker;
 mod source_states;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sluice_core::{Clock, SystemClock};
+use sluice_core::{Clock, Record, RecordKind, SystemClock};
 use sluice_mysql::copy_report::CopiedRows;
 use sluice_route::{CaptureDefinition, CaptureKind};
 
@@ -132,6 +132,8 @@ impl SourceStates {
                 let since_us = state.trouble.as_ref().map_or(now_us, |(_, since)| *since);
                 state.trouble = Some((trouble.to_owned(), since_us));
             }
+            // A server that has only let somebody in may still refuse him.
+            None if records == 0 && !at_end => (),
             None => {
                 state.trouble = None;
                 if at_end {
@@ -139,6 +141,21 @@ impl SourceStates {
                 }
             }
         }
+    }
+
+    /// Whether the source of `topic` gave something, or was read to its end, since
+    /// the start.
+    pub fn was_read(&self, topic: &str) -> bool {
+        let states = self.0.lock();
+        let state = states.get(topic);
+        state.is_some_and(|state| state.records > 0 || state.caught_up_us.is_some())
+    }
+
+    /// Why the source of `topic` cannot be read.
+    pub fn trouble(&self, topic: &str) -> Option<String> {
+        let states = self.0.lock();
+        let trouble = states.get(topic)?.trouble.as_ref();
+        trouble.map(|(text, _)| text.clone())
     }
 
     /// The source of `topic` has so many records that were not read yet.
@@ -177,6 +194,16 @@ impl SourceStates {
         }
         states
     }
+}
+
+/// Number of the records that are no mere steps of a position, and bytes of their
+/// payload.
+pub(super) fn count_data(records: &[Record]) -> (usize, usize) {
+    let data = records.iter();
+    let data = data.filter(|record| record.kind == RecordKind::Data);
+    data.fold((0, 0), |(count, bytes), record| {
+        (count + 1, bytes + record.payload.len())
+    })
 }
 
 fn kind_name(kind: &CaptureKind) -> &'static str {

@@ -308,8 +308,12 @@ impl<'a> World<'a> {
     }
 
     fn recover(&self) -> Result<Recovery, Failure> {
+        self.recover_on(Arc::new(self.disk.clone()))
+    }
+
+    fn recover_on(&self, disk: Arc<dyn Disk>) -> Result<Recovery, Failure> {
         let surroundings = Surroundings {
-            disk: Arc::new(self.disk.clone()),
+            disk,
             clock: Arc::new(ManualClock::new(0)),
             checkpoint_writer: CheckpointWriter::Caller,
             collected_rows_min: 2,
@@ -515,18 +519,7 @@ impl<'a> World<'a> {
     /// The same records on a disk that never fails, in as few epochs as may be.
     fn undisturbed(&self) -> Rows {
         let feed = self.feed.lock();
-        let surroundings = Surroundings {
-            disk: Arc::new(SimulatedDisk::new(1)),
-            clock: Arc::new(ManualClock::new(0)),
-            checkpoint_writer: CheckpointWriter::Caller,
-            collected_rows_min: 2,
-            reporter: Reporter::silent(),
-            spans: Spans::default(),
-            stop: Arc::default(),
-        };
-        let Definitions { project, program } = &self.definitions[self.current];
-        let stop = AtomicBool::new(false);
-        let recovery = recover(project, program, state(), &stop, &surroundings).unwrap();
+        let recovery = self.recover_on(Arc::new(SimulatedDisk::new(1))).unwrap();
         let mut warehouse = recovery.warehouse;
         for (name, topic) in [(SHOP, &feed.shop), (CLICKS, &feed.clicks)] {
             let records = topic
