@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { routeOf, siteWithoutShop } from '../src/route';
-import type { Model } from '../src/workbench/api';
+import { panelAddress, type Model, type Panel, type PanelColumn } from '../src/workbench/api';
+import { valuesOfRow } from '../src/workbench/chosen-row';
 import { suggest, wordBefore } from '../src/workbench/completion';
 import { firstStatement } from '../src/workbench/first-statement';
 import { Writer } from '../src/workbench/writer';
@@ -52,6 +53,25 @@ describe('writer', () => {
     expect(writer.form(null, 'money')).toBe('–');
     expect(writer.form(0.1234, 'percent')).toBe('12.3%');
     expect(writer.form('75.2', 'seconds')).toBe('1 min 15 s');
+  });
+});
+
+describe('the rows behind a row', () => {
+  const words = { en: '', zh: '' };
+  const column = (name: string, role: PanelColumn['role']): PanelColumn => ({ name, type: 'Utf8', title: words, role, format: 'text', words: {} });
+  const columns = [column('channel', 'category'), column('brand_id', 'hidden'), column('day', 'text'), column('gmv', 'value')];
+  const parameter = (name: string, value: string | null) => ({ name, type: 'text', title: words, value, min: null, max: null, values: [] });
+  const panel: Panel = { name: 'brands', subject: 'own', title: words, description: null, chart: 'table', query: '', parameters: [parameter('day', 'today'), parameter('channel', null)], columns, detail: true };
+  const address = (values: Record<string, string>, row?: readonly (string | number | null)[]) => panelAddress('brands', valuesOfRow(panel, values, columns, row), '', true);
+
+  it('are those of its values, and of none where it has none', () => {
+    expect(address({})).toBe('/api/v1/panels/brands/detail');
+    expect(address({}, ['a&b', 3, '2024-11-10', '7.50'])).toBe('/api/v1/panels/brands/detail?channel=a%26b&brand_id=3&day=2024-11-10');
+    expect(address({}, [null, null, '2024-11-10', null])).toBe('/api/v1/panels/brands/detail?null=channel&null=brand_id&day=2024-11-10');
+    expect(address({}, ['', null, '2024-11-10', 0])).toBe('/api/v1/panels/brands/detail?channel=&null=brand_id&day=2024-11-10');
+  });
+  it('are those of a parameter that has a value', () => {
+    expect(address({ channel: 'web' }, [null, 3, null, 1])).toBe('/api/v1/panels/brands/detail?channel=web&brand_id=3');
   });
 });
 

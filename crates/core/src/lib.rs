@@ -14,6 +14,7 @@ mod dead_letter;
 mod delta;
 mod disk;
 mod epoch;
+mod random;
 mod record;
 mod retry;
 mod shard;
@@ -31,6 +32,7 @@ pub use dead_letter::DeadLetter;
 pub use delta::{Delta, DeltaError};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 pub use epoch::{Epoch, EpochCut, PartitionId};
+pub use random::Random;
 pub use record::{
     FileRange, LogRecord, Record, RecordKind, SourceRange, TransactionMark, UNDECODED, undecoded,
 };

@@ -16,6 +16,7 @@ use sluice_core::too_many_operators;
 use sluice_syntax::{Part, QUERIES, refused_form};
 
 use crate::mended_sql::mend;
+use crate::null_in_row::null_in_row;
 use crate::read_only::refused;
 use crate::{QueryEngine, QueryResult, ServeError};
 
@@ -138,11 +139,12 @@ impl QueryEngine {
         query: &BoundQuery,
         value_of: impl Fn(&str) -> Option<ScalarValue>,
     ) -> Result<QueryResult, ServeError> {
-        let plan = self.plan_bound(query, value_of).await?;
+        let plan = self.plan_bound(query, value_of, |_| false).await?;
         self.run(async { Ok(plan) }).await
     }
 
-    /// The plan of a query with these values for its names.
+    /// The plan of a query with these values for its names. Those that are NULL in a
+    /// row stand for the rows in which they are NULL, too.
     ///
     /// # Errors
     /// When a value is missing, or the query is wrong.
@@ -150,18 +152,26 @@ impl QueryEngine {
         &self,
         query: &BoundQuery,
         value_of: impl Fn(&str) -> Option<ScalarValue>,
+        is_null_in_row: impl Fn(&str) -> bool,
     ) -> Result<LogicalPlan, ServeError> {
         let LogicalPlan::Statement(PlanStatement::Prepare(prepare)) = self.plan(query).await?
         else {
             return Err(ServeError::Query("it cannot be prepared".to_owned()));
         };
         let mut values = Vec::with_capacity(query.names.len());
-        for (name, field) in query.names.iter().zip(&prepare.fields) {
+        let mut nulls = Vec::new();
+        for (place, (name, field)) in query.names.iter().zip(&prepare.fields).enumerate() {
+            if is_null_in_row(name) {
+                nulls.push(prepared_name(place));
+            }
             let value = value_of(name)
                 .ok_or_else(|| ServeError::Query(format!("`${name}` has no value")))?;
             values.push(value.cast_to(field.data_type())?);
         }
-        let plan = Arc::unwrap_or_clone(prepare.input);
+        let mut plan = Arc::unwrap_or_clone(prepare.input);
+        if !nulls.is_empty() {
+            plan = null_in_row(plan, &nulls)?;
+        }
         Ok(plan.with_param_values(values)?)
     }
 }
@@ -188,6 +198,11 @@ fn uses_clock(plan: &LogicalPlan) -> Result<bool, ServeError> {
     Ok(found)
 }
 
+/// How a prepared statement names the placeholder at a place, from 0.
+fn prepared_name(place: usize) -> String {
+    format!("${}", place + 1)
+}
+
 /// A type in the words of SQL; `None` for those that no parameter has.
 fn sql_type(data_type: DataType) -> Option<String> {
     Some(match data_type {
@@ -208,6 +223,7 @@ fn sql_type(data_type: DataType) -> Option<String> {
         _ => return None,
     })
 }
+
 /// Numbers the placeholders, each name once, and finds the types of their values.
 struct Placeholders<'a> {
     type_of: &'a dyn Fn(&str) -> Option<DataType>,
@@ -241,7 +257,7 @@ impl VisitorMut for Placeholders<'_> {
                 self.names.len() - 1
             }
         };
-        value.value = Value::Placeholder(format!("${}", position + 1));
+        value.value = Value::Placeholder(prepared_name(position));
         ControlFlow::Continue(())
     }
 }

@@ -19,6 +19,7 @@ mod live_feed;
 mod mended_sql;
 mod metrics;
 mod moments;
+mod null_in_row;
 mod output;
 mod own_rows;
 mod panels;

@@ -16,18 +16,8 @@ use std::time::Duration;
 use common::client::{Event, Events, encode, get, rows};
 use common::{Options, Order, Server, order_delta, stock_delta};
 use serde_json::{Value, json};
+use sluice_core::Random;
 use sluice_serve::QueryOptions;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 /// What a client knows of one view, from events alone.
 #[derive(Debug, Default)]

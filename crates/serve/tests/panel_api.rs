@@ -109,6 +109,69 @@ fn a_panel_answers_with_defaults_and_with_what_is_asked() {
     assert!(found["rows_total"].is_null());
 }
 
+/// How many orders a buyer has of a share, and which they are.
+const BUYERS: &str = r#"
+title = { en = "Buyers", zh = "买家" }
+subject = "trade"
+chart = "table"
+query = "SELECT buyer, share, count(*) AS orders FROM orders GROUP BY buyer, share"
+[detail]
+query = """
+WITH of_buyer AS (SELECT id FROM orders WHERE $buyer IS NULL OR $buyer = buyer)
+SELECT id FROM of_buyer
+WHERE id IN (SELECT id FROM orders WHERE $share IS NULL OR share = $share)
+ORDER BY id
+"""
+"#;
+
+#[test]
+fn a_row_without_a_value_leads_to_the_rows_without_it() {
+    let server = served(&[("buyers", BUYERS)]);
+    // Without a name there is no buyer, and every seventh order has no share.
+    let order = |id: i64, buyer: &str| ((id, buyer.to_owned(), 100), 1);
+    let more = [order(4, ""), order(7, ""), order(14, "ann"), order(18, "")];
+    server.shop.apply_orders(&more);
+    let ask = |query: &str| {
+        let path = format!("/api/v1/panels/buyers/detail?{query}");
+        get(server.address, &path)
+    };
+    let all = json!([[1], [2], [3], [4], [7], [14], [18]]);
+    let cases = [
+        ("", all),
+        ("buyer=ann", json!([[1], [3], [14]])),
+        ("null=buyer", json!([[4], [7], [18]])),
+        ("null=share", json!([[7], [14]])),
+        ("null=share&null=buyer", json!([[7]])),
+        ("null=share&buyer=ann", json!([[14]])),
+        ("null=buyer&share=0.5", json!([[4]])),
+        // An empty text is a value, which nobody has.
+        ("buyer=", json!([])),
+    ];
+    for (query, expected) in &cases {
+        let answer = ask(query);
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        let found = answer.json();
+        assert_eq!(found["rows"], *expected, "{query}");
+        let total = expected.as_array().unwrap().len();
+        assert_eq!(found["rows_total"], total, "{query}");
+    }
+    assert_ne!(ask("null=buyer").header("etag"), ask("").header("etag"));
+    let csv = ask("null=buyer&format=csv");
+    assert_eq!(csv.text(), "id\n4\n7\n18\n");
+    let refused = [
+        ("null=nobody", "has no parameter or column `nobody`"),
+        ("null=buyer&buyer=ann", "`buyer` has a value"),
+    ];
+    for (query, expected) in refused {
+        let answer = ask(query);
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.problem().contains(expected), "{}", answer.text());
+    }
+    let figures = get(server.address, "/api/v1/panels/buyers?null=buyer");
+    assert_eq!(figures.status, 400);
+    assert!(figures.problem().contains("no parameter `null`"));
+}
+
 #[test]
 fn what_a_request_says_is_a_value_and_never_sql() {
     let server = served(&[("orders", ORDERS)]);

@@ -20,23 +20,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::util::pretty::pretty_format_batches;
-use sluice_core::{Delta, SimulatedDisk};
+use sluice_core::{Delta, Random, SimulatedDisk};
 use sluice_serve::{QueryEngine, QueryOptions, QueryResult};
 use sluice_store::{CheckpointRequest, CollectionDefinition, Store, StoreOptions};
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
-    }
+fn one<'a>(random: &mut Random, of: &[&'a str]) -> &'a str {
+    of[random.below(of.len() as u64) as usize]
 }
 
 const SHOPS: [&str; 5] = ["north", "south", "east", "west", "上海"];
@@ -156,12 +145,12 @@ fn condition(random: &mut Random, depth: u64) -> String {
             _ => format!("{left} AND {right}"),
         };
     }
-    let comparison = random.one(&["=", "<>", "<", "<=", ">", ">="]);
+    let comparison = one(random, &["=", "<>", "<", "<=", ">", ">="]);
     let number = random.below(2_500) as i64;
     match random.below(12) {
         0 => format!("id {comparison} {number}"),
-        1 => format!("shop {comparison} '{}'", random.one(&SHOPS)),
-        2 => format!("shop IN ('{}', 'nowhere')", random.one(&SHOPS)),
+        1 => format!("shop {comparison} '{}'", one(random, &SHOPS)),
+        2 => format!("shop IN ('{}', 'nowhere')", one(random, &SHOPS)),
         3 => format!("note LIKE 'note {}%'", number % 100),
         4 => format!("amount {comparison} {}.5", number % 500 - 250),
         5 => format!(
@@ -173,11 +162,11 @@ fn condition(random: &mut Random, depth: u64) -> String {
         7 => "is_new".to_owned(),
         8 => format!(
             "{} IS NULL",
-            random.one(&["shop", "note", "at", "share", "is_new"])
+            one(random, &["shop", "note", "at", "share", "is_new"])
         ),
         9 => format!(
             "coalesce(shop, 'none') {comparison} '{}'",
-            random.one(&SHOPS)
+            one(random, &SHOPS)
         ),
         10 => format!("note {comparison} 'note {}'", number % 1_000),
         _ => format!("id BETWEEN {number} AND {}", number + 300),

@@ -25,6 +25,19 @@ pub(crate) fn damaged_part(path: &Path, name: &str) -> StoreError {
     }
 }
 
+fn open_in(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    name: &str,
+    mode: OpenMode,
+) -> Result<(PathBuf, Box<dyn DiskFile>), StoreError> {
+    let path = folder.join(name);
+    match disk.open(&path, mode) {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(io_error(&path, error)),
+    }
+}
+
 /// The file of a checkpoint's state parts.
 pub(crate) struct StateFile {
     name: String,
@@ -43,10 +56,7 @@ impl StateFile {
         folder: &Path,
         name: &str,
     ) -> Result<Self, StoreError> {
-        let path = folder.join(name);
-        let file = disk
-            .open(&path, OpenMode::Create)
-            .map_err(|error| io_error(&path, error))?;
+        let (path, file) = open_in(disk, folder, name, OpenMode::Create)?;
         Ok(Self {
             name: name.to_owned(),
             path,
@@ -123,10 +133,7 @@ impl OldStateFile {
         folder: &Path,
         name: &str,
     ) -> Result<Self, StoreError> {
-        let path = folder.join(name);
-        let file = disk
-            .open(&path, OpenMode::Read)
-            .map_err(|error| io_error(&path, error))?;
+        let (path, file) = open_in(disk, folder, name, OpenMode::Read)?;
         let length = file.len().map_err(|error| io_error(&path, error))?;
         Ok(Self { path, file, length })
     }

@@ -2,28 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use common::checkpoint;
 use parking_lot::Mutex;
-use sluice_core::{Delta, SimulatedDisk};
-use sluice_store::{
-    CheckpointRequest, CollectionDefinition, Snapshot, Store, StoreError, StoreOptions,
-};
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
+use sluice_core::{Delta, Random, SimulatedDisk};
+use sluice_store::{CollectionDefinition, Snapshot, Store, StoreError, StoreOptions};
 
 /// Two key columns around one that is no key; parts of keys may be null.
 type Row = (Option<String>, i64, Option<i64>);
@@ -150,14 +140,7 @@ fn look_ups_equal_scans_whatever_the_writer_does() {
                     .apply(epoch, &BTreeMap::from([("orders".to_owned(), delta)]))
                     .unwrap();
                 if random.below(20) == 0 {
-                    store
-                        .checkpoint(CheckpointRequest {
-                            epoch,
-                            changed_parts: BTreeMap::new(),
-                            live_parts: BTreeSet::new(),
-                            meta: serde_json::Value::Null,
-                        })
-                        .unwrap();
+                    checkpoint(&mut store);
                     if random.below(2) == 0 {
                         drop(std::mem::replace(&mut store, open().0));
                         store.define(definitions()).unwrap();

@@ -3,30 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use sluice_core::{Delta, Disk, SimulatedDisk};
-use sluice_store::{
-    CheckpointRequest, CollectionDefinition, Horizon, Snapshot, Store, StoreError, StoreOptions,
-};
+use common::checkpoint;
+use sluice_core::{Delta, Disk, Random, SimulatedDisk};
+use sluice_store::{CollectionDefinition, Horizon, Snapshot, Store, StoreError, StoreOptions};
 
 const FOLDER: &str = "/store";
 const DAY_US: i64 = 86_400_000_000;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -57,16 +47,6 @@ fn delta(rows: &[(i64, Option<i32>)]) -> BTreeMap<String, Delta> {
     let batch = RecordBatch::try_new(schema(), columns).unwrap();
     let delta = Delta::try_new(batch, vec![1; rows.len()]).unwrap();
     BTreeMap::from([("visits".to_owned(), delta)])
-}
-
-fn checkpoint(store: &mut Store) {
-    let request = CheckpointRequest {
-        epoch: store.epoch(),
-        changed_parts: BTreeMap::new(),
-        live_parts: BTreeSet::new(),
-        meta: serde_json::Value::Null,
-    };
-    store.checkpoint(request).unwrap();
 }
 
 fn content(snapshot: &Snapshot) -> BTreeMap<i64, Option<i32>> {

@@ -9,24 +9,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use sluice_core::{Delta, FaultPlan, SimulatedDisk};
+use sluice_core::{Delta, FaultPlan, Random, SimulatedDisk};
 use sluice_store::{
     CheckpointJob, CheckpointRequest, CollectionDefinition, Recovered, Snapshot, StateJob, Store,
     StoreError, StoreOptions, checkpoint_files,
 };
 
 const FOLDER: &str = "/store";
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-}
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![

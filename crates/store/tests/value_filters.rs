@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +12,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use common::checkpoint;
 use sluice_core::{Delta, SimulatedDisk};
-use sluice_store::{
-    CheckpointRequest, CollectionDefinition, Piece, SoughtValues, Store, StoreOptions,
-};
+use sluice_store::{CollectionDefinition, Piece, SoughtValues, Store, StoreOptions};
 
 /// Rows that are new in an epoch.
 const NEW_ROWS: i64 = 20_000;
@@ -61,16 +62,6 @@ fn open(disk: &SimulatedDisk, cache_bytes: usize) -> Store {
     };
     store.define(vec![definition]).unwrap();
     store
-}
-
-fn checkpoint(store: &mut Store) {
-    let request = CheckpointRequest {
-        epoch: store.epoch(),
-        changed_parts: BTreeMap::new(),
-        live_parts: BTreeSet::new(),
-        meta: serde_json::Value::Null,
-    };
-    store.checkpoint(request).unwrap();
 }
 
 /// One row in ten of those that are there goes, and new ones come.

@@ -14,6 +14,7 @@ export interface WorkMessages {
   readonly rowsBehind: (title: string) => string;
   readonly allRows: string;
   readonly firstOf: (shown: string, total: string) => string;
+  readonly without: (column: string) => string;
   readonly close: string;
   readonly download: (form: string) => string;
   readonly nothing: string;
@@ -75,6 +76,7 @@ const en: WorkMessages = {
   rowsBehind: (title) => `Rows behind: ${title}`,
   allRows: 'All',
   firstOf: (shown, total) => `The first ${shown} of ${total} rows; CSV and XLSX have all.`,
+  without: (column) => `without: ${column}`,
   close: 'Close',
   download: (form) => `Download as ${form}`,
   nothing: 'Nothing for this choice',
@@ -136,6 +138,7 @@ const zh: WorkMessages = {
   rowsBehind: (title) => `明细：${title}`,
   allRows: '全部',
   firstOf: (shown, total) => `显示前 ${shown} 行，共 ${total} 行；CSV 与 XLSX 含全部。`,
+  without: (column) => `无${column}`,
   close: '关闭',
   download: (form) => `下载 ${form}`,
   nothing: '没有数据',

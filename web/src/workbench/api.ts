@@ -71,8 +71,8 @@ export interface Models {
   readonly models: readonly Model[];
 }
 
-/** Values of a panel's parameters; what is absent has its default. */
-export type Values = Readonly<Record<string, string>>;
+/** Values of a panel's parameters and columns. What is absent has its default; null is what the chosen row has not. */
+export type Values = Readonly<Record<string, string | null>>;
 
 /** The browser asks with what it knows: an answer that is still true is not sent again. */
 async function ask<T>(address: string): Promise<T> {
@@ -86,7 +86,12 @@ export async function panels(): Promise<readonly Panel[]> {
 }
 
 export function panelAddress(name: string, values: Values, ending = '', isDetail = false): string {
-  const query = new URLSearchParams(values).toString();
+  const given = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value === null) given.append('null', key);
+    else given.append(key, value);
+  }
+  const query = given.toString();
   const path = isDetail ? `${name}/detail` : `${name}${ending}`;
   return `/api/v1/panels/${path}${query ? `?${query}` : ''}`;
 }

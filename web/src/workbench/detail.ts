@@ -3,6 +3,7 @@
 import { h } from '../ui/dom';
 import { segmented } from '../ui/segmented';
 import { panelAddress, panelAnswer, type Panel, type PanelAnswer, type PanelColumn, type Values } from './api';
+import { valuesOfRow } from './chosen-row';
 import type { WorkContext } from './context';
 import { table } from './table';
 import type { Row } from '../live/protocol';
@@ -23,12 +24,7 @@ export interface ChosenFigure {
 /** The detail of a panel, of one of its rows if there is one, of one of its figures if that was chosen. */
 export function openDetail(context: WorkContext, panel: Panel, values: Values, columns: readonly PanelColumn[], row?: Row, figure: ChosenFigure = { name: context.writer.words(panel.title) }): void {
   const { texts, writer } = context;
-  const asked: Record<string, string> = { ...values };
-  // The figure that was chosen says which rows; numbers do not.
-  columns.forEach(({ name, role }, place) => {
-    const cell = row?.[place];
-    if (role !== 'value' && cell !== null && cell !== undefined) asked[name] = String(cell);
-  });
+  const asked = valuesOfRow(panel, values, columns, row);
   const title = texts.rowsBehind(figure.name);
   const body = h('div', { class: 'detail-body' }, h('p', { class: 'none' }, texts.loading));
   const close = h('button', { type: 'button', class: 'plain' }, texts.close);
@@ -73,13 +69,14 @@ function rowsTable({ texts, writer }: WorkContext, title: string, answer: PanelA
 }
 
 /** What was chosen, in words. */
-function chosen({ writer }: WorkContext, columns: readonly PanelColumn[], asked: Values): string {
+function chosen({ texts, writer }: WorkContext, columns: readonly PanelColumn[], asked: Values): string {
   // Numbers of things are for the query; people know their names.
   const hidden = new Set(columns.filter(({ role }) => role === 'hidden').map(({ name }) => name));
   return Object.entries(asked)
     .filter(([name]) => !hidden.has(name))
     .map(([name, value]) => {
       const column = columns.find((known) => known.name === name);
+      if (value === null) return texts.without(column ? writer.words(column.title) : name);
       return column ? writer.cell(value, column) : value;
     })
     .join(' · ');

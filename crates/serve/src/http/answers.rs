@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::ScalarValue;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -22,7 +21,7 @@ use super::HttpState;
 use super::kept_answers::{KeptAnswers, Key};
 use super::problem::Problem;
 use crate::metrics::{Metric, Metrics};
-use crate::panels::{CheckedPanel, PanelAnswer, Part, print_values};
+use crate::panels::{CheckedPanel, PanelAnswer, PanelValues, Part};
 use crate::session;
 
 /// Who could be given an old answer waits for the new one until its computation
@@ -99,16 +98,11 @@ impl HttpState {
         self.answers.state.lock().models
     }
 
-    fn key_of_answer(
-        &self,
-        panel: &Arc<CheckedPanel>,
-        part: Part,
-        values: &BTreeMap<String, ScalarValue>,
-    ) -> Key {
+    fn key_of_answer(&self, panel: &Arc<CheckedPanel>, part: Part, values: &PanelValues) -> Key {
         Key {
             panel: Arc::as_ptr(panel) as usize,
             part,
-            values: print_values(values),
+            values: values.print(),
             role: session::limiting_role(&self.engine.options.access),
             models: self.changes_of_models(),
         }
@@ -120,7 +114,7 @@ impl HttpState {
         &self,
         panel: &Arc<CheckedPanel>,
         part: Part,
-        values: &BTreeMap<String, ScalarValue>,
+        values: &PanelValues,
         must_be_new: bool,
     ) -> Option<Epoch> {
         let key = self.key_of_answer(panel, part, values);
@@ -145,7 +139,7 @@ impl HttpState {
         self: &Arc<Self>,
         panel: Arc<CheckedPanel>,
         part: Part,
-        values: BTreeMap<String, ScalarValue>,
+        values: PanelValues,
         must_be_new: bool,
     ) -> Outcome {
         let key = self.key_of_answer(&panel, part, &values);
@@ -215,7 +209,7 @@ impl HttpState {
         key: Key,
         panel: Arc<CheckedPanel>,
         part: Part,
-        values: BTreeMap<String, ScalarValue>,
+        values: PanelValues,
     ) -> Outcome {
         // Removed whatever happens, a panic of the query too.
         let _running = Running {
@@ -266,8 +260,8 @@ mod tests {
     use tokio::runtime::Runtime;
 
     use super::*;
-    use crate::panels::{PanelDefinitions, PanelFile, Panels};
-    use crate::{HttpLimits, LiveFeed, QueryEngine, QueryOptions, WarehouseInfo};
+    use crate::panels::one_panel::one_panel;
+    use crate::{HttpLimits, LiveFeed, WarehouseInfo};
 
     /// What looks at the clock is never the same again.
     const NOW: &str = "title = { en = \"Now\", zh = \"现在\" }
@@ -297,14 +291,7 @@ default = \"\"
                 .build()
                 .unwrap();
             let clock = Arc::new(ManualClock::new(SECOND_US));
-            let source = Arc::new(Snapshot::default);
-            let engine = QueryEngine::new(source.clone(), QueryOptions::default()).unwrap();
-            let file = PanelFile {
-                path: "panels/now.toml".to_owned(),
-                text: NOW.to_owned(),
-            };
-            let definitions = PanelDefinitions::parse(&[file], None).unwrap();
-            let panels = Panels::check(&definitions, &engine).unwrap();
+            let one = one_panel(NOW).unwrap();
             let info = WarehouseInfo {
                 name: "shop".to_owned(),
                 time_zone: "UTC".to_owned(),
@@ -319,15 +306,15 @@ default = \"\"
                 ..HttpLimits::default()
             };
             let state = HttpState::new(
-                Arc::new(engine),
-                source,
+                Arc::new(one.engine),
+                Arc::new(Snapshot::default),
                 Arc::new(LiveFeed::new(Snapshot::default())),
                 Arc::new(Metrics::default()),
                 info,
                 limits,
                 clock.clone(),
             );
-            state.set_panels(panels);
+            state.set_panels(one.panels);
             Self {
                 runtime,
                 clock,
@@ -343,7 +330,7 @@ default = \"\"
             let state = self.state.clone();
             let text = text.to_owned();
             async move {
-                let panel = state.panels.read().get("now").unwrap();
+                let panel = state.panels.read().get("one").unwrap();
                 let text_of = |_: &str| Some(text.clone());
                 let values = panel.values(Part::Figures, text_of, 0).unwrap();
                 let part = Part::Figures;

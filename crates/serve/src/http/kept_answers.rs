@@ -312,8 +312,9 @@ mod tests {
     use arrow::datatypes::Schema;
 
     use super::*;
-    use crate::panels::{PanelDefinitions, PanelFile, Panels};
-    use crate::{Pinned, QueryEngine, QueryOptions, QueryResult};
+    use crate::panels::PanelValues;
+    use crate::panels::one_panel::one_panel;
+    use crate::{Pinned, QueryResult};
 
     const PANEL: &str = "title = { en = \"One\", zh = \"一\" }
 subject = \"own\"
@@ -323,18 +324,10 @@ query = \"SELECT 1 AS n\"
     const COST_US: i64 = 100_000;
 
     fn answer(text: &str) -> Arc<PanelAnswer> {
-        let source = Arc::new(Snapshot::default);
-        let engine = QueryEngine::new(source, QueryOptions::default()).unwrap();
-        let file = PanelFile {
-            path: "panels/one.toml".to_owned(),
-            text: text.to_owned(),
-        };
-        let definitions = PanelDefinitions::parse(&[file], None).unwrap();
-        let panels = Panels::check(&definitions, &engine).unwrap();
         Arc::new(PanelAnswer {
-            panel: panels.get("one").unwrap(),
+            panel: one_panel(text).unwrap().panel,
             part: Part::Figures,
-            values: BTreeMap::new(),
+            values: PanelValues::default(),
             result: QueryResult {
                 // Of what changes at any time.
                 pinned: Pinned {

@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use serde_json::{Map, Value, json};
 
 use super::HttpState;
+use super::panels::NULL_NAME;
 use crate::panels::{CheckedPanel, Parameter, ParameterType, Part, text_of_value};
 
 pub(super) async fn openapi(State(state): State<Arc<HttpState>>) -> Response {
@@ -130,6 +131,12 @@ fn panel_path(panel: &CheckedPanel, part: Part) -> Value {
                 "schema": { "type": "string" },
             }));
         }
+        parameters.push(json!({
+            "name": NULL_NAME, "in": "query", "required": false,
+            "description": "Only rows in which this parameter or column is NULL",
+            "schema": { "type": "array", "items": { "type": "string" } },
+            "style": "form", "explode": true,
+        }));
     }
     let columns = panel.query(part).map_or(&[][..], |query| &query.columns);
     let names: Vec<&str> = columns.iter().map(|column| &column.name[..]).collect();

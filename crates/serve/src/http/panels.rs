@@ -1,7 +1,7 @@
 //! `GET /api/v1/panels`, `/api/v1/panels/{name}` and `…/detail`: the panels, the
 //! answer of one, and the rows behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
@@ -20,12 +20,12 @@ use super::percent::{Plus, decode};
 use super::problem::Problem;
 use super::xlsx::SheetColumn;
 use crate::ServeError;
-use crate::panels::{
-    CheckedColumn, CheckedPanel, PanelAnswer, Parameter, Part, print_values, text_of_value,
-};
+use crate::panels::{CheckedColumn, CheckedPanel, PanelAnswer, Parameter, Part, text_of_value};
 
 /// What a request says beside the panel's own parameters.
 pub(super) const OWN_NAMES: [&str; 3] = ["format", "lang", "download"];
+/// Says which names are NULL in the row whose rows are asked for; once for each.
+pub(super) const NULL_NAME: &str = "null";
 
 impl HttpState {
     /// Today in the business time zone, in days since 1970.
@@ -119,14 +119,22 @@ pub(super) async fn detail(
 
 /// The parameters of an address by name; the last of a name counts.
 pub(super) fn pairs(query: Option<&str>) -> BTreeMap<String, String> {
+    all_pairs(query).collect()
+}
+
+fn all_pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     let pairs = query.into_iter().flat_map(|query| query.split('&'));
-    pairs
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name, Plus::Space), decode(value, Plus::Space))
-        })
-        .collect()
+    pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name, Plus::Space), decode(value, Plus::Space))
+    })
+}
+
+/// Takes out of the parameters which names are NULL in the row that was chosen.
+fn take_nulls(query: Option<&str>, asked: &mut BTreeMap<String, String>) -> BTreeSet<String> {
+    asked.remove(NULL_NAME);
+    let nulls = all_pairs(query).filter(|(name, _)| name == NULL_NAME);
+    nulls.map(|(_, name)| name).collect()
 }
 
 /// Refuses names that the panel does not know, so that a mistyped one is not
@@ -171,7 +179,11 @@ async fn respond(
     part: Part,
 ) -> Result<Response, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let asked = pairs(query);
+    let mut asked = pairs(query);
+    let nulls = match part {
+        Part::Figures => BTreeSet::new(),
+        Part::Detail | Part::WholeDetail => take_nulls(query, &mut asked),
+    };
     let (name, ending) = match name.rsplit_once('.') {
         Some((name, ending)) => (name, Some(ending)),
         None => (name, None),
@@ -197,6 +209,8 @@ async fn respond(
     refuse_unknown(&panel, part, &asked).map_err(bad)?;
     let text_of = |name: &str| asked.get(name).cloned();
     let values = panel.values(part, text_of, state.today()?).map_err(bad)?;
+    let values = values.with_null_in_row(nulls, |name| asked.contains_key(name));
+    let values = values.map_err(bad)?;
     let language = asked.get("lang").map_or("en", String::as_str).to_owned();
     let uses_clock = panel.query(part).is_none_or(|query| query.uses_clock);
     let changes_of_models = state.changes_of_models();
@@ -206,7 +220,7 @@ async fn respond(
         writer.u64(panels.fingerprint);
         writer.u64(state.start_us as u64);
         writer.u64(changes_of_models);
-        writer.str(&print_values(&values));
+        writer.str(&values.print());
         writer.str(form.name());
         writer.str(&language);
         format!("\"{changed}-{:016x}\"", stable_hash(&writer.finish()))
@@ -274,16 +288,12 @@ fn write(
 ) -> Result<Vec<u8>, Problem> {
     match form {
         Form::Json => {
-            let values = answer.values.iter();
-            let values: BTreeMap<&String, Option<String>> = values
-                .map(|(name, value)| (name, text_of_value(value)))
-                .collect();
             let columns: Vec<Value> = answer.columns().iter().map(column).collect();
             let mut text = format!(
                 "{{\"panel\":{},\"epoch\":{},\"parameters\":{},\"columns\":{}",
                 json!(answer.panel.panel.name),
                 answer.result.pinned.epoch,
-                json!(values),
+                json!(answer.values.texts()),
                 json!(columns),
             );
             if let Some(totals) = &answer.totals {

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 
 use super::detail_rows::{COUNTS_FOR, KINDS_HELP};
-use super::parameter::value_of_text;
 use super::{ByName, Chart, Format, Panel, PanelDefinitions, PanelError, Part, Role, Words};
 use crate::bound_query::{BoundQuery, QueryShape};
 use crate::{QueryEngine, ServeError};
@@ -301,41 +299,6 @@ fn roles(panel: &Panel, columns: &[CheckedColumn]) -> Option<String> {
 }
 
 impl CheckedPanel {
-    /// The values of a request for the panel's parameters and, for its detail
-    /// query, columns. `text_of` gives what the request says of a name.
-    ///
-    /// # Errors
-    /// What is wrong with the request.
-    pub(crate) fn values(
-        &self,
-        part: Part,
-        text_of: impl Fn(&str) -> Option<String>,
-        today: i32,
-    ) -> Result<BTreeMap<String, ScalarValue>, String> {
-        let mut values = BTreeMap::new();
-        for parameter in &self.panel.parameters {
-            let value = parameter.value(text_of(&parameter.name).as_deref(), today)?;
-            values.insert(parameter.name.clone(), value);
-        }
-        if part == Part::Figures {
-            return Ok(values);
-        }
-        for column in &self.main.columns {
-            if values.contains_key(&column.name) {
-                continue;
-            }
-            let value = match text_of(&column.name) {
-                Some(text) => value_of_text(&text, &column.data_type).ok_or_else(|| {
-                    format!("{}: `{text}` is no {}", column.name, column.data_type)
-                })?,
-                None => ScalarValue::try_from(&column.data_type)
-                    .map_err(|error| format!("{}: {error}", column.name))?,
-            };
-            values.insert(column.name.clone(), value);
-        }
-        Ok(values)
-    }
-
     /// Names that a request may use.
     pub(crate) fn known_names(&self, part: Part) -> Vec<&str> {
         let mut names: Vec<&str> = self

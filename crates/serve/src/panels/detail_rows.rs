@@ -154,11 +154,10 @@ fn filtered(plan: &LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
 #[cfg(test)]
 mod tests {
     use datafusion::common::ScalarValue;
-    use sluice_store::Snapshot;
 
     use super::*;
-    use crate::QueryOptions;
-    use crate::panels::{PanelAnswer, PanelDefinitions, PanelFile, Panels, Part};
+    use crate::panels::one_panel::one_panel;
+    use crate::panels::{PanelAnswer, Part};
 
     const PANEL: &str = "title = { en = \"One\", zh = \"一\" }
 subject = \"own\"
@@ -172,20 +171,11 @@ query = \"SELECT 1 AS n\"
 
     /// The last column of a detail, and how many rows it has.
     fn ask(detail: &str, part: Part) -> Result<(Vec<i64>, Option<RowTotals>), String> {
-        let source = Arc::new(Snapshot::default);
-        let engine = QueryEngine::new(source, QueryOptions::default()).unwrap();
-        let file = PanelFile {
-            path: "panels/one.toml".to_owned(),
-            text: format!("{PANEL}{detail}"),
-        };
-        let read = PanelDefinitions::parse(&[file], None);
-        let panels = read.and_then(|read| Panels::check(&read, &engine));
-        let panels = panels.map_err(|errors| errors[0].message.clone())?;
-        let panel = panels.get("one").unwrap();
-        let values = panel.values(part, |_| None, 0)?;
+        let one = one_panel(&format!("{PANEL}{detail}"))?;
+        let values = one.panel.values(part, |_| None, 0)?;
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().unwrap();
-        let answer = runtime.block_on(PanelAnswer::ask(&engine, panel, part, values));
+        let answer = runtime.block_on(PanelAnswer::ask(&one.engine, one.panel, part, values));
         let answer = answer.map_err(|error| error.to_string())?;
         let mut numbers = Vec::new();
         for batch in &answer.result.batches {

@@ -6,16 +6,19 @@ mod answer;
 mod check;
 mod definition;
 mod detail_rows;
+#[cfg(test)]
+pub(crate) mod one_panel;
 mod parameter;
 mod saved;
 mod sugar;
 mod text;
+mod values;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use answer::{PanelAnswer, Part, print_values};
+pub(crate) use answer::{PanelAnswer, Part};
 pub use check::Panels;
 pub(crate) use check::{CheckedColumn, CheckedPanel};
 pub use definition::{Chart, Column, Detail, Format, Panel, Role};
@@ -25,6 +28,7 @@ pub use saved::{KeepPanels, SAVED_MARK};
 pub(crate) use saved::{SavedPanel, check_name};
 pub(crate) use sugar::sugar_data;
 pub use text::{PanelDefinitions, PanelFile};
+pub(crate) use values::PanelValues;
 
 /// The same words in the languages of the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]

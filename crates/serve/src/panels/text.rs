@@ -10,7 +10,7 @@ use super::parameter::WrittenValue;
 use super::{ByName, Chart, Column, Detail, Panel, PanelError, Parameter, ParameterType, Words};
 
 /// Names that requests use for other things.
-const RESERVED: [&str; 3] = ["format", "lang", "download"];
+const RESERVED: [&str; 4] = ["format", "lang", "download", "null"];
 
 /// Rows of a kind that a detail gives where its file says nothing else.
 const DETAIL_ROWS: usize = 1_000;

@@ -1,6 +1,7 @@
 //! Mail: to the owners of what is wrong, and the morning report.
 
 mod mime;
+mod other_encryption;
 mod smtp;
 
 use std::collections::BTreeMap;

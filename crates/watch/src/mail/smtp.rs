@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{MailServer, MailTls};
+use super::{MailServer, MailTls, other_encryption};
 use crate::base64::encode;
 use crate::receiver::SendError;
 use crate::tls::encrypted;
@@ -88,13 +88,13 @@ impl Session {
             reader: BufReader::new(first),
             place: place.clone(),
         };
-        session.expect(220)?;
+        session.expect_greeting(server.tls)?;
         let name = from
             .rsplit_once('@')
             .map_or("localhost", |(_, domain)| domain);
         let mut abilities = session.greet(name)?;
         if server.tls == MailTls::StartTls {
-            session.command("STARTTLS", 220)?;
+            session.begin_encryption()?;
             // Whatever was sent after the answer in the clear is not trusted.
             if !session.reader.buffer().is_empty() {
                 return Err(at_place("it speaks before encryption begins".to_owned()));
@@ -110,13 +110,34 @@ impl Session {
         }
         if let Some((user, password)) = &server.login {
             if server.tls == MailTls::Off {
-                let problem =
-                    "a password is not sent without encryption: set tls, or leave user out";
-                return Err(at_place(problem.to_owned()));
+                return Err(at_place(other_encryption::FOR_PASSWORD.to_owned()));
             }
             session.sign_in(&abilities, user, password)?;
         }
         Ok(session)
+    }
+
+    /// Waits for the server's greeting. One that does not come may mean another
+    /// encryption than the one that is set.
+    fn expect_greeting(&mut self, tls: MailTls) -> Result<(), String> {
+        match self.read_reply() {
+            Ok(reply) if reply.code == 220 => Ok(()),
+            Ok(reply) => Err(self.problem(&reply.text())),
+            Err(error) => Err(match other_encryption::meant_by(tls, &error) {
+                Some(advice) => self.problem(&format!("{error}; {advice}")),
+                None => self.problem(&error),
+            }),
+        }
+    }
+
+    fn begin_encryption(&mut self) -> Result<(), String> {
+        self.say("STARTTLS")?;
+        let reply = self.reply()?;
+        if reply.code == 220 {
+            return Ok(());
+        }
+        let advice = other_encryption::WITHOUT_STARTTLS;
+        Err(self.problem(&format!("{}; {advice}", reply.text())))
     }
 
     fn greet(&mut self, name: &str) -> Result<Vec<String>, String> {
@@ -139,10 +160,7 @@ impl Session {
             self.say(&encode(password.as_bytes()))?;
             return self.expect(235).map(|_| ());
         }
-        Err(format!(
-            "mail server {}: it offers neither AUTH PLAIN nor LOGIN",
-            self.place
-        ))
+        Err(self.problem(&"it offers neither AUTH PLAIN nor LOGIN"))
     }
 
     /// Sends one mail.
@@ -177,7 +195,14 @@ impl Session {
         if reply.code / 100 == code / 100 {
             return Ok(());
         }
-        let problem = format!("mail server {}: {}", self.place, reply.text());
+        let is_plain = matches!(self.reader.get_ref(), Stream::Plain(_));
+        let problem = match is_plain && other_encryption::is_demanded(reply.code, &reply.text()) {
+            true => {
+                let advice = other_encryption::DEMANDED;
+                self.problem(&format!("{}; {advice}", reply.text()))
+            }
+            false => self.problem(&reply.text()),
+        };
         // 421: the server is going away.
         match reply.code {
             421 => Err(SendError::Unreachable(problem)),
@@ -200,41 +225,49 @@ impl Session {
         stream
             .write_all(format!("{text}\r\n").as_bytes())
             .and_then(|()| stream.flush())
-            .map_err(|error| format!("mail server {}: {error}", self.place))
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// What is wrong, and where.
+    fn problem(&self, what: &dyn std::fmt::Display) -> String {
+        format!("mail server {}: {what}", self.place)
     }
 
     fn expect(&mut self, code: u16) -> Result<Reply, String> {
         let reply = self.reply()?;
         match reply.code == code {
             true => Ok(reply),
-            false => Err(format!("mail server {}: {}", self.place, reply.text())),
+            false => Err(self.problem(&reply.text())),
         }
     }
 
     fn reply(&mut self) -> Result<Reply, String> {
-        let place = &self.place;
+        let reply = self.read_reply();
+        reply.map_err(|error| self.problem(&error))
+    }
+
+    fn read_reply(&mut self) -> std::io::Result<Reply> {
         let mut lines = Vec::new();
         while lines.len() < LINES_MAX {
             let mut bytes = Vec::new();
-            let read = (&mut self.reader)
+            (&mut self.reader)
                 .take(LINE_BYTES_MAX)
-                .read_until(b'\n', &mut bytes);
-            read.map_err(|error| format!("mail server {place}: {error}"))?;
+                .read_until(b'\n', &mut bytes)?;
             let line = String::from_utf8_lossy(&bytes);
             let line = line.trim_end();
             let code = line.get(..3).and_then(|code| code.parse().ok());
             let Some(code) = code else {
-                return Err(match line {
-                    "" => format!("mail server {place}: it closed the connection"),
-                    line => format!("mail server {place}: `{line}` is no answer"),
-                });
+                return Err(std::io::Error::other(match line {
+                    "" => "it closed the connection".to_owned(),
+                    line => format!("`{line}` is no answer"),
+                }));
             };
             lines.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
                 return Ok(Reply { code, lines });
             }
         }
-        Err(format!("mail server {place}: its answer has no end"))
+        Err(std::io::Error::other("its answer has no end"))
     }
 }
 

@@ -119,13 +119,15 @@ fn decode(symbols: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A mail server that does STARTTLS and AUTH PLAIN.
+/// A mail server that does STARTTLS, unless it is told not to, and AUTH PLAIN.
 #[derive(Clone)]
 pub struct MailBox {
     pub address: SocketAddr,
     pub mails: Arc<Mutex<Vec<Received>>>,
     /// It closes connections before it greets.
     pub is_down: Arc<AtomicBool>,
+    /// It knows no STARTTLS.
+    pub is_clear: Arc<AtomicBool>,
     /// It refuses this recipient.
     pub refused: Arc<Mutex<String>>,
 }
@@ -137,6 +139,7 @@ impl MailBox {
             address: listener.local_addr().unwrap(),
             mails: Arc::default(),
             is_down: Arc::default(),
+            is_clear: Arc::default(),
             refused: Arc::default(),
         };
         let serving = mail_box.clone();
@@ -166,6 +169,9 @@ impl MailBox {
             let line = line(&mut reader)?;
             match line.split(' ').next().unwrap() {
                 "EHLO" => plain.write_all(b"250-test\r\n250-STARTTLS\r\n250 8BITMIME\r\n")?,
+                "STARTTLS" if self.is_clear.load(Ordering::SeqCst) => {
+                    plain.write_all(b"502 not here\r\n")?;
+                }
                 "STARTTLS" => {
                     plain.write_all(b"220 go\r\n")?;
                     break;
