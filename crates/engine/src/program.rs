@@ -17,7 +17,7 @@ use crate::time::node::TimeNode;
 /// Changes whenever a node of an equal print would hold another state, so that a
 /// checkpoint of an older planner is never misread. A graph that is merely cut in
 /// another way has other prints.
-pub(crate) const PLANNER_VERSION: u32 = 6;
+pub(crate) const PLANNER_VERSION: u32 = 5;
 
 /// The SQL text of one model file.
 #[derive(Debug, Clone, PartialEq, Eq)]
