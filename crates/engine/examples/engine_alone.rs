@@ -1,12 +1,14 @@
 //! The engine alone, fed with Arrow batches: CPU of each kind of work, latency
-//! of small epochs over much state, cost by the number of keys, and time where
-//! one key has nine of ten rows, with one thread and two.
+//! of small epochs over much state, cost by the number of keys, time where
+//! one key has nine of ten rows, with one thread and two, and of window functions
+//! where one row of a large partition changes.
 //!
 //! ```text
 //! cargo run --release -p sluice-engine --example engine_alone -- work
 //! cargo run --release -p sluice-engine --example engine_alone -- latency [KEYS]
 //! cargo run --release -p sluice-engine --example engine_alone -- scale [KEYS …]
 //! cargo run --release -p sluice-engine --example engine_alone -- hot
+//! cargo run --release -p sluice-engine --example engine_alone -- windows [ROWS]
 //! ```
 
 #![allow(
@@ -474,6 +476,53 @@ fn hot(threads: usize) {
     }
 }
 
+/// Time of an epoch that changes one row of a partition with so many, at its end, in
+/// its middle and at its begin.
+fn windows(rows: u64) {
+    let columns = [("id", DataType::Int64), ("n", DataType::Int64)];
+    let calls = [
+        "lag(n) OVER (ORDER BY id)",
+        "avg(n) OVER (ORDER BY id ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)",
+        "row_number() OVER (ORDER BY id)",
+        "sum(n) OVER (ORDER BY id)",
+        "ntile(10) OVER (ORDER BY id)",
+    ];
+    for call in calls {
+        let mut bench = Bench::new(
+            vec![table("ev", &columns, &[0])],
+            &format!("SELECT id, {call} AS v FROM ev"),
+        );
+        fill(&mut bench, rows);
+        let mut random = Random(7);
+        let mut newest = rows as i64;
+        let mut report = |bench: &mut Bench, place: &str, id: &mut dyn FnMut() -> i64| {
+            let mut times: Vec<f64> = (0..50)
+                .map(|_| {
+                    let changed = [id()].into_iter();
+                    let value = [random.below(1_000_000) as i64].into_iter();
+                    let columns = vec![integers(changed), integers(value)];
+                    let start = Instant::now();
+                    bench.step(vec![(0, columns)]);
+                    start.elapsed().as_secs_f64() * 1e3
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            println!(
+                "{call}, {rows} rows, one {place}: median {:.3} ms, at most {:.3} ms",
+                times[25], times[49]
+            );
+        };
+        // The first change makes the order.
+        report(&mut bench, "to begin with", &mut || 0);
+        report(&mut bench, "new at the end", &mut || {
+            newest += 1;
+            newest
+        });
+        report(&mut bench, "in the middle", &mut || rows as i64 / 2);
+        report(&mut bench, "at the begin", &mut || 0);
+    }
+}
+
 fn resident_mib() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
@@ -493,6 +542,7 @@ fn main() {
             true => [100_000, 1_000_000, 10_000_000].into_iter().for_each(scale),
             false => numbers.into_iter().for_each(scale),
         },
+        Some("windows") => windows(numbers.first().copied().unwrap_or(100_000)),
         Some("hot") => [1, 2].into_iter().for_each(hot),
         _ => {
             windowed();
