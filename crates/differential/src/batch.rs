@@ -54,11 +54,12 @@ fn knows_query(query: &Query) -> bool {
     is_known && query.inputs().into_iter().all(knows_query)
 }
 
-/// Whether a call chooses among doubles: where NaN stands there is DataFusion's
-/// own affair, and not the same everywhere.
+/// Whether a call chooses among doubles or adds them up: where NaN stands there is
+/// DataFusion's own affair, and not the same everywhere, and its sums are rounded on the
+/// way.
 fn is_of_doubles(call: &Call) -> bool {
     let argument = call.argument.as_ref().map(Expr::data_type);
-    matches!(call.function, Function::Min | Function::Max) && argument == Some(Type::Float)
+    call.function != Function::Count && argument == Some(Type::Float)
 }
 
 /// What DataFusion says when it contradicts itself: it finds its own plan

@@ -195,8 +195,15 @@ pub fn value(random: &mut Random, data_type: Type, nullable: bool, traits: Trait
         Type::Timestamp => Value::Timestamp(FIRST_MOMENT + random.between(0, 4) * 1_000_000),
         Type::Float => {
             let nan = f64::NAN;
-            let numbers = [0.0, -0.0, 1.25, -2.5, -0.5, nan, -nan, f64::NEG_INFINITY];
-            let number = random.pick(&numbers).copied().unwrap_or(0.0);
+            let usual = [0.0, -0.0, 1.25, -2.5, -0.5, 0.1, 0.7];
+            let far = [1e16, -1e16, 1e-9, 3e200, -3e200, 2e-308];
+            let none = [nan, -nan, f64::INFINITY, f64::NEG_INFINITY];
+            let numbers = match random.below(8) {
+                0 => &none[..],
+                1 | 2 => &far[..],
+                _ => &usual[..],
+            };
+            let number = random.pick(numbers).copied().unwrap_or(0.0);
             Value::Float(Double::new(number))
         }
     }

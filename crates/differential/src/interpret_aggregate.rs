@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::double::Double;
+use crate::double::{Double, exact_sum};
 use crate::interpret::{Answer, Failure, ZSet, add};
 use crate::interpret_expression::evaluate;
 use crate::query::{Call, Expr, Function};
@@ -123,6 +123,22 @@ pub(crate) fn aggregate(call: &Call, values: &ZSet) -> Result<Value, Failure> {
             _ => 0,
         })
         .sum();
+    if call.argument.as_ref().map(Expr::data_type) == Some(Type::Float)
+        && matches!(call.function, Function::Sum | Function::Average)
+    {
+        let numbers = values
+            .iter()
+            .filter_map(|(row, weight)| match value_of(row) {
+                Value::Float(double) => Some((double.number(), weight_of(weight))),
+                _ => None,
+            });
+        let sum = exact_sum(numbers);
+        let divisor = match call.function {
+            Function::Average => count as f64,
+            _ => 1.0,
+        };
+        return Ok(Value::Float(Double::new(sum / divisor).canonical()));
+    }
     let ordered = in_order(call, values);
     let fold = |operation: fn(i64, i64) -> i64| {
         let integers = ordered.iter().filter_map(|value| match value {

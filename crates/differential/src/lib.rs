@@ -28,7 +28,7 @@
 //! whose sum does not fit) is left out and counted, and the engine must count
 //! the same number in `sluice_evaluation_errors`, also after retractions. This
 //! is compared in views of one operator over a table; see `generator.rs` for
-//! why. Not generated: sums of doubles, times with a zone, division of decimals,
+//! why. Not generated: times with a zone, division of decimals,
 //! casts, `FOR SYSTEM_TIME AS OF` and `LOOKUP`.
 
 pub mod batch;

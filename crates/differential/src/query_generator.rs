@@ -197,6 +197,7 @@ impl QueryGenerator<'_> {
         let can_sum = match data_type {
             Type::Int => !self.traits.extremes,
             Type::Decimal(precision, _) => precision <= PRECISION_MAX,
+            Type::Float => true,
             _ => false,
         };
         let can_order = data_type != Type::Bool;

@@ -301,7 +301,8 @@ impl Query {
                     Some(index) => format!("b.c{index}"),
                     None => format!("a.c{index}"),
                 };
-                let other = format!("({}) AS b", other.sql(dialect));
+                let rows = other.sql(dialect);
+                let other = format!("({rows}) AS b");
                 let equal = |(left, right): &(usize, usize)| format!("b.c{right} = a.c{left}");
                 let filter = |terms: Vec<String>| match terms.is_empty() {
                     true => String::new(),
@@ -309,6 +310,14 @@ impl Query {
                 };
                 let negation = if *negated { "NOT " } else { "" };
                 let test = match test {
+                    // The name of the outer query's rows is free inside.
+                    SubqueryTest::In {
+                        pair,
+                        correlation: None,
+                    } => format!(
+                        "a.c{} {negation}IN (SELECT a.c{} FROM ({rows}) AS a)",
+                        pair.0, pair.1
+                    ),
                     SubqueryTest::In { pair, correlation } => format!(
                         "a.c{} {negation}IN (SELECT b.c{} FROM {other}{})",
                         pair.0,

@@ -198,8 +198,9 @@ pub fn plan(case: &Case) -> Result<Arc<Program>, String> {
     match Program::plan(&definitions, &view_definitions(&case.views)) {
         Ok(program) => Ok(Arc::new(program)),
         Err(errors) => {
-            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Err(texts.join("\n"))
+            let texts = errors.iter().map(ToString::to_string);
+            let views = case.views.iter().map(View::sql);
+            Err(texts.chain(views).collect::<Vec<_>>().join("\n"))
         }
     }
 }

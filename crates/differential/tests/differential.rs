@@ -37,7 +37,9 @@ struct Tally {
 impl Tally {
     fn run(&mut self, seed: u64, histories: Range<u64>) {
         match check_seed(seed, histories, &RealEngine::start) {
-            Ok(outcomes) => outcomes.into_iter().for_each(|outcome| self.count(outcome)),
+            Ok(outcomes) => outcomes
+                .into_iter()
+                .for_each(|outcome| self.count(seed, outcome)),
             Err(report) => {
                 println!("{report}");
                 self.wrong.push(seed);
@@ -45,7 +47,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, seed: u64, outcome: Outcome) {
         match outcome {
             Outcome::Agreed {
                 comparisons,
@@ -59,6 +61,11 @@ impl Tally {
                 self.failed_rows += failures;
             }
             Outcome::Refused(reason) | Outcome::Discarded(reason) => {
+                // What is not supported is refused in words of its own.
+                if reason.contains("Internal error") {
+                    println!("seed {seed} is refused: {reason}");
+                    self.wrong.push(seed);
+                }
                 let reason = reason.lines().next().unwrap_or_default().to_owned();
                 *self.left_out.entry(reason).or_insert(0) += 1;
             }

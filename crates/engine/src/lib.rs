@@ -75,6 +75,7 @@ mod table_input;
 mod time;
 mod top_k;
 mod union;
+mod union_names;
 mod uniq_ids;
 mod uniq_sets;
 mod unnest;

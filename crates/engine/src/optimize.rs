@@ -27,6 +27,7 @@ use sluice_functions::rewrite_in_subqueries;
 use crate::distinct_on::DistinctOnToRowNumber;
 use crate::false_joins::EmptyFalseJoins;
 use crate::scalar_subquery::require_one_row;
+use crate::union_names::NamedUnionInputs;
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 
@@ -53,6 +54,7 @@ fn join_rules() -> Rules {
         // What the joins' conditions became must not be pushed down as constants.
         Arc::new(EliminateFilter::new()),
         Arc::new(EmptyFalseJoins),
+        Arc::new(NamedUnionInputs),
         // A side that a setting switches off costs no state.
         Arc::new(PropagateEmptyRelation::new()),
         Arc::new(PushDownFilter::new()),

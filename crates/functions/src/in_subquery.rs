@@ -11,7 +11,13 @@
 //! | either, inside another expression | true if some s.c = x, null if some s.c is null or x is null and s not empty, else false |
 //!
 //! Parts whose operands cannot be null are left out. In the SELECT list, where the
-//! planner knows no EXISTS, that in turn becomes a count.
+//! planner knows no EXISTS, that in turn becomes a count. What stands inside an
+//! aggregate, a window function or ORDER BY is computed in a SELECT list of its own below
+//! (`tests_below.rs`).
+//!
+//! `x > ALL (SELECT c …)` is false if x > c is false for some row, null if it is null for
+//! some, else true; `x > ANY …` is true if it is true for some row, null if it is null for
+//! some, else false.
 //!
 //! Those of one row by their form are no subqueries any more: `one_row_subqueries.rs`.
 //!
@@ -23,19 +29,24 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ExprSchema, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, plan_err};
 use datafusion::functions_aggregate::count::count_all;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
+    binary_expr, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use crate::one_row_subqueries::rewrite_one_row_subqueries;
 use crate::repeats::{check_plan, check_value};
+use crate::tests_below::tests_below;
+
+/// The name of a subquery's column.
+const ITEM: &str = "__in_item";
 
 /// The rewriting as a rule of a session that answers queries.
 #[derive(Debug)]
@@ -72,7 +83,7 @@ fn rewrite(plan: LogicalPlan, rows: Rows) -> Result<LogicalPlan> {
         let filter = match plan {
             LogicalPlan::Filter(filter) => filter,
             LogicalPlan::Projection(projection) => return rewrite_projection(projection, rows),
-            other => return Ok(Transformed::no(other)),
+            other => return tests_below(other, |below| rewrite_projection(below, rows)),
         };
         let schema = filter.input.schema().clone();
         let conditions: Vec<Expr> = split_conjunction_owned(filter.predicate.clone())
@@ -154,11 +165,18 @@ fn rewrite_condition(condition: Expr, schema: &DFSchema, rows: Rows) -> Result<E
     }
 }
 
-/// Every IN inside an expression, where null is not false.
+/// Every IN, ALL and ANY inside an expression, where null is not false.
 fn rewrite_inside(expression: Expr, schema: &DFSchema, rows: Rows) -> Result<Expr> {
     let rewritten = expression.transform_up(|expression| {
-        let Expr::InSubquery(inside) = expression else {
-            return Ok(Transformed::no(expression));
+        let inside = match expression {
+            Expr::InSubquery(inside) => inside,
+            Expr::SetComparison(comparison) => {
+                return Ok(match compare(&comparison, schema)? {
+                    Some(result) => Transformed::yes(result),
+                    None => Transformed::no(Expr::SetComparison(comparison)),
+                });
+            }
+            other => return Ok(Transformed::no(other)),
         };
         let Some(parts) = Parts::of(&inside, schema, rows)? else {
             return Ok(Transformed::no(Expr::InSubquery(inside)));
@@ -205,27 +223,10 @@ impl Parts {
         let plan = &inside.subquery.subquery;
         check_plan(plan)?;
         check_value(value)?;
-        let (qualifier, field) = plan.schema().qualified_field(0);
-        let item = Expr::Column(datafusion::common::Column::from((qualifier, field)));
+        let plan = &apart(plan, value)?;
+        let item = Expr::Column(Column::from(plan.schema().qualified_field(0)));
         let outer = to_outer(value.clone(), schema)?;
-        let exists = |condition: Option<Expr>| -> Result<Expr> {
-            let mut builder = LogicalPlanBuilder::from(plan.as_ref().clone());
-            if let Some(condition) = condition {
-                builder = builder.filter(condition)?;
-            }
-            let outer_ref_columns = builder.plan().all_out_ref_exprs();
-            if rows == Rows::First && outer_ref_columns.is_empty() {
-                builder = builder.limit(0, Some(1))?;
-            }
-            Ok(Expr::Exists(Exists {
-                subquery: Subquery {
-                    subquery: Arc::new(builder.build()?),
-                    outer_ref_columns,
-                    spans: inside.subquery.spans.clone(),
-                },
-                negated: false,
-            }))
-        };
+        let exists = |condition| exists(plan, &inside.subquery, condition, rows);
         let equal = exists(Some(item.clone().eq(outer)))?;
         let null_item = if item.nullable(plan.schema())? {
             Some(exists(Some(item.is_null()))?)
@@ -243,6 +244,91 @@ impl Parts {
             null_value,
         }))
     }
+}
+
+/// The subquery, with a name of its own for its column if it reads under the same name
+/// what the outer query reads: a column of the outer query that is compared with its own
+/// would be taken for that. (Of an alias for all of its rows the planner would forget
+/// columns that it moves out of a correlated subquery.)
+fn apart(plan: &Arc<LogicalPlan>, value: &Expr) -> Result<Arc<LogicalPlan>> {
+    let mut shared = None;
+    plan.apply_with_subqueries(|node| {
+        let has = |column: &&&Column| node.schema().has_column(column);
+        shared = value
+            .column_refs()
+            .iter()
+            .find(has)
+            .map(|&column| column.clone());
+        Ok(match shared {
+            Some(_) => TreeNodeRecursion::Stop,
+            None => TreeNodeRecursion::Continue,
+        })
+    })?;
+    let Some(shared) = shared else {
+        return Ok(plan.clone());
+    };
+    if !plan.all_out_ref_exprs().is_empty() {
+        return plan_err!(
+            "`{shared}` stands before a subquery and inside it, for rows of another kind: give the table in the subquery a name of its own, as in `FROM orders AS other`"
+        );
+    }
+    let column = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+    let builder = LogicalPlanBuilder::from(plan.as_ref().clone());
+    Ok(Arc::new(builder.project([column.alias(ITEM)])?.build()?))
+}
+
+/// `x > ALL (SELECT c …)` and `x > ANY (SELECT c …)`. `None` for an x that itself reads
+/// an outer query.
+fn compare(comparison: &SetComparison, schema: &DFSchema) -> Result<Option<Expr>> {
+    let SetComparison {
+        expr: value,
+        subquery,
+        op,
+        quantifier,
+    } = comparison;
+    if value.contains_outer() {
+        return Ok(None);
+    }
+    check_plan(&subquery.subquery)?;
+    check_value(value)?;
+    let plan = apart(&subquery.subquery, value)?;
+    let item = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+    let compared = binary_expr(to_outer(value.as_ref().clone(), schema)?, *op, item);
+    let (decides, otherwise) = match quantifier {
+        SetQuantifier::All => (compared.clone().is_false(), true),
+        SetQuantifier::Any => (compared.clone().is_true(), false),
+    };
+    let decided = exists(&plan, subquery, Some(decides), Rows::All)?;
+    let unknown = exists(&plan, subquery, Some(compared.is_null()), Rows::All)?;
+    let result = when(decided, lit(!otherwise))
+        .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
+        .otherwise(lit(otherwise))?;
+    Ok(Some(result))
+}
+
+/// EXISTS of the rows of `plan`, a form of `subquery`, for which a condition is true.
+fn exists(
+    plan: &LogicalPlan,
+    subquery: &Subquery,
+    condition: Option<Expr>,
+    rows: Rows,
+) -> Result<Expr> {
+    let mut builder = LogicalPlanBuilder::from(plan.clone());
+    if let Some(condition) = condition {
+        builder = builder.filter(condition)?;
+    }
+    let outer_ref_columns = builder.plan().all_out_ref_exprs();
+    if rows == Rows::First && outer_ref_columns.is_empty() {
+        builder = builder.limit(0, Some(1))?;
+    }
+    Ok(Expr::Exists(Exists {
+        subquery: Subquery {
+            subquery: Arc::new(builder.build()?),
+            outer_ref_columns,
+            spans: subquery.spans.clone(),
+        },
+        negated: false,
+    }))
 }
 
 /// The expression as the subquery sees it: columns become outer references.

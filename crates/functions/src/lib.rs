@@ -17,7 +17,8 @@
 //! |---|---|
 //! | NULL in a list: `x IN (1, NULL)` | `null_in_lists.rs` |
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
-//! | `x IN (SELECT …)` where it may be unknown | `in_subquery.rs` |
+//! | `x IN (SELECT …)` where it may be unknown; `x > ALL (SELECT …)` | `in_subquery.rs` |
+//! | tests of subqueries inside aggregates, window functions and ORDER BY | `tests_below.rs` |
 //! | EXISTS and IN over an aggregate without GROUP BY, or LIMIT 0 | `one_row_subqueries.rs` |
 //! | scalar subqueries without a row are NULL | `missing_rows.rs` |
 //! | correlated subqueries of which the planner makes other joins: refused | `correlated_subqueries.rs` |
@@ -97,6 +98,7 @@ mod skipped_rows;
 mod spans;
 mod split_words;
 mod statement_room;
+mod tests_below;
 mod texts_beside_booleans;
 mod texts_without_zone;
 mod uniq_count;

@@ -253,3 +253,66 @@ async fn quotients_of_decimals_have_four_digits_more() {
     ];
     check(&engine(&[]), cases).await;
 }
+
+#[tokio::test]
+async fn a_subquery_may_read_what_the_outer_query_reads() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "SELECT k FROM a WHERE x NOT IN (SELECT x FROM a WHERE y = 10)",
+            &["2"],
+        ),
+        (
+            "SELECT k FROM a WHERE k = 3 OR x IN (SELECT x FROM a WHERE y = 10)",
+            &["1", "3"],
+        ),
+        (
+            "SELECT k, x IN (SELECT x FROM a WHERE y = 10) AS i FROM a",
+            &["1 true", "2 false", "3 null"],
+        ),
+        (
+            "SELECT o.k FROM a AS o WHERE o.x NOT IN (SELECT o.x FROM c AS o WHERE o.y = 7)",
+            &["1"],
+        ),
+        ("SELECT k FROM a WHERE y >= ALL (SELECT y FROM a)", &["3"]),
+        (
+            "SELECT k FROM a WHERE y > ANY (SELECT y FROM a)",
+            &["2", "3"],
+        ),
+        ("SELECT k FROM a WHERE x <> ALL (SELECT x FROM a)", &[]),
+    ];
+    check(&engine(&[]), cases).await;
+    let select = "SELECT a.k FROM a, c WHERE a.x NOT IN (SELECT a.k FROM a WHERE a.x = c.x)";
+    let refused = rows(&engine(&[]), select).await.unwrap_err();
+    assert!(refused.contains("a name of its own"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_test_may_stand_inside_aggregates_windows_and_orders() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "SELECT sum(CASE WHEN x IN (SELECT x FROM c) THEN y ELSE 0 END) AS s FROM a",
+            &["30"],
+        ),
+        (
+            "SELECT x IN (SELECT x FROM c WHERE y = 5) AS i, count(*) AS n FROM a GROUP BY x IN (SELECT x FROM c WHERE y = 5)",
+            &["false 1", "null 1", "true 1"],
+        ),
+        (
+            "SELECT k, sum(CASE WHEN x IN (SELECT x FROM c WHERE y = 5) THEN 1 ELSE 0 END) OVER (ORDER BY k) AS s FROM a",
+            &["1 1", "2 1", "3 1"],
+        ),
+        (
+            "SELECT k FROM a ORDER BY x IN (SELECT x FROM c WHERE y = 5) LIMIT 1",
+            &["2"],
+        ),
+        (
+            "SELECT a.k FROM a JOIN c ON a.x = c.x AND c.k IN (SELECT k FROM c WHERE y > 6)",
+            &["1", "2"],
+        ),
+        (
+            "SELECT count(*) FILTER (WHERE EXISTS (SELECT 1 FROM c WHERE c.x = a.x)) AS n FROM a",
+            &["2"],
+        ),
+    ];
+    check(&engine(&[]), cases).await;
+}

@@ -262,7 +262,8 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
                 killed += 1;
             }
         });
-        if hour * audit_times / HOURS > (hour - 1) * audit_times / HOURS {
+        // In another order a refund may come before its order, which is an audit's row.
+        if way == Way::InOrder && hour * audit_times / HOURS > (hour - 1) * audit_times / HOURS {
             audits.ask(&warehouse);
         }
         let is_moment =
@@ -297,7 +298,13 @@ fn prove(seed: u64, events: u64, moments: i64, way: Way, kills: u64) {
         compare_closed(&warehouse, &ledger, &closed);
     }
     check_rest(&warehouse, &shop);
-    audits.check_times(audit_times as usize);
+    match way {
+        Way::InOrder => audits.check_times(audit_times as usize),
+        Way::Shuffled => {
+            audits.ask(&warehouse);
+            audits.check_times(1);
+        }
+    }
     assert_eq!(killed, kills);
     println!(
         "seed {seed}, {way:?}: {sent} records, {killed} kills, {rows} rows equal; {took_s} s until all were in, {} s in all",

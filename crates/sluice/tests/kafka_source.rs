@@ -22,11 +22,11 @@ mod world;
 use std::time::Duration;
 
 use brokers::{ANSWER, Broker, end_transaction, queue};
-use common::{Running, ask, ask_long_until, ask_until, fail, run_command, sluice};
+use common::{Running, ask, ask_long_until, ask_until, fail, sluice};
 use goods_messages::{debezium, goods_table};
 use kafka_shop::{EVERYTHING, new_world, tables};
 use rdkafka::producer::Producer as _;
-use world::World;
+use world::{World, wait};
 
 /// What these tests read of an order.
 const TOTAL: &str = r#"{ name = "total", from = "/total", type = "decimal(10,2)" },"#;
@@ -130,7 +130,7 @@ fn a_quiet_copy_takes_no_partition_from_the_group() {
 }
 
 #[test]
-fn a_gap_ends_the_program_with_words_that_say_where() {
+fn behind_a_gap_nothing_is_read_and_words_say_where() {
     let Some(broker) = Broker::start() else {
         return;
     };
@@ -150,14 +150,23 @@ fn a_gap_ends_the_program_with_words_that_say_where() {
     running.stop();
     send(50..80);
     broker.delete_records("orders", 0, 60);
-    let mut command = run_command(&world.project(), &world.state());
-    let errors = fail(&mut command, 1);
-    for part in [
+    let parts = [
         "partition 0 of topic `orders`",
         "offset 50",
         "earliest there is 60",
         "help:",
-    ] {
+    ];
+    let running = world.start();
+    let error = "SELECT error FROM sluice_sources WHERE state = 'failing'";
+    wait("the refusal", || {
+        let error = world.is_answered(error).unwrap_or_default().join("\n");
+        parts.iter().all(|part| error.contains(part))
+    });
+    assert!(world.says("SELECT count(*) FROM orders", "50"));
+    running.kill();
+    // Whoever wants everything to be read is told that it is not.
+    let errors = fail(&mut world.until_idle(), 1);
+    for part in parts {
         assert!(errors.contains(part), "{errors}");
     }
 }

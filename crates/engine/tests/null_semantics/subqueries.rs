@@ -232,3 +232,32 @@ fn correlated_subqueries_are_refused_where_their_rows_would_be_others() {
     let exists = "CREATE VIEW v AS SELECT y FROM a WHERE EXISTS (SELECT count(*) FROM b WHERE b.x = a.x) AND x IN (SELECT max(b.y) FROM b WHERE b.x = a.x)";
     assert_eq!(error_of(exists), None);
 }
+
+#[test]
+fn a_subquery_may_read_what_the_outer_query_reads() {
+    let none = &[];
+    check(
+        "SELECT y FROM a WHERE x NOT IN (SELECT x FROM a WHERE y = 10)",
+        A,
+        none,
+        &["20"],
+    );
+    check(
+        "SELECT y FROM a WHERE y = 30 OR x IN (SELECT x FROM a WHERE y = 10)",
+        A,
+        none,
+        &["10", "30"],
+    );
+    check(
+        "SELECT y FROM a WHERE (x IN (SELECT x FROM a WHERE y = 10)) IS NOT TRUE",
+        A,
+        none,
+        &["20", "30"],
+    );
+    check(
+        "SELECT sum(CASE WHEN x IN (SELECT x FROM a WHERE y = 10) THEN y ELSE 1 END) AS y FROM a",
+        A,
+        none,
+        &["12"],
+    );
+}
