@@ -6,6 +6,8 @@
 //! too: the position names where the last whole transaction ended, and of which
 //! one behind it how many rows were taken.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::input::{BadBytes, Input};
@@ -47,6 +49,10 @@ pub struct TableCopy {
     /// Another table had the name: its rows are taken out before the first one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// The server's numbers of its partitions when it was copied, or looked at last;
+    /// `None` of a table without any, and where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<BTreeSet<u32>>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -271,6 +277,7 @@ mod tests {
                 from: Lsn(9),
                 relation: 16_384,
                 replaces: true,
+                partitions: Some(BTreeSet::from([3, 5])),
             }],
             slot: Some(("1".into(), "s".into())),
             timeline: Some(Timeline {
@@ -334,13 +341,14 @@ mod tests {
             from: Lsn(9),
             relation: 0,
             replaces: false,
+            partitions: None,
         };
         let known = copy.now_of(7).unwrap();
         assert_eq!(
             known,
             TableCopy {
                 relation: 7,
-                ..copy
+                ..copy.clone()
             }
         );
         assert_eq!(known.now_of(7), None);
@@ -351,6 +359,7 @@ mod tests {
             from: Lsn(0),
             relation: 8,
             replaces: true,
+            partitions: None,
         };
         assert_eq!(other, wanted);
         assert_eq!(other.now_of(9), None, "it is not complete");

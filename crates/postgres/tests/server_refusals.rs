@@ -175,6 +175,36 @@ fn a_slot_that_grows_is_warned_of_and_one_that_is_lost_is_named() {
 }
 
 #[test]
+fn what_was_written_without_a_publication_is_named() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    server.run("CREATE TABLE t (id int PRIMARY KEY, v text)");
+    let mut tables = Tables::default();
+    let mut source = server.source("gone", PostgresPosition::default());
+    tables.drain(&server, &mut source);
+    drop(source);
+    server.run("DROP PUBLICATION sluice");
+    server.run("INSERT INTO t VALUES (1, 'x')");
+    let text = server.refusal(server.options("gone"), tables.position.clone());
+    assert_says(
+        &text,
+        &["has no publication `sluice`", "cannot be read later"],
+    );
+    server.run("CREATE PUBLICATION sluice FOR ALL TABLES");
+    let text = server.refusal(server.options("gone"), tables.position.clone());
+    assert_says(
+        &text,
+        &[
+            "publication \"sluice\" does not exist",
+            "was when the changes that come next were written",
+            "pg_drop_replication_slot('gone')",
+            "empty state folder",
+        ],
+    );
+}
+
+#[test]
 fn the_server_forgets_only_what_is_durable() {
     let Some(server) = Server::start(&[]) else {
         return;

@@ -260,4 +260,16 @@ fn a_subquery_may_read_what_the_outer_query_reads() {
         none,
         &["12"],
     );
+    check(
+        "SELECT y FROM a WHERE y >= ALL (SELECT y FROM a)",
+        A,
+        none,
+        &["30"],
+    );
+    check(
+        "SELECT y FROM a WHERE y > ANY (SELECT y FROM a WHERE y < 30)",
+        A,
+        none,
+        &["20", "30"],
+    );
 }

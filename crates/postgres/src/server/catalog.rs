@@ -160,7 +160,7 @@ pub(super) fn table(
     }))
 }
 
-fn number(text: &str) -> Result<u32, ConnectionError> {
+pub(super) fn number(text: &str) -> Result<u32, ConnectionError> {
     let number = text.parse();
     number.map_err(|_| BadBytes::Invalid(format!("`{text}` is no number")).into())
 }

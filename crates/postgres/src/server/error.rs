@@ -63,13 +63,23 @@ pub enum ServerError {
     },
     /// A publication is missing.
     #[error(
-        "database `{database}` has no publication `{name}`\n  help: CREATE PUBLICATION {name} FOR TABLE …; or name others with `publications`"
+        "database `{database}` has no publication `{name}`\n  help: CREATE PUBLICATION {name} FOR TABLE …, before its tables are written to again: what is written without it cannot be read later; or name others with `publications`"
     )]
     Publication {
         /// Database.
         database: String,
         /// Name.
         name: String,
+    },
+    /// What is to be read was written while a publication was missing.
+    #[error(
+        "{message}: it is missing, or was when the changes that come next were written, and these cannot be read\n  help: make it if it is not there. If it is: SELECT pg_drop_replication_slot('{slot}'), and {START_ANEW}"
+    )]
+    PublicationWasMissing {
+        /// What the server says.
+        message: String,
+        /// The slot.
+        slot: String,
     },
     /// All slots are in use.
     #[error(
@@ -266,7 +276,7 @@ impl ServerError {
     }
 
     /// Errors of the server that say what is to be done.
-    pub(super) fn explained(self, user: &str) -> Self {
+    pub(super) fn explained(self, user: &str, slot: &str) -> Self {
         let Self::Connection(ConnectionError::Server(refusal)) = self else {
             return self;
         };
@@ -275,6 +285,11 @@ impl ServerError {
             "42501" => Self::Privilege {
                 user: user.to_owned(),
                 message,
+            },
+            // Undefined object: there is no other that the stream asks for.
+            "42704" if message.contains("publication") => Self::PublicationWasMissing {
+                message,
+                slot: slot.to_owned(),
             },
             "53400" => Self::SlotsUsedUp { message },
             "53300" if refusal.message.contains("max_wal_senders") => {

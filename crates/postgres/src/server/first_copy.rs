@@ -6,6 +6,7 @@ use sluice_core::{Record, RecordKind};
 
 use super::catalog;
 use super::copy::{NewSlot, Snapshot};
+use super::partitions::{numbers_of, partitions};
 use super::{BATCH_BYTES, Open, ServerError, ServerSource, settings};
 use crate::lsn::Lsn;
 use crate::message::{Order, table_part, truncated};
@@ -45,10 +46,13 @@ impl ServerSource {
             return Ok(());
         };
         snapshot.is_caught_up = true;
+        // They stay as they are until the snapshot ends.
+        let partitions = partitions(&mut open.questions)?;
         let copy = |(table, relation)| TableCopy {
             table,
             from: snapshot.at,
             relation,
+            partitions: numbers_of(&partitions, relation),
             ..TableCopy::default()
         };
         let step = StateStep {
@@ -131,11 +135,13 @@ impl ServerSource {
             let (at, tables) = (snapshot.at, snapshot.tables.clone());
             out.records.extend(self.decoder.position_record(now_us));
             self.leave_stream(open);
+            let partitions = partitions(&mut open.questions)?;
             let copies = self.decoder.position().copies.iter();
             let begun = copies
                 .filter(|copy| copy.progress != CopyProgress::Done && tables.contains(&copy.table))
                 .map(|copy| TableCopy {
                     from: at,
+                    partitions: numbers_of(&partitions, copy.relation),
                     ..copy.clone()
                 });
             let step = StateStep {

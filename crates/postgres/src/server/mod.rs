@@ -7,6 +7,7 @@ pub mod error;
 mod first_copy;
 mod identity;
 mod open;
+mod partitions;
 mod settings;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use sluice_mysql::copy_report::CopyReport;
 
 pub use self::error::ServerError;
 use self::open::Open;
+use self::partitions::{now_with, partitions};
 use crate::net::connection::{Address, ConnectionError, StreamMessage};
 use crate::pgoutput::decoder::{Decoded, Decoder, Wanted};
 use crate::position::{PostgresPosition, StateStep, TableCopy};
@@ -151,7 +153,8 @@ impl ServerSource {
         let named = |warning: String| format!("{name}: {warning}");
         batch.warnings = decoded.warnings.into_iter().map(named).collect();
         self.copy_report.put_into(&mut batch, name, now_us);
-        match result.map_err(|error| error.explained(&user)) {
+        let slot = self.decoder.position().slot.clone();
+        match result.map_err(|error| error.explained(&user, &slot)) {
             Ok(at_end) => {
                 batch.at_end = at_end;
                 let said = self.back_off.succeed();
@@ -348,16 +351,25 @@ impl ServerSource {
         if self.options.wanted.copies {
             let publications = &self.options.publications;
             let names = catalog::tables(&mut open.questions, publications, &self.options.wanted)?;
+            let partitions = partitions(&mut open.questions)?;
             let position = self.decoder.position();
-            let copy = |(table, relation)| match position.copy_of(&table) {
-                None => Some(TableCopy {
-                    table,
-                    relation,
-                    ..TableCopy::default()
-                }),
-                Some(known) => known.now_of(relation),
-            };
-            let copies: Vec<TableCopy> = names.into_iter().filter_map(copy).collect();
+            let mut copies = Vec::new();
+            for (table, relation) in names {
+                let Some(known) = position.copy_of(&table) else {
+                    copies.push(TableCopy {
+                        table,
+                        relation,
+                        ..TableCopy::default()
+                    });
+                    continue;
+                };
+                if let Some(copy) = known.now_of(relation) {
+                    copies.push(copy);
+                } else if let Some((copy, said)) = now_with(known, &partitions) {
+                    out.warnings.extend(said);
+                    copies.push(copy);
+                }
+            }
             if !copies.is_empty() {
                 let step = StateStep {
                     copies,
