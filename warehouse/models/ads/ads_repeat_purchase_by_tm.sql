@@ -1,8 +1,10 @@
 -- Grain: brand. Key: tm_id. A query view.
 -- Inputs: dwd_trade_order_detail, dim_trademark.
 --
--- Over the 30 business days up to the newest order: buyers of the brand, those of
--- them with two or more orders of it, and their part.
+-- Over the 30 business days up to the newest order. buyers: members who ordered
+-- something of the brand, also in orders that were not paid or were cancelled;
+-- repeat_buyers: those of them with two or more such orders; repeat_rate: repeat_buyers by
+-- buyers.
 CREATE VIEW ads_repeat_purchase_by_tm AS
 SELECT
   u.tm_id,

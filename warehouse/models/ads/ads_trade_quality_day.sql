@@ -9,7 +9,8 @@
 -- with which members ordered (dwd_trade_order_device). device_conversion: order_devices by the day's devices. pay_users: members who
 -- paid that day; new_buyers: members whose first order was that day. carted: pairs of
 -- member and sku that were put in a cart that day; cart_abandonment: part of them that
--- the member did not order within the setting cart_abandoned_after.
+-- the member did not order within the setting cart_abandoned_after; so far, for a day
+-- of which that time is not over.
 CREATE VIEW ads_trade_quality_day AS
 WITH orders AS (
   SELECT o.day, sum(a.pieces) AS pieces, sum(a.original_amount) AS original_amount,

@@ -2,10 +2,11 @@
 -- Inputs: dws_user_day.
 --
 -- recency: days since the last day with a payment, up to the newest one of all;
--- frequency: days with a payment; monetary: goods paid minus refunded. r, f, m: each of
--- them in five parts of equal size, 5 is best. segment: best (all three 4 or 5), fresh
--- (paid lately, not often yet), at risk (spent much, not lately), asleep (r 1 or 2),
--- middle (all others); the first that fits.
+-- frequency: days with a payment; monetary: goods paid minus refunded. r, f, m: from 1
+-- to 5, 5 is best, by the fifths of members who paid later (r), on fewer days (f) or less
+-- (m); members alike have the same. segment: best (all three 4 or 5), fresh (paid lately, not
+-- often yet), at risk (spent much, not lately), asleep (r 1 or 2), middle (all others);
+-- the first that fits.
 CREATE VIEW ads_user_value AS
 SELECT
   user_id, recency, frequency, monetary, r, f, m,
@@ -19,9 +20,9 @@ SELECT
 FROM (
   SELECT
     user_id, recency, frequency, monetary,
-    6 - ntile(5) OVER (ORDER BY recency, user_id) AS r,
-    ntile(5) OVER (ORDER BY frequency, user_id) AS f,
-    ntile(5) OVER (ORDER BY monetary, user_id) AS m
+    5 - 5 * (CAST(rank() OVER (ORDER BY recency) AS BIGINT) - 1) / count(*) OVER () AS r,
+    1 + 5 * (CAST(rank() OVER (ORDER BY frequency) AS BIGINT) - 1) / count(*) OVER () AS f,
+    1 + 5 * (CAST(rank() OVER (ORDER BY monetary) AS BIGINT) - 1) / count(*) OVER () AS m
   FROM (
     SELECT
       u.user_id,

@@ -3,8 +3,8 @@
 -- Inputs: dws_traffic_uniq_window, dws_user_uniq_day.
 --
 -- uv: different devices in these days; active_users, order_users: different
--- members who did anything, or ordered. From states, so that no page view is
--- read again.
+-- members who did anything (a page, an order, a refund that was paid out), or ordered.
+-- From states, so that no page view is read again.
 CREATE VIEW ads_visitor_days AS
 WITH devices AS (
   SELECT cur_date AS day, uniq_merge(uv_state) AS uv_state

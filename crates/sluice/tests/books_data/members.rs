@@ -23,9 +23,10 @@ pub fn active_days(ledger: &Ledger) -> BTreeMap<(u32, i64), i64> {
     days
 }
 
-/// The last day on which anybody, a member or not, looked at a page.
-fn newest_day(ledger: &Ledger) -> Option<i64> {
-    ledger.people().map(|view| day_of(view.time_us)).max()
+/// The first and the last day on which anybody, a member or not, looked at a page.
+fn page_days(ledger: &Ledger) -> Option<(i64, i64)> {
+    let days = || ledger.people().map(|view| day_of(view.time_us));
+    Some((days().min()?, days().max()?))
 }
 
 /// Members who came back: day, first moment of it.
@@ -201,7 +202,9 @@ pub fn user_change(ledger: &Ledger) -> Table {
     let count = |counts: &BTreeMap<i64, i64>, day| counts.get(&day).copied().unwrap_or(0);
     // A day on which nobody was there has a row too.
     let oldest = active.keys().map(|(_, day)| *day).min();
-    let days = oldest.zip(newest_day(ledger)).into_iter();
+    let days = oldest
+        .zip(page_days(ledger).map(|(_, last)| last))
+        .into_iter();
     let days = days.flat_map(|(oldest, newest)| oldest..=newest);
     let rows = days.map(|day| row![date(day), count(&gone, day), count(&back, day)]);
     Table {
@@ -212,7 +215,7 @@ pub fn user_change(ledger: &Ledger) -> Table {
 
 pub fn user_retention(ledger: &Ledger) -> Table {
     let active = active_days(ledger);
-    let newest = newest_day(ledger);
+    let days = page_days(ledger);
     let mut groups: BTreeMap<i64, (i64, [i64; 7])> = BTreeMap::new();
     for (time_us, user, _) in ledger.registers.iter().filter(|(_, _, is_test)| !is_test) {
         let day = day_of(*time_us);
@@ -225,9 +228,11 @@ pub fn user_retention(ledger: &Ledger) -> Table {
     let mut rows = Vec::new();
     for (day, (users, kept)) in groups {
         for (after, kept) in (1..).zip(kept) {
-            let (kept, rate) = match newest.is_some_and(|newest| day + after <= newest) {
+            let is_known =
+                days.is_some_and(|(first, last)| (first..=last).contains(&(day + after)));
+            let (kept, rate) = match is_known {
                 true => (kept.to_string(), ratio(kept as f64, users)),
-                // Nobody knows yet.
+                // Nobody knows: it has not come, or nobody looked.
                 false => (String::new(), String::new()),
             };
             rows.push(row![date(day), after, users, kept, rate]);
@@ -236,16 +241,6 @@ pub fn user_retention(ledger: &Ledger) -> Table {
     Table {
         columns: "register_day, retention_day, new_users, retained, retention_rate",
         rows,
-    }
-}
-
-/// The part of five, each as large as the others or one larger, that a place is in.
-fn part_of_five(place: usize, count: usize) -> usize {
-    let (size, larger) = (count / 5, count % 5);
-    let in_larger = larger * (size + 1);
-    match place < in_larger {
-        true => place / (size + 1) + 1,
-        false => larger + (place - in_larger) / size.max(1) + 1,
     }
 }
 
@@ -277,16 +272,23 @@ pub fn user_value(ledger: &Ledger) -> Table {
         let list = users.iter().map(|(user, numbers)| (value(numbers), *user));
         let mut list: Vec<(i64, u64)> = list.collect();
         list.sort_unstable();
-        let count = list.len();
-        let list = list.into_iter().enumerate();
-        list.map(|(place, (_, user))| (user, part_of_five(place, count)))
-            .collect()
+        // By how many come before all that are alike.
+        let before = |value: i64| list.iter().take_while(|(other, _)| *other < value).count();
+        let mut fifths = BTreeMap::new();
+        let mut alike = (i64::MIN, 0);
+        for &(value, user) in &list {
+            if alike.0 != value || fifths.is_empty() {
+                alike = (value, before(value));
+            }
+            fifths.insert(user, 5 * alike.1 / list.len());
+        }
+        fifths
     };
     let recency = ranks(&|(last, _, _)| newest - last);
     let frequency = ranks(&|(_, count, _)| *count);
     let monetary = ranks(&|(_, _, cents)| *cents);
     let rows = users.iter().map(|(user, (last, count, cents))| {
-        let (r, f, m) = (6 - recency[user], frequency[user], monetary[user]);
+        let (r, f, m) = (5 - recency[user], 1 + frequency[user], 1 + monetary[user]);
         row![
             user,
             newest - last,
