@@ -117,7 +117,7 @@ fn a_source_that_is_refused_fails_alone_until_it_is_mended() {
         1,
         "{said}"
     );
-    assert!(said.contains("it is tried again every 5 s; all else goes on"));
+    assert!(said.contains("it is tried again every 5 s, all other sources go on"));
 
     // A restart, while it is refused, is none for the others.
     let running = world.start();

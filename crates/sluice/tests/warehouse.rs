@@ -267,9 +267,10 @@ fn a_setting_may_be_several_codes() {
     check_audit(&warehouse);
 }
 
-/// Who is still there on a day that has not come is unknown, and not nobody.
+/// Who is still there on a day that has not come, or that was before the log, is
+/// unknown, and not nobody.
 #[test]
-fn retention_ends_with_the_newest_day_of_the_log() {
+fn retention_is_known_from_the_first_day_of_the_log_to_the_newest() {
     let mut warehouse = Warehouse::start();
     let of_member = |event_id, ts_ms| {
         let mut view = page(event_id, "m1", event_id, "app", ts_ms);
@@ -281,11 +282,13 @@ fn retention_ends_with_the_newest_day_of_the_log() {
         of_member("e2", at(1, 9, 0, 0)),
         page("e3", "m2", "e3", "web", at(2, 9, 0, 0)),
     ];
-    let member = json!({"id": 11, "create_time": "2024-11-10 09:00:00"});
-    let registered = Transaction::new(160).insert("user_info", member);
+    let member = |id, time| json!({"id": id, "create_time": time});
+    let registered = Transaction::new(160)
+        .insert("user_info", member(11, "2024-11-10 09:00:00"))
+        .insert("user_info", member(12, "2024-11-07 09:00:00"));
     warehouse.send(&visits, &registered.messages());
     let rates = "SELECT retention_day, new_users, retained, retention_rate
-        FROM ads_user_retention ORDER BY retention_day";
+        FROM ads_user_retention WHERE register_day = '2024-11-10' ORDER BY retention_day";
     assert_eq!(
         warehouse.ask(rates),
         [
@@ -297,6 +300,57 @@ fn retention_ends_with_the_newest_day_of_the_log() {
             "5,1,null,null",
             "6,1,null,null",
             "7,1,null,null",
+        ]
+    );
+    // The log begins on the third day after, and ends on the fifth.
+    let early = rates.replace("2024-11-10", "2024-11-07");
+    assert_eq!(
+        warehouse.ask(&early),
+        [
+            "1,1,null,null",
+            "2,1,null,null",
+            "3,1,0,0.0",
+            "4,1,0,0.0",
+            "5,1,0,0.0",
+            "6,1,null,null",
+            "7,1,null,null",
+        ]
+    );
+}
+
+/// Four members who paid 10.00 once, a day before a fifth one paid 20.00 more.
+#[test]
+fn members_alike_are_in_the_same_part_of_five() {
+    let mut warehouse = Warehouse::start();
+    let mut orders = Transaction::new(170);
+    for (id, user, day, amount) in [
+        (1, 11, "10", "10.00"),
+        (2, 12, "10", "10.00"),
+        (3, 13, "10", "10.00"),
+        (4, 14, "10", "10.00"),
+        (5, 15, "10", "10.00"),
+        (6, 15, "11", "20.00"),
+    ] {
+        let ordered = format!("2024-11-{day} 10:00:00");
+        let paid = format!("2024-11-{day} 10:00:30");
+        orders = orders
+            .insert("order_info", order(id, user, 1, "app", &ordered, amount))
+            .insert("order_detail", line(id, id, 1, "Cup", 1, amount, amount))
+            .insert("payment_info", payment(id, id, amount, "1602", Some(&paid)));
+    }
+    warehouse.send(&[], &orders.messages());
+    let values = "SELECT user_id, CAST(recency AS BIGINT), frequency, monetary, r, f, m, segment
+        FROM ads_user_value ORDER BY user_id";
+    assert_eq!(
+        warehouse.ask(values),
+        [
+            // One of five paid later; none has less: 5 - 5 / 5, 1 + 0.
+            "11,1,1,10.00,4,1,1,fresh",
+            "12,1,1,10.00,4,1,1,fresh",
+            "13,1,1,10.00,4,1,1,fresh",
+            "14,1,1,10.00,4,1,1,fresh",
+            // Nobody paid later; four of five have less: 1 + 20 / 5.
+            "15,0,2,30.00,5,5,5,best",
         ]
     );
 }

@@ -6,8 +6,8 @@
 -- view; bounces: of them, those of one page so far; orders: made that day, by the
 -- channel and campaign that the order names; gmv_gross: their goods; gmv_paid: goods of
 -- those that are paid by now; gmv_refunded: of these, what went back until now; aov:
--- gmv_paid minus gmv_refunded, by paid orders; units_per_order: pieces by orders;
--- conversion: orders by sessions.
+-- gmv_paid minus gmv_refunded, by those of the day's orders that are paid by now;
+-- units_per_order: pieces by orders; conversion: orders by sessions.
 CREATE VIEW ads_campaign_day AS
 SELECT day, channel, campaign, sum(sessions) AS sessions, sum(bounces) AS bounces,
   sum(orders) AS orders, sum(gmv_gross) AS gmv_gross, sum(gmv_paid) AS gmv_paid,

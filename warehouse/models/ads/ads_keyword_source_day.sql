@@ -5,8 +5,9 @@
 --
 -- Words are in lower case, sources too: comparing them in another case would score
 -- nothing. source: search, order, cart or click. sku_id: the goods with the word in
--- their name; empty for searches. times: searches for the word; order lines of the
--- goods, putting them in a cart, views of them. score: 10, 5, 2 and 1 for each.
+-- their name; empty for search. times: page views for the word (keyword_count of
+-- dws_traffic_source_keyword_page_view_window); order lines of the goods, putting them in
+-- a cart, views of them. score: 10, 5, 2 and 1 for each.
 CREATE VIEW ads_keyword_source_day AS
 WITH sku_words AS (
   SELECT sku_id, unnest(split_words(sku_name)) AS keyword FROM dim_sku

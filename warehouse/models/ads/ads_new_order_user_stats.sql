@@ -1,8 +1,8 @@
 -- Grain: business day. Key: day. A query view.
 -- Inputs: dwd_trade_user_first.
 --
--- new_order_users: members whose first order was that day; new_paid_users: whose
--- first payment was.
+-- new_order_users: members whose first order was that day, paid or not;
+-- new_paid_users: whose first payment was.
 CREATE VIEW ads_new_order_user_stats AS
 SELECT day, sum(ordered) AS new_order_users, sum(paid) AS new_paid_users
 FROM (

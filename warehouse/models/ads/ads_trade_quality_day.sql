@@ -3,11 +3,12 @@
 -- dwd_trade_cart_add, dwd_trade_order_detail, dwd_trade_user_first,
 -- dwd_trade_order_device.
 --
--- aov: goods paid minus refunded, by paid orders. units_per_order: pieces by
--- orders. activity_subsidy_rate, coupon_subsidy_rate: what activities, or coupons, took
--- off, by the original amount. conversion: orders by sessions. order_devices: devices
--- with which members ordered (dwd_trade_order_device). device_conversion: order_devices by the day's devices. pay_users: members who
--- paid that day; new_buyers: members whose first order was that day. carted: pairs of
+-- aov: goods paid that day minus goods refunded that day, by orders paid that day.
+-- units_per_order: pieces by orders. activity_subsidy_rate, coupon_subsidy_rate: what
+-- activities, or coupons, took off, by the original amount. conversion: orders by
+-- sessions. order_devices: devices with which members ordered (dwd_trade_order_device).
+-- device_conversion: order_devices by the day's devices. pay_users: members who paid that
+-- day; new_buyers: members whose first order was that day, paid or not. carted: pairs of
 -- member and sku that were put in a cart that day; cart_abandonment: part of them that
 -- the member did not order within the setting cart_abandoned_after; so far, for a day
 -- of which that time is not over.

@@ -4,8 +4,9 @@
 --
 -- What a day brought is NULL until it has come, which is known by the newest day with a
 -- page view; of that day it is what there is so far. It is NULL, too, of a day before the
--- first one with a page view. new_users: members who registered
--- that day; retained: of them, those active retention_day (1 to 7) days later; rate.
+-- first one with a page view. new_users: members who registered that day; retained: of
+-- them, those with a page view retention_day (1 to 7) days later; retention_rate: their
+-- part.
 CREATE VIEW ads_user_retention AS
 SELECT
   register_day,

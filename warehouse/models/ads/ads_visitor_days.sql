@@ -2,9 +2,10 @@
 -- recent_days. A query view.
 -- Inputs: dws_traffic_uniq_window, dws_user_uniq_day.
 --
--- uv: different devices in these days; active_users, order_users: different
--- members who did anything (a page, an order, a refund that was paid out), or ordered.
--- From states, so that no page view is read again.
+-- uv: different devices in these days; active_users: different members who did anything
+-- (dws_user_day: a page view, a cart, a favourite, an order, a payment, a refund that was
+-- paid out; dwd_user_active_day has those with a page view); order_users: different
+-- members who ordered. From states, so that no page view is read again.
 CREATE VIEW ads_visitor_days AS
 WITH devices AS (
   SELECT cur_date AS day, uniq_merge(uv_state) AS uv_state

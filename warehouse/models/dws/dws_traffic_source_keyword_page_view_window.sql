@@ -2,9 +2,8 @@
 -- Inputs: page_log.
 --
 -- keyword_count: page views for the word: of the search page, of the list that it
--- found, and of each return to that. Search texts are split
--- into words in lower case, Chinese ones too (split_words; dictionary.txt of the
--- project has words of one's own). source is always written 'search' here.
+-- found, and of each return to that. Search texts are split into words in lower case,
+-- Chinese ones too (split_words; dictionary.txt of the project has words of one's own). source is always written 'search' here.
 CREATE MATERIALIZED VIEW dws_traffic_source_keyword_page_view_window AS
 SELECT
   stt,

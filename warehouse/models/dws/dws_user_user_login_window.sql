@@ -1,9 +1,10 @@
 -- Grain: window. Key: stt.
 -- Inputs: dwd_user_active_day, dwd_user_back_day.
 --
--- uu_ct: members in the window of their first page view of the day, so that it
--- adds up to the day's active members. back_ct: of them, those that were last
--- active eight or more days before.
+-- uu_ct: members in the window of their first page view of the day while logged in, so
+-- that it adds up to the day's members with a page view (dws_user_uniq_day counts those
+-- who did anything). back_ct: of them, those whose last day with a page view was eight or
+-- more days before.
 CREATE MATERIALIZED VIEW dws_user_user_login_window AS
 SELECT
   stt,

@@ -37,7 +37,7 @@ export interface WorkMessages {
   readonly perSecond: (rate: string) => string;
   readonly flowNote: string;
   readonly kinds: Readonly<Record<string, string>>;
-  readonly evaluationErrors: string;
+  readonly sources: string; readonly evaluationErrors: string;
   readonly deadLetters: string;
   readonly newestLetters: string;
   readonly letterHead: Readonly<Record<'topic' | 'table' | 'reason' | 'letters' | 'settled' | 'last' | 'captured' | 'offset' | 'column' | 'detail' | 'sample' | 'outcome', string>>;
@@ -99,7 +99,7 @@ const en: WorkMessages = {
   perSecond: (rate) => `${rate}/s`,
   flowNote: 'Rows as of now, and changes of rows that came out a second, over the last ten seconds.',
   kinds: { table: 'table', 'materialized view': 'materialized view', 'query view': 'query view' },
-  evaluationErrors: 'Rows on which a view failed',
+  sources: 'Sources', evaluationErrors: 'Rows on which a view failed',
   deadLetters: 'Records that became no rows',
   newestLetters: 'The newest of them',
   letterHead: { topic: 'Topic', table: 'Table', reason: 'Reason', letters: 'Letters', settled: 'Settled', last: 'Last', captured: 'Captured', offset: 'Record', column: 'Column', detail: 'Detail', sample: 'Sample', outcome: 'Tried again' },
@@ -161,7 +161,7 @@ const zh: WorkMessages = {
   perSecond: (rate) => `${rate}/秒`,
   flowNote: '当前行数，以及最近十秒内每秒产出的行变化数。',
   kinds: { table: '表', 'materialized view': '物化视图', 'query view': '查询视图' },
-  evaluationErrors: '计算失败的行',
+  sources: '数据源', evaluationErrors: '计算失败的行',
   deadLetters: '死信：未能成为行的记录',
   newestLetters: '最近的死信',
   letterHead: { topic: '主题', table: '表', reason: '原因', letters: '条数', settled: '已了结', last: '最近一条', captured: '采集时间', offset: '记录', column: '字段', detail: '说明', sample: '样本', outcome: '重试结果' },

@@ -12,6 +12,8 @@ import { table } from '../workbench/table';
 const REFRESH_MS = 2_000;
 /** Letters are counted, which takes longer the more there are. */
 const LETTERS_REFRESH_MS = 10_000;
+/** Those that cannot be read come first. */
+const SOURCES = "SELECT source, kind, state, error, failing_since, last_record, lag_records FROM sluice_sources ORDER BY state <> 'failing', source LIMIT 200";
 const ERRORS = 'SELECT * FROM sluice_evaluation_errors LIMIT 100';
 
 export function healthPage(context: WorkContext): Part {
@@ -20,18 +22,19 @@ export function healthPage(context: WorkContext): Part {
   const epoch = h('dd', { class: 'figure-value' });
   const uptime = h('dd', { class: 'figure-value' });
   const figures = h('dl', { class: 'figure-grid' }, h('div', { class: 'figure' }, h('dt', {}, texts.state), state), h('div', { class: 'figure' }, h('dt', {}, messages.footer.epoch), epoch), h('div', { class: 'figure' }, h('dt', {}, texts.runsFor), uptime));
+  const sources = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const errors = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const numbers = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const letters = deadLetterList(context);
   const section = (id: string, heading: string, body: HTMLElement) => h('section', { class: 'panel work-panel is-wide', 'aria-labelledby': id }, h('header', { class: 'panel-head' }, h('h2', { id }, heading)), body);
-  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, section('health-state', texts.headings.health, figures), section('health-letters', texts.deadLetters, letters.element), section('health-errors', texts.evaluationErrors, errors), section('health-metrics', texts.metrics, numbers)));
+  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, section('health-state', texts.headings.health, figures), section('health-sources', texts.sources, sources), section('health-letters', texts.deadLetters, letters.element), section('health-errors', texts.evaluationErrors, errors), section('health-metrics', texts.metrics, numbers)));
   let isOver = false;
 
   async function refresh(): Promise<void> {
     try {
       // Rows of views are not for everybody who may see the rest.
-      const asked = sql(ERRORS).catch((error: Error) => error);
-      const [ready, now, lines, failed] = await Promise.all([isReady(), info(), metricLines(), asked]);
+      const [failed, read] = await Promise.all([ERRORS, SOURCES].map((text) => sql(text).catch((error: Error) => error)));
+      const [ready, now, lines] = await Promise.all([isReady(), info(), metricLines()]);
       if (isOver) return;
       setText(state, ready ? texts.stateOf.ready : texts.stateOf.notReady);
       setText(epoch, writer.count(now.epoch));
@@ -40,7 +43,13 @@ export function healthPage(context: WorkContext): Part {
       const plain = (title: string, place: number, isNumber = false) => ({ title, isNumber, write: text, place });
       const [name, value, meaning] = texts.metricHead;
       numbers.replaceChildren(table(texts.metrics, [plain(name, 0), plain(value, 1, true), plain(meaning, 2)], lines.map((line) => [line.name, line.value, line.meaning])));
-      errors.replaceChildren(failed instanceof Error ? h('p', { class: 'none' }, texts.failed(failed.message)) : failed.rows.length === 0 ? h('p', { class: 'none' }, texts.nothing) : table(texts.evaluationErrors, failed.columns.map((column, place) => plain(column.name, place)), failed.rows));
+      const shown = (title: string, answer: typeof failed) => {
+        if (answer === undefined || answer instanceof Error) return h('p', { class: 'none' }, texts.failed(answer?.message ?? ''));
+        if (answer.rows.length === 0) return h('p', { class: 'none' }, texts.nothing);
+        return table(title, answer.columns.map((column, place) => plain(column.name, place)), answer.rows);
+      };
+      errors.replaceChildren(shown(texts.evaluationErrors, failed));
+      sources.replaceChildren(shown(texts.sources, read));
     } catch (error) {
       setText(state, texts.failed((error as Error).message));
     }

@@ -180,8 +180,8 @@ export class PanelChart {
     const place = values[0] ?? 0;
     const column = columns[place]!;
     const most = Math.max(...rows.map((row) => numberOf(row[place])));
-    // By name: the size tells the rank, the place helps to find a word again.
-    const sorted = [...rows].sort((left, right) => String(left[category]).localeCompare(String(right[category])));
+    // The greatest first: where there is no room for all, the least are cut off.
+    const sorted = [...rows].sort((left, right) => numberOf(right[place]) - numberOf(left[place]));
     const items = sorted.map((row) => {
       const share = Math.sqrt(Math.max(0, numberOf(row[place])) / most);
       const word = this.writer.cell(row[category], columns[category]!);

@@ -51,6 +51,16 @@ pub enum ServerError {
         /// The table.
         table: TableName,
     },
+    /// The server does not let the user in.
+    #[error(
+        "user `{user}` is not let in: {message}\n  help: compare `user` and the environment variable of `password` in the topic's capture with the server's role, and pg_hba.conf with this machine's address"
+    )]
+    SignIn {
+        /// The user.
+        user: String,
+        /// What the server says.
+        message: String,
+    },
     /// A privilege is missing.
     #[error(
         "user `{user}` lacks a privilege: {message}\n  help: grant what is named; docs/postgres.md has the list"
@@ -282,6 +292,10 @@ impl ServerError {
         };
         let message = refusal.to_string();
         match refusal.code.as_str() {
+            "28P01" | "28000" => Self::SignIn {
+                user: user.to_owned(),
+                message,
+            },
             "42501" => Self::Privilege {
                 user: user.to_owned(),
                 message,

@@ -67,7 +67,7 @@ pub fn run(backup: &Path, state: &Path, reporter: Reporter) -> Result<(), Failur
     }
     let seconds = (SystemClock.now_us() - start_us) as f64 / 1e6;
     reporter.info(&format!(
-        "{}: {} bytes of {} in {seconds:.1} s; start it with `sluice run DIR --state {}`\n  help: beside the first one add --quiet, so that the copy tells nobody of its alarms and takes nothing from the first one's group of Kafka; it reads the same sources",
+        "{}: {} bytes of {} in {seconds:.1} s; start it with `sluice run DIR --state {}`\n  help: beside the first one add --quiet, so that the copy tells nobody of its alarms and takes nothing from the first one's group of Kafka and slots of PostgreSQL; it reads the same other sources",
         state.display(),
         with_commas(list.bytes()),
         backup.display(),

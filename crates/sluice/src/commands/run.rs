@@ -234,7 +234,7 @@ fn run_to_end(
     let reporting = open_reporting(&project)?;
     if project.config.alarms.quiet {
         reporter.info(
-            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent; Kafka's topics are read without their groups",
+            "quiet: alarms are evaluated and shown, and nobody is told; reports are not sent; Kafka's topics are read without their groups, PostgreSQL's slots not at all",
         );
     }
     let sources = SourceStates::new(project.sources.captures());

@@ -17,6 +17,9 @@ use crate::project::Project;
 use crate::report::with_commas;
 use crate::sql::Connection;
 
+/// What is said of sources that cannot be read.
+const FAILING_SOURCES: &str = "SELECT 'failing: source ' || source || ' cannot be read since ' || date_trunc('second', failing_since) || ': ' || error FROM sluice_sources WHERE state = 'failing' ORDER BY source";
+
 /// Prints the status of the warehouse of a project, or of a state folder.
 ///
 /// # Errors
@@ -71,13 +74,16 @@ fn stored_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
 fn running_counts(state: &Path) -> Result<Vec<(String, u64)>, Failure> {
     let found = address::find(state)?;
     say(format!(
-        "{}: running as process {}, PostgreSQL wire at {}",
-        found.name, found.process_id, found.postgres
+        "{}: running as process {}, page and API at http://{}, PostgreSQL wire at {}",
+        found.name, found.process_id, found.http, found.postgres
     ));
     if let Some(models) = found.models {
         say(models);
     }
     let connection = Connection::open(state)?;
+    for failing in first_column(&connection, FAILING_SOURCES)? {
+        say(failing);
+    }
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name";
     let mut counts = Vec::new();
     for name in first_column(&connection, tables)? {

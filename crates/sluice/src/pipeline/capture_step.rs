@@ -192,6 +192,13 @@ impl Capture {
             is_new &= !is_known;
             let log = log.clone();
             match &capture.kind {
+                // A slot has one reader: what this one took the real one would lack.
+                CaptureKind::Postgres(_) if project.config.alarms.quiet => {
+                    reporter.info(&format!(
+                        "{}: not read by a quiet copy: a PostgreSQL slot has one reader",
+                        capture.topic
+                    ));
+                }
                 CaptureKind::File { .. } => {
                     let source = Source::open_files(project, capture, position, is_known)?;
                     files.push(source);

@@ -79,7 +79,7 @@ impl Capture {
         let said = failure.to_string();
         if self.states.trouble(topic).as_ref() != Some(&said) {
             self.reporter.warn(&format!(
-                "{said}\n  it is tried again every {} s; all else goes on",
+                "{said}\n  nothing of this source is read until then; it is tried again every {} s, all other sources go on",
                 AGAIN_US / 1_000_000
             ));
         }

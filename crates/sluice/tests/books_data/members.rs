@@ -273,16 +273,11 @@ pub fn user_value(ledger: &Ledger) -> Table {
         let mut list: Vec<(i64, u64)> = list.collect();
         list.sort_unstable();
         // By how many come before all that are alike.
-        let before = |value: i64| list.iter().take_while(|(other, _)| *other < value).count();
-        let mut fifths = BTreeMap::new();
-        let mut alike = (i64::MIN, 0);
-        for &(value, user) in &list {
-            if alike.0 != value || fifths.is_empty() {
-                alike = (value, before(value));
-            }
-            fifths.insert(user, 5 * alike.1 / list.len());
-        }
+        let before = |value: i64| list.partition_point(|(other, _)| *other < value);
+        let fifths = list.iter();
         fifths
+            .map(|(value, user)| (*user, 5 * before(*value) / list.len()))
+            .collect()
     };
     let recency = ranks(&|(last, _, _)| newest - last);
     let frequency = ranks(&|(_, count, _)| *count);
