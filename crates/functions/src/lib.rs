@@ -16,6 +16,7 @@
 //! | rule | file |
 //! |---|---|
 //! | NULL in a list: `x IN (1, NULL)` | `null_in_lists.rs` |
+//! | casts by which parts of a query differ: `count(DISTINCT t)`, `count(DISTINCT t::date)` | `as_cast.rs` |
 //! | several lists over one value that may be NULL | `lists_apart.rs` |
 //! | `x IN (SELECT …)` where it may be unknown; `x > ALL (SELECT …)` | `in_subquery.rs` |
 //! | tests of subqueries inside aggregates, window functions and ORDER BY | `tests_below.rs` |
@@ -49,6 +50,7 @@
 //! | ORDER BY and OFFSET without LIMIT in a subquery | `skipped_rows.rs` |
 
 mod analyzer_rules;
+mod as_cast;
 mod bounded;
 mod by_array;
 mod canonical;
@@ -118,6 +120,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use analyzer_rules::{analyzer_rules, rules_before_types};
+pub use as_cast::AS_CAST;
 pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
 pub use ema::{EMA, ema_weight, next_average};
@@ -142,6 +145,7 @@ pub use uniq_state::{UNIQ_IDS, UNIQ_STATE, UniqIds, domain_name};
 pub use words::WordSplitter;
 pub use zone_after_zone::put_into_zones_in_turn;
 
+use crate::as_cast::AsCast;
 use crate::bounded::{BoundedOperators, Purpose, bounded};
 use crate::coalesced::coalesced;
 use crate::correlated_subqueries::CorrelatedSubqueries;
@@ -179,8 +183,9 @@ pub const UNIQ_IDS_MAX: u32 = 100_000_000;
 
 /// Functions that only the planner writes, around their first argument: nothing that
 /// a person should read.
-pub const PLANNER_FUNCTIONS: [&str; 7] = [
+pub const PLANNER_FUNCTIONS: [&str; 8] = [
     "apart",
+    AS_CAST,
     "canonical",
     INTERVAL_LENGTH,
     MAY_BE_NULL,
@@ -242,6 +247,7 @@ impl Functions {
         ids: Arc<dyn UniqIds>,
     ) -> Result<()> {
         session.add_analyzer_rule(Arc::new(InSubqueries));
+        session.register_udf(Arc::new(ScalarUDF::from(AsCast::new())))?;
         self.register(session, Some(ids))
     }
 

@@ -1,7 +1,6 @@
 //! Source definitions: what `sources/*.toml` may say, as it was read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::DataType;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use sluice_core::{PartitionId, TableDefinition};
 use sluice_mask::{Action, LeftOut, TopicRules};
 
+pub use crate::definition_error::{DefinitionError, SourceFile};
 use crate::diversion::Diversion;
 use crate::kafka_text::KafkaText as KafkaCluster;
 use crate::messages::MessageForm;
@@ -20,49 +20,6 @@ pub use crate::source_text::{
     TlsText as Tls, TransactionForm,
 };
 use crate::time::TimeForm;
-
-/// One file of definitions.
-#[derive(Debug, Clone)]
-pub struct SourceFile {
-    /// Path, for messages.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// Something wrong in a definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DefinitionError {
-    /// The file.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do; may be empty.
-    pub help: String,
-}
-
-impl fmt::Display for DefinitionError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            column,
-            message,
-            help,
-        } = self;
-        write!(formatter, "{file}:{line}:{column}: {message}")?;
-        if help.is_empty() {
-            return Ok(());
-        }
-        write!(formatter, "\n  help: {help}")
-    }
-}
-
-impl std::error::Error for DefinitionError {}
 
 /// Form of a topic's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -268,6 +225,7 @@ pub struct Sources {
     /// Topics of change messages.
     pub(crate) messages: BTreeMap<String, MessageForm>,
     pub(crate) plans: BTreeMap<String, SlotPlan>,
+    pub(crate) places_nowhere: Vec<DefinitionError>,
     pub(crate) fingerprint: u64,
 }
 
@@ -275,6 +233,12 @@ impl Sources {
     /// Where records come from.
     pub fn captures(&self) -> &[CaptureDefinition] {
         &self.captures
+    }
+
+    /// The places that tables name of records of JSON and that none of them can have:
+    /// names of columns where JSON pointers belong.
+    pub fn places_nowhere(&self) -> &[DefinitionError] {
+        &self.places_nowhere
     }
 
     /// What is done to the records of topics before they are written.

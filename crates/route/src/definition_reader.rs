@@ -1,6 +1,7 @@
 //! Reads and checks the text of `sources/*.toml`.
 
 mod captures;
+mod places;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,11 @@ use crate::messages::MessageForm;
 use crate::slots::SlotPlan;
 use crate::source_text::{FileText, TopicText, Unplaced};
 use crate::time::parse_duration_us;
+use places::PlaceNowhere;
 
-/// Reads and checks definitions.
+/// Reads and checks definitions. Places that records of JSON cannot have are told by
+/// [`Sources::places_nowhere`] instead of being errors: what a running warehouse stands
+/// on stays readable.
 ///
 /// # Errors
 /// All that is wrong in all files, with file, line and column.
@@ -32,7 +36,9 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
             reading.error(&files[file], at, message, &help);
         }
     }
+    let places_nowhere = reading.places_in_json(files);
     if !reading.errors.is_empty() {
+        reading.errors.extend(places_nowhere);
         return Err(reading.errors);
     }
     let mut tables: Vec<Table> = reading.tables.into_values().collect();
@@ -64,6 +70,7 @@ pub fn parse_sources(files: &[SourceFile]) -> Result<Sources, Vec<DefinitionErro
         diversion: reading.diversion,
         messages: reading.messages,
         plans,
+        places_nowhere,
         fingerprint: stable_hash(identity.as_bytes()),
     })
 }
@@ -80,21 +87,32 @@ struct Reading {
     messages: BTreeMap<String, MessageForm>,
     /// Topic, number of the file, byte position.
     wanted_topics: Vec<(String, usize, usize)>,
+    /// Of all topics, those of CSV too.
+    places_nowhere: Vec<PlaceNowhere>,
     errors: Vec<DefinitionError>,
     files: usize,
 }
 
 impl Reading {
     fn error(&mut self, file: &SourceFile, at: usize, message: String, help: &str) {
-        let before = file.text.get(..at).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |position| position + 1);
-        self.errors.push(DefinitionError {
-            file: file.path.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message,
-            help: help.to_owned(),
-        });
+        self.errors
+            .push(DefinitionError::at(file, at, message, help));
+    }
+
+    /// The places that no record has of topics that hold JSON.
+    fn places_in_json(&self, files: &[SourceFile]) -> Vec<DefinitionError> {
+        let holds_json = |topic: &String| {
+            self.topics.contains_key(topic) && !self.csv_delimiters.contains_key(topic)
+        };
+        let places = self.places_nowhere.iter();
+        let places = places.filter(|place| holds_json(&place.topic));
+        places
+            .filter_map(|place| {
+                let file = files.get(place.file)?;
+                let message = place.message.clone();
+                Some(DefinitionError::at(file, place.at, message, &place.help))
+            })
+            .collect()
     }
 
     fn file(&mut self, file: &SourceFile) {

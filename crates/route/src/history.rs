@@ -136,6 +136,7 @@ impl Sources {
             diversion: self.diversion.clone(),
             messages: BTreeMap::new(),
             plans: BTreeMap::from([(topic.to_owned(), plan)]),
+            places_nowhere: Vec::new(),
             masks: match rules.is_empty() {
                 true => BTreeMap::new(),
                 false => BTreeMap::from([(topic.to_owned(), rules)]),

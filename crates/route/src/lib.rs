@@ -12,6 +12,7 @@ mod changes;
 mod csv_header;
 mod dedup;
 mod definition;
+mod definition_error;
 mod definition_reader;
 mod diversion;
 mod diversion_masks;

@@ -224,7 +224,7 @@ fn any_origin() -> Vec<String> {
 pub(crate) struct TableText {
     pub(crate) topic: Spanned<String>,
     #[serde(default)]
-    pub(crate) when: Vec<Condition>,
+    pub(crate) when: Vec<Spanned<Condition>>,
     pub(crate) explode: Option<Spanned<String>>,
     pub(crate) row: Option<Spanned<String>>,
     pub(crate) before: Option<Spanned<String>>,
@@ -243,7 +243,7 @@ pub(crate) struct TableText {
     pub(crate) retain_by: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) primary_key: Vec<Spanned<String>>,
-    pub(crate) change_kind: Option<ChangeKindDefinition>,
+    pub(crate) change_kind: Option<Spanned<ChangeKindDefinition>>,
     #[serde(default)]
     pub(crate) history: TableHistory,
     pub(crate) person: Option<PersonText>,
@@ -317,7 +317,7 @@ fn truncate() -> Vec<String> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ColumnText {
     pub(crate) name: String,
-    pub(crate) from: String,
+    pub(crate) from: Spanned<String>,
     #[serde(rename = "type")]
     pub(crate) data_type: Spanned<String>,
     #[serde(default)]

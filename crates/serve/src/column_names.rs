@@ -97,19 +97,19 @@ fn column(expr: &Expr) -> Option<(bool, &Ident)> {
 }
 
 /// The name of a plain column.
-fn column_name(expr: &Expr) -> Option<String> {
+pub(crate) fn column_name(expr: &Expr) -> Option<String> {
     column(expr).map(|(_, ident)| plain(ident))
 }
 
 /// What a cast casts.
-struct Cast {
-    column: String,
+pub(crate) struct Cast {
+    pub(crate) column: String,
     /// Whether it is one to another time zone, or made of such a one.
     has_zone: bool,
 }
 
 impl Cast {
-    fn of(expr: &Expr) -> Option<Self> {
+    pub(crate) fn of(expr: &Expr) -> Option<Self> {
         let (inner, has_zone) = match expr {
             Expr::Cast { expr, .. } => (expr, false),
             Expr::AtTimeZone { timestamp, .. } => (timestamp, true),

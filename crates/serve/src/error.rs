@@ -1,5 +1,9 @@
 //! Errors of serving.
 
+use datafusion::error::DataFusionError;
+
+use crate::library_words::plain_words;
+
 /// A query or a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -37,9 +41,8 @@ pub enum ServeError {
     Arrow(#[from] arrow::error::ArrowError),
 }
 
-impl From<datafusion::error::DataFusionError> for ServeError {
-    fn from(error: datafusion::error::DataFusionError) -> Self {
-        use datafusion::error::DataFusionError;
+impl From<DataFusionError> for ServeError {
+    fn from(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(detail) => Self::MemoryLimit(detail.clone()),
             DataFusionError::External(inner) => match inner.downcast_ref() {
@@ -65,20 +68,22 @@ const ORIGINS: [&str; 7] = [
 ];
 
 /// What an error says at its root, without the rules and parts of the library that it
-/// came through.
-pub(crate) fn root_text(error: &datafusion::error::DataFusionError) -> String {
-    let text = error.find_root().strip_backtrace();
+/// came through, and with what to write instead where that is known.
+pub(crate) fn root_text(error: &DataFusionError) -> String {
+    let text = match error.find_root() {
+        DataFusionError::SQL(problem, _) => problem.to_string(),
+        root => root.strip_backtrace(),
+    };
     let mut rest = text.as_str();
     while let Some(shorter) = ORIGINS.iter().find_map(|origin| rest.strip_prefix(origin)) {
         rest = shorter;
     }
-    rest.to_owned()
+    plain_words(rest)
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::error::ArrowError;
-    use datafusion::error::DataFusionError;
 
     use super::*;
 

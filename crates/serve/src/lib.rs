@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod bound_query;
+mod casts_apart;
 mod checked_integers;
 mod column_docs;
 mod column_names;
@@ -15,16 +16,20 @@ mod explain;
 mod http;
 mod json_rows;
 mod letter_retry;
+mod library_words;
 mod live_feed;
 mod mended_sql;
 mod metrics;
+mod missing_functions;
 mod moments;
 mod null_in_row;
 mod output;
 mod own_rows;
 mod panels;
 mod plain_views;
+mod positions;
 mod postgres;
+mod proven_order;
 mod query_engine;
 mod query_limits;
 mod query_text;
@@ -51,6 +56,7 @@ pub use http::{
     router, traced,
 };
 pub use letter_retry::{LetterPlace, RetryLetters, RetryReport};
+pub use library_words::plain_words;
 pub use live_feed::LiveFeed;
 pub use metrics::{Histogram, Metric, Metrics, Sample};
 pub use output::{OutputFormat, write_result};

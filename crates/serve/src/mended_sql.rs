@@ -13,17 +13,19 @@ use sluice_functions::{
     compare_with_any, put_into_zones_in_turn,
 };
 use sluice_syntax::{
-    QUERIES, bracket_misread, cut_limited_texts, fit_numbers, may_have_exponent, order_by_inputs,
-    refused_form, text_of,
+    OTHER_NAMES, QUERIES, bracket_misread, cut_limited_texts, fit_numbers, may_have_exponent,
+    order_by_inputs, refused_form, text_of,
 };
 
+use crate::casts_apart::tell_casts_apart;
 use crate::column_names::name_casts;
+use crate::positions::put_columns_for_numbers;
 
 /// Words without which nothing is to be mended but comparisons of rows; of AT TIME ZONE the
 /// last, because more than a blank may stand between them.
-const SIGNS: [&str; 13] = [
-    "::", "cast", "char", "zone", "interval", "[", "any", "some", "all", "distinct", "order", "^",
-    "~",
+const SIGNS: [&str; 16] = [
+    "::", "cast", "char", "zone", "interval", "[", "any", "some", "all", "distinct", "order",
+    "rollup", "cube", "grouping", "^", "~",
 ];
 
 /// Operators with a sign behind them, which the library takes for one operator.
@@ -84,7 +86,8 @@ pub(crate) fn mended_text(sql: &str) -> Result<Option<String>, String> {
     let lower = sql.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let has_signs = has(&SIGNED_OPERATORS);
-    let is_plain = !has_signs && !has(&SIGNS) && !may_compare_rows(&lower);
+    let has_words = has(&SIGNS) || has(&OTHER_NAMES);
+    let is_plain = !has_signs && !has_words && !may_compare_rows(&lower);
     if is_plain && !may_have_exponent(&lower) && !may_repeat_signs(&lower) {
         return Ok(None);
     }
@@ -126,8 +129,9 @@ pub(crate) fn mend_in(statement: &mut DataFusionStatement) -> Result<(), String>
 /// What is wrong with its size then.
 pub(crate) fn mend(statement: &mut Statement) -> Result<bool, String> {
     let has_groups = bracket_misread(statement);
+    let has_columns = put_columns_for_numbers(statement);
     let has_orders = order_by_inputs(statement);
-    let has_names = name_casts(statement);
+    let has_names = name_casts(statement) | tell_casts_apart(statement);
     // Casts that clash with what they cast have got their names.
     let has_limits = cut_limited_texts(statement);
     let has_brackets = bracket_negative_intervals(statement);
@@ -145,7 +149,8 @@ pub(crate) fn mend(statement: &mut Statement) -> Result<bool, String> {
     let has_numbers = fit_numbers(statement);
     let has_comparisons = has_rows || has_quantifiers || has_numbers;
     let has_casts = has_names || has_limits || has_zones;
-    Ok(has_groups || has_orders || has_casts || has_brackets || has_slices || has_comparisons)
+    let has_others = has_columns || has_orders || has_brackets || has_slices;
+    Ok(has_groups || has_casts || has_comparisons || has_others)
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ use crate::mended_sql::{mend_in, read_statement, refused_in};
 use crate::metrics::Metrics;
 use crate::plain_views::as_in_models;
 use crate::postgres::tables_to_read;
+use crate::proven_order::rules_with_proven_order;
 use crate::query_limits::QueryLimits;
 use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
@@ -301,6 +302,7 @@ impl QueryEngine {
             ])
             .with_default_features()
             .with_query_planner(Arc::new(planner))
+            .with_physical_optimizer_rules(rules_with_proven_order())
             .with_physical_optimizer_rule(Arc::new(CodedGroups))
             .with_analyzer_rules(rules_of_queries())
             .build();

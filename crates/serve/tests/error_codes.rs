@@ -184,6 +184,53 @@ fn errors_of_statements_have_the_codes_of_postgresql() {
 }
 
 #[test]
+fn what_to_write_is_told_instead_of_the_parts_of_the_library() {
+    let server = Server::start();
+    let mut client = WireClient::sign_in(&server);
+    for (statement, code, words) in [
+        (
+            "SELECT date_trunc('day', now(), 'America/New_York')",
+            "42883",
+            "date_trunc('day', t AT TIME ZONE 'Europe/London')",
+        ),
+        (
+            "SELECT substring(buyer FROM '[0-9]+') FROM orders",
+            "42883",
+            "write (regexp_match(text, pattern))[1]",
+        ),
+        (
+            "SELECT to_char(id, '999') FROM orders",
+            "42883",
+            "for a number write round(x, 2)::text",
+        ),
+        (
+            "SELECT jsonb_build_object('id', id) FROM orders",
+            "42883",
+            "There is no JSON type in queries",
+        ),
+        (
+            "SELECT buyer ->> 'name' FROM orders",
+            "0A000",
+            "There is no JSON type in queries",
+        ),
+        (
+            "SELECT x FROM (VALUES (ARRAY[1, 2])) AS t(l), unnest(t.l) AS u(x)",
+            "0A000",
+            "unnest(t.list) AS x",
+        ),
+    ] {
+        let (found, problem) = client.refused(statement);
+        assert_eq!(found, code, "{statement}: {problem}");
+        assert!(problem.contains(words), "{statement}: {problem}");
+        for part in ["bug", "Physical plan", "Internal error", "OneOf("] {
+            assert!(!problem.contains(part), "{statement}: {problem}");
+        }
+        let answer = sql(server.address, "json", statement);
+        assert_eq!(answer.problem(), problem, "{statement}");
+    }
+}
+
+#[test]
 fn errors_are_told_by_their_root() {
     let server = Server::start();
     let mut client = WireClient::sign_in(&server);
@@ -208,6 +255,16 @@ fn errors_are_told_by_their_root() {
             "SELECT id FROM orders LIMIT -1",
             "2201W",
             "Error during planning: LIMIT must be >= 0, '-1' was provided",
+        ),
+        (
+            "SELECT curdate()",
+            "42883",
+            "Error during planning: Invalid function 'curdate'. Write current_date",
+        ),
+        (
+            "SELECT id FROM orders FETCH FIRST 2 ROWS ONLY",
+            "0A000",
+            "This feature is not implemented: FETCH FIRST n ROWS ONLY is not supported: write LIMIT n",
         ),
     ] {
         let refused = client.refused(statement);

@@ -12,7 +12,7 @@ use sluice_functions::Functions;
 use sluice_log::ModelText;
 use sluice_mask::LeftOut;
 use sluice_route::{DIVERSION_RULES, SourceFile, Sources, parse_sources};
-use sluice_serve::{PanelDefinitions, PanelFile, Panels};
+use sluice_serve::{PanelDefinitions, PanelFile, Panels, plain_words};
 
 use crate::config::{Config, override_key, value_text};
 use crate::dead_letters;
@@ -147,7 +147,10 @@ impl Project {
     /// Everything that is wrong with them, with file, line and column.
     pub fn plan(&self) -> Result<Arc<Program>, Failure> {
         let planned = Program::plan_with(&self.tables(), &self.views, &self.functions);
-        planned.map(Arc::new).map_err(|errors| {
+        planned.map(Arc::new).map_err(|mut errors| {
+            for error in &mut errors {
+                error.message = plain_words(&error.message);
+            }
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::Definitions(lines.join("\n"))
         })
@@ -335,6 +338,8 @@ fn load_sources(
     }
     match parse_sources(&files) {
         Ok(sources) => {
+            let places = sources.places_nowhere().iter();
+            problems.extend(places.map(ToString::to_string));
             for table in sources.tables() {
                 if table.name.starts_with(OWN_PREFIX) && table.name != DIVERSION_RULES {
                     problems.push(format!(

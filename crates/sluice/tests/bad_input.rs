@@ -238,6 +238,16 @@ fn a_model_with_a_typo_is_refused_with_file_line_and_column() {
             "order_lines",
         ),
         (
+            "CREATE MATERIALIZED VIEW revenue AS\nSELECT datediff(price, price) AS days\nFROM order_line\n",
+            "revenue.sql:2:8:",
+            "Invalid function 'datediff'. Write b::date - a::date for days",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW revenue AS\nSELECT substring(sku FROM '[0-9]+') AS digits\nFROM order_line\n",
+            "revenue.sql:1:",
+            "write (regexp_match(text, pattern))[1]",
+        ),
+        (
             "CREATE MATERIALIZED VIEW revenue AS\nSELEC 1\n",
             "revenue.sql:2:",
             "SELEC",
@@ -283,6 +293,11 @@ fn wrong_project_files_are_refused_with_file_line_and_column() {
             &source,
             CSV_SOURCE.replacen("from", "form", 1),
             "orders.toml:13:",
+        ),
+        (
+            &source,
+            CSV_SOURCE.replacen("\"csv\"", "\"ndjson\"", 1),
+            "orders.toml:13:8: `from = \"order_id\"`: a JSON pointer begins with `/`: `/order_id`",
         ),
     ] {
         write(&config, WAREHOUSE.as_bytes());

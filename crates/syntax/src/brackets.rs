@@ -1,6 +1,7 @@
 //! Brackets where the library would read a statement's text otherwise than it was
 //! read in our dialect ([`crate::SluiceDialect`]), and between signs: `- -x` is written
-//! as `--x`, which is a comment.
+//! as `--x`, which is a comment. Calls by names that the library has not become those by
+//! names that it has (`other_names.rs`), `mod(a, b)` its operator in brackets.
 
 use std::fmt::{self, Write};
 use std::mem::replace;
@@ -9,9 +10,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, VisitorMut};
 
 use crate::Part;
+use crate::other_names::by_known_name;
 
-/// Puts what the library would group otherwise into brackets, subqueries included.
-/// Whether there was anything.
+/// Puts what the library would group otherwise into brackets, and calls into words that
+/// it knows, subqueries included. Whether there was anything.
 ///
 /// ```
 /// use datafusion::sql::sqlparser::parser::Parser;
@@ -73,6 +75,12 @@ impl VisitorMut for Brackets {
                 op: UnaryOperator::Not | UnaryOperator::PGPostfixFactorial,
                 ..
             } => {}
+            Expr::Function(call) => {
+                if let Some(known) = by_known_name(call) {
+                    *expression = known;
+                    self.is_changed = true;
+                }
+            }
             Expr::UnaryOp { expr, .. } => self.around_if(begins_with_operator, expr),
             Expr::AtTimeZone { timestamp, .. } => self.around_if(is_signed, timestamp),
             Expr::Between {

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// A plain call.
-pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter().map(FunctionArgExpr::Expr);
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),

@@ -1,10 +1,10 @@
 //! What statements are to all that read them: their dialect (`dialect.rs`), texts that
 //! are read as the same again (`brackets.rs`), orders that the planner would read
-//! otherwise (`order_by_inputs.rs`), casts to texts of limited length
-//! (`limited_texts.rs`), numbers with an exponent (`number_literals.rs`), forms that
-//! are refused (`refused_forms.rs`) or of which the planner would make too much
-//! (`planned_size.rs`), and walks over them, of which one puts expressions in the place of
-//! others (`replaced.rs`).
+//! otherwise (`order_by_inputs.rs`), calls by other names (`other_names.rs`), casts to
+//! texts of limited length (`limited_texts.rs`), numbers with an exponent
+//! (`number_literals.rs`), forms that are refused (`refused_forms.rs`) or of which the
+//! planner would make too much (`planned_size.rs`), and walks over them, of which one
+//! puts expressions in the place of others (`replaced.rs`).
 //!
 //! The library's walk is compiled anew for each type of visitor that it is called
 //! with: some four thousand functions each time, one for each kind of node. Here it
@@ -16,6 +16,7 @@ mod dialect;
 mod limited_texts;
 mod number_literals;
 mod order_by_inputs;
+mod other_names;
 mod planned_size;
 mod refused_forms;
 mod replaced;
@@ -29,10 +30,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub use brackets::bracket_misread;
+pub use calls::call;
 pub use dialect::{MODELS, QUERIES, SluiceDialect};
 pub use limited_texts::cut_limited_texts;
 pub use number_literals::{cast_to, fit_numbers, fitted, may_have_exponent, text_as};
-pub use order_by_inputs::order_by_inputs;
+pub use order_by_inputs::{is_aggregate, order_by_inputs};
+pub use other_names::OTHER_NAMES;
 pub use refused_forms::refused_form;
 pub use replaced::{Order, replace_expressions};
 

@@ -133,7 +133,8 @@ fn names_in(expression: &Expr) -> BTreeSet<String> {
     names
 }
 
-fn is_aggregate(expression: &Expr) -> bool {
+/// Whether it is a call of an aggregate, and of no window function.
+pub fn is_aggregate(expression: &Expr) -> bool {
     match expression {
         Expr::Function(call) if call.over.is_none() => {
             AGGREGATES.contains(&call.name.to_string().to_lowercase())

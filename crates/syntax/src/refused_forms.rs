@@ -168,7 +168,7 @@ fn problem_of_set(body: &SetExpr) -> Option<&'static str> {
     problem_of_set(left).or_else(|| problem_of_set(right))
 }
 
-/// The planner reads the whole table.
+/// The planner reads the whole table, and gives rows no numbers.
 fn problem_of_table(factor: &TableFactor) -> Option<&'static str> {
     match factor {
         TableFactor::Table {
@@ -178,6 +178,13 @@ fn problem_of_table(factor: &TableFactor) -> Option<&'static str> {
             sample: Some(_), ..
         } => Some(
             "TABLESAMPLE is not supported: leave it out, or keep the rows of some keys: WHERE key % 100 = 0",
+        ),
+        TableFactor::Table {
+            name,
+            with_ordinality: true,
+            ..
+        } if name.to_string().eq_ignore_ascii_case("generate_series") => Some(
+            "WITH ORDINALITY is not supported: write row_number() OVER (ORDER BY n) beside the numbers",
         ),
         _ => None,
     }
@@ -238,6 +245,11 @@ mod tests {
                 Some("`list_any_match` takes a function"),
             ),
             ("SELECT reduce, array_distinct(a) FROM t", None),
+            (
+                "SELECT n, i FROM generate_series(3, 5) WITH ORDINALITY AS g(n, i)",
+                Some("WITH ORDINALITY is not supported"),
+            ),
+            ("SELECT n FROM generate_series(3, 5) AS g(n)", None),
             ("SELECT a FROM t UNION ALL SELECT a FROM u", None),
             ("SELECT a FROM t EXCEPT SELECT a FROM u", None),
             ("SELECT a::varchar(3), b::text[] FROM t", None),

@@ -89,6 +89,8 @@ impl Reading {
                     self.error(file, at, message, help);
                 }
                 let Ok(delimiter) = u8::try_from(delimiter) else {
+                    // What else is told of the topic is told of lines of CSV.
+                    self.csv_delimiters.insert(topic.to_owned(), b',');
                     let help = "choose one ASCII character";
                     return self.error(file, at, "the delimiter is too wide".into(), help);
                 };

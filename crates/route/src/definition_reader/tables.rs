@@ -19,6 +19,7 @@ impl Reading {
         at: usize,
         text: TableText,
     ) {
+        self.keep_places_nowhere(number, &text);
         let topic = text.topic.get_ref().clone();
         self.wanted_topics
             .push((topic.clone(), number, text.topic.span().start));
@@ -200,7 +201,7 @@ impl Reading {
         let table = Table {
             definition,
             topic,
-            when: text.when,
+            when: text.when.into_iter().map(Spanned::into_inner).collect(),
             explode: text.explode.map(|name| name.into_inner().into()),
             row: text.row.map(|name| name.into_inner().into()),
             before: text.before.map(|name| name.into_inner().into()),
@@ -215,7 +216,7 @@ impl Reading {
             lateness_us: self.duration(file, text.lateness, i64::MAX),
             max_ahead_us: self.duration(file, text.max_ahead, i64::MAX),
             retention,
-            change_kind: text.change_kind,
+            change_kind: text.change_kind.map(Spanned::into_inner),
             history: text.history,
             columns,
             print: 0,
@@ -255,12 +256,13 @@ impl Reading {
             time.set_format(format);
         }
         let has_limits = text.min.is_some() || text.max.is_some() || text.one_of.is_some();
-        let is_pointer = text.from.starts_with('/') || text.from.starts_with("./");
+        let from = text.from.into_inner();
+        let is_pointer = from.starts_with('/') || from.starts_with("./");
         let trim = text.trim.unwrap_or(!is_pointer);
         let empty_is_missing = text.empty_is_missing.unwrap_or(!is_pointer);
         Column {
             name: text.name,
-            from: text.from.into(),
+            from: from.into(),
             data_type,
             missing: text.missing,
             wrong: text.wrong,
