@@ -1,8 +1,8 @@
 /** Explore in front of a running warehouse: what it shows equals SQL that is written here by hand. */
 
 import assert from 'node:assert/strict';
-import { openPage, shot, until, withBrowser } from './browser.mjs';
-import { WAIT_MS, axe, isDrawn, sql, url, yesterday } from './warehouse.mjs';
+import { axe, openPage, shot, until, withBrowser } from './browser.mjs';
+import { WAIT_MS, isDrawn, sql, url, yesterday } from './warehouse.mjs';
 
 const number = (text) => Number(text.replace(/[^\d.-]/g, ''));
 

@@ -97,12 +97,14 @@ export const checks = {
   async 'English and Chinese, by the browser and by choice'() {
     await withPage({ locale: 'zh-CN' }, async (page) => {
       await untilState(page, 'live');
-      assert.equal(await page.locator('h1').innerText(), '实时店铺');
+      assert.equal(await page.locator('.page-nav [aria-current]').innerText(), '实时');
+      assert.equal(await page.title(), '实时 · mock shop · Sluice');
       assert.equal(await page.getAttribute('html', 'lang'), 'zh-CN');
       await page.waitForTimeout(600);
       await shot(page, 'desktop-light-zh');
       await page.click('#language');
-      assert.equal(await page.locator('h1').innerText(), 'Live shop');
+      assert.equal(await page.locator('.page-nav [aria-current]').innerText(), 'Live');
+      assert.equal(await page.locator('h1').innerText(), 'mock shop');
       assert.equal(await page.evaluate(() => document.activeElement?.id), 'language');
       await page.reload();
       await untilState(page, 'live');
@@ -255,34 +257,6 @@ export const checks = {
       await untilState(page, 'live', 4_000);
       await until(page, () => document.querySelector('.ranking-goods').innerText.includes('no view ads_live_sku_day'), undefined, 1_000, 'what is missing');
     }, { without: ['ads_live_sku_day'] });
-  },
-
-  async 'a warehouse without a shop begins at its panels or with SQL, in both languages'() {
-    const without = ['ads_live_minute', 'ads_live_day', 'ads_live_channel_day', 'ads_live_province_day', 'ads_live_sku_day', 'dwd_trade_order'];
-    const words = { en: 'Invoices', zh: '发票' };
-    const panel = { name: 'invoices', subject: 'own', title: words, description: null, chart: 'number', query: 'SELECT 1', parameters: [], columns: [], detail: false };
-    const table = { name: 'invoices', layer: 'ods', kind: 'table', grain: '', text: [], columns: [{ name: 'id', type: 'BIGINT', meaning: '' }], inputs: [], readers: [] };
-    const links = (page) => page.locator('.page-nav a').allInnerTexts();
-    const isAt = (page, name) => until(page, (wanted) => document.body.dataset.page === wanted, name, 3_000, `the page ${name}`);
-    const English = ['Panels', 'Explore', 'SQL', 'Catalogue', 'Alarms', 'Health'];
-
-    await withPage({}, async (page) => {
-      await isAt(page, 'panels');
-      assert.deepEqual(await links(page), English);
-      assert.equal(await page.locator('.banner').isVisible(), false);
-      assert.equal(await page.locator('.state').isVisible(), false);
-      await page.evaluate(() => { location.hash = '#/wall'; });
-      await isAt(page, 'panels');
-      await page.click('#language');
-      assert.deepEqual(await links(page), ['面板', '探索', 'SQL', '目录', '告警', '健康']);
-      await shot(page, 'without-a-shop');
-    }, { without, panels: [panel], models: [table] });
-
-    await withPage({ locale: 'zh-CN' }, async (page) => {
-      await isAt(page, 'sql');
-      assert.equal(await page.locator('.banner').isVisible(), false);
-      await until(page, () => document.querySelector('#statement').value === 'SELECT *\nFROM invoices\nLIMIT 14', undefined, 1_000, 'the first statement');
-    }, { without, models: [table] });
   },
 };
 

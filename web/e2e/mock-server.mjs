@@ -27,8 +27,16 @@ export class MockServer {
   /** Nobody answers on the live address. */
   isDown = false;
 
-  /** `now` is the shop's local time when the server starts, `2026-11-20T14:36:20`. */
-  constructor({ now = '2026-11-20T14:36:20', scene = 'live', without = [], panels = [], models = [] } = {}) {
+  /** Everything that was refused or not found: status and path. */
+  refused = [];
+  /** Statements that were asked. */
+  statements = [];
+
+  /** `now` is the shop's local time when the server starts, `2026-11-20T14:36:20`; `name` is that of the project, `role` that of everybody who asks. */
+  constructor({ now = '2026-11-20T14:36:20', scene = 'live', name = 'mock shop', role = 'admin', hasSampleShop = true, without = [], panels = [], models = [] } = {}) {
+    this.name = name;
+    this.role = role;
+    this.hasSampleShop = hasSampleShop;
     this.without = without;
     this.panels = panels;
     this.models = models;
@@ -93,16 +101,42 @@ export class MockServer {
   async answer(request, response) {
     const url = new URL(request.url, 'http://x');
     const path = url.pathname;
+    response.on('finish', () => {
+      if (response.statusCode >= 400) this.refused.push(`${response.statusCode} ${path}`);
+    });
+    if (this.role !== 'admin' && this.isRefused(request, response, path)) return;
     if (path.startsWith('/collect/')) return this.collect(request, response, path.slice('/collect/'.length));
     if (path.startsWith('/api/') && this.isDown) return void response.destroy();
-    if (path === '/api/v1/info') return json(response, { name: 'mock shop', version: '0.0.0', time_zone: 'Asia/Shanghai', currency: 'CNY', now: new Date(this.nowMs()).toISOString(), epoch: this.shop.epoch, uptime_s: 1 });
-    if (path === '/api/v1/catalog') return json(response, { collections: Object.keys(this.shop.tables).filter((name) => !this.without.includes(name)).map((name) => ({ name, kind: 'view', rows: this.shop.tables[name].size, columns: [] })) });
+    if (path === '/api/v1/info') return json(response, this.info());
+    if (path === '/api/v1/catalog') return json(response, { collections: this.collections().map((name) => ({ name, kind: 'view', rows: this.shop.tables[name]?.size ?? 1, columns: [] })) });
     if (path === '/api/v1/panels') return json(response, { panels: this.panels });
+    if (path.startsWith('/api/v1/panels/')) return json(response, { epoch: this.shop.epoch, parameters: {}, columns: this.panels[0].columns, rows: [[1]] });
+    if (path === '/api/v1/dead-letters') return json(response, { groups: { rows: [['orders', 'invoices', 'no number', 2, 0, null, null]] }, letters: { rows: [] } });
+    if (path === '/metrics') return void response.end('# HELP sluice_epochs_total Epochs.\nsluice_epochs_total 3\n');
+    if (path === '/readyz') return void response.end('ready');
     if (path === '/api/v1/models') return json(response, { layers: ['ods'], models: this.models });
     if (path.startsWith('/api/v1/alarms')) return this.alarm(request, response, path);
     if (path === '/api/v1/sql') return this.sql(request, response);
     if (path.startsWith('/api/v1/live/')) return this.watch(response, path.slice('/api/v1/live/'.length).split(','), url.searchParams);
     return this.file(response, path);
+  }
+
+  /** What there is: views of the shop, and tables of its own. */
+  collections() {
+    const names = [...Object.keys(this.shop.tables), ...this.models.map(({ name }) => name)];
+    return names.filter((name) => !this.without.includes(name));
+  }
+
+  info() {
+    return { name: this.name, version: '0.0.0', time_zone: 'Asia/Shanghai', currency: 'CNY', now: new Date(this.nowMs()).toISOString(), epoch: this.shop.epoch, uptime_s: 1, role: this.role, collections: this.collections(), panels: this.panels.map(({ name }) => name), sample_shop: this.hasSampleShop };
+  }
+
+  /** As the warehouse refuses those whose role is not enough. */
+  isRefused(request, response, path) {
+    const needed = path === '/api/v1/sql' || (path === '/api/v1/panels' && request.method === 'POST') ? 'analyst' : request.method === 'GET' ? 'reader' : 'admin';
+    if (needed === 'reader' || (needed === 'analyst' && this.role === 'analyst')) return false;
+    problem(response, 403, `this is for the role ${needed}; somebody has the role ${this.role}`, { role_needed: needed });
+    return true;
   }
 
   watch(response, views, parameters) {
@@ -152,6 +186,8 @@ export class MockServer {
 
   async sql(request, response) {
     const { sql } = JSON.parse(await body(request));
+    this.statements.push(sql);
+    if (this.models.some(({ name }) => sql.includes(name)) || sql.includes('sluice_')) return json(response, { epoch: this.shop.epoch, columns: [{ name: 'id', type: 'Int64' }], rows: [] });
     if (!sql.includes('FROM dwd_trade_order')) return problem(response, 400, 'the mock server knows only the latest orders');
     const limit = Number(/LIMIT (\d+)/.exec(sql)?.[1] ?? 10);
     return json(response, { epoch: this.shop.epoch, columns: this.shop.columns('dwd_trade_order'), rows: this.shop.latestOrders(limit) });
@@ -212,8 +248,8 @@ function json(response, value) {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }
 
-function problem(response, status, detail) {
-  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ type: 'about:blank', title: 'problem', status, detail }));
+function problem(response, status, detail, more = {}) {
+  response.writeHead(status, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ type: 'about:blank', title: 'problem', status, detail, ...more }));
 }
 
 async function body(request) {

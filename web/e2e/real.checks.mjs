@@ -16,6 +16,10 @@ export const checks = {
       console.log(`      opened to first number: ${(performance.now() - started).toFixed(0)} ms`);
       await isLive(page, 5_000);
       await page.waitForTimeout(2_000);
+      const { name } = await (await fetch(`${url}/api/v1/info`)).json();
+      assert.equal(await page.locator('h1').innerText(), name);
+      // Its clicks belong into the demo, and into no other warehouse.
+      assert.equal(await page.locator('.page-foot a[href="/shop"]').count(), 1);
       await shot(page, 'real-desktop');
       assert.deepEqual(page.problems, []);
     });

@@ -8,7 +8,7 @@
 
 import { SHOTS } from './browser.mjs';
 
-const suites = process.env.SLUICE_URL ? ['./real.checks.mjs', './work.checks.mjs', './explore.checks.mjs'] : ['./live.checks.mjs', './alarms.checks.mjs', './tracker.checks.mjs'];
+const suites = process.env.SLUICE_URL ? ['./real.checks.mjs', './work.checks.mjs', './explore.checks.mjs'] : ['./live.checks.mjs', './own.checks.mjs', './alarms.checks.mjs', './tracker.checks.mjs'];
 const wanted = process.argv[2] ?? '';
 
 /** Those that failed. */

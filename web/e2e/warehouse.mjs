@@ -1,7 +1,6 @@
 /** A running warehouse with the built-in models, and what checks ask of it and of its page. */
 
 import assert from 'node:assert/strict';
-import { AxeBuilder } from '@axe-core/playwright';
 import { until } from './browser.mjs';
 
 export const url = process.env.SLUICE_URL?.replace(/\/$/, '') ?? '';
@@ -43,9 +42,3 @@ export const allAnswered = (page) =>
     WAIT_MS,
     'answers of all panels',
   );
-
-export async function axe(page, what) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target} ${failureSummary}`).join(' | ')}`);
-  assert.deepEqual(found, [], what);
-}

@@ -1,8 +1,8 @@
 /** The workbench in front of a running warehouse with the built-in models: `SLUICE_URL=http://127.0.0.1:8080 npm run e2e`. */
 
 import assert from 'node:assert/strict';
-import { openPage, shot, until, withBrowser } from './browser.mjs';
-import { WAIT_MS, allAnswered, axe, go, isDrawn, panels, sql, url, yesterday } from './warehouse.mjs';
+import { axe, openPage, shot, until, withBrowser } from './browser.mjs';
+import { WAIT_MS, allAnswered, go, isDrawn, panels, sql, url, yesterday } from './warehouse.mjs';
 
 const VIEWS = [
   ['#/live', '.tile-value'],

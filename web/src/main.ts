@@ -1,4 +1,4 @@
-/** Starts the page: one shop, drawn in one language, and drawn again when something changes. */
+/** Starts the page: one warehouse, drawn in one language, and drawn again when something changes. */
 
 import './styles/tokens.css';
 import './styles/frame.css';
@@ -10,13 +10,15 @@ import { WORK } from './i18n/work';
 import { LiveShop } from './model/live-shop';
 import { alarmsPage } from './pages/alarms-page';
 import { cataloguePage } from './pages/catalogue-page';
+import { elsewherePage } from './pages/elsewhere-page';
 import { explorePage } from './pages/explore-page';
 import { healthPage } from './pages/health-page';
 import { livePage } from './pages/live-page';
 import { panelsPage } from './pages/panels-page';
 import { sqlPage } from './pages/sql-page';
+import { waitingPage } from './pages/waiting-page';
 import { wallPage } from './pages/wall-page';
-import { SITE_OF_SHOP, routeOf, siteWithoutShop, type Route } from './route';
+import { routeOf, siteOf, type Route, type Site } from './route';
 import { banner } from './ui/banner';
 import type { Part } from './ui/context';
 import { h } from './ui/dom';
@@ -24,7 +26,6 @@ import { footer } from './ui/footer';
 import { header } from './ui/header';
 import { navigation } from './ui/navigation';
 import { applyTheme, readSetting, saveSetting, savedTheme } from './ui/settings';
-import { panels } from './workbench/api';
 import type { WorkContext } from './workbench/context';
 import { Writer } from './workbench/writer';
 
@@ -33,8 +34,9 @@ const FOOTER_MS = 200;
 /** Changes may come a hundred times a second; eyes need fewer. */
 const DRAW_MS_MIN = 80;
 
-const shop = new LiveShop(requestDraw, () => void leaveShopOut());
-let site = SITE_OF_SHOP;
+const shop = new LiveShop(requestDraw, build);
+/** Where the page was drawn last. */
+let shown: Route | undefined;
 let language: Language = chooseLanguage(readSetting('language'), navigator.languages);
 let parts: Part[] = [];
 let isRequested = false;
@@ -48,14 +50,16 @@ function build(): void {
   const messages = MESSAGES[language];
   const { currency = 'CNY' } = shop.info ?? {};
   const { timeZone } = shop.clock;
-  const context: WorkContext = { shop, messages, format: new Format(messages.locale, currency, timeZone), texts: WORK[language], writer: new Writer(language, currency, timeZone) };
-  const route = routeOf(location.hash, site);
+  const site = knownSite();
+  const context: WorkContext = { shop, messages, role: shop.info?.role ?? 'reader', format: new Format(messages.locale, currency, timeZone), texts: WORK[language], writer: new Writer(language, currency, timeZone) };
+  const route = site && routeOf(location.hash, site);
   const switchLanguage = () => {
     language = language === 'en' ? 'zh' : 'en';
     saveSetting('language', language);
     build();
   };
-  const page = pageOf(route, context);
+  const page = site && route ? pageOf(site, route, context) : waitingPage(context);
+  shown = route;
   const head = header(context, { onLanguage: switchLanguage, onTheme: restyle });
   parts = [head, navigation(context, site, route), banner(context), page, footer(context)];
   const skip = h('a', { class: 'skip', href: '#numbers' }, messages.skip);
@@ -64,16 +68,24 @@ function build(): void {
     event.preventDefault();
     page.element.focus();
   });
-  document.body.dataset['page'] = route.page;
+  document.body.dataset['page'] = route?.page ?? 'waiting';
   document.documentElement.lang = messages.locale;
-  document.title = route.page === 'live' ? messages.title : `${context.texts.headings[route.page]} · Sluice`;
+  document.title = [route && context.texts.nav[route.page], shop.info?.name, 'Sluice'].filter(Boolean).join(' · ');
   document.body.replaceChildren(skip, ...parts.map(({ element }) => element));
   builtFor = stamp();
   if (focused) document.getElementById(focused)?.focus();
   draw();
 }
 
-function pageOf({ page, part }: Route, context: WorkContext): Part {
+/** The pages that there are, as soon as the warehouse has said what it has. */
+function knownSite(): Site | undefined {
+  const { info, isAbsent } = shop;
+  return info && siteOf({ hasShop: !isAbsent, hasPanels: info.panels.length > 0, role: info.role });
+}
+
+function pageOf(site: Site, route: Route, context: WorkContext): Part {
+  const { page, part, lack } = route;
+  if (lack !== undefined) return elsewherePage(context, site, page, lack);
   switch (page) {
     case 'panels':
       return panelsPage(context, part);
@@ -84,7 +96,7 @@ function pageOf({ page, part }: Route, context: WorkContext): Part {
     case 'sql':
       return sqlPage(context);
     case 'catalogue':
-      return cataloguePage(context, part);
+      return cataloguePage(context, part, shown?.page === page && shown.part !== part);
     case 'alarms':
       return alarmsPage(context);
     case 'health':
@@ -92,17 +104,6 @@ function pageOf({ page, part }: Route, context: WorkContext): Part {
     case 'live':
       return livePage(context);
   }
-}
-
-/** The warehouse has no shop: it begins with its panels, or with SQL where there are none. */
-async function leaveShopOut(): Promise<void> {
-  const hasPanels = await panels().then(
-    (all) => all.length > 0,
-    // The page of panels says what is wrong with them.
-    () => true,
-  );
-  site = siteWithoutShop(hasPanels);
-  build();
 }
 
 function stamp(): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { chooseLanguage, Format } from '../src/i18n';
 import { LiveConnection, type ConnectionState } from '../src/live/connection';
-import { EventStreamReader, liveAddress, type Change, type LiveEvent, type Row } from '../src/live/protocol';
+import { EventStreamReader, liveAddress, type AccessRole, type Change, type LiveEvent, type Row } from '../src/live/protocol';
 import { ZSet } from '../src/live/zset';
 import { parseDecimal, toText } from '../src/model/decimal';
 import { LiveShop } from '../src/model/live-shop';
@@ -100,42 +100,88 @@ describe('the connection', () => {
 });
 
 describe('a warehouse of somebody’s own', () => {
-  const info = { name: 'own', version: '0', time_zone: 'UTC', currency: 'EUR', now: '2026-11-20T00:00:00Z', epoch: 1, uptime_s: 1 };
   const json = (value: object, status = 200) => new Response(JSON.stringify(value), { status });
 
-  /** What is asked and heard of a warehouse with these collections. */
-  async function follow(names: readonly string[]) {
+  /** What is asked and heard of a warehouse that has these collections, one answer after another. */
+  async function follow(role: AccessRole, ...has: readonly (readonly string[])[]) {
     const asked: string[] = [];
+    let answers = 0;
     vi.stubGlobal('fetch', async (address: string) => {
       asked.push(address);
-      if (address === '/api/v1/info') return json(info);
-      if (address === '/api/v1/catalog') return json({ collections: names.map((name) => ({ name, kind: 'table' })) });
-      return json({ detail: 'refused' }, 404);
+      if (address !== '/api/v1/info') return json({ detail: 'refused' }, 404);
+      const collections = has[Math.min(answers, has.length - 1)];
+      answers += 1;
+      return json({ name: 'own', version: '0', time_zone: 'UTC', currency: 'EUR', now: '2026-11-20T00:30:00Z', epoch: 1, uptime_s: 1, role, collections, panels: [], sample_shop: false });
     });
-    let absent = 0;
+    let known = 0;
     const shop = new LiveShop(
       () => {},
-      () => (absent += 1),
+      () => (known += 1),
     );
     shop.start();
     await new Promise((done) => setTimeout(done, 30));
     vi.unstubAllGlobals();
-    return { shop, absent, live: asked.filter((address) => address.startsWith('/api/v1/live/')) };
+    const live = asked.filter((address) => address.startsWith('/api/v1/live/')).map((address) => new URL(address, 'http://x'));
+    return { shop, known, asked, live };
   }
 
-  it('is not followed without any view of the live shop', async () => {
-    const { shop, absent, live } = await follow(['orders']);
-    expect(absent).toBe(1);
-    expect(live).toHaveLength(1);
+  it('is asked for nothing that it has not', async () => {
+    const { shop, known, asked } = await follow('admin', ['orders', 'dwd_trade_order']);
+    expect(asked).toEqual(['/api/v1/info']);
+    expect(known).toBe(1);
     expect(stateOf(shop)).toBe('absent');
+    shop.retry();
+    expect(asked).toHaveLength(1);
   });
 
   it('is followed with the views that it has, and its refusal is said', async () => {
-    const { shop, absent, live } = await follow(['orders', 'ads_live_day']);
-    expect(absent).toBe(0);
-    expect(live.map((address) => new URL(address, 'http://x').pathname)[1]).toBe('/api/v1/live/ads_live_day');
-    expect(live).toHaveLength(2);
+    const { shop, known, live } = await follow('admin', ['orders', 'ads_live_minute', 'ads_live_day']);
+    expect(known).toBe(1);
+    expect(live.map(({ pathname }) => pathname)).toEqual(['/api/v1/live/ads_live_minute,ads_live_day']);
     expect(stateOf(shop)).toBe('refused');
+  });
+
+  it('goes on without views that went while it was followed', async () => {
+    const { shop, known, live } = await follow('admin', ['ads_live_minute', 'ads_live_day'], ['ads_live_minute']);
+    expect(live.map(({ pathname }) => pathname)).toEqual(['/api/v1/live/ads_live_minute,ads_live_day', '/api/v1/live/ads_live_minute']);
+    expect([known, stateOf(shop)]).toEqual([1, 'refused']);
+    const gone = await follow('admin', ['ads_live_minute'], ['orders']);
+    expect(gone.live).toHaveLength(1);
+    expect([gone.known, stateOf(gone.shop)]).toEqual([2, 'absent']);
+  });
+
+  it('gives a reader the latest orders with the stream, and others those of SQL', async () => {
+    const views = ['ads_live_minute', 'dwd_trade_order'];
+    const [reader] = (await follow('reader', views)).live;
+    expect(reader?.searchParams.get('snapshot.dwd_trade_order')).toBeNull();
+    expect(reader?.searchParams.get('filter.dwd_trade_order')).toBe("create_time >= TIMESTAMPTZ '2026-11-20 00:20:00Z'");
+    const [analyst] = (await follow('analyst', views)).live;
+    expect(analyst?.searchParams.get('snapshot.dwd_trade_order')).toBe('none');
+    expect(analyst?.searchParams.get('filter.dwd_trade_order')).toBe("create_time >= TIMESTAMPTZ '2026-11-20 00:00:00Z'");
+  });
+
+  it('shows a reader the orders of the stream from its first snapshot on', async () => {
+    const columns = ['order_id', 'create_time', 'status', 'goods_amount'].map((name) => ({ name, type: '' }));
+    const snapshot = (view: string, rows: readonly Row[]) => `event: snapshot\ndata: ${JSON.stringify({ view, epoch: 3, columns, rows })}\n\n`;
+    const order = (id: number): Row => [id, '2026-11-20T00:25:00Z', '1001', '5.00'];
+    const delta = `event: delta\ndata: ${JSON.stringify({ view: 'dwd_trade_order', epoch: 4, changes: [[1, order(8)]] })}\n\n`;
+    const asked: string[] = [];
+    for (const first of [[], [order(7)]]) {
+      vi.stubGlobal('fetch', async (address: string) => {
+        asked.push(address);
+        if (address === '/api/v1/info') return json({ name: 'own', time_zone: 'UTC', now: '2026-11-20T00:30:00Z', role: 'reader', collections: ['ads_live_minute', 'dwd_trade_order'], panels: [] });
+        return new Response(snapshot('ads_live_minute', []) + snapshot('dwd_trade_order', first) + delta);
+      });
+      const shop = new LiveShop(
+        () => {},
+        () => {},
+      );
+      shop.start();
+      await new Promise((done) => setTimeout(done, 30));
+      vi.unstubAllGlobals();
+      expect(shop.orders.latest(5).map(({ id }) => id)).toEqual(['8', ...first.map(([id]) => String(id))]);
+    }
+    expect(asked.some((address) => address === '/api/v1/sql')).toBe(false);
   });
 });
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { routeOf, siteWithoutShop } from '../src/route';
 import { panelAddress, type Model, type Panel, type PanelColumn } from '../src/workbench/api';
 import { valuesOfRow } from '../src/workbench/chosen-row';
 import { suggest, wordBefore } from '../src/workbench/completion';
@@ -72,21 +71,5 @@ describe('the rows behind a row', () => {
   });
   it('are those of a parameter that has a value', () => {
     expect(address({ channel: 'web' }, [null, 3, null, 1])).toBe('/api/v1/panels/brands/detail?channel=web&brand_id=3');
-  });
-});
-
-describe('route', () => {
-  it('falls back to the live page', () => {
-    expect(routeOf('')).toEqual({ page: 'live', part: '' });
-    expect(routeOf('#/nothing/x')).toEqual({ page: 'live', part: 'x' });
-    expect(routeOf('#/panels/trade')).toEqual({ page: 'panels', part: 'trade' });
-  });
-  it('leads to panels or SQL where there is no shop', () => {
-    const site = siteWithoutShop(true);
-    expect(site.pages).toEqual(['panels', 'explore', 'sql', 'catalogue', 'alarms', 'health']);
-    expect(routeOf('', site).page).toBe('panels');
-    expect(routeOf('#/wall', site).page).toBe('panels');
-    expect(routeOf('#/health', site).page).toBe('health');
-    expect(routeOf('#/live', siteWithoutShop(false)).page).toBe('sql');
   });
 });

@@ -87,6 +87,18 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT id AS k, city AS t FROM orders UNION ALL SELECT order_id, sku FROM lines",
     ),
     (
+        "v_union_without_except",
+        "SELECT a.id, a.city FROM (SELECT id, city FROM orders WHERE id < CAST(NULL AS BIGINT) EXCEPT SELECT order_id, sku FROM lines) AS a UNION ALL SELECT a.order_id, a.sku FROM lines AS a",
+    ),
+    (
+        "v_union_without_anti_join",
+        "SELECT a.id, a.city FROM (SELECT id, city FROM orders WHERE id < CAST(NULL AS BIGINT)) AS a WHERE NOT EXISTS (SELECT 1 FROM lines WHERE order_id > 2) UNION ALL SELECT a.order_id, a.sku FROM (SELECT order_id, sku FROM lines) AS a",
+    ),
+    (
+        "v_union_without_rows",
+        "SELECT * FROM (SELECT id, city FROM orders WHERE id < CAST(NULL AS BIGINT)) AS a UNION ALL SELECT * FROM (SELECT order_id, sku FROM lines) AS b",
+    ),
+    (
         "v_union_distinct",
         "SELECT city AS t FROM orders UNION SELECT sku FROM lines",
     ),

@@ -53,7 +53,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// The least role that may do it.
-    fn least_role(self) -> Role {
+    pub(crate) fn least_role(self) -> Role {
         match self {
             Self::Read => Role::Reader,
             Self::AskSql => Role::Analyst,

@@ -15,19 +15,26 @@ use datafusion::sql::sqlparser::ast::{
 /// Gives those columns of a statement, or of the query that it explains, copies,
 /// or opens, a name. Whether there were any.
 pub(crate) fn name_casts(statement: &mut Statement) -> bool {
+    let queries = queries_of(statement);
+    queries
+        .into_iter()
+        .fold(false, |changed, query| name_casts_of(query) | changed)
+}
+
+/// The queries whose answers a statement gives, explains, copies or opens.
+pub(crate) fn queries_of(statement: &mut Statement) -> Vec<&mut Query> {
     match statement {
-        Statement::Query(query) => name_casts_of(query),
-        Statement::Explain { statement, .. } => name_casts(statement),
+        Statement::Query(query) => vec![query],
+        Statement::Explain { statement, .. } => queries_of(statement),
         Statement::Copy {
             source: CopySource::Query(query),
             ..
-        } => name_casts_of(query),
-        Statement::Declare { stmts } => {
-            let queries = stmts.iter_mut();
-            let queries = queries.filter_map(|declared| declared.for_query.as_deref_mut());
-            queries.fold(false, |changed, query| name_casts_of(query) | changed)
-        }
-        _ => false,
+        } => vec![query],
+        Statement::Declare { stmts } => stmts
+            .iter_mut()
+            .filter_map(|declared| declared.for_query.as_deref_mut())
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -79,7 +86,7 @@ fn name_casts_of(query: &mut Query) -> bool {
     is_changed
 }
 
-fn plain(ident: &Ident) -> String {
+pub(crate) fn plain(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
@@ -127,6 +134,14 @@ impl Cast {
         Some(cast)
     }
 
+    /// As PostgreSQL calls it.
+    pub(crate) fn name(self) -> String {
+        match self.has_zone {
+            true => "timezone".to_owned(),
+            false => self.column,
+        }
+    }
+
     /// As PostgreSQL calls it, or by a number: `numbers` has the last one of each
     /// name, before which all are taken.
     fn other_name(
@@ -138,16 +153,27 @@ impl Cast {
             true => "timezone".to_owned(),
             false => format!("{}_2", self.column),
         };
-        if !taken.contains(&wanted) {
-            return wanted;
-        }
-        let number = numbers.entry(wanted.clone()).or_insert(2);
-        loop {
-            *number += 1;
-            let name = format!("{wanted}_{number}");
-            if !taken.contains(&name) {
-                return name;
-            }
+        free_name(wanted, 2, taken, numbers)
+    }
+}
+
+/// The name that is wanted, or it with the next number that is free: `numbers` has the
+/// last one of each name, before which all are taken; the first is behind `number`.
+pub(crate) fn free_name(
+    wanted: String,
+    number: usize,
+    taken: &BTreeSet<String>,
+    numbers: &mut BTreeMap<String, usize>,
+) -> String {
+    if !taken.contains(&wanted) {
+        return wanted;
+    }
+    let number = numbers.entry(wanted.clone()).or_insert(number);
+    loop {
+        *number += 1;
+        let name = format!("{wanted}_{number}");
+        if !taken.contains(&name) {
+            return name;
         }
     }
 }

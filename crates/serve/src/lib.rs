@@ -5,6 +5,7 @@
 //! to the same epoch. Nothing can be changed through it.
 
 mod access;
+mod answer_names;
 mod audit;
 mod bound_query;
 mod casts_apart;

@@ -17,6 +17,7 @@ use sluice_syntax::{
     order_by_inputs, refused_form, text_of,
 };
 
+use crate::answer_names::name_answers;
 use crate::casts_apart::tell_casts_apart;
 use crate::column_names::name_casts;
 use crate::positions::put_columns_for_numbers;
@@ -110,13 +111,18 @@ pub(crate) fn mended_text(sql: &str) -> Result<Option<String>, String> {
     Ok(is_changed.then(|| texts.collect::<Vec<_>>().join("; ")))
 }
 
-/// Puts a statement, or the one that it explains, into such words.
+/// Puts a statement, or the one that it explains, into such words, and names the columns
+/// of its answer.
 ///
 /// # Errors
 /// What is wrong with its size then.
 pub(crate) fn mend_in(statement: &mut DataFusionStatement) -> Result<(), String> {
     match statement {
-        DataFusionStatement::Statement(inner) => mend(inner).map(|_| ()),
+        DataFusionStatement::Statement(inner) => {
+            mend(inner)?;
+            name_answers(inner);
+            Ok(())
+        }
         DataFusionStatement::Explain(explained) => mend_in(&mut explained.statement),
         _ => Ok(()),
     }

@@ -272,6 +272,10 @@ fn the_warehouse_says_what_it_is() {
             "now": "1970-01-01T00:00:01.500000Z",
             "epoch": 1,
             "models": null,
+            "role": "admin",
+            "collections": ["orders", "other_orders", "stock", "visits"],
+            "panels": [],
+            "sample_shop": false,
             "uptime_s": 0,
         })
     );

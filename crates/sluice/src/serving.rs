@@ -54,6 +54,8 @@ pub struct ServingParts {
     pub spans: Spans,
     /// What Sugar BI must send; without it, it is not answered.
     pub sugar_token: Option<String>,
+    /// Whether what people click in the sample shop belongs into this warehouse.
+    pub has_sample_shop: bool,
 }
 
 /// Threads that take connections, and as many that compute answers.
@@ -158,6 +160,7 @@ impl Serving {
             docs: html_pages(&parts.docs),
             models: models_json(&parts.docs),
             sugar_token: parts.sugar_token,
+            has_sample_shop: parts.has_sample_shop,
         };
         let state = Arc::new(HttpState::new(
             engine,

@@ -194,7 +194,21 @@ fn users_may_do_what_their_role_may() {
     assert_eq!(status("/metrics", Some(&bearer("secret-r"))), 200);
     let asked =
         |secret: &str, sql: &str| http(&running, "/api/v1/sql", Some(&bearer(secret)), Some(sql));
-    assert_eq!(asked("secret-r", "SELECT id FROM person").0, 403);
+    // The page shows each role what it may do, and says what role the rest needs.
+    for (secret, role) in [
+        ("secret-r", "reader"),
+        ("secret-a", "analyst"),
+        ("secret-b", "admin"),
+    ] {
+        let (_, body) = http(&running, "/api/v1/info", Some(&bearer(secret)), None);
+        let told: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(told["role"], role, "{body}");
+        assert_eq!(told["sample_shop"], false, "{body}");
+    }
+    let (status_of_reader, body) = asked("secret-r", "SELECT id FROM person");
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status_of_reader, 403, "{body}");
+    assert_eq!(told["role_needed"], "analyst", "{body}");
     assert_eq!(asked("secret-a", "SELECT id FROM person").0, 200);
     for sql in [
         "SELECT * FROM person",

@@ -70,6 +70,24 @@ fn expect(mut expected: Vec<String>, mut found: Vec<String>, what: &str) {
     assert_eq!(expected, found, "{what}");
 }
 
+/// Dead letters by which the alarm in the file `alert` judges its only topic.
+fn letters(state: &Path, alert: &Path) -> u64 {
+    let text = std::fs::read_to_string(alert).unwrap();
+    let alert: toml::Table = toml::from_str(&text).unwrap();
+    let sql = alert["sql"].as_str().unwrap();
+    let rows = ask(state, &format!("SELECT letters FROM ({sql}) AS topics"));
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows[0].parse().unwrap()
+}
+
+/// A newcomer meets no alarm for what the shop does on purpose.
+fn check_alarm(state: &Path) {
+    let project = state.join("demo/project");
+    succeed(sluice().arg("check").arg(&project));
+    let found = letters(state, &project.join("alerts/dead_letters.toml"));
+    assert!((1..=30).contains(&found), "{found} letters");
+}
+
 /// Records of the log may still be under way when the shop stops; what they
 /// concern is compared for days that are over only.
 fn compare(state: &Path) {
@@ -170,6 +188,8 @@ fn every_number_equals_the_shops_own_books() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("demo");
     succeed(&mut demo(&state));
+    // Only letters of the last minutes are judged.
+    check_alarm(&state);
     compare(&state);
     let dead_letters = ask(&state, "SELECT count(*) FROM sluice_dead_letters");
     assert_eq!(dead_letters, [shop(&state).books().dirty.to_string()]);

@@ -1,6 +1,8 @@
 /** Texts of the workbench. Both languages have the same keys. */
 
 import type { Language } from '.';
+import type { AccessRole } from '../live/protocol';
+import type { PageName } from '../route';
 
 export interface WorkMessages {
   readonly nav: { readonly label: string; readonly live: string; readonly panels: string; readonly wall: string; readonly explore: string; readonly sql: string; readonly catalogue: string; readonly alarms: string; readonly health: string };
@@ -20,6 +22,13 @@ export interface WorkMessages {
   readonly nothing: string;
   readonly loading: string;
   readonly failed: (detail: string) => string;
+  readonly roles: Readonly<Record<AccessRole, string>>;
+  readonly needsRole: (role: string) => string;
+  readonly yourRole: (role: string) => string;
+  readonly needsShop: (view: string) => string;
+  readonly instead: string;
+  readonly offers: Readonly<Record<PageName, string>>;
+  readonly noPanels: string;
   readonly before: (value: string) => string;
   readonly run: string;
   readonly statement: string;
@@ -29,6 +38,7 @@ export interface WorkMessages {
   readonly viewLabel: string;
   readonly find: string;
   readonly models: string;
+  readonly allModels: string;
   readonly columns: string;
   readonly columnHead: readonly [string, string, string];
   readonly lineage: string;
@@ -82,6 +92,13 @@ const en: WorkMessages = {
   nothing: 'Nothing for this choice',
   loading: 'Asking …',
   failed: (detail) => `Not answered: ${detail}`,
+  roles: { reader: 'reader', analyst: 'analyst', admin: 'admin' },
+  needsRole: (role) => `This needs the role ${role}. Whoever keeps warehouse.toml can give it to you.`,
+  yourRole: (role) => `You have the role ${role}.`,
+  needsShop: (view) => `This page shows the numbers of the built-in e-commerce models, and this project has no view ${view}.`,
+  instead: 'What there is here',
+  offers: { live: 'the shop of today', panels: 'questions with a name, drawn', wall: 'one screen to hang up', explore: 'put a question together and keep it as a panel', sql: 'ask anything', catalogue: 'every table and view, what it means and holds', alarms: 'what is wrong, and what was', health: 'whether records are taken, and what became no rows' },
+  noPanels: 'This project has no panel yet. A panel is a file panels/NAME.toml, or what Explore has saved as one.',
   before: (value) => `${value} before`,
   run: 'Run',
   statement: 'Statement',
@@ -91,6 +108,7 @@ const en: WorkMessages = {
   viewLabel: 'Shown as',
   find: 'Find a table, model or column',
   models: 'Tables and models',
+  allModels: 'All tables and models',
   columns: 'Columns',
   columnHead: ['Column', 'Type', 'Meaning'],
   lineage: 'Lineage',
@@ -144,6 +162,13 @@ const zh: WorkMessages = {
   nothing: '没有数据',
   loading: '查询中…',
   failed: (detail) => `查询失败：${detail}`,
+  roles: { reader: '读者（reader）', analyst: '分析员（analyst）', admin: '管理员（admin）' },
+  needsRole: (role) => `此操作需要角色：${role}。可由维护 warehouse.toml 的人授予。`,
+  yourRole: (role) => `您的角色：${role}。`,
+  needsShop: (view) => `此页显示内置电商模型的数据，而本项目没有视图 ${view}。`,
+  instead: '本项目可用的页面',
+  offers: { live: '今日店铺', panels: '以图表回答的固定问题', wall: '挂墙大屏', explore: '组合问题并存为面板', sql: '任意查询', catalogue: '全部表与视图的含义与数据量', alarms: '当前与历史告警', health: '是否在接收数据，以及未能成为行的记录' },
+  noPanels: '本项目还没有面板。面板是文件 panels/NAME.toml，也可在“探索”中保存。',
   before: (value) => `对比期 ${value}`,
   run: '运行',
   statement: '语句',
@@ -153,6 +178,7 @@ const zh: WorkMessages = {
   viewLabel: '显示方式',
   find: '查找表、模型或字段',
   models: '表与模型',
+  allModels: '全部表与模型',
   columns: '字段',
   columnHead: ['字段', '类型', '含义'],
   lineage: '血缘',

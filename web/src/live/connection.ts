@@ -1,6 +1,6 @@
 /** One live connection: it is opened again whenever it ends, and knows when it is dead. */
 
-import { EventStreamReader, readEvent, type LiveEvent } from './protocol';
+import { EventStreamReader, readEvent, type AccessRole, type LiveEvent } from './protocol';
 
 export type ConnectionState =
   | { readonly kind: 'connecting' }
@@ -98,7 +98,7 @@ export class LiveConnection {
   }
 
   private async answered(generation: number, response: Response): Promise<void> {
-    const detail = await problemDetail(response);
+    const { detail } = await problemOf(response);
     if (generation !== this.generation) return;
     const isRefusal = response.status >= 400 && response.status < 500 && response.status !== 408 && response.status !== 429;
     if (isRefusal) {
@@ -129,12 +129,19 @@ export class LiveConnection {
   }
 }
 
-export async function problemDetail(response: Response): Promise<string> {
+/** What a refusal says. */
+export interface Problem {
+  readonly detail: string;
+  /** The least role that is answered, where another one would be. */
+  readonly roleNeeded: AccessRole | undefined;
+}
+
+export async function problemOf(response: Response): Promise<Problem> {
   try {
-    const problem = (await response.json()) as { detail?: string; title?: string };
-    return problem.detail ?? problem.title ?? `HTTP ${response.status}`;
+    const problem = (await response.json()) as { detail?: string; title?: string; role_needed?: AccessRole };
+    return { detail: problem.detail ?? problem.title ?? `HTTP ${response.status}`, roleNeeded: problem.role_needed };
   } catch {
-    return `HTTP ${response.status}`;
+    return { detail: `HTTP ${response.status}`, roleNeeded: undefined };
   }
 }
 

@@ -10,6 +10,9 @@ export interface Column {
   readonly type: string;
 }
 
+/** What a user may do; each may do what those before it may. */
+export type AccessRole = 'reader' | 'analyst' | 'admin';
+
 export interface Info {
   readonly name: string;
   readonly version: string;
@@ -18,6 +21,13 @@ export interface Info {
   readonly now: string;
   readonly epoch: number;
   readonly uptime_s: number;
+  /** Of whoever asks; without users everybody is an admin. */
+  readonly role: AccessRole;
+  /** Names of all tables and materialized views: what can be followed live. */
+  readonly collections: readonly string[];
+  readonly panels: readonly string[];
+  /** Whether what is clicked in the sample shop belongs into this warehouse. */
+  readonly sample_shop: boolean;
 }
 
 export interface SqlAnswer {

@@ -1,20 +1,28 @@
 /** Single questions to the warehouse. */
 
-import { problemDetail } from './connection';
-import type { Info, SqlAnswer } from './protocol';
+import { problemOf } from './connection';
+import type { AccessRole, Info, SqlAnswer } from './protocol';
 
 export class RequestError extends Error {
   constructor(
     readonly status: number,
     detail: string,
+    /** The least role that is answered, where another one would be. */
+    readonly roleNeeded: AccessRole | undefined,
   ) {
     super(detail);
   }
 }
 
+/** The same answer, if it is a good one. */
+export async function answered(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  const { detail, roleNeeded } = await problemOf(response);
+  throw new RequestError(response.status, detail, roleNeeded);
+}
+
 async function json<T>(address: string, init?: RequestInit): Promise<T> {
-  const response = await fetch(address, { cache: 'no-store', ...init });
-  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+  const response = await answered(await fetch(address, { cache: 'no-store', ...init }));
   return (await response.json()) as T;
 }
 
@@ -28,10 +36,4 @@ export function sql(statement: string): Promise<SqlAnswer> {
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify({ sql: statement }),
   });
-}
-
-/** Names of everything that can be watched. */
-export async function watchable(): Promise<Set<string>> {
-  const { collections } = await json<{ collections: { name: string; kind: string }[] }>('/api/v1/catalog');
-  return new Set(collections.filter(({ kind }) => kind !== 'query view').map(({ name }) => name));
 }

@@ -8,11 +8,17 @@ import { BusinessClock, addDays, type BusinessMoment } from './business-time';
 import { Minutes } from './minutes';
 import { LatestOrders, firstOrdersSql } from './orders';
 import { activityOf, type Activity } from './activity';
+import { mayAskSql } from './rights';
 
 const DAYS_SHOWN = 14;
 /** Until changes have had the time to come. */
 const SETTLING_MS = 2_000;
 const INFO_RETRY_MS = 2_000;
+/** Who may not ask for the latest orders in SQL gets those of this time with the stream. */
+const ORDERS_BACK_MS = 600_000;
+/** The view whose numbers the tiles and the curve show; without it there is no live shop. */
+export const SHOP_VIEW = 'ads_live_minute';
+const ORDERS_VIEW = 'dwd_trade_order';
 
 export class LiveShop {
   readonly minutes = new Minutes();
@@ -36,16 +42,16 @@ export class LiveShop {
   isComplete = false;
   /** Views that this warehouse does not have. */
   missing = new Set<string>();
-  /** It has none of them, so that there is nothing to follow. */
+  /** It has no live shop, so that there is nothing to follow. */
   isAbsent = false;
 
   private readonly views: Record<string, LiveView> = {
-    ads_live_minute: this.minutes,
+    [SHOP_VIEW]: this.minutes,
     ads_live_day: this.days,
     ads_live_channel_day: this.channels,
     ads_live_province_day: this.provinces,
     ads_live_sku_day: this.goods,
-    dwd_trade_order: this.orders,
+    [ORDERS_VIEW]: this.orders,
   };
   private readonly seen = new Set<string>();
   private connectedDay = '';
@@ -55,11 +61,12 @@ export class LiveShop {
 
   /**
    * `onChange` is called after every change, however small; drawing is the caller's
-   * matter. `onAbsent` is called instead when there is nothing to follow.
+   * matter. `onKnown` is called when the warehouse has said what it is and has, and
+   * when it turns out to have no live shop any more.
    */
   constructor(
     private readonly onChange: () => void,
-    private readonly onAbsent: () => void,
+    private readonly onKnown: () => void,
   ) {
     this.live = new LiveConnection({
       address: () => {
@@ -75,9 +82,10 @@ export class LiveShop {
   start(): void {
     requests.info().then(
       (info) => {
-        this.info = info;
         this.clock = new BusinessClock(info.time_zone, info.now);
-        this.live.connect();
+        this.learn(info);
+        this.onKnown();
+        if (!this.isAbsent) this.live.connect();
       },
       () => {
         this.setConnection({ kind: 'waiting', retryAtMs: Date.now() + INFO_RETRY_MS, detail: '' });
@@ -88,7 +96,7 @@ export class LiveShop {
 
   /** Tries again at once. */
   retry(): void {
-    if (this.info !== undefined) this.live.connect();
+    if (this.info !== undefined && !this.isAbsent) this.live.connect();
   }
 
   now(): BusinessMoment {
@@ -110,16 +118,17 @@ export class LiveShop {
   }
 
   private watched(today: string): WatchedView[] {
+    const moment = (epochMs: number) => new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ');
+    const ordersSince = (epochMs: number) => `create_time >= TIMESTAMPTZ '${moment(epochMs)}Z'`;
     // No upper bounds: what belongs to the new day comes in at midnight by itself.
     const since = (day: string) => `day >= DATE '${day}'`;
-    const start = new Date(this.clock.startOfDayMs(today)).toISOString().slice(0, 19).replace('T', ' ');
     const all: WatchedView[] = [
-      { view: 'ads_live_minute', filter: since(addDays(today, -1)) },
+      { view: SHOP_VIEW, filter: since(addDays(today, -1)) },
       { view: 'ads_live_day', filter: since(addDays(today, -DAYS_SHOWN)) },
       { view: 'ads_live_channel_day', filter: since(today) },
       { view: 'ads_live_province_day', filter: since(today) },
       { view: 'ads_live_sku_day', filter: since(today) },
-      { view: 'dwd_trade_order', filter: `create_time >= TIMESTAMPTZ '${start}Z'`, snapshot: 'none' },
+      this.asksForOrders ? { view: ORDERS_VIEW, filter: ordersSince(this.clock.startOfDayMs(today)), snapshot: 'none' } : { view: ORDERS_VIEW, filter: ordersSince(this.clock.nowMs() - ORDERS_BACK_MS) },
     ];
     return all.filter(({ view }) => !this.missing.has(view));
   }
@@ -134,7 +143,8 @@ export class LiveShop {
     this.epoch = Math.max(this.epoch, event.epoch);
     const view = this.views[event.view];
     if (event.kind === 'snapshot') {
-      view?.replace(event.columns, event.rows);
+      if (view === this.orders && !this.asksForOrders) this.orders.begin(event);
+      else view?.replace(event.columns, event.rows);
       this.seen.add(event.view);
       this.isComplete ||= this.watched(this.connectedDay).every(({ view: name, snapshot }) => snapshot === 'none' || this.seen.has(name));
     } else {
@@ -145,8 +155,13 @@ export class LiveShop {
     this.onChange();
   }
 
+  /** Whether the latest orders are asked for apart; else the stream begins with them. */
+  private get asksForOrders(): boolean {
+    return this.info !== undefined && mayAskSql(this.info.role);
+  }
+
   private beginOrders(): void {
-    if (this.missing.has('dwd_trade_order')) return;
+    if (this.missing.has(ORDERS_VIEW) || !this.asksForOrders) return;
     this.orders.awaitFirst();
     requests.sql(firstOrdersSql()).then(
       (first) => {
@@ -176,20 +191,26 @@ export class LiveShop {
     this.onChange();
   }
 
-  /** A warehouse of somebody's own need not have all views: go on with those it has. */
+  /** A warehouse of somebody's own need not have all views. */
+  private learn(info: Info): void {
+    this.info = info;
+    const present = new Set(info.collections);
+    this.missing = new Set(Object.keys(this.views).filter((view) => !present.has(view)));
+    this.isAbsent = this.missing.has(SHOP_VIEW);
+  }
+
+  /** Views may have gone since: go on with those that there are. */
   private findMissing(refused: ConnectionState): void {
     const say = () => {
       this.connection = refused;
       this.onChange();
     };
-    requests.watchable().then(
-      (present) => {
-        const names = Object.keys(this.views);
-        const missing = names.filter((view) => !present.has(view));
-        const isNews = missing.some((view) => !this.missing.has(view));
-        this.missing = new Set(missing);
-        this.isAbsent = missing.length === names.length;
-        if (this.isAbsent) this.onAbsent();
+    const before = this.missing;
+    requests.info().then(
+      (info) => {
+        this.learn(info);
+        const isNews = [...this.missing].some((view) => !before.has(view));
+        if (this.isAbsent) this.onKnown();
         else if (isNews) this.live.connect();
         else say();
       },

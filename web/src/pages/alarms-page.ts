@@ -2,11 +2,13 @@
 
 import type { Language } from '../i18n';
 import { ALARMS } from '../i18n/alarms';
+import { mayChange } from '../model/rights';
 import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
 import type { Row } from '../live/protocol';
 import { alarms, endSilence, labelText, silence, type Alarms } from '../workbench/alarms';
 import type { WorkContext } from '../workbench/context';
+import { failureLine, failureText } from '../workbench/failure';
 import { table } from '../workbench/table';
 
 const REFRESH_MS = 2_000;
@@ -20,6 +22,8 @@ export function alarmsPage(context: WorkContext): Part {
   const silences = h('div', {});
   const undelivered = h('div', {});
   const said = h('p', { class: 'none', role: 'status' });
+  // Silences are for admins to make and to end; others see them.
+  const isAdmin = mayChange(context.role);
   const alarm = h('select', { id: 'silence-alarm' });
   const length = h('select', { id: 'silence-length' }, ...LENGTHS.map((value) => h('option', { value, selected: value === '2 hours' }, words.lengths[value] ?? value)));
   const why = h('input', { type: 'text', id: 'silence-why', size: 24 });
@@ -27,7 +31,7 @@ export function alarmsPage(context: WorkContext): Part {
   const field = (label: string, control: HTMLElement) => h('label', { class: 'field' }, h('span', {}, label), control);
   const form = h('form', { class: 'panel-controls', 'aria-label': words.silenceWhat }, field(words.alarm, alarm), field(words.length, length), field(words.why, why), button);
   const section = (id: string, heading: string, ...body: HTMLElement[]) => h('section', { class: 'panel work-panel is-wide', 'aria-labelledby': id }, h('header', { class: 'panel-head' }, h('h2', { id }, heading)), ...body);
-  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, section('alarm-instances', words.instances, instances), section('alarm-silences', words.silences, form, said, silences), section('alarm-rules', words.rules, rules, undelivered)));
+  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, section('alarm-instances', words.instances, instances), section('alarm-silences', words.silences, ...(isAdmin ? [form, said] : []), silences), section('alarm-rules', words.rules, rules, undelivered)));
   const moment = new Intl.DateTimeFormat(messages.locale, { timeZone: context.shop.clock.timeZone, dateStyle: 'short', timeStyle: 'medium' });
   const at = (time: string | null) => (time === null ? '–' : moment.format(new Date(time)));
   const columns = (heads: readonly string[]) => heads.map((title, place) => ({ title, isNumber: false, place, write: (cell: Row[number] | undefined) => String(cell ?? '–') }));
@@ -52,12 +56,12 @@ export function alarmsPage(context: WorkContext): Part {
   }
 
   function silenceList(found: Alarms): HTMLElement {
-    const head = h('tr', {}, ...[...words.silenceHead, ''].map((title) => (title === '' ? h('td', {}) : h('th', { scope: 'col' }, title))));
+    const head = h('tr', {}, ...words.silenceHead.map((title) => h('th', { scope: 'col' }, title)), isAdmin ? h('td', {}) : undefined);
     const rows = found.silences.map((one) => {
       const end = h('button', { type: 'button', class: 'row-open', 'aria-label': words.endOf(one.id) }, '×');
       end.addEventListener('click', () => void act(() => endSilence(one.id)));
       const cells = [one.alarm ?? words.every, labelText(one.labels), at(one.until), one.comment, one.by];
-      return h('tr', {}, ...cells.map((cell) => h('td', {}, cell)), h('td', { class: 'row-end' }, end));
+      return h('tr', {}, ...cells.map((cell) => h('td', {}, cell)), isAdmin ? h('td', { class: 'row-end' }, end) : undefined);
     });
     return h('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': words.silences }, h('table', { id: 'silence-list' }, h('caption', { class: 'unseen' }, words.silences), h('thead', {}, head), h('tbody', {}, ...rows)));
   }
@@ -67,7 +71,7 @@ export function alarmsPage(context: WorkContext): Part {
       await action();
       said.textContent = '';
     } catch (error) {
-      said.textContent = texts.failed((error as Error).message);
+      said.textContent = failureText(texts, error);
     }
     await refresh();
   }
@@ -77,7 +81,7 @@ export function alarmsPage(context: WorkContext): Part {
       const found = await alarms();
       if (!isOver) draw(found);
     } catch (error) {
-      if (!isOver) instances.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed((error as Error).message)));
+      if (!isOver) instances.replaceChildren(failureLine(texts, error));
       drawn = '';
     }
   }

@@ -1,9 +1,11 @@
 /** All tables and models: what they are, their columns, what they read and what reads them. */
 
+import { mayAskSql } from '../model/rights';
 import type { Part } from '../ui/context';
 import { h, setText } from '../ui/dom';
 import { models, type Model, type Models } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
+import { failureLine } from '../workbench/failure';
 import { lineage, type Lineage } from '../workbench/lineage';
 import { RowFlow } from '../workbench/row-rates';
 
@@ -11,15 +13,21 @@ const REFRESH_MS = 2_000;
 
 const kept = { find: '', chosen: '' };
 
-export function cataloguePage(context: WorkContext, chosen: string): Part {
+/**
+ * The list and one of its models, side by side; where there is no room for that, one
+ * of the two: the model that the address names (`chosen`), or the list. `isStep`: the
+ * reader came from the other or from another model, and goes on reading there.
+ */
+export function cataloguePage(context: WorkContext, chosen: string, isStep: boolean): Part {
   const { texts, writer } = context;
   if (chosen !== '') kept.chosen = chosen;
   const find = h('input', { type: 'search', id: 'find', value: kept.find, placeholder: texts.find, 'aria-label': texts.find });
   const list = h('nav', { class: 'model-list', 'aria-label': texts.models });
   const page = h('section', { class: 'panel model' }, h('p', { class: 'none' }, texts.loading));
-  const element = h('main', { id: 'numbers', class: 'work catalogue', tabindex: -1 }, h('section', { class: 'panel' }, h('header', { class: 'panel-head' }, h('h2', {}, texts.headings.catalogue)), find, list), page);
+  const choice = h('section', { class: 'panel model-choice' }, h('header', { class: 'panel-head' }, h('h2', {}, texts.headings.catalogue)), find, list);
+  const element = h('main', { id: 'numbers', class: `work catalogue ${chosen === '' ? 'shows-list' : 'shows-model'}`, tabindex: -1 }, choice, page);
   let all: Models = { layers: [], models: [] };
-  const flow = new RowFlow();
+  const flow = new RowFlow(mayAskSql(context.role));
   const listed = new Map<string, HTMLElement>();
   let drawing: Lineage | undefined;
   let figures: HTMLElement | undefined;
@@ -72,7 +80,8 @@ export function cataloguePage(context: WorkContext, chosen: string): Part {
     figures = h('span', { id: 'model-flow' });
     const kind = [model.layer, kindOf(model.name)].filter(Boolean).join(' · ');
     page.replaceChildren(
-      h('header', { class: 'panel-head' }, h('h2', { id: 'model-name' }, model.name), h('p', { class: 'panel-note' }, kind), h('p', { class: 'panel-note' }, figures)),
+      h('a', { class: 'back', href: '#/catalogue' }, `‹ ${texts.allModels}`),
+      h('header', { class: 'panel-head' }, h('h2', { id: 'model-name', tabindex: -1 }, model.name), h('p', { class: 'panel-note' }, kind), h('p', { class: 'panel-note' }, figures)),
       ...[model.grain, ...model.text].filter(Boolean).map((text) => h('p', { class: 'model-text', lang: 'en' }, text)),
       h('h3', {}, texts.lineage),
       h('p', { class: 'panel-note' }, texts.flowNote),
@@ -81,6 +90,16 @@ export function cataloguePage(context: WorkContext, chosen: string): Part {
       h('div', { class: 'table-box', tabindex: 0, role: 'group', 'aria-label': texts.columns }, h('table', {}, h('thead', {}, h('tr', {}, ...[name, type, meaning].map((text) => h('th', { scope: 'col' }, text)))), h('tbody', {}, ...rows))),
     );
     drawing.centre();
+  }
+
+  /** The list begins at the model that is shown, and who came by a link reads on behind it. */
+  function goOn(): void {
+    const current = list.querySelector<HTMLElement>('[aria-current]');
+    // Beside the model the list has a frame of its own, which alone is moved.
+    if (current) choice.scrollTop = current.offsetTop - choice.clientHeight / 2;
+    if (!isStep) return;
+    if (chosen !== '') document.getElementById('model-name')?.focus();
+    else current?.focus();
   }
 
   find.addEventListener('input', () => {
@@ -96,11 +115,13 @@ export function cataloguePage(context: WorkContext, chosen: string): Part {
   models().then(
     (found) => {
       all = found;
+      if (isOver) return;
       drawModel();
       drawList();
+      goOn();
       void refresh();
     },
-    (error: Error) => page.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
+    (error: Error) => page.replaceChildren(failureLine(texts, error)),
   );
   const timer = setInterval(() => {
     if (document.visibilityState === 'visible') void refresh();

@@ -15,6 +15,7 @@ import { exploredRows } from '../workbench/explore-rows';
 import { saving } from '../workbench/explore-saving';
 import { FIRST, fitted } from '../workbench/explore-start';
 import { aliasOf, exploreQuery, kindOfDimension, rolesOf, rowsMax, shownAs, titleOf, type Dimension, type Exploration } from '../workbench/exploration';
+import { failureLine } from '../workbench/failure';
 import { button, field, keepFocus, select } from '../workbench/fields';
 import { PanelChart } from '../workbench/panel-chart';
 
@@ -140,7 +141,7 @@ export function explorePage(context: WorkContext): Part {
       if (mine !== asked) return;
       chart.dispose();
       setText(note, '');
-      box.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed((error as Error).message)));
+      box.replaceChildren(failureLine(texts, error));
     }
   }
 
@@ -163,7 +164,7 @@ export function explorePage(context: WorkContext): Part {
       }
       change(fitted(kept.exploration, model.name, model.columns));
     },
-    (error: Error) => box.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
+    (error: Error) => box.replaceChildren(failureLine(texts, error)),
   );
   return { element, draw: () => {}, restyle: () => chart.restyle(), dispose: () => chart.dispose() };
 }

@@ -1,12 +1,14 @@
 /** How the pipeline does: whether it takes records, what became no rows, where views failed, its numbers. */
 
+import { mayAskSql } from '../model/rights';
 import type { Part } from '../ui/context';
 import { h, setText } from '../ui/dom';
 import { sql, info } from '../live/requests';
-import type { Cell } from '../live/protocol';
+import type { Cell, SqlAnswer } from '../live/protocol';
 import { isReady, metricLines } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
 import { deadLetterList } from '../workbench/dead-letters';
+import { failureText } from '../workbench/failure';
 import { table } from '../workbench/table';
 
 const REFRESH_MS = 2_000;
@@ -27,13 +29,22 @@ export function healthPage(context: WorkContext): Part {
   const numbers = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const letters = deadLetterList(context);
   const section = (id: string, heading: string, body: HTMLElement) => h('section', { class: 'panel work-panel is-wide', 'aria-labelledby': id }, h('header', { class: 'panel-head' }, h('h2', { id }, heading)), body);
-  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, section('health-state', texts.headings.health, figures), section('health-sources', texts.sources, sources), section('health-letters', texts.deadLetters, letters.element), section('health-errors', texts.evaluationErrors, errors), section('health-metrics', texts.metrics, numbers)));
+  // Sources and errors are asked in SQL, which is not for everybody who may see the rest.
+  const asksSql = mayAskSql(context.role);
+  const sections = [
+    section('health-state', texts.headings.health, figures),
+    ...(asksSql ? [section('health-sources', texts.sources, sources)] : []),
+    section('health-letters', texts.deadLetters, letters.element),
+    ...(asksSql ? [section('health-errors', texts.evaluationErrors, errors)] : []),
+    section('health-metrics', texts.metrics, numbers),
+  ];
+  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, ...sections));
   let isOver = false;
 
   async function refresh(): Promise<void> {
     try {
-      // Rows of views are not for everybody who may see the rest.
-      const [failed, read] = await Promise.all([ERRORS, SOURCES].map((text) => sql(text).catch((error: Error) => error)));
+      // Columns of theirs may be for admins alone.
+      const [failed, read] = await Promise.all((asksSql ? [ERRORS, SOURCES] : []).map((text) => sql(text).catch((error: Error) => error)));
       const [ready, now, lines] = await Promise.all([isReady(), info(), metricLines()]);
       if (isOver) return;
       setText(state, ready ? texts.stateOf.ready : texts.stateOf.notReady);
@@ -43,15 +54,15 @@ export function healthPage(context: WorkContext): Part {
       const plain = (title: string, place: number, isNumber = false) => ({ title, isNumber, write: text, place });
       const [name, value, meaning] = texts.metricHead;
       numbers.replaceChildren(table(texts.metrics, [plain(name, 0), plain(value, 1, true), plain(meaning, 2)], lines.map((line) => [line.name, line.value, line.meaning])));
-      const shown = (title: string, answer: typeof failed) => {
-        if (answer === undefined || answer instanceof Error) return h('p', { class: 'none' }, texts.failed(answer?.message ?? ''));
+      const shown = (title: string, answer: SqlAnswer | Error) => {
+        if (answer instanceof Error) return h('p', { class: 'none' }, failureText(texts, answer));
         if (answer.rows.length === 0) return h('p', { class: 'none' }, texts.nothing);
         return table(title, answer.columns.map((column, place) => plain(column.name, place)), answer.rows);
       };
-      errors.replaceChildren(shown(texts.evaluationErrors, failed));
-      sources.replaceChildren(shown(texts.sources, read));
+      if (failed) errors.replaceChildren(shown(texts.evaluationErrors, failed));
+      if (read) sources.replaceChildren(shown(texts.sources, read));
     } catch (error) {
-      setText(state, texts.failed((error as Error).message));
+      setText(state, failureText(texts, error));
     }
   }
 

@@ -1,10 +1,13 @@
 /** Panels by subject, for a day, beside an earlier one. */
 
+import { mayAskSql } from '../model/rights';
 import type { Part } from '../ui/context';
 import { h } from '../ui/dom';
 import { segmented } from '../ui/segmented';
 import { panels, type Panel } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
+import { failureLine } from '../workbench/failure';
+import { pageLinks } from '../workbench/page-links';
 import { panelCard, type Comparison, type PanelCard } from '../workbench/panel-card';
 
 const REFRESH_MS = 5_000;
@@ -33,11 +36,17 @@ export function panelsPage(context: WorkContext, subject: string): Part {
       refresh(true);
     },
   );
-  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('h2', { class: 'unseen' }, texts.headings.panels), h('div', { class: 'work-bar' }, tabs, h('div', { class: 'work-choices' }, h('label', { class: 'field' }, h('span', {}, texts.day), day), h('span', { class: 'field' }, h('span', {}, texts.compare), compare.element))), grid);
+  const bar = h('div', { class: 'work-bar' }, tabs, h('div', { class: 'work-choices' }, h('label', { class: 'field' }, h('span', {}, texts.day), day), h('span', { class: 'field' }, h('span', {}, texts.compare), compare.element)));
+  const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('h2', { class: 'unseen' }, texts.headings.panels), bar, grid);
   let cards: PanelCard[] = [];
   let isOver = false;
 
   function show(all: readonly Panel[]): void {
+    bar.hidden = all.length === 0;
+    if (all.length === 0) {
+      grid.replaceChildren(h('section', { class: 'panel work-panel is-wide elsewhere', 'aria-label': texts.headings.panels }, h('p', {}, texts.noPanels), pageLinks(texts, mayAskSql(context.role) ? ['explore', 'sql', 'catalogue'] : ['catalogue'])));
+      return;
+    }
     const subjects = [...new Set(all.map((panel) => panel.subject))].sort((left, right) => place(left) - place(right));
     if (!subjects.includes(choice.subject)) choice.subject = subjects[0] ?? '';
     tabs.replaceChildren(...subjects.map((name) => h('a', { href: `#/panels/${name}`, 'aria-current': name === choice.subject ? 'page' : undefined }, texts.subjects[name] ?? name)));
@@ -54,7 +63,7 @@ export function panelsPage(context: WorkContext, subject: string): Part {
     (all) => {
       if (!isOver) show(all);
     },
-    (error: Error) => grid.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
+    (error: Error) => grid.replaceChildren(failureLine(texts, error)),
   );
   const timer = setInterval(() => {
     if (document.visibilityState === 'visible') refresh();

@@ -8,6 +8,7 @@ import { sql } from '../live/requests';
 import { models, type Chart, type Model, type PanelColumn } from '../workbench/api';
 import { suggest, wordBefore, type Suggestion } from '../workbench/completion';
 import type { WorkContext } from '../workbench/context';
+import { failureLine } from '../workbench/failure';
 import { firstStatement } from '../workbench/first-statement';
 import { PanelChart } from '../workbench/panel-chart';
 
@@ -131,7 +132,7 @@ export function sqlPage(context: WorkContext): Part {
       answer = undefined;
       setText(note, '');
       chart.dispose();
-      box.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed((error as Error).message)));
+      box.replaceChildren(failureLine(texts, error));
     }
   }
 

@@ -9,6 +9,7 @@ import { ranking } from '../ui/ranking';
 import { tile } from '../ui/tile';
 import { panels } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
+import { failureLine } from '../workbench/failure';
 import { figureRows } from '../workbench/figure-rows';
 import { panelCard, type PanelCard } from '../workbench/panel-card';
 
@@ -27,7 +28,9 @@ export function wallPage(context: WorkContext): Part {
   const orders = orderList(context);
   const slow: Part[] = [chart, goods, orders];
   const today = h('section', { class: 'tiles', 'aria-labelledby': 'heading-wall' }, h('h2', { id: 'heading-wall', class: 'unseen' }, messages.today), ...tiles.map(({ part }) => part.element));
-  const places = PANELS.map((name) => h('div', { class: `wall-${name}` }));
+  // Panels are files of the project: it need not have all of these.
+  const names = PANELS.filter((name) => shop.info?.panels.includes(name));
+  const places = names.map((name) => h('div', { class: `wall-${name}` }));
   const element = h('main', { id: 'numbers', class: 'work wall', tabindex: -1 }, h('h2', { class: 'unseen' }, texts.headings.wall), today, chart.element, ...places, goods.element, orders.element);
   let cards: PanelCard[] = [];
   let isOver = false;
@@ -36,7 +39,7 @@ export function wallPage(context: WorkContext): Part {
   panels().then(
     (all) => {
       if (isOver) return;
-      cards = PANELS.flatMap((name, place) => {
+      cards = names.flatMap((name, place) => {
         const panel = all.find((known) => known.name === name);
         if (!panel) return [];
         const card = panelCard(context, panel, () => ({ day: '', compare: 'none' }));
@@ -45,7 +48,7 @@ export function wallPage(context: WorkContext): Part {
       });
       for (const card of cards) card.refresh();
     },
-    (error: Error) => places[0]?.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
+    (error: Error) => places[0]?.replaceChildren(failureLine(texts, error)),
   );
   const refreshing = setInterval(() => {
     if (document.visibilityState === 'visible') for (const card of cards) card.refresh();

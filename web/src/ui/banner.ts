@@ -21,7 +21,7 @@ export function banner(context: Context): Part {
     element.dataset['state'] = kind;
     element.hidden = kind === 'live' || kind === 'connecting' || kind === 'absent';
     retry.hidden = kind !== 'waiting' && kind !== 'refused';
-    visit.hidden = kind !== 'empty';
+    visit.hidden = kind !== 'empty' || shop.info?.sample_shop !== true;
     progress.hidden = kind !== 'filling';
     setText(words, sentence());
     setText(countdown, untilRetry());

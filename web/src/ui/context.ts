@@ -1,12 +1,15 @@
 /** What every part of the page is given. */
 
 import type { Format, Messages } from '../i18n';
+import type { AccessRole } from '../live/protocol';
 import type { LiveShop } from '../model/live-shop';
 
 export interface Context {
   readonly shop: LiveShop;
   readonly messages: Messages;
   readonly format: Format;
+  /** Of whoever looks at the page: what they may not do is not offered. */
+  readonly role: AccessRole;
 }
 
 /** A figure: the panel whose detail are its rows, and which of them if there are several kinds. */

@@ -16,14 +16,14 @@ export function footer(context: Context): Part {
     'footer',
     { class: 'page-foot' },
     figures,
-    h('a', { href: '/shop' }, text.shop),
+    shop.info?.sample_shop === true ? h('a', { href: '/shop' }, text.shop) : undefined,
     name,
   );
 
   function draw(): void {
     figures.hidden = shop.isAbsent;
     setText(epoch, shop.epoch > 0 ? String(shop.epoch) : '–');
-    if (shop.info) setText(name, `${shop.info.name} ${shop.info.version}`);
+    if (shop.info) setText(name, `Sluice ${shop.info.version}`);
     if (shop.changedAtMs === undefined) return;
     const agoMs = Math.max(0, Date.now() - shop.changedAtMs);
     const at = text.at(format.time(shop.changedAtMs + (shop.clock.nowMs() - Date.now())));

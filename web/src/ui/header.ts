@@ -1,4 +1,4 @@
-/** The head of the page: its name, the shop's time, the state of the connection, the switches. */
+/** The head of the page: the name of the project, the shop's time, the state of the connection, the switches. */
 
 import type { Context, Part } from './context';
 import { h, setText, svg } from './dom';
@@ -40,7 +40,7 @@ export function header(context: Context, actions: HeaderActions): Part {
   const element = h(
     'header',
     { class: 'page-head' },
-    h('div', { class: 'brand' }, logo(), h('span', { class: 'brand-name' }, 'Sluice'), h('h1', {}, messages.heading)),
+    h('div', { class: 'brand' }, logo(), h('span', { class: 'brand-name' }, 'Sluice'), h('h1', {}, shop.info?.name ?? messages.heading)),
     h('p', { class: 'clock' }, date, time, zone),
     h('div', { class: 'head-end' }, mark, languageButton, themeButton),
   );

@@ -1,7 +1,6 @@
 /** The alarms as the warehouse tells them. */
 
-import { problemDetail } from '../live/connection';
-import { RequestError } from '../live/requests';
+import { answered } from '../live/requests';
 
 export interface AlarmRule {
   readonly name: string;
@@ -42,11 +41,6 @@ export interface Alarms {
 }
 
 const ADDRESS = '/api/v1/alarms';
-
-async function answered(response: Response): Promise<Response> {
-  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
-  return response;
-}
 
 export async function alarms(): Promise<Alarms> {
   return (await (await answered(await fetch(ADDRESS, { cache: 'no-store' }))).json()) as Alarms;

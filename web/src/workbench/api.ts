@@ -1,8 +1,7 @@
 /** What the workbench asks the warehouse. */
 
-import { problemDetail } from '../live/connection';
 import type { Cell, Row } from '../live/protocol';
-import { RequestError } from '../live/requests';
+import { answered } from '../live/requests';
 
 export interface Words {
   readonly en: string;
@@ -76,8 +75,7 @@ export type Values = Readonly<Record<string, string | null>>;
 
 /** The browser asks with what it knows: an answer that is still true is not sent again. */
 async function ask<T>(address: string): Promise<T> {
-  const response = await fetch(address, { cache: 'no-cache' });
-  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+  const response = await answered(await fetch(address, { cache: 'no-cache' }));
   return (await response.json()) as T;
 }
 
@@ -102,8 +100,7 @@ export function panelAnswer(name: string, values: Values, isDetail = false): Pro
 
 /** Keeps a panel; answered when it is there. */
 export async function savePanel(panel: object): Promise<void> {
-  const response = await fetch('/api/v1/panels', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(panel) });
-  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+  await answered(await fetch('/api/v1/panels', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(panel) }));
 }
 
 export function models(): Promise<Models> {

@@ -1,10 +1,11 @@
 /** Dead letters: what could not become a row, by topic, table and reason, the newest of them, and trying them again. */
 
-import { problemDetail } from '../live/connection';
 import type { Cell, Row } from '../live/protocol';
-import { RequestError } from '../live/requests';
+import { answered } from '../live/requests';
+import { mayChange } from '../model/rights';
 import { h, setText } from '../ui/dom';
 import type { WorkContext } from './context';
+import { failureText } from './failure';
 import { table, type TableColumn } from './table';
 
 const ADDRESS = '/api/v1/dead-letters';
@@ -49,8 +50,7 @@ export interface DeadLetterList {
 
 async function replay(chosen: Chosen): Promise<Replayed> {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(chosen) };
-  const response = await fetch(`${ADDRESS}/replay`, init);
-  if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+  const response = await answered(await fetch(`${ADDRESS}/replay`, init));
   return (await response.json()) as Replayed;
 }
 
@@ -58,7 +58,7 @@ function text(cell: Cell | undefined): string {
   return cell === null || cell === undefined ? '' : String(cell);
 }
 
-export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
+export function deadLetterList({ texts, writer, role }: WorkContext): DeadLetterList {
   const said = h('p', { class: 'panel-note', role: 'status' });
   const groups = h('div', {}, h('p', { class: 'none' }, texts.loading));
   const letters = h('div', {});
@@ -70,6 +70,8 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
   /** The last letter that was tried of a group whose rest is still to be tried. */
   const last = new Map<string, Letter>();
 
+  /** Trying again is for admins: others see what there is. */
+  const openOf = (chosen: (row: Row) => Chosen) => (mayChange(role) ? (row: Row) => void again(chosen(row)) : undefined);
   const orNothing = (cell: Cell | undefined) => text(cell) || '–';
   const time = (cell: Cell | undefined) => (text(cell) === '' ? '–' : writer.form(text(cell), 'time'));
   const plain = (title: string, place: number): TableColumn => ({ title, isNumber: false, write: orNothing, place });
@@ -94,7 +96,7 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
         timers.add(timer);
       }
     } catch (error) {
-      setText(said, texts.failed((error as Error).message));
+      setText(said, failureText(texts, error));
     }
   }
 
@@ -113,8 +115,7 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
     if (isAsking) return;
     isAsking = true;
     try {
-      const response = await fetch(`${ADDRESS}?limit=${LETTERS_MAX}`, { cache: 'no-store' });
-      if (!response.ok) throw new RequestError(response.status, await problemDetail(response));
+      const response = await answered(await fetch(`${ADDRESS}?limit=${LETTERS_MAX}`, { cache: 'no-store' }));
       const found = (await response.json()) as DeadLetters;
       if (isOver) return;
       const head = texts.letterHead;
@@ -125,7 +126,7 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
               texts.deadLetters,
               [plain(head.topic, 0), plain(head.table, 1), plain(head.reason, 2), count(head.letters, 3), count(head.settled, 4), moment(head.last, 6)],
               found.groups.rows,
-              (row) => void again({ topic: text(row[0]), table: text(row[1]), reason: text(row[2]) }),
+              openOf((row) => ({ topic: text(row[0]), table: text(row[1]), reason: text(row[2]) })),
               texts.tryAgain,
               texts.tryAgain,
             ),
@@ -137,7 +138,7 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
               texts.newestLetters,
               [moment(head.captured, 8), plain(head.topic, 0), plain(head.offset, 2), plain(head.table, 3), plain(head.column, 4), plain(head.reason, 5), plain(head.detail, 6), plain(head.sample, 7), plain(head.outcome, 10)],
               found.letters.rows,
-              (row) => void again({ topic: text(row[0]), partition: Number(row[1]), offset: Number(row[2]), table: text(row[3]), reason: text(row[5]) }),
+              openOf((row) => ({ topic: text(row[0]), partition: Number(row[1]), offset: Number(row[2]), table: text(row[3]), reason: text(row[5]) })),
               texts.tryAgain,
               texts.tryAgain,
             ),
@@ -145,7 +146,7 @@ export function deadLetterList({ texts, writer }: WorkContext): DeadLetterList {
     } catch (error) {
       if (isOver) return;
       known.groups = '';
-      groups.replaceChildren(h('p', { class: 'none' }, texts.failed((error as Error).message)));
+      groups.replaceChildren(h('p', { class: 'none' }, failureText(texts, error)));
     } finally {
       isAsking = false;
     }

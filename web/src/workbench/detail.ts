@@ -5,6 +5,7 @@ import { segmented } from '../ui/segmented';
 import { panelAddress, panelAnswer, type Panel, type PanelAnswer, type PanelColumn, type Values } from './api';
 import { valuesOfRow } from './chosen-row';
 import type { WorkContext } from './context';
+import { failureLine } from './failure';
 import { table } from './table';
 import type { Row } from '../live/protocol';
 
@@ -47,7 +48,7 @@ export function openDetail(context: WorkContext, panel: Panel, values: Values, c
       show(chosenKind);
       body.replaceChildren(...(place < 0 ? [] : [kinds(context, answer, place, chosenKind, show)]), rows);
     },
-    (error: Error) => body.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed(error.message))),
+    (error: Error) => body.replaceChildren(failureLine(texts, error)),
   );
 }
 

@@ -7,6 +7,7 @@ import { sql } from '../live/requests';
 import type { WorkContext } from './context';
 import { kindOf } from './sql-text';
 import { DETAIL_ROWS_MAX, detailQuery, type Exploration, type Named } from './exploration';
+import { failureLine } from './failure';
 import { button } from './fields';
 import { table } from './table';
 
@@ -56,7 +57,7 @@ export function exploredRows({ texts, writer }: WorkContext, words: ExploreMessa
       const note = answer.rows.length < DETAIL_ROWS_MAX ? [] : [h('p', { class: 'panel-note' }, texts.firstRows(writer.count(DETAIL_ROWS_MAX)))];
       body.replaceChildren(...note, table(words.behind, shown, answer.rows));
     } catch (error) {
-      if (mine === asked) body.replaceChildren(h('p', { class: 'none', role: 'alert' }, texts.failed((error as Error).message)));
+      if (mine === asked) body.replaceChildren(failureLine(texts, error));
     }
   }
 

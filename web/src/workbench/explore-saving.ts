@@ -4,6 +4,7 @@ import { h } from '../ui/dom';
 import { savePanel } from './api';
 import type { WorkContext } from './context';
 import { panelFile, savedPanel, type Exploration, type PanelWords } from './exploration';
+import { roleText } from './failure';
 import { field } from './fields';
 
 /** Outlives a page that is built again in another language. */
@@ -47,7 +48,7 @@ export function saving({ texts }: WorkContext, exploration: () => Exploration): 
       await savePanel(savedPanel(exploration(), words));
       said.replaceChildren(texts.saved, ' ', h('a', { href: `#/panels/${words.subject}` }, words.en));
     } catch (error) {
-      said.replaceChildren(texts.notSaved((error as Error).message));
+      said.replaceChildren(texts.notSaved(roleText(texts, error) ?? (error as Error).message));
     } finally {
       save.disabled = false;
     }

@@ -7,6 +7,7 @@ import { addDays } from '../model/business-time';
 import { panelAddress, panelAnswer, type Panel, type PanelAnswer, type Parameter, type Values } from './api';
 import type { WorkContext } from './context';
 import { openDetail } from './detail';
+import { failureText } from './failure';
 import { PanelChart } from './panel-chart';
 
 export type Comparison = 'none' | 'day' | 'week';
@@ -110,7 +111,7 @@ export function panelCard(context: WorkContext, panel: Panel, choice: () => Page
         if (mine !== asked) return;
         end();
         problem.hidden = false;
-        setText(problem, texts.failed(error.message));
+        setText(problem, failureText(texts, error));
       },
     );
   }

@@ -40,14 +40,16 @@ export class RowFlow {
   private readonly meter = new RateMeter();
   private rows: ReadonlyMap<string, number> = new Map();
 
+  /** Operators are asked in SQL, which is not for everybody who may see the rest. */
+  constructor(private readonly asksForRates: boolean) {}
+
   of(name: string): Flow {
     return { rows: this.rows.get(name), perSecond: this.meter.perSecond(name) };
   }
 
   /** Fails where nobody may know how many rows there are. */
   async refresh(): Promise<void> {
-    // Operators are asked in SQL, which is not for everybody who may see the rest.
-    const [rows, counts] = await Promise.all([rowCounts(), countsOut().catch(() => undefined)]);
+    const [rows, counts] = await Promise.all([rowCounts(), this.asksForRates ? countsOut().catch(() => undefined) : undefined]);
     this.rows = rows;
     if (counts !== undefined) this.meter.add(performance.now(), counts);
   }

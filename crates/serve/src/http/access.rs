@@ -93,7 +93,8 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         is_last_try = has_tried && gate.access.wrong.note(from);
         unknown()
     } else if let Some(problem) = gate.access.refuses(&session.who(), action) {
-        Problem::new(StatusCode::FORBIDDEN, problem).into_response()
+        let problem = Problem::new(StatusCode::FORBIDDEN, problem);
+        problem.needing(action.least_role()).into_response()
     } else if !gate.may_ask(name) {
         too_many()
     } else {

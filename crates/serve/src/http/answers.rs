@@ -300,6 +300,7 @@ default = \"\"
                 docs: BTreeMap::new(),
                 models: String::new(),
                 sugar_token: None,
+                has_sample_shop: false,
             };
             let limits = HttpLimits {
                 queries_max: TURNS,

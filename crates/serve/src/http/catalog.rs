@@ -10,7 +10,9 @@ use serde_json::json;
 use super::HttpState;
 use super::problem::Problem;
 use crate::ServeError;
+use crate::access::Role;
 use crate::moments::schema_in;
+use crate::session;
 
 fn answer(value: &serde_json::Value) -> Response {
     let headers = [
@@ -24,6 +26,17 @@ pub(super) async fn info(State(state): State<Arc<HttpState>>) -> Response {
     let now_us = state.clock.now_us();
     let now = arrow::temporal_conversions::timestamp_us_to_datetime(now_us);
     let now = now.map(|now| now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+    // Where nothing is kept from anybody, all may do what an admin may.
+    let role = session::limiting_role(&state.engine.options.access).unwrap_or(Role::Admin);
+    let snapshot = (state.source)();
+    let collections = snapshot.collections();
+    let collections: Vec<&str> = collections.iter().map(|one| one.name.as_str()).collect();
+    let panels = state.panels.read().clone();
+    let panels: Vec<String> = panels
+        .sorted()
+        .iter()
+        .map(|panel| panel.panel.name.clone())
+        .collect();
     answer(&json!({
         "name": state.info.name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -31,7 +44,11 @@ pub(super) async fn info(State(state): State<Arc<HttpState>>) -> Response {
         "currency": state.info.currency,
         "models": state.models.read().change,
         "now": now,
-        "epoch": (state.source)().epoch(),
+        "epoch": snapshot.epoch(),
+        "role": role.to_string(),
+        "collections": collections,
+        "panels": panels,
+        "sample_shop": state.info.has_sample_shop,
         "uptime_s": (now_us - state.start_us) / 1_000_000,
     }))
 }

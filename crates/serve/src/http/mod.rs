@@ -116,6 +116,9 @@ pub struct WarehouseInfo {
     pub models: String,
     /// What Sugar BI sends to be answered; without it, it is not answered.
     pub sugar_token: Option<String>,
+    /// Whether what people click in the sample shop (`/shop`) belongs into it. Into a
+    /// warehouse of somebody's own it would bring visits that nobody made.
+    pub has_sample_shop: bool,
 }
 
 /// What a change of models changes.

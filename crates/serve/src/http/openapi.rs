@@ -64,6 +64,10 @@ pub(super) async fn openapi(State(state): State<Arc<HttpState>>) -> Response {
                     "title": { "type": "string" },
                     "status": { "type": "integer" },
                     "detail": { "type": "string" },
+                    "role_needed": {
+                        "type": "string",
+                        "description": "The least role that is answered, where another one would be",
+                    },
                 },
             } },
             "responses": { "Problem": {

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::ServeError;
+use crate::access::Role;
 use crate::json_rows::write_text;
 
 /// An answer that is an error.
@@ -11,12 +12,25 @@ use crate::json_rows::write_text;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
+    /// The least role that is answered, where another one would be.
+    role_needed: Option<Role>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, detail }
+        Self {
+            status,
+            detail,
+            role_needed: None,
+        }
+    }
+
+    /// The same, for whoever wants to say it in words of their own: whoever has at
+    /// least `role` is answered.
+    pub(crate) fn needing(mut self, role: Role) -> Self {
+        self.role_needed = Some(role);
+        self
     }
 
     /// See [`ServeError::Interrupted`].
@@ -58,6 +72,10 @@ impl IntoResponse for Problem {
         write_text(title, &mut body);
         body.push_str(&format!(",\"status\":{},\"detail\":", self.status.as_u16()));
         write_text(&self.detail, &mut body);
+        if let Some(role) = self.role_needed {
+            body.push_str(",\"role_needed\":");
+            write_text(&role.to_string(), &mut body);
+        }
         body.push_str("}\n");
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, content_type, body).into_response();

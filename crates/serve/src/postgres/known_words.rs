@@ -5,6 +5,7 @@ use datafusion_postgres::pgwire::error::PgWireResult;
 use super::catalog::rewritten;
 use super::codes::too_complex;
 use super::cursor_words::cursor_words;
+use crate::answer_names::with_answer_names;
 use crate::mended_sql::mended_text;
 
 /// The same statements in such words; `None` where they stay as they are.
@@ -12,8 +13,9 @@ use crate::mended_sql::mended_text;
 /// # Errors
 /// When one is too long.
 pub(super) fn in_known_words(sql: &str) -> PgWireResult<Option<String>> {
-    match cursor_words(sql).or_else(|| rewritten(sql)) {
-        Some(other) => Ok(Some(other)),
-        None => mended_text(sql).map_err(too_complex),
-    }
+    let known = match cursor_words(sql).or_else(|| rewritten(sql)) {
+        Some(other) => Some(other),
+        None => mended_text(sql).map_err(too_complex)?,
+    };
+    Ok(with_answer_names(known.as_deref().unwrap_or(sql)).or(known))
 }

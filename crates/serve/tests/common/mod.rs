@@ -245,6 +245,7 @@ impl Server {
             docs: BTreeMap::from([(String::new(), "<h1>models</h1>".to_owned())]),
             models: "{\"models\":[]}".to_owned(),
             sugar_token: options.sugar_token.clone(),
+            has_sample_shop: false,
         };
         let state = Arc::new(HttpState::new(
             engine.clone(),

@@ -16,6 +16,13 @@ use crate::saved_panels;
 // `WAREHOUSE_FILES`: what the build script found in `warehouse`.
 include!(concat!(env!("OUT_DIR"), "/warehouse_files.rs"));
 
+/// Files that the demo has in place of the built-in warehouse's: the alarm on dead
+/// letters expects those that the shop makes on purpose, and no real project's does.
+static DEMO_FILES: [(&str, &str); 1] = [(
+    "alerts/dead_letters.toml",
+    include_str!("../../templates/demo/alerts/dead_letters.toml"),
+)];
+
 /// The folder in the state that holds what belongs to the demo alone.
 const DEMO_FOLDER: &str = "demo";
 const DAY_US: i64 = 86_400_000_000;
@@ -133,6 +140,8 @@ fn write_project(project: &Path) -> Result<(), Failure> {
         std::fs::remove_dir_all(project).doing(&what)?;
     }
     for (path, text) in WAREHOUSE_FILES {
+        let own = DEMO_FILES.iter().find(|(own, _)| own == path);
+        let text = own.map_or(*text, |(_, text)| *text);
         let path = project.join(path);
         if let Some(folder) = path.parent() {
             RealDisk.create_dir_all(folder).doing(&what)?;
@@ -175,6 +184,23 @@ fn open_shop(options: &DemoOptions<'_>, saved: &Path) -> Result<Shop, Failure> {
 #[expect(clippy::disallowed_methods, reason = "a test makes its own files")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_the_demo_take_the_place_of_the_warehouses() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("project");
+        write_project(&project).unwrap();
+        for (path, text) in DEMO_FILES {
+            let built_in = WAREHOUSE_FILES.iter().find(|(known, _)| *known == path);
+            assert!(built_in.is_some_and(|(_, known)| *known != text), "{path}");
+            let written = std::fs::read_to_string(project.join(path)).unwrap();
+            assert_eq!(written, text, "{path}");
+        }
+        let written = RealDisk.list(&project.join("alerts")).unwrap();
+        let shipped = WAREHOUSE_FILES.iter();
+        let shipped = shipped.filter(|(path, _)| path.starts_with("alerts/"));
+        assert_eq!(written.len(), shipped.count());
+    }
 
     #[test]
     fn the_whole_state_is_forgotten_and_nothing_else() {

@@ -251,6 +251,8 @@ fn run_to_end(
         tls: tls.map(Arc::new),
         spans: traces.spans(),
         sugar_token: project.config.sugar.token(&project.folder)?,
+        // Only beside the demo's own shop are its clicks among their like.
+        has_sample_shop: companion.is_some(),
     };
     let serving = Serving::start(&project.config, warehouse.program(), parts, reporter)?;
     let in_force = SourcesInForce::new(warehouse.sources());
