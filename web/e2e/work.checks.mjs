@@ -104,6 +104,9 @@ export const checks = {
     await withBrowser({}, async (context) => {
       const page = await openPage(context, `${url}/#/health`);
       await isDrawn(page, '[aria-labelledby="health-letters"] tbody tr');
+      await isDrawn(page, '[aria-labelledby="health-sources"] tbody tr');
+      const source = await page.locator('[aria-labelledby="health-sources"] tbody tr').first().innerText();
+      assert.match(source, /app_log\s+http\s+running\s+[\d,]+\s+\d\d?\/\d\d?, \d\d:\d\d:\d\d/);
       const letters = page.locator('[aria-labelledby="health-letters"]');
       const [[reason, count]] = await sql('SELECT reason, count(*) FROM sluice_dead_letters GROUP BY reason, topic, table_name ORDER BY 2 DESC, topic, table_name, reason LIMIT 1');
       const first = letters.locator('table').first().locator('tbody tr').first();

@@ -48,6 +48,8 @@ export interface WorkMessages {
   readonly flowNote: string;
   readonly kinds: Readonly<Record<string, string>>;
   readonly sources: string; readonly evaluationErrors: string;
+  readonly sourceHead: Readonly<Record<'source' | 'kind' | 'state' | 'behind' | 'last' | 'since' | 'error', string>>;
+  readonly sourceStates: Readonly<Record<string, string>>;
   readonly deadLetters: string;
   readonly newestLetters: string;
   readonly letterHead: Readonly<Record<'topic' | 'table' | 'reason' | 'letters' | 'settled' | 'last' | 'captured' | 'offset' | 'column' | 'detail' | 'sample' | 'outcome', string>>;
@@ -118,6 +120,8 @@ const en: WorkMessages = {
   flowNote: 'Rows as of now, and changes of rows that came out a second, over the last ten seconds.',
   kinds: { table: 'table', 'materialized view': 'materialized view', 'query view': 'query view' },
   sources: 'Sources', evaluationErrors: 'Rows on which a view failed',
+  sourceHead: { source: 'Source', kind: 'Kind', state: 'State', behind: 'Records behind', last: 'Last record', since: 'Failing since', error: 'Error' },
+  sourceStates: { running: 'running', failing: 'failing', starting: 'starting' },
   deadLetters: 'Records that became no rows',
   newestLetters: 'The newest of them',
   letterHead: { topic: 'Topic', table: 'Table', reason: 'Reason', letters: 'Letters', settled: 'Settled', last: 'Last', captured: 'Captured', offset: 'Record', column: 'Column', detail: 'Detail', sample: 'Sample', outcome: 'Tried again' },
@@ -188,6 +192,8 @@ const zh: WorkMessages = {
   flowNote: '当前行数，以及最近十秒内每秒产出的行变化数。',
   kinds: { table: '表', 'materialized view': '物化视图', 'query view': '查询视图' },
   sources: '数据源', evaluationErrors: '计算失败的行',
+  sourceHead: { source: '数据源', kind: '类型', state: '状态', behind: '落后记录数', last: '最近一条', since: '故障起始', error: '错误' },
+  sourceStates: { running: '运行中', failing: '故障', starting: '启动中' },
   deadLetters: '死信：未能成为行的记录',
   newestLetters: '最近的死信',
   letterHead: { topic: '主题', table: '表', reason: '原因', letters: '条数', settled: '已了结', last: '最近一条', captured: '采集时间', offset: '记录', column: '字段', detail: '说明', sample: '样本', outcome: '重试结果' },

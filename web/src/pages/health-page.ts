@@ -9,13 +9,13 @@ import { isReady, metricLines } from '../workbench/api';
 import type { WorkContext } from '../workbench/context';
 import { deadLetterList } from '../workbench/dead-letters';
 import { failureText } from '../workbench/failure';
-import { table } from '../workbench/table';
+import { table, type TableColumn } from '../workbench/table';
 
 const REFRESH_MS = 2_000;
 /** Letters are counted, which takes longer the more there are. */
 const LETTERS_REFRESH_MS = 10_000;
 /** Those that cannot be read come first. */
-const SOURCES = "SELECT source, kind, state, error, failing_since, last_record, lag_records FROM sluice_sources ORDER BY state <> 'failing', source LIMIT 200";
+const SOURCES = "SELECT source, kind, state, lag_records, last_record, failing_since, error FROM sluice_sources ORDER BY state <> 'failing', source LIMIT 200";
 const ERRORS = 'SELECT * FROM sluice_evaluation_errors LIMIT 100';
 
 export function healthPage(context: WorkContext): Part {
@@ -41,6 +41,26 @@ export function healthPage(context: WorkContext): Part {
   const element = h('main', { id: 'numbers', class: 'work', tabindex: -1 }, h('div', { class: 'panel-grid' }, ...sections));
   let isOver = false;
 
+  const text = (cell: Cell | undefined) => (cell === null || cell === undefined ? '–' : String(cell));
+  const plain = (title: string, place: number, isNumber = false): TableColumn => ({ title, isNumber, write: text, place });
+  const moment = (title: string, place: number): TableColumn => ({ title, isNumber: false, write: (cell) => (text(cell) === '–' ? '–' : writer.form(text(cell), 'time')), place });
+  const { sourceHead: head } = texts;
+  /** In the order of what is asked. */
+  const ofSources: readonly TableColumn[] = [
+    plain(head.source, 0),
+    plain(head.kind, 1),
+    { title: head.state, isNumber: false, write: (cell) => texts.sourceStates[text(cell)] ?? text(cell), place: 2 },
+    { title: head.behind, isNumber: true, write: (cell) => (text(cell) === '–' ? '–' : writer.form(text(cell), 'integer')), place: 3 },
+    moment(head.last, 4),
+    moment(head.since, 5),
+    plain(head.error, 6),
+  ];
+  const shown = (title: string, answer: SqlAnswer | Error, columns: readonly TableColumn[]) => {
+    if (answer instanceof Error) return h('p', { class: 'none' }, failureText(texts, answer));
+    if (answer.rows.length === 0) return h('p', { class: 'none' }, texts.nothing);
+    return table(title, columns, answer.rows);
+  };
+
   async function refresh(): Promise<void> {
     try {
       // Columns of theirs may be for admins alone.
@@ -50,17 +70,10 @@ export function healthPage(context: WorkContext): Part {
       setText(state, ready ? texts.stateOf.ready : texts.stateOf.notReady);
       setText(epoch, writer.count(now.epoch));
       setText(uptime, writer.form(now.uptime_s, 'seconds'));
-      const text = (cell: Cell | undefined) => (cell === null || cell === undefined ? '–' : String(cell));
-      const plain = (title: string, place: number, isNumber = false) => ({ title, isNumber, write: text, place });
       const [name, value, meaning] = texts.metricHead;
       numbers.replaceChildren(table(texts.metrics, [plain(name, 0), plain(value, 1, true), plain(meaning, 2)], lines.map((line) => [line.name, line.value, line.meaning])));
-      const shown = (title: string, answer: SqlAnswer | Error) => {
-        if (answer instanceof Error) return h('p', { class: 'none' }, failureText(texts, answer));
-        if (answer.rows.length === 0) return h('p', { class: 'none' }, texts.nothing);
-        return table(title, answer.columns.map((column, place) => plain(column.name, place)), answer.rows);
-      };
-      if (failed) errors.replaceChildren(shown(texts.evaluationErrors, failed));
-      if (read) sources.replaceChildren(shown(texts.sources, read));
+      if (failed) errors.replaceChildren(shown(texts.evaluationErrors, failed, failed instanceof Error ? [] : failed.columns.map((column, place) => plain(column.name, place))));
+      if (read) sources.replaceChildren(shown(texts.sources, read, ofSources));
     } catch (error) {
       setText(state, failureText(texts, error));
     }
