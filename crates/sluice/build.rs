@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
         collect(&path, &mut files)?;
     }
     files.sort();
-    let mut code = String::from("static WAREHOUSE_FILES: &[(&str, &str)] = &[\n");
+    let mut code = String::from("pub(crate) static WAREHOUSE_FILES: &[(&str, &str)] = &[\n");
     for file in files {
         let path = file.strip_prefix(&warehouse).unwrap_or(&file);
         let path = path.to_string_lossy();

@@ -14,10 +14,11 @@
 //! name that the query uses itself is not given: it would mean the answer's column.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TimezoneInfo, TrimWhereField, Value,
+    DataType, Distinct, Expr, GroupByExpr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableFactor, TimezoneInfo, TrimWhereField, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use sluice_core::too_many_operators;
@@ -29,12 +30,50 @@ use crate::column_names::{Cast, column_name, free_name, plain, queries_of};
 const UNKNOWN: &str = "?column?";
 
 /// Gives the columns of a statement's answer, or of the query that it copies or opens,
-/// their names. Whether any had none.
+/// their names, and those of subqueries that are read as tables. Whether any had none.
 pub(crate) fn name_answers(statement: &mut Statement) -> bool {
-    let queries = queries_of(statement);
-    queries
-        .into_iter()
-        .fold(false, |changed, query| name_answer(query) | changed)
+    // DataFusion's own names of columns may be written down.
+    let mut is_written = false;
+    for query in queries_of(statement) {
+        is_written |= used_names(query).iter().any(|name| name.contains('('));
+    }
+    if is_written {
+        return false;
+    }
+    let mut namer = Namer { is_changed: false };
+    for query in queries_of(statement) {
+        namer.is_changed |= name_answer(query);
+        let _ = query.rewrite(&mut namer);
+    }
+    namer.is_changed
+}
+
+/// Names the columns of queries that others read as tables.
+struct Namer {
+    is_changed: bool,
+}
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let tables = query.with.iter_mut().flat_map(|with| &mut with.cte_tables);
+        for table in tables.filter(|table| table.alias.columns.is_empty()) {
+            self.is_changed |= name_answer(&mut table.query);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived {
+            subquery, alias, ..
+        } = factor
+            && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
+        {
+            self.is_changed |= name_answer(subquery);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The same of a text; `None` where all have names.
@@ -53,11 +92,7 @@ pub(crate) fn with_answer_names(sql: &str) -> Option<String> {
 }
 
 fn name_answer(query: &mut Query) -> bool {
-    let used = used_names(query);
-    // DataFusion's own names of columns may be written down.
-    if used.iter().any(|name| name.contains('(')) {
-        return false;
-    }
+    let used = used_names(&without_own_names(query));
     let order = ordered_by(query);
     let is_of_one_select = matches!(*query.body, SetExpr::Select(_));
     let Some(select) = first_select(&mut query.body) else {
@@ -76,6 +111,24 @@ fn ordered_by(query: &Query) -> Vec<Expr> {
         Some(OrderByKind::Expressions(order)) => order.iter().map(|by| by.expr.clone()).collect(),
         _ => Vec::new(),
     }
+}
+
+/// A query without the keys that may be names of the answer's columns: ORDER BY means
+/// these first, GROUP BY where no table has such a column, here as in PostgreSQL.
+fn without_own_names(query: &Query) -> Query {
+    let is_name = |expr: &Expr| matches!(expr, Expr::Identifier(_));
+    let mut query = query.clone();
+    if let Some(order) = &mut query.order_by
+        && let OrderByKind::Expressions(order) = &mut order.kind
+    {
+        order.retain(|by| !is_name(&by.expr));
+    }
+    if let SetExpr::Select(select) = &mut *query.body
+        && let GroupByExpr::Expressions(keys, _) = &mut select.group_by
+    {
+        keys.retain(|key| !is_name(key));
+    }
+    query
 }
 
 /// All that is written as the name of a column or table.
@@ -353,8 +406,10 @@ mod tests {
                 Some("SELECT sum(a) AS \"sum\", sum(b) AS \"sum_2\", sum(c) AS \"sum_3\" FROM t"),
             ),
             (
-                "SELECT count(*), max FROM t GROUP BY max, \"count\"",
-                Some("SELECT count(*) AS \"count_2\", max FROM t GROUP BY max, \"count\""),
+                "SELECT count(*), max(b), max FROM t WHERE count > 3 GROUP BY max",
+                Some(
+                    "SELECT count(*) AS \"count_2\", max(b) AS \"max_2\", max FROM t WHERE count > 3 GROUP BY max",
+                ),
             ),
             (
                 "SELECT *, row_number() OVER (ORDER BY a) FROM t",
@@ -378,6 +433,32 @@ mod tests {
                 None,
             ),
             ("SELECT DISTINCT ON (t) t::DATE FROM v", None),
+        ]);
+    }
+
+    #[test]
+    fn names_may_be_used_as_they_are_given() {
+        check(&[
+            (
+                "SELECT a, count(*) FROM t GROUP BY a ORDER BY count DESC",
+                Some("SELECT a, count(*) AS \"count\" FROM t GROUP BY a ORDER BY count DESC"),
+            ),
+            (
+                "SELECT lower(a), count(*) FROM t GROUP BY lower",
+                Some("SELECT lower(a) AS \"lower\", count(*) AS \"count\" FROM t GROUP BY lower"),
+            ),
+            (
+                "SELECT s.max FROM (SELECT max(a) FROM t) AS s",
+                Some("SELECT s.max FROM (SELECT max(a) AS \"max\" FROM t) AS s"),
+            ),
+            (
+                "WITH m AS (SELECT max(a) FROM t), n (b) AS (SELECT min(a) FROM t) SELECT * FROM m, n",
+                Some(
+                    "WITH m AS (SELECT max(a) AS \"max\" FROM t), n (b) AS (SELECT min(a) FROM t) SELECT * FROM m, n",
+                ),
+            ),
+            ("SELECT \"max(t.a)\" FROM (SELECT max(a) FROM t) AS s", None),
+            ("SELECT a FROM t WHERE a IN (SELECT max(a) FROM t)", None),
         ]);
     }
 

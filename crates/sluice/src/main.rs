@@ -5,6 +5,7 @@ mod access;
 mod address;
 mod audit_log;
 mod backups;
+mod built_in;
 mod commands;
 mod config;
 mod csv_file;

@@ -207,6 +207,7 @@ fn a_new_project_runs_at_once() {
     command.current_dir(folder.path());
     fail(command.args(["init", "my-shop"]), 2);
     let project = folder.path().join("my-shop");
+    assert!(project.join("alerts/source_stopped.toml").is_file());
     succeed(sluice().arg("check").arg(&project));
     let mut command = sluice();
     command.current_dir(folder.path());

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use sluice_core::{Clock, Disk, OpenMode, RealDisk, SystemClock};
 use sluice_shop::{Shop, ShopOptions};
 
+use crate::built_in::WAREHOUSE_FILES;
 use crate::commands::run::{Companion, RunOptions, run_with};
 use crate::demo_shop::DemoShop;
 use crate::failure::{Doing, Failure};
 use crate::lock::{lock_to_back_up, lock_to_write};
 use crate::report::Reporter;
 use crate::saved_panels;
-
-// `WAREHOUSE_FILES`: what the build script found in `warehouse`.
-include!(concat!(env!("OUT_DIR"), "/warehouse_files.rs"));
 
 /// Files that the demo has in place of the built-in warehouse's: the alarm on dead
 /// letters expects those that the shop makes on purpose, and no real project's does.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sluice_core::{Disk, OpenMode, RealDisk};
 
+use crate::built_in::{ALARMS_OF_THE_PROGRAM, WAREHOUSE_FILES};
 use crate::failure::{Doing, Failure};
 use crate::report::Reporter;
 
@@ -48,7 +49,9 @@ pub fn run(name: &Path, reporter: Reporter) -> Result<(), Failure> {
         .unwrap_or(name.as_os_str())
         .to_string_lossy();
     let title = title.replace(['"', '\\'], "");
-    for (path, text) in FILES {
+    let alarms = WAREHOUSE_FILES.iter().copied();
+    let alarms = alarms.filter(|(path, _)| ALARMS_OF_THE_PROGRAM.contains(path));
+    for (path, text) in FILES.into_iter().chain(alarms) {
         let path = name.join(path);
         let what = format!("writing {}", path.display());
         if let Some(folder) = path.parent() {
@@ -60,7 +63,7 @@ pub fn run(name: &Path, reporter: Reporter) -> Result<(), Failure> {
     }
     let name = name.display();
     reporter.info(&format!(
-        "{name}: a warehouse with one source and two models\n  edit   {name}/sources/orders.toml, so that it names your files and columns\n  check  sluice check {name}\n  run    sluice run {name}\n  ask    sluice sql {name} \"SELECT * FROM revenue_by_day ORDER BY day\""
+        "{name}: a warehouse with one source, two models, and alarms on the warehouse itself\n  edit   {name}/sources/orders.toml, so that it names your files and columns\n  check  sluice check {name}\n  run    sluice run {name}\n  ask    sluice sql {name} \"SELECT * FROM revenue_by_day ORDER BY day\""
     ));
     Ok(())
 }

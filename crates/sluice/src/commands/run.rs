@@ -31,7 +31,7 @@ use crate::mask_history;
 use crate::masking;
 use crate::models_control::ModelsControl;
 use crate::pipeline::{
-    Capture, LetterRetry, Published, RowTaker, SourceStates, SourcesInForce, Surroundings,
+    Begun, Capture, LetterRetry, Published, RowTaker, SourceStates, SourcesInForce, Surroundings,
     Warehouse, check_secrets, collector, recover,
 };
 use crate::project::Project;
@@ -280,7 +280,11 @@ fn run_to_end(
         tried,
         csv_topics(&project),
     )));
-    // Whoever finds the address may bring rows, and have letters tried again.
+    // Panels over models that are on their way come with these.
+    if matches!(begun, Ok(Begun::Nothing)) {
+        serving.set_panels(project.panels.clone());
+    }
+    // Whoever finds the address may bring rows, ask panels, and have letters tried again.
     address::publish(
         &state,
         &Address {
