@@ -24,7 +24,7 @@ pub const LOCAL_USER: &str = "sluice";
 #[serde(deny_unknown_fields)]
 pub struct UserText {
     role: String,
-    secret: String,
+    pub(crate) secret: String,
 }
 
 /// A rule of `[[personal]]`.

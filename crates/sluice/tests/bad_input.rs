@@ -360,6 +360,34 @@ fn secrets_of_sources_that_are_not_set_are_told_before_anything_runs() {
 }
 
 #[test]
+fn secrets_of_users_and_alarms_that_are_not_there_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = csv_project(folder.path(), b"order_id,price,sku\n1,1.00,a\n");
+    let settings = project.join("warehouse.toml");
+    let secrets = "\n[users.li]\nrole = \"reader\"\nsecret = \"env:SLUICE_TEST_NO_LI\"\n\n[mail]\nserver = \"127.0.0.1\"\nfrom = \"sluice@example.com\"\nuser = \"sluice\"\npassword = \"file:no-password\"\n\n[alarms.webhook.chat]\nurl = \"env:SLUICE_TEST_NO_CHAT\"\n";
+    let text = format!("owner = \"shop@example.com\"\n{WAREHOUSE}{secrets}");
+    write(&settings, text.as_bytes());
+    let checked = output(sluice().arg("check").arg(&project));
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert!(checked.status.success(), "{said}");
+    for problem in [
+        "[users.li] of warehouse.toml: the environment variable SLUICE_TEST_NO_LI,",
+        "`password` of [mail] of warehouse.toml: ",
+        "[alarms.webhook.chat] of warehouse.toml: the environment variable SLUICE_TEST_NO_CHAT,",
+    ] {
+        assert!(said.contains(problem), "{said}");
+    }
+
+    let text = text.replace("file:no-password", "written here");
+    write(&settings, text.as_bytes());
+    let error = fail(sluice().arg("check").arg(&project), 2);
+    assert!(
+        error.contains("`password` of [mail] of warehouse.toml: a secret stands"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let project = csv_project(folder.path(), b"order_id,price,sku\n1,1.00,a\n");

@@ -55,6 +55,6 @@ pub use quiet_hours::QuietHours;
 pub use receiver::{Notification, Receiver, SendError, Told};
 pub use report::{Chart, Figure, Language, Report, parse_report, sql_of_day};
 pub use reporting::Reporting;
-pub use secret::secret;
+pub use secret::{is_reference, secret};
 pub use silence::Silence;
 pub use watcher::{AlarmStatus, WatchOptions, Watcher};

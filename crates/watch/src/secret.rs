@@ -4,6 +4,11 @@ use std::path::Path;
 
 use crate::WatchError;
 
+/// Whether a text names where a secret is, rather than being one.
+pub fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
 /// The secret that `reference` names; relative paths start from `folder`.
 ///
 /// # Errors

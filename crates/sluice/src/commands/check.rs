@@ -13,6 +13,7 @@ use crate::mask_history;
 use crate::pipeline::missing_secrets;
 use crate::project::Project;
 use crate::report::Reporter;
+use crate::secret::missing_of_settings;
 use crate::source_connections;
 use crate::watching::{check_alerts, load_alerts, load_reports};
 
@@ -39,7 +40,8 @@ pub fn run(
     }
     // It may run elsewhere, where they are set.
     let missing = missing_secrets(&project);
-    let missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();
+    let mut missing: BTreeSet<String> = missing.iter().map(ToString::to_string).collect();
+    missing.extend(missing_of_settings(&project)?);
     for problem in &missing {
         reporter.warn(problem);
     }

@@ -14,6 +14,6 @@ pub use alerts::{
 };
 pub use asker::{Asker, answer_of};
 pub use reports::load_reports;
-pub use settings::{AlarmsText, MailText, audits_interval, mail_server_without_login};
+pub use settings::{AlarmsText, MailText, audits_interval, mail_server_without_login, secrets};
 
 pub use threads::WatchThreads;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sluice_watch::{
-    HttpPost, MailServer, MailTls, QuietHours, Receiver, WatchOptions, parse_duration_us, secret,
+    HttpPost, MailServer, MailTls, QuietHours, Receiver, WatchOptions, is_reference,
+    parse_duration_us, secret,
 };
 
 use crate::failure::{Doing, Failure};
@@ -183,6 +184,40 @@ pub fn mail_server(project: &Project) -> Result<Option<MailServer>, Failure> {
     Ok(Some(MailServer { login, ..server }))
 }
 
+impl AlarmsText {
+    /// The receivers over HTTP, by their kinds.
+    fn posts(&self) -> [(&'static str, &BTreeMap<String, PostText>); 2] {
+        [
+            ("webhook", &self.webhook),
+            ("alertmanager", &self.alertmanager),
+        ]
+    }
+}
+
+/// The secrets that `[mail]` and `[alarms]` name, by their settings; none where nobody is
+/// told.
+pub fn secrets(project: &Project) -> Vec<(String, &str)> {
+    let alarms = &project.config.alarms;
+    if alarms.quiet {
+        return Vec::new();
+    }
+    let mail = project.config.mail.as_ref();
+    let password = mail.and_then(|mail| mail.password.as_deref());
+    let mut named: Vec<(String, &str)> = password
+        .map(|reference| ("`password` of [mail]".to_owned(), reference))
+        .into_iter()
+        .collect();
+    for (kind, posts) in alarms.posts() {
+        for (name, post) in posts {
+            let url = Some(&post.url).filter(|url| is_reference(url));
+            for reference in url.into_iter().chain(&post.authorization) {
+                named.push((format!("[alarms.{kind}.{name}]"), reference));
+            }
+        }
+    }
+    named
+}
+
 /// Everybody who is told of alarms; nobody where the project is quiet.
 ///
 /// # Errors
@@ -196,15 +231,11 @@ pub fn receivers(project: &Project) -> Result<Vec<Box<dyn Receiver>>, Failure> {
     if let Some(server) = mail_server(project)? {
         receivers.push(Box::new(server));
     }
-    let read = |text: &str, what: &str| match text.starts_with("env:") || text.starts_with("file:")
-    {
+    let read = |text: &str, what: &str| match is_reference(text) {
         true => secret(text, &project.folder).doing(what),
         false => Ok(text.to_owned()),
     };
-    for (kind, posts) in [
-        ("webhook", &project.config.alarms.webhook),
-        ("alertmanager", &project.config.alarms.alertmanager),
-    ] {
+    for (kind, posts) in project.config.alarms.posts() {
         for (name, post) in posts {
             let what = format!("[alarms.{kind}.{name}] of warehouse.toml");
             // A webhook's address is often a secret itself.
