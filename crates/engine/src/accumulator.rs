@@ -15,6 +15,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use hashbrown::HashSet;
+use sluice_functions::ExactFloat;
 use sluice_memory::StateVec;
 
 use self::integers::{integer_array, integer_reader};
@@ -22,7 +23,6 @@ pub(crate) use self::spec::{AggregateKind, AggregateSpec, Argument};
 use crate::EngineError;
 use crate::decimal_sum::WideSum;
 use crate::distinct_values::DistinctValues;
-use crate::exact_float::ExactFloat;
 use crate::group_rows::RowsFunction;
 use crate::key::RowCodec;
 use crate::uniq_sets::GroupUniqSets;

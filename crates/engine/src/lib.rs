@@ -38,8 +38,6 @@ mod distinct_values;
 mod engine;
 mod error;
 mod evaluation_errors;
-mod exact_float;
-mod exact_window_sum;
 mod explain;
 mod expression;
 mod false_joins;

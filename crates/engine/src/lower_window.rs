@@ -14,10 +14,9 @@ use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn}
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::windows::create_window_expr;
 
-use sluice_functions::{EMA, UNIQ_STATE, ema_weight};
+use sluice_functions::{EMA, ExactWindowSum, UNIQ_STATE, ema_weight};
 
 use crate::evaluation_errors::COMMON_EXPRESSION;
-use crate::exact_window_sum::ExactWindowSum;
 use crate::expression::compile;
 use crate::graph::{ArrangementSpec, Node, NodeKind};
 use crate::lower::{Lowering, Refusal, refuse};

@@ -4,8 +4,8 @@
 //! A group that has most of a batch is in one shard, and a shard is the work of
 //! one thread. Where a range has few groups in a shard, the thread of the range
 //! adds their rows up, and the shard gets the sums. That is exact: counts and
-//! sums of integers, decimals and (`exact_float.rs`) floats do not depend on the
-//! order in which they are added, and the smallest of the smallest is the
+//! sums of integers, decimals and floats ([`sluice_functions::ExactFloat`]) do not
+//! depend on the order in which they are added, and the smallest of the smallest is the
 //! smallest. Functions that count values get each value of a group once, with
 //! the sum of its weights; others get all rows.
 

@@ -307,6 +307,16 @@ fn rows_that_order_by_leaves_equal_follow_their_columns() {
 }
 
 #[test]
+fn ties_go_by_value_with_null_before_all() {
+    let mut run = Run::new("SELECT goods, row_number() OVER (ORDER BY amount) AS n FROM sales");
+    let without_goods = [Int(2), Text("d1"), Text("fruit"), Int(0), Int(5)];
+    run.step("sales", UPSERT, &[&sale(1, "fruit", "pear", 5)]);
+    run.step("sales", UPSERT, &[&without_goods]);
+    run.step("sales", UPSERT, &[&sale(3, "fruit", "apple", 5)]);
+    assert_eq!(run.rows("v"), ["- 1", "apple 2", "pear 3"]);
+}
+
+#[test]
 fn members_who_logged_in_on_three_days_in_a_row() {
     // Days in a row share the difference of day and number.
     let mut run = Run::new(

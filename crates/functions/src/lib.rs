@@ -33,6 +33,7 @@
 //! | what these two write is bounded, and what rules of plans repeat, and DataFusion | `statement_room.rs`, `repeats.rs`, `planned_parts.rs` |
 //! | ORDER BY with names that tables and answer have: refused where it is open which | `order_by_names.rs` |
 //! | an aggregate's filter comes before its arguments, a CASE before what it leaves out | `guarded_arguments.rs`, `guarded_cases.rs` |
+//! | windows take back exactly what leaves their frame: `sum`, `avg`, `bool_and`, `bool_or` | `exact_windows.rs` over `exact_window_sum.rs`, `exact_float.rs`, `window_truth.rs` |
 //! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
 //! | decimals that meet floats: `f = 0.3`, `array_has(floats, 0.3)` | `floats_beside_decimals.rs`, `floats_in_lists.rs` |
 //! | casts of decimals to floats give the nearest | `nearest_float.rs` |
@@ -61,6 +62,9 @@ mod date_patterns;
 mod date_trunc;
 mod dates_as_moments;
 mod ema;
+mod exact_float;
+mod exact_window_sum;
+mod exact_windows;
 mod floats_beside_decimals;
 mod floats_in_lists;
 mod guarded_arguments;
@@ -109,6 +113,7 @@ mod uniq_merge;
 mod uniq_set;
 mod uniq_state;
 mod values_that_meet;
+mod window_truth;
 mod words;
 mod wrapped;
 mod zone_after_zone;
@@ -124,6 +129,8 @@ pub use as_cast::AS_CAST;
 pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
 pub use ema::{EMA, ema_weight, next_average};
+pub use exact_float::ExactFloat;
+pub use exact_window_sum::ExactWindowSum;
 pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
 pub use interval_products::IntervalProducts;
@@ -152,6 +159,7 @@ use crate::correlated_subqueries::CorrelatedSubqueries;
 use crate::date_part::DatePart;
 use crate::date_trunc::DateTrunc;
 use crate::ema::Ema;
+use crate::exact_windows::ExactWindows;
 use crate::floats_in_lists::floats_in_lists;
 use crate::guarded_arguments::GuardedArguments;
 use crate::guarded_cases::GuardedCases;
@@ -247,6 +255,7 @@ impl Functions {
         ids: Arc<dyn UniqIds>,
     ) -> Result<()> {
         session.add_analyzer_rule(Arc::new(InSubqueries));
+        session.add_analyzer_rule(Arc::new(ExactWindows::new()));
         session.register_udf(Arc::new(ScalarUDF::from(AsCast::new())))?;
         self.register(session, Some(ids))
     }

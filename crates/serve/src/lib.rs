@@ -41,6 +41,7 @@ mod statement_times;
 mod system_table;
 mod tables;
 mod take_rows;
+mod tied_rows;
 mod time_limit;
 mod tls;
 mod uniq_ids;

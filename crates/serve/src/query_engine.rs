@@ -48,6 +48,7 @@ use crate::read_only::{refused, sets};
 use crate::session::{self, SESSION};
 use crate::system_table::{SystemTable, SystemTableProvider};
 use crate::tables::{OwnTable, PublicTables, QueryView, SluiceSchema, SluiceTable, SnapshotSource};
+use crate::tied_rows::with_ties_as_in_views;
 use crate::uniq_ids::StoredIds;
 use crate::zoned_session::{rules_of_queries, with_tables};
 
@@ -302,7 +303,7 @@ impl QueryEngine {
             ])
             .with_default_features()
             .with_query_planner(Arc::new(planner))
-            .with_physical_optimizer_rules(rules_with_proven_order())
+            .with_physical_optimizer_rules(with_ties_as_in_views(rules_with_proven_order()))
             .with_physical_optimizer_rule(Arc::new(CodedGroups))
             .with_analyzer_rules(rules_of_queries())
             .build();

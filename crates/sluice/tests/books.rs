@@ -4,7 +4,8 @@
 //! all the time.
 //!
 //! `SLUICE_BOOKS_SEEDS` (from `SLUICE_BOOKS_FIRST_SEED` on), `SLUICE_BOOKS_EVENTS`, `SLUICE_BOOKS_MOMENTS`,
-//! `SLUICE_BOOKS_AUDITS` and `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
+//! `SLUICE_BOOKS_AUDITS` and `SLUICE_BOOKS_KILLS` make it larger; `SLUICE_BOOKS_IN_ORDER=0` leaves the records
+//! in their order out; `SLUICE_BOOKS_CURRENCIES=1` makes it a shop
 //! with one currency, `SLUICE_BOOKS_TIDY=1` one in which names stay, coupons do not
 //! come back, every app names its sessions and nobody writes impossible rows.
 
@@ -318,8 +319,12 @@ fn every_number_of_every_day_equals_the_books() {
     let moments = from_environment("SLUICE_BOOKS_MOMENTS", 4) as i64 + 1;
     let kills = from_environment("SLUICE_BOOKS_KILLS", 1);
     let first = from_environment("SLUICE_BOOKS_FIRST_SEED", 1);
+    let ways: &[Way] = match from_environment("SLUICE_BOOKS_IN_ORDER", 1) {
+        0 => &[Way::Shuffled],
+        _ => &[Way::InOrder, Way::Shuffled],
+    };
     for seed in first..first + from_environment("SLUICE_BOOKS_SEEDS", 1) {
-        for way in [Way::InOrder, Way::Shuffled] {
+        for &way in ways {
             prove(seed, events, moments, way, kills);
         }
     }

@@ -2,10 +2,10 @@
 
 use hashbrown::HashSet;
 use sluice_core::{CodecError, Reader, Writer};
+use sluice_functions::ExactFloat;
 
 use super::Accumulator;
 use crate::decimal_sum::WideSum;
-use crate::exact_float::ExactFloat;
 use crate::saved_state::SaveScope;
 
 impl Accumulator {

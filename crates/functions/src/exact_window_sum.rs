@@ -8,21 +8,24 @@ use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::AccumulatorArgs;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, ReversedUDAF, Signature, Volatility,
+};
 use datafusion::scalar::ScalarValue;
 use sluice_core::{Reader, Writer};
 
 use crate::exact_float::ExactFloat;
 
-/// See the module.
+/// `sum` or `avg` of DOUBLE over the rows of a window.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ExactWindowSum {
+pub struct ExactWindowSum {
     signature: Signature,
     is_average: bool,
 }
 
 impl ExactWindowSum {
-    pub(crate) fn new(is_average: bool) -> Self {
+    /// The function `avg`, or `sum`.
+    pub fn new(is_average: bool) -> Self {
         Self {
             signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
             is_average,
@@ -49,6 +52,10 @@ impl AggregateUDFImpl for ExactWindowSum {
             count: 0,
             is_average: self.is_average,
         }))
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
     }
 }
 
@@ -130,5 +137,66 @@ impl Accumulator for ExactSum {
             self.count += count;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn moving(is_average: bool) -> ExactSum {
+        ExactSum {
+            sum: ExactFloat::default(),
+            count: 0,
+            is_average,
+        }
+    }
+
+    fn doubles(values: &[Option<f64>]) -> [ArrayRef; 1] {
+        [Arc::new(Float64Array::from(values.to_vec()))]
+    }
+
+    fn double(value: f64) -> ScalarValue {
+        ScalarValue::Float64(Some(value))
+    }
+
+    #[test]
+    fn what_has_left_leaves_no_residue() {
+        for gone in [1e20, -1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for (is_average, expected) in [(false, 1.0), (true, 0.5)] {
+                let mut moving = moving(is_average);
+                moving.update_batch(&doubles(&[Some(gone)])).unwrap();
+                moving.update_batch(&doubles(&[Some(0.25), None])).unwrap();
+                moving.update_batch(&doubles(&[Some(0.75)])).unwrap();
+                moving.retract_batch(&doubles(&[Some(gone)])).unwrap();
+                assert_eq!(moving.evaluate().unwrap(), double(expected), "{gone}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_but_nulls_has_no_sum() {
+        let mut moving = moving(false);
+        moving.update_batch(&doubles(&[None, Some(7.5)])).unwrap();
+        moving.retract_batch(&doubles(&[None, Some(7.5)])).unwrap();
+        moving.update_batch(&doubles(&[None])).unwrap();
+        assert_eq!(moving.evaluate().unwrap(), ScalarValue::Float64(None));
+    }
+
+    #[test]
+    fn it_goes_on_from_its_state() {
+        let mut first = moving(true);
+        first
+            .update_batch(&doubles(&[Some(1e100), Some(3.0)]))
+            .unwrap();
+        let state = first.state().unwrap();
+        let state: Vec<ArrayRef> = state.iter().map(|part| part.to_array().unwrap()).collect();
+        let mut second = moving(true);
+        second.update_batch(&doubles(&[Some(5.0)])).unwrap();
+        second.merge_batch(&state).unwrap();
+        second.retract_batch(&doubles(&[Some(1e100)])).unwrap();
+        assert_eq!(second.evaluate().unwrap(), double(4.0));
     }
 }

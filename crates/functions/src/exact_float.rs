@@ -7,20 +7,19 @@
 //! accumulator ("Computer Arithmetic and Validity", 2008); only the digits in
 //! use are kept.
 
+use sluice_core::{CodecError, Reader, Writer};
+
 /// A double has 2,098 bits from the least to the greatest: 66 limbs, and a few
 /// for carries.
 const LIMBS_MAX: usize = 72;
-
-use sluice_core::{CodecError, Reader, Writer};
-
 /// Smallest exponent of a double's last bit.
 const EXPONENT_MIN: i32 = -1074;
 /// Additions between two carries: 2^28 digits of 33 bits fit into an i64.
 const ADDITIONS_MAX: u32 = 1 << 28;
 
-/// See the module.
+/// A sum of doubles without rounding.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct ExactFloat {
+pub struct ExactFloat {
     /// Digits of the sum from digit number `first`, base 2^32, signed.
     limbs: Vec<i64>,
     first: usize,
@@ -33,7 +32,7 @@ pub(crate) struct ExactFloat {
 
 impl ExactFloat {
     /// Adds `value` as often as `weight` says; a negative weight takes it away.
-    pub(crate) fn add(&mut self, value: f64, weight: i64) {
+    pub fn add(&mut self, value: f64, weight: i64) {
         if value.is_nan() {
             self.nan += weight;
             return;
@@ -90,7 +89,7 @@ impl ExactFloat {
     }
 
     /// Adds another sum.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.nan += other.nan;
         self.positive_infinity += other.positive_infinity;
         self.negative_infinity += other.negative_infinity;
@@ -170,7 +169,7 @@ impl ExactFloat {
 
     /// The sum, rounded once, to nearest and ties to even. Where infinities or
     /// NaN are among the numbers, what IEEE 754 says of their sum.
-    pub(crate) fn value(&self) -> f64 {
+    pub fn value(&self) -> f64 {
         if self.nan != 0 || (self.positive_infinity != 0 && self.negative_infinity != 0) {
             return f64::NAN;
         }
@@ -196,7 +195,8 @@ impl ExactFloat {
         if negative { -magnitude } else { magnitude }
     }
 
-    pub(crate) fn save(&self, writer: &mut Writer) {
+    /// Writes it in the one form that equal sums have.
+    pub fn save(&self, writer: &mut Writer) {
         let mut settled = self.clone();
         settled.settle();
         writer.u32(settled.first as u32);
@@ -209,7 +209,11 @@ impl ExactFloat {
         writer.i64(self.negative_infinity);
     }
 
-    pub(crate) fn load(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes end too early, or have more digits than a sum of doubles.
+    pub fn load(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         let first = reader.u32()? as usize;
         let count = reader.u32()? as usize;
         if first.saturating_add(count) > LIMBS_MAX {
