@@ -9,12 +9,12 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction};
 use datafusion::logical_expr::logical_plan::Window;
-use datafusion::logical_expr::{AggregateUDF, Expr, WindowFrame, WindowFunctionDefinition};
+use datafusion::logical_expr::{Expr, WindowFrame, WindowFunctionDefinition};
 use datafusion::physical_expr::expressions::{CastExpr, Column as PhysicalColumn};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::windows::create_window_expr;
 
-use sluice_functions::{EMA, ExactWindowSum, UNIQ_STATE, ema_weight};
+use sluice_functions::{EMA, UNIQ_STATE, ema_weight, function_of_window};
 
 use crate::evaluation_errors::COMMON_EXPRESSION;
 use crate::expression::compile;
@@ -165,24 +165,19 @@ impl<'a> WindowColumns<'a> {
             );
         }
         let keys = self.keys(&parameters.partition_by, &parameters.order_by)?;
-        let mut definition = function.fun.clone();
         let aggregate = match &function.fun {
             WindowFunctionDefinition::AggregateUDF(aggregate) => aggregate.name(),
             WindowFunctionDefinition::WindowUDF(_) => "",
         };
+        let mut types = Vec::with_capacity(parameters.args.len());
         let mut arguments = Vec::with_capacity(parameters.args.len());
         for argument in &parameters.args {
             let mut compiled = compile(argument, self.schema)?;
-            match compiled.data_type(&self.input_schema)? {
-                DataType::Int64 | DataType::UInt64 if aggregate == "sum" => {
-                    compiled = Arc::new(CastExpr::new(compiled, WIDE_INTEGER, None));
-                }
-                DataType::Float64 if matches!(aggregate, "sum" | "avg") && !parameters.distinct => {
-                    let exact = AggregateUDF::from(ExactWindowSum::new(aggregate == "avg"));
-                    definition = WindowFunctionDefinition::AggregateUDF(Arc::new(exact));
-                }
-                _ => {}
+            let data_type = compiled.data_type(&self.input_schema)?;
+            if matches!(data_type, DataType::Int64 | DataType::UInt64) && aggregate == "sum" {
+                compiled = Arc::new(CastExpr::new(compiled, WIDE_INTEGER, None));
             }
+            types.push(data_type);
             // Constants such as the offset of lag must be seen as such.
             arguments.push(if argument.column_refs().is_empty() {
                 compiled
@@ -193,6 +188,10 @@ impl<'a> WindowColumns<'a> {
         let filter = match &parameters.filter {
             Some(filter) => Some(self.column(compile(filter, self.schema)?)?),
             None => None,
+        };
+        let definition = match function_of_window(function, &types) {
+            Some(own) => WindowFunctionDefinition::AggregateUDF(Arc::new(own)),
+            None => function.fun.clone(),
         };
         Ok(Call {
             keys,
@@ -247,12 +246,9 @@ impl Call {
             message: format!("`{name}` OVER (…): {}", error.strip_backtrace()),
             help: String::new(),
         })?;
-        // A frame that moves must take away what it added.
-        if compiled.create_window_fn().is_err() {
-            return refuse(
-                format!("`{name}` over a frame whose start moves"),
-                "let the frame start at UNBOUNDED PRECEDING, or make it a plain CREATE VIEW, which is computed when asked",
-            );
+        if let Err(error) = compiled.create_window_fn() {
+            let message = format!("`{name}` OVER (…): {}", error.strip_backtrace());
+            return refuse(message, "");
         }
         let form = CallForm {
             definition: &self.definition,

@@ -37,7 +37,7 @@ const WHOLE: [&str; 3] = [
 ];
 const ORDERS: [&str; 3] = ["o", "o DESC NULLS LAST", "o NULLS FIRST, k, id DESC"];
 /// Of any frame.
-const OF_FRAMES: [&str; 10] = [
+const OF_FRAMES: [&str; 11] = [
     "count(*)",
     "count(x)",
     "sum(x)",
@@ -48,6 +48,7 @@ const OF_FRAMES: [&str; 10] = [
     "max(d)",
     "first_value(d)",
     "last_value(t)",
+    "bool_and(x > 0)",
 ];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -128,9 +129,6 @@ fn selects() -> Vec<String> {
             if ROWS_BOTH.contains(&frame) {
                 calls.push("nth_value(x, 2)".into());
             }
-            if RUNNING.contains(&frame) {
-                calls.push("bool_and(x > 0)".into());
-            }
             let calls = calls.iter().enumerate();
             let calls: Vec<String> = calls
                 .map(|(number, call)| format!("{call} OVER w AS c{number}"))
@@ -162,6 +160,11 @@ fn selects() -> Vec<String> {
         "SELECT id, sum(x) OVER (PARTITION BY k ORDER BY o) AS a, rank() OVER (PARTITION BY t ORDER BY x DESC) AS b,
             avg(d) OVER (ORDER BY id ROWS 6 PRECEDING) AS c, row_number() OVER (PARTITION BY k) AS e
          FROM readings"
+            .into(),
+    );
+    selects.push(
+        "SELECT id, string_agg(t, '+') OVER w AS a, bit_xor(x) OVER w AS b, stddev(d) OVER w AS c, approx_distinct(x) OVER w AS e
+         FROM readings WINDOW w AS (PARTITION BY k ORDER BY o ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING)"
             .into(),
     );
     // Rows that are there several times.

@@ -18,14 +18,14 @@ use crate::exact_float::ExactFloat;
 
 /// `sum` or `avg` of DOUBLE over the rows of a window.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ExactWindowSum {
+pub(crate) struct ExactWindowSum {
     signature: Signature,
     is_average: bool,
 }
 
 impl ExactWindowSum {
     /// The function `avg`, or `sum`.
-    pub fn new(is_average: bool) -> Self {
+    pub(crate) fn new(is_average: bool) -> Self {
         Self {
             signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable),
             is_average,

@@ -33,7 +33,7 @@
 //! | what these two write is bounded, and what rules of plans repeat, and DataFusion | `statement_room.rs`, `repeats.rs`, `planned_parts.rs` |
 //! | ORDER BY with names that tables and answer have: refused where it is open which | `order_by_names.rs` |
 //! | an aggregate's filter comes before its arguments, a CASE before what it leaves out | `guarded_arguments.rs`, `guarded_cases.rs` |
-//! | windows take back exactly what leaves their frame: `sum`, `avg`, `bool_and`, `bool_or` | `exact_windows.rs` over `exact_window_sum.rs`, `exact_float.rs`, `window_truth.rs` |
+//! | windows answer by the rows of their frame, whatever left it: `sum`, `avg`, `bool_and`, `bool_or`, and those from which nothing can be taken back | `exact_windows.rs` over `exact_window_sum.rs`, `exact_float.rs`, `window_truth.rs`, `frame_rows.rs` |
 //! | floats are compared in one form | `one_float.rs` over `canonical.rs` |
 //! | decimals that meet floats: `f = 0.3`, `array_has(floats, 0.3)` | `floats_beside_decimals.rs`, `floats_in_lists.rs` |
 //! | casts of decimals to floats give the nearest | `nearest_float.rs` |
@@ -67,6 +67,7 @@ mod exact_window_sum;
 mod exact_windows;
 mod floats_beside_decimals;
 mod floats_in_lists;
+mod frame_rows;
 mod guarded_arguments;
 mod guarded_cases;
 mod in_subquery;
@@ -130,7 +131,7 @@ pub use canonical::{canonical, holds_floats};
 pub use dates_as_moments::DatesAsMoments;
 pub use ema::{EMA, ema_weight, next_average};
 pub use exact_float::ExactFloat;
-pub use exact_window_sum::ExactWindowSum;
+pub use exact_windows::function_of_window;
 pub use floats_in_lists::FloatsInOperators;
 pub use in_subquery::rewrite_in_subqueries;
 pub use interval_products::IntervalProducts;
@@ -255,7 +256,7 @@ impl Functions {
         ids: Arc<dyn UniqIds>,
     ) -> Result<()> {
         session.add_analyzer_rule(Arc::new(InSubqueries));
-        session.add_analyzer_rule(Arc::new(ExactWindows::new()));
+        session.add_analyzer_rule(Arc::new(ExactWindows));
         session.register_udf(Arc::new(ScalarUDF::from(AsCast::new())))?;
         self.register(session, Some(ids))
     }

@@ -84,6 +84,7 @@ pub fn plain_words(problem: &str) -> String {
     let said = said_of_missing(inner)
         .or_else(|| said_of_call(inner))
         .or_else(|| said_of_form(inner))
+        .or_else(|| said_of_table(inner))
         .or_else(|| said_of_json(inner).map(str::to_owned))
         .or_else(|| said_otherwise(inner));
     match said {
@@ -127,6 +128,19 @@ fn said_of_form(problem: &str) -> Option<String> {
         }
     };
     Some(format!("{form} is not supported here: {help}"))
+}
+
+/// Of a table that is not there.
+fn said_of_table(problem: &str) -> Option<String> {
+    let path = problem
+        .strip_prefix("table '")?
+        .strip_suffix("' not found")?;
+    let mut parts: Vec<&str> = path.split('.').collect();
+    // The library's own names of where the warehouse's tables are.
+    if let [_, "public", _] = parts.as_slice() {
+        parts.drain(..2);
+    }
+    Some(format!("there is no table or view `{}`", parts.join(".")))
 }
 
 fn said_otherwise(problem: &str) -> Option<String> {
@@ -189,6 +203,21 @@ mod tests {
             assert!(told.starts_with(&expected), "{told}");
             assert!(told.contains(" FROM (SELECT "), "{told}");
         }
+    }
+
+    #[test]
+    fn tables_are_called_as_they_are_written() {
+        for (path, written) in [
+            ("sluice.public.sales", "sales"),
+            ("datafusion.public.Größe", "Größe"),
+            ("sluice.archive.sales", "sluice.archive.sales"),
+        ] {
+            let told = plain_words(&format!("Error during planning: table '{path}' not found"));
+            let expected = format!("Error during planning: there is no table or view `{written}`");
+            assert_eq!(told, expected);
+        }
+        let function = "table function 'f' not found";
+        assert_eq!(plain_words(function), function);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 #[path = "common/no_tables.rs"]
 mod no_tables;
 
+use std::collections::BTreeSet;
+
 use sluice_core::Random;
 
 use no_tables::{answered, engine};
@@ -147,7 +149,8 @@ fn exact_sum(doubles: &[f64]) -> f64 {
     parts as f64 / PARTS
 }
 
-/// What `sum`, `avg`, `bool_and`, `bool_or` and `count` say of the rows of a frame.
+/// What `sum`, `avg`, `bool_and`, `bool_or`, `string_agg`, `bit_xor`, and `count` of
+/// times and of rows say of the rows of a frame.
 fn expected(frame: &[&Row]) -> Vec<String> {
     let doubles: Vec<f64> = frame.iter().filter_map(|row| row.double).collect();
     let truths: Vec<bool> = frame.iter().filter_map(|row| row.truth).collect();
@@ -156,11 +159,17 @@ fn expected(frame: &[&Row]) -> Vec<String> {
     let all = truths.iter().all(|truth| *truth);
     let any = truths.contains(&true);
     let is_known = !truths.is_empty();
+    let numbers: Vec<String> = frame.iter().map(|row| row.number.to_string()).collect();
+    let parity = frame.iter().map(|row| row.number).reduce(|a, b| a ^ b);
+    let times: BTreeSet<i64> = frame.iter().map(|row| row.time).collect();
     vec![
         written(sum),
         written(average),
         is_known.then_some(all).map_or("null".into(), shown),
         is_known.then_some(any).map_or("null".into(), shown),
+        parity.map_or("null".into(), |_| numbers.join("+")),
+        parity.map_or("null".into(), |parity| parity.to_string()),
+        times.len().to_string(),
         frame.len().to_string(),
     ]
 }
@@ -191,7 +200,7 @@ async fn what_has_left_a_frame_leaves_nothing_behind() {
         for (text, frame) in FRAMES {
             let over = format!("OVER (PARTITION BY p ORDER BY t {text})");
             let sql = format!(
-                "SELECT n, sum(d) {over}, avg(d) {over}, bool_and(b) {over}, bool_or(b) {over}, count(*) {over} FROM {table} ORDER BY n"
+                "SELECT n, sum(d) {over}, avg(d) {over}, bool_and(b) {over}, bool_or(b) {over}, string_agg(CAST(n AS VARCHAR), '+') {over}, bit_xor(n) {over}, count(DISTINCT t) {over}, count(*) {over} FROM {table} ORDER BY n"
             );
             let found = answered(&engine, &sql).await.unwrap();
             let found: Vec<Vec<String>> = found.into_iter().map(in_one_form).collect();

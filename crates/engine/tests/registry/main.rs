@@ -23,12 +23,11 @@ use warehouse::{equals_batch, program};
 const CLOCK: &str = "reads the clock or chance";
 
 /// Words of refusals that say what is wrong with the function, not with a call of it.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 6] = [
     "takes a function",
     "without an order",
     "in a materialized view",
     "as a window function",
-    "over a frame whose start moves",
     "is not supported",
     "are not supported",
 ];
